@@ -1,0 +1,25 @@
+"""Fixtures every test may use. What is needed at collection time is in ``support.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import REPOSITORY, SHARED
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Return the folder of real scenes beside the checkout; skip the test where it is missing."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("the real scenes (folder 'shared' beside the checkout) are not on this machine")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Path:
+    """Return the folder of scenes the project generated itself and committed."""
+    folder = REPOSITORY / "sample_data"
+    if not any(folder.glob("*.tif")):
+        pytest.skip("sample_data/ holds no scenes: run its generator")
+    return folder

@@ -1,0 +1,29 @@
+"""Where test material is, usable at collection time: ``from support import SCENES, scene_params``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = REPOSITORY.parent / "shared"
+SCENES = SHARED / "data" / "scenes"
+BROKEN = SHARED / "data" / "broken"
+VAL = SHARED / "data" / "val"
+
+needs_shared = pytest.mark.skipif(
+    not SCENES.is_dir(), reason="the real scenes (folder 'shared' beside the checkout) are not here"
+)
+
+
+def scene_params(*patterns: str, folder: Path = SCENES) -> list[object]:
+    """Return one parameter per raster of ``folder`` matching any pattern, or one skipped parameter.
+
+    Sidecars (``.aux.xml``, ``.msk``, ``.ovr``) and the manifest are left out.
+    """
+    found = sorted({path for pattern in patterns or ("*",) for path in folder.glob(pattern)})
+    rasters = [p for p in found if p.is_file() and p.suffix not in {".xml", ".msk", ".ovr", ".csv", ".md"}]
+    if not rasters:
+        return [pytest.param(None, marks=pytest.mark.skip(reason=f"no {folder.name} on this machine"))]
+    return [pytest.param(path, id=path.name, marks=pytest.mark.shared) for path in rasters]
