@@ -1,0 +1,58 @@
+"""The range of values a band uses, gathered from samples one at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+TAIL = 0.001
+"""Part of the samples left out at either end of the range."""
+
+_HISTOGRAM_BYTES = 2
+
+
+class BandRange:
+    """Gathers the used range of one band.
+
+    Integers of up to 16 bits are counted in a histogram, so quantiles are exact and the order of samples
+    does not matter; of other types only the extremes are kept.
+    """
+
+    def __init__(self, kind: np.dtype[Any]) -> None:
+        """Start without samples, for pixels of type ``kind``."""
+        self._histogram: npt.NDArray[np.uint32] | None = None
+        self._offset = 0
+        self._extremes: tuple[float, float] | None = None
+        if kind.kind in "iu" and kind.itemsize <= _HISTOGRAM_BYTES:
+            self._offset = int(np.iinfo(kind).min)
+            self._histogram = np.zeros(2 ** (8 * kind.itemsize), np.uint32)
+
+    def add(self, values: npt.NDArray[Any]) -> None:
+        """Count the valid values of one sample, shape (n,); values that are not finite are left out."""
+        if values.dtype.kind == "f":
+            values = values[np.isfinite(values)]
+        if not values.size:
+            return
+        if self._histogram is not None:
+            counts = np.bincount(values.astype(np.int64) - self._offset, minlength=self._histogram.size)
+            self._histogram += counts.astype(np.uint32)
+            return
+        low, high = float(values.min()), float(values.max())
+        if self._extremes is not None:
+            low, high = min(low, self._extremes[0]), max(high, self._extremes[1])
+        self._extremes = low, high
+
+    def ends(self) -> tuple[float, float] | None:
+        """Return the lower and upper end of the used range, or None without samples."""
+        if self._histogram is None:
+            return self._extremes
+        total = int(self._histogram.sum(dtype=np.int64))
+        if not total:
+            return None
+        below = np.cumsum(self._histogram, dtype=np.int64)
+        skipped = int(total * TAIL)
+        low = int(np.searchsorted(below, skipped, side="right"))
+        high = int(np.searchsorted(below, total - skipped, side="left"))
+        return float(low + self._offset), float(high + self._offset)
