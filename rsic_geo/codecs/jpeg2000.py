@@ -1,0 +1,260 @@
+"""JPEG 2000 part 1 for one tile: lossless 5/3, lossy 9/7 at a ratio, rate-distortion points."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from rsic_geo import j2k
+from rsic_geo.codecs import openjpeg
+from rsic_geo.codecs.base import Pixels, check_pixels
+from rsic_geo.errors import BitstreamError, CodecError, UsageError
+
+CODEC_ID = "jp2"
+DTYPES = ("uint8", "uint16", "int16")
+DEFAULT_LAYERS = (640.0, 320.0, 160.0, 80.0, 40.0, 20.0, 10.0, 5.0, 2.5)
+"""Ratios of `layer_profile` when none are given: bytes double from point to point."""
+MAX_LAYERS = 100
+"""OpenJPEG's limit."""
+MAX_TILE_SAMPLES = 1 << 28
+"""Samples a decoder may be asked for at once: 1 GiB of 32-bit numbers."""
+_MAX_ATTEMPTS = 6
+_CLOSE_ENOUGH = 0.005
+"""A byte budget counts as hit when less than this share of it stays unused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class J2KParams:
+    """How one tile is coded. All tiles of one file must share everything but `ratio`."""
+
+    lossless: bool
+    """Reversible 5/3 wavelet and nothing thrown away; otherwise irreversible 9/7."""
+    mct: bool = False
+    """Decorrelate the first three bands as red, green, blue."""
+    ratio: float | None = None
+    """Compression ratio against the raw bits of the tile; None keeps all that the quantiser keeps."""
+    layers: tuple[float, ...] | None = None
+    """Ratios of quality layers, falling; excludes `ratio`."""
+    num_resolutions: int = 6
+    """Wavelet decompositions + 1, the same in every tile whatever its size."""
+    plt: bool = True
+    """List packet lengths in the tile header, so that readers can skip packets (about 1 byte per packet)."""
+    progression: str = "RPCL"
+    tile_size: int = 1024
+    """Nominal tile side (px), a power of two; edge tiles are smaller."""
+
+    def __post_init__(self) -> None:
+        """Refuse combinations without meaning."""
+        ratios = self.layers if self.layers is not None else (self.ratio,) if self.ratio is not None else ()
+        if self.layers is not None and self.ratio is not None:
+            raise UsageError("give either ratio or layers, not both")
+        if self.lossless and ratios:
+            raise UsageError("lossless coding takes no ratio: leave it out or choose a lossy target")
+        if any(not math.isfinite(r) or r <= 0 for r in ratios):
+            raise UsageError("compression ratios are positive numbers, such as 20 for 20:1")
+        if self.layers is not None and (
+            not 1 <= len(self.layers) <= MAX_LAYERS
+            or list(self.layers) != sorted(set(self.layers), reverse=True)
+        ):
+            raise UsageError(f"layers are 1..{MAX_LAYERS} falling ratios, such as (80, 40, 20)")
+        if not 1 <= self.num_resolutions <= 33:
+            raise UsageError("num_resolutions is 1..33")
+        if self.tile_size & (self.tile_size - 1) or self.tile_size < 1 << (self.num_resolutions - 1):
+            raise UsageError(
+                f"tile_size {self.tile_size}: give a power of two with room for {self.num_resolutions} resolutions"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RDPoints:
+    """What a tile costs and how well it fits, at rising sizes."""
+
+    bytes: tuple[int, ...]
+    """Bytes of packets up to and including each layer."""
+    sse: tuple[float, ...]
+    """Sum of squared errors over all valid samples (DN squared) when decoding up to each layer."""
+    samples: int
+    """Number of samples that `sse` sums over."""
+
+
+class Jpeg2000Codec:
+    """The registry's view of this module."""
+
+    codec_id: str = CODEC_ID
+    dtypes: tuple[str, ...] = DTYPES
+    is_lossless_capable: bool = True
+
+    def encode(self, pixels: Pixels, params: J2KParams) -> bytes:
+        """See `encode_tile`."""
+        return encode_tile(pixels, params)
+
+    def decode(self, bitstream: bytes) -> Pixels:
+        """See `decode_tile`."""
+        return decode_tile(bitstream)
+
+
+def encode_tile(pixels: Pixels, params: J2KParams) -> bytes:
+    """Encode (bands, height, width) uint8, uint16 or int16 samples as a single-tile codestream at the origin.
+
+    Uses one thread and no files; several threads may call it at once. The same input gives the same bytes.
+
+    Raises:
+        UnsupportedSceneError: Sample type or shape.
+        UsageError: The tile is larger than `params.tile_size`, or mct is asked for without three bands.
+        CodecError: OpenJPEG refuses.
+    """
+    return openjpeg.encode(np.asarray(pixels), _settings(pixels, params))
+
+
+def encode_tile_bytes(pixels: Pixels, params: J2KParams, max_bytes: int) -> bytes:
+    """Encode with 9/7 so that the tile-part body (headers behind SOT, and packets) is at most `max_bytes`.
+
+    Comes as close from below as a few attempts allow. Where even an empty tile is larger, the smallest
+    codestream found is returned.
+
+    Raises:
+        As `encode_tile`; UsageError for lossless parameters.
+    """
+    if params.lossless:
+        raise UsageError("a byte budget needs lossy coding")
+    raw = pixels.nbytes
+    low, high = 0.0, math.inf
+    best: bytes | None = None
+    smallest: bytes | None = None
+    budget = float(max(1, max_bytes))
+    for _ in range(_MAX_ATTEMPTS):
+        codestream = encode_tile(pixels, replace(params, layers=None, ratio=raw / budget))
+        size = body_size(codestream)
+        if smallest is None or size < body_size(smallest):
+            smallest = codestream
+        if size <= max_bytes:
+            low = budget
+            if best is None or size > body_size(best):
+                best = codestream
+            if max_bytes - size <= max(2.0, _CLOSE_ENOUGH * max_bytes) or budget >= raw:
+                break
+        else:
+            high = budget
+        step = budget + (max_bytes - size)
+        budget = step if low < step < high else (low + min(high, 2 * budget)) / 2
+        if budget < 1 or high - low < 1:
+            break
+    result = best or smallest
+    assert result is not None
+    return result
+
+
+def body_size(codestream: bytes) -> int:
+    """Return the bytes of all tile-part bodies of a codestream (what a tile adds to a file, without SOT)."""
+    return sum(len(part.body) for part in j2k.split_codestream(codestream).parts)
+
+
+def layer_profile(
+    pixels: Pixels, params: J2KParams, *, valid: npt.NDArray[np.bool_] | None = None
+) -> RDPoints:
+    """Measure bytes and squared error of a tile at each of `params.layers` (DEFAULT_LAYERS when None).
+
+    One layered encode and one decode per layer.
+
+    Args:
+        pixels: Samples (bands, height, width).
+        params: Lossy parameters; a `ratio` in them is not looked at.
+        valid: Optional (height, width) or (bands, height, width) keep-map; other samples count no error.
+
+    Raises:
+        As `encode_tile`.
+    """
+    layers = params.layers or DEFAULT_LAYERS
+    layered = replace(params, ratio=None, layers=layers, plt=True, progression="LRCP")
+    codestream = encode_tile(pixels, layered)
+    keep = None if valid is None else np.broadcast_to(valid, pixels.shape)
+    sse = tuple(_squared_error(codestream, pixels, keep, count + 1) for count in range(len(layers)))
+    return RDPoints(
+        bytes=_layer_bytes(codestream, len(layers)),
+        sse=sse,
+        samples=int(pixels.size if keep is None else np.count_nonzero(keep)),
+    )
+
+
+def decode_tile(codestream: bytes, *, reduce: int = 0) -> Pixels:
+    """Decode a codestream to (bands, height, width) samples of the type that its header names.
+
+    Args:
+        codestream: A whole codestream; its image must be at the origin for the shape to be meaningful.
+        reduce: Number of highest resolutions to leave out; each halves the sides (rounded up).
+
+    Raises:
+        BitstreamError: No codestream, damaged, cut short, or of a kind rsic_geo does not write.
+    """
+    size = _checked_size(codestream)
+    component = size.components[0]
+    dtype = np.dtype(f"{'int' if component.is_signed else 'uint'}{8 if component.precision <= 8 else 16}")
+    bands: list[Pixels] = []
+    warnings = openjpeg.decode(
+        codestream, reduce=reduce, consume=lambda _, samples: bands.append(samples.astype(dtype))
+    )
+    if warnings:
+        raise BitstreamError(f"the tile is damaged: {warnings[0]}")
+    if len(bands) != len(size.components) or len({band.shape for band in bands}) != 1:
+        raise BitstreamError("the bands of the tile differ in size: rsic_geo does not write such files")
+    return np.stack(bands)
+
+
+def _settings(pixels: Pixels, params: J2KParams) -> openjpeg.EncoderSettings:
+    check_pixels(pixels, DTYPES, CODEC_ID)
+    bands, height, width = pixels.shape
+    if max(height, width) > params.tile_size:
+        raise UsageError(f"a tile of {width} x {height} px is larger than tile_size {params.tile_size}")
+    if params.mct and bands < 3:
+        raise UsageError(f"the colour transform needs three bands, this tile has {bands}: set mct=False")
+    rates = params.layers or ((params.ratio,) if params.ratio is not None else (0.0,))
+    return openjpeg.EncoderSettings(
+        is_reversible=params.lossless,
+        use_mct=params.mct,
+        rates=tuple(rates),
+        resolutions=params.num_resolutions,
+        with_plt=params.plt,
+        progression=params.progression,
+        tile_width=params.tile_size,
+        tile_height=params.tile_size,
+    )
+
+
+def _checked_size(codestream: bytes) -> j2k.ImageSize:
+    size = j2k.split_codestream(codestream).size
+    first = size.components[0]
+    if any(component != first for component in size.components) or first.precision > 16:
+        raise BitstreamError(
+            "the bands differ in type or have more than 16 bits: rsic_geo does not write such files"
+        )
+    if (size.width - size.x0) * (size.height - size.y0) * len(size.components) > MAX_TILE_SAMPLES:
+        raise BitstreamError("the codestream claims to be larger than any tile: it is damaged")
+    return size
+
+
+def _layer_bytes(codestream: bytes, layers: int) -> tuple[int, ...]:
+    lengths = [n for part in j2k.split_codestream(codestream).parts for n in j2k.packet_lengths(part.body)]
+    if not lengths or len(lengths) % layers:
+        raise CodecError("OpenJPEG listed no packet lengths: OpenJPEG 2.4 or newer is needed")
+    per_layer = len(lengths) // layers
+    totals = np.cumsum(lengths)[per_layer - 1 :: per_layer]
+    return tuple(int(total) for total in totals)
+
+
+def _squared_error(
+    codestream: bytes, pixels: Pixels, keep: npt.NDArray[np.bool_] | None, layers: int
+) -> float:
+    total = 0.0
+
+    def add(band: int, samples: npt.NDArray[np.int32]) -> None:
+        nonlocal total
+        error = np.subtract(samples, pixels[band], dtype=np.float32)
+        if keep is not None:
+            error *= keep[band]
+        total += float(np.einsum("ij,ij->", error, error, dtype=np.float64, casting="safe"))
+
+    openjpeg.decode(codestream, layers=layers, consume=add)
+    return total
