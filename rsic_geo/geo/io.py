@@ -1,0 +1,22 @@
+"""The door to raster files. Only this module and its ``io_*`` parts import rasterio."""
+
+from __future__ import annotations
+
+from rsic_geo.geo.io_env import gdal_config, gdal_version, same_crs
+from rsic_geo.geo.io_jp2 import degenerate_geotiff, write_pam_sidecar
+from rsic_geo.geo.io_read import SceneReader, open_scene
+from rsic_geo.geo.io_snapshot import metadata_differences
+from rsic_geo.geo.io_write import DRIVERS, SceneWriter
+
+__all__ = [
+    "DRIVERS",
+    "SceneReader",
+    "SceneWriter",
+    "degenerate_geotiff",
+    "gdal_config",
+    "gdal_version",
+    "metadata_differences",
+    "open_scene",
+    "same_crs",
+    "write_pam_sidecar",
+]

@@ -1,0 +1,99 @@
+"""How we run GDAL: bounded cache, no noise on stderr, errors as one line of our own tree."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import rasterio
+from rasterio.crs import CRS
+from rasterio.env import Env
+from rasterio.errors import CRSError, NotGeoreferencedWarning
+from rasterio.io import DatasetReader, DatasetWriter
+
+from rsic_geo.errors import RsicGeoError, SceneError, UsageError
+
+CACHE_BYTES = 256 * 2**20
+"""GDAL's block cache (bytes), for all open scenes together."""
+
+DEFAULT_CONFIG: dict[str, object] = {
+    "GDAL_CACHEMAX": CACHE_BYTES,
+    "GDAL_TIFF_INTERNAL_MASK": True,
+    "GDAL_DISABLE_READDIR_ON_OPEN": False,
+}
+
+_warning_lock = threading.Lock()
+
+
+@contextmanager
+def gdal_config(options: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Run the body under GDAL configuration options (``--config KEY=VALUE``).
+
+    GDAL_CACHEMAX is given as GDAL takes it: megabytes if below 100000, else bytes, or "N%".
+
+    Raises:
+        UsageError: GDAL_CACHEMAX is no size.
+    """
+    config = dict(DEFAULT_CONFIG)
+    for key, value in (options or {}).items():
+        config[key.upper()] = _cache_bytes(value) if key.upper() == "GDAL_CACHEMAX" else value
+    with Env(**config):
+        yield
+
+
+def gdal_version() -> str:
+    """Return the version of the GDAL library that reads and writes scenes."""
+    return str(rasterio.__gdal_version__)
+
+
+@contextmanager
+def scene_errors(action: str, path: str | Path) -> Iterator[None]:
+    """Turn whatever GDAL raises in the body into a SceneError of one line."""
+    try:
+        yield
+    except RsicGeoError:
+        raise
+    except Exception as error:  # rasterio lets GDAL's own, private exception classes through
+        raise SceneError(f"cannot {action} {path}: {_one_line(error)}") from error
+
+
+def open_dataset(path: str | Path, mode: str = "r", **options: str) -> DatasetReader | DatasetWriter:
+    """Open a dataset without the warning that it has no georeference, which is no fault here."""
+    with _warning_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(str(path), mode, **options)
+
+
+@lru_cache(maxsize=64)
+def same_crs(ours: str, theirs: str) -> bool:
+    """Return True if two definitions (WKT or EPSG code) mean the same reference system."""
+    if ours == theirs:
+        return True
+    try:
+        return bool(CRS.from_user_input(ours) == CRS.from_user_input(theirs))
+    except CRSError:
+        return False
+
+
+def _one_line(error: BaseException) -> str:
+    """Return GDAL's own words, which rasterio keeps in the cause of a general message."""
+    message = str(error.__cause__ or error) or type(error).__name__
+    return " ".join(message.split())[:300]
+
+
+def _cache_bytes(value: str) -> int:
+    text = str(value).strip().upper()
+    try:
+        if text.endswith("%"):
+            raise ValueError("percent of memory")
+        for suffix, factor in (("MB", 2**20), ("GB", 2**30), ("KB", 2**10)):
+            if text.endswith(suffix):
+                return int(float(text[:-2]) * factor)
+        number = int(text)
+    except ValueError as error:
+        raise UsageError(f"GDAL_CACHEMAX={value} is no size: give megabytes, as in 256") from error
+    return number * 2**20 if number < 100000 else number

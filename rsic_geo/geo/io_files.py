@@ -1,0 +1,94 @@
+"""Output files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from rsic_geo.errors import OutputExistsError, SceneError
+
+SIDECARS = (".aux.xml", ".msk", ".ovr")
+"""What GDAL puts beside a raster and reads together with it."""
+
+
+class PendingFile:
+    """A file under a temporary name in the folder of its final one, with its PAM sidecar."""
+
+    def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Choose the temporary name.
+
+        Raises:
+            OutputExistsError: the final name is taken and ``overwrite`` is False.
+            SceneError: the folder does not exist.
+        """
+        self.path = Path(path)
+        if self.path.exists() and not overwrite:
+            raise OutputExistsError(f"{path} exists already: choose another name or ask to overwrite it")
+        if not self.path.parent.is_dir():
+            raise SceneError(f"cannot write {path}: there is no folder {self.path.parent}")
+        token = secrets.token_hex(4)
+        self.temporary = self.path.with_name(f".{self.path.stem}.{token}.part{self.path.suffix}")
+        self.sidecar = sidecar_path(self.temporary)
+
+    def publish(self) -> None:
+        """Give the file and its sidecar their final names, after both are safely on disk.
+
+        The file itself comes last, so whoever sees it sees it complete. Sidecars of a file that
+        was overwritten are removed: they would be read as if they belonged to the new one.
+        """
+        has_sidecar = self.sidecar.exists()
+        for pending in (self.temporary, self.sidecar) if has_sidecar else (self.temporary,):
+            _flush(pending)
+        if has_sidecar:
+            os.replace(self.sidecar, sidecar_path(self.path))
+        os.replace(self.temporary, self.path)
+        for suffix in SIDECARS[1:] if has_sidecar else SIDECARS:
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        _flush_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Remove whatever exists under the temporary name."""
+        for leftover in self.path.parent.glob(_literal(self.temporary.stem) + "*"):
+            leftover.unlink(missing_ok=True)
+
+
+def sidecar_path(path: Path) -> Path:
+    """Return the name of a raster's PAM sidecar."""
+    return path.with_name(path.name + ".aux.xml")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a small file so that it is complete or absent."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        temporary.write_bytes(data)
+        _flush(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SceneError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _literal(name: str) -> str:
+    """Return a glob pattern that matches the name itself."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in name)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make renames durable where the system lets a folder be opened (not on Windows)."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)

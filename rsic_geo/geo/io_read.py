@@ -1,0 +1,192 @@
+"""Reading a scene window by window."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as RasterioWindow
+
+from rsic_geo.errors import SceneError, UnsupportedSceneError
+from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
+from rsic_geo.geo.io_snapshot import take_snapshot
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.window import Window
+
+Pixels = NDArray[Any]
+"""Samples (bands, height, width)."""
+Valid = NDArray[np.bool_]
+"""True = keep."""
+
+
+class SceneReader:
+    """A scene open for reading, to be used from one thread at a time.
+
+    Every method raises SceneError, in one line, when the file cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a raster file.
+
+        Raises:
+            SceneError: there is no such file, or it holds no raster GDAL can read.
+            UnsupportedSceneError: the bands differ in sample type.
+        """
+        self.path = Path(path)
+        with gdal_config(), scene_errors("read", path):
+            self._dataset = open_dataset(path)
+            try:
+                self.profile = _profile(self._dataset, path)
+            except Exception:
+                self._dataset.close()
+                raise
+
+    def __enter__(self) -> SceneReader:
+        """Return the reader itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; harmless when it is closed already."""
+        self._dataset.close()
+
+    @property
+    def driver(self) -> str:
+        """GDAL's name of the file format."""
+        return str(self._dataset.driver)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The scene's file and its sidecars (.aux.xml, .msk, .ovr)."""
+        return tuple(Path(name) for name in self._dataset.files)
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Height and width (px) of the blocks the file is stored in."""
+        height, width = self._dataset.block_shapes[0]
+        return int(height), int(width)
+
+    def snapshot(self) -> MetadataSnapshot:
+        """Return all metadata of the scene."""
+        with gdal_config(), scene_errors("read the metadata of", self.path):
+            return take_snapshot(self._dataset)
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
+        """Return the samples of a window, shape (bands, height, width).
+
+        Args:
+            window: rectangle inside the scene.
+            bands: band positions from 0, in the order wanted; all if None.
+        """
+        with gdal_config(), scene_errors("read pixels of", self.path):
+            return np.asarray(self._dataset.read(_indexes(bands), window=_rasterio(window)))
+
+    def read_valid(self, window: Window, pixels: Pixels | None = None) -> Valid:
+        """Return where samples are no nodata, shape (count, height, width), True = keep.
+
+        Nodata values count (NaN too), and masks that belong to single bands; neither the dataset
+        mask nor alpha does. A nodata value outside the sample type marks nothing.
+
+        Args:
+            window: rectangle inside the scene.
+            pixels: the samples of all bands in that window, if the caller has read them already.
+        """
+        shape = (self.profile.count, window.height, window.width)
+        valid = np.ones(shape, dtype=bool)
+        if self.profile.has_nodata:
+            samples = self.read(window) if pixels is None else pixels
+            for band, value in enumerate(self.profile.nodata):
+                if value is not None:
+                    valid[band] = ~equals_nodata(samples[band], value)
+        if self.profile.has_band_masks:
+            with gdal_config(), scene_errors("read masks of", self.path):
+                for band, flags in enumerate(self._dataset.mask_flag_enums):
+                    if not flags:
+                        valid[band] &= self._dataset.read_masks(band + 1, window=_rasterio(window)) != 0
+        return valid
+
+    def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
+        """Return the explicit dataset mask (height, width), 255 = keep; None if the scene has none."""
+        if not self.profile.has_mask:
+            return None
+        with gdal_config(), scene_errors("read the mask of", self.path):
+            return np.asarray(self._dataset.read_masks(1, window=_rasterio(window)), dtype=np.uint8)
+
+    def read_overview(self, out_height: int, out_width: int, bands: tuple[int, ...] | None = None) -> Pixels:
+        """Return the whole scene decimated to (bands, out_height, out_width), nearest sample."""
+        shape = (len(bands) if bands is not None else self.profile.count, out_height, out_width)
+        with gdal_config(), scene_errors("read pixels of", self.path):
+            return np.asarray(self._dataset.read(_indexes(bands), out_shape=shape))
+
+    def read_valid_overview(self, out_height: int, out_width: int) -> Valid:
+        """Return where the scene holds data by nodata, mask and alpha together, decimated (height, width)."""
+        with gdal_config(), scene_errors("read the mask of", self.path):
+            return np.asarray(self._dataset.dataset_mask(out_shape=(out_height, out_width)), dtype=bool)
+
+
+def open_scene(path: str | Path) -> SceneReader:
+    """Open a scene for reading; use it in a ``with`` statement.
+
+    Raises:
+        SceneError: there is no such file, or it holds no raster GDAL can read.
+        UnsupportedSceneError: the bands differ in sample type.
+    """
+    return SceneReader(path)
+
+
+def equals_nodata(samples: Pixels, value: float) -> Valid:
+    """Return where samples equal a nodata value in their own type (NaN equals NaN)."""
+    kind = samples.dtype.kind
+    if kind in "iu":
+        limits = np.iinfo(samples.dtype)
+        if math.isnan(value) or not limits.min <= value <= limits.max or int(value) != value:
+            return np.zeros(samples.shape, dtype=bool)
+        return np.asarray(samples == samples.dtype.type(int(value)), dtype=bool)
+    if math.isnan(value):
+        return np.asarray(np.isnan(samples), dtype=bool)
+    with np.errstate(over="ignore"):
+        return np.asarray(samples == np.asarray(value).astype(samples.dtype), dtype=bool)
+
+
+def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
+    if dataset.count < 1:
+        inside = "; open one of: " + ", ".join(dataset.subdatasets[:3]) if dataset.subdatasets else ""
+        raise SceneError(f"cannot read {path}: it holds no bands{inside}")
+    if len(set(dataset.dtypes)) != 1:
+        kinds = ", ".join(sorted(set(dataset.dtypes)))
+        raise UnsupportedSceneError(f"{path} mixes sample types ({kinds}): convert its bands to one type")
+    flags = [{flag.name for flag in each} for each in dataset.mask_flag_enums]
+    points, gcp_crs = dataset.gcps
+    crs = dataset.crs or gcp_crs
+    return SceneProfile(
+        height=dataset.height,
+        width=dataset.width,
+        count=dataset.count,
+        dtype=dataset.dtypes[0],
+        crs_wkt=str(crs.to_wkt()) if crs else None,
+        transform=dataset.transform,
+        colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
+        nodata=tuple(dataset.nodatavals),
+        has_mask=any("per_dataset" in each and "alpha" not in each for each in flags),
+        has_band_masks=any(not each for each in flags),
+        has_gcps=bool(points),
+    )
+
+
+def _indexes(bands: tuple[int, ...] | None) -> list[int] | None:
+    return None if bands is None else [band + 1 for band in bands]
+
+
+def _rasterio(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.col_off, window.row_off, window.width, window.height)

@@ -1,0 +1,193 @@
+"""Taking a metadata snapshot of an open dataset, and comparing snapshots by meaning."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import rasterio.shutil
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.io import DatasetReader
+
+from rsic_geo.geo.io_env import same_crs
+from rsic_geo.geo.metadata import ControlPoint, MetadataDifference, MetadataSnapshot
+
+DRIVER_DOMAINS = frozenset({
+    "IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "ProxyOverviewRequest", "LocationInfo",
+    "OVERVIEWS", "vrt_sources", "new_vrt_sources", "xml:VRT", "JPEG2000", "xml:gml.root-instance", "RPC",
+})  # fmt: skip
+"""Domains that describe the file at hand (its blocks, its boxes), not the scene.
+
+``xml:gml.root-instance`` is the GMLJP2 box of a JP2 source: its georeference is in the snapshot's
+own fields, and a copy in a GeoTIFF would contradict any later change of them. RPC has its field.
+"""
+
+_REMARKS = re.compile(
+    r',USAGE\[SCOPE\["(?:[^"]|"")*"\](?:,AREA\["(?:[^"]|"")*"\])?(?:,BBOX\[[^\]]*\])?\]|(?<=,AXIS\[)"[^"]*"'
+)
+"""Parts of a WKT2 text that define nothing: area of use, and names of axes, which files do not keep."""
+
+_OWN_FIELDS = frozenset({"AREA_OR_POINT"})
+
+
+def metadata_differences(
+    ours: MetadataSnapshot, theirs: MetadataSnapshot, *, ignore: Iterable[str] = ()
+) -> list[MetadataDifference]:
+    """Return the differences of two snapshots, reference systems compared by meaning."""
+    return ours.diff(theirs, ignore=ignore, same_crs=same_crs)
+
+
+def take_snapshot(dataset: DatasetReader) -> MetadataSnapshot:
+    """Return all metadata of an open rasterio dataset."""
+    described = _describe(dataset)
+    points, gcp_crs = dataset.gcps
+    identity = dataset.transform.is_identity
+    default_tags = dataset.tags()
+    rpcs = dataset.tags(ns="RPC")
+    return MetadataSnapshot(
+        width=dataset.width,
+        height=dataset.height,
+        count=dataset.count,
+        dtypes=tuple(dataset.dtypes),
+        crs=_definition(dataset.crs),
+        transform=None if identity else tuple(dataset.transform)[:6],
+        gcps=tuple(
+            ControlPoint(row=p.row, col=p.col, x=p.x, y=p.y, z=p.z or 0.0, id=p.id or "", info=p.info or "")
+            for p in points
+        ),
+        gcp_crs=_definition(gcp_crs) if points else None,
+        rpcs=dict(rpcs) or None,
+        area_or_point="Point" if default_tags.get("AREA_OR_POINT", "").lower() == "point" else "Area",
+        nodata=tuple(
+            described.nodata(band) if value is None else value
+            for band, value in enumerate(dataset.nodatavals, start=1)
+        ),
+        mask_flags=tuple(tuple(flag.name for flag in flags) for flags in dataset.mask_flag_enums),
+        colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
+        colormaps=_colormaps(dataset),
+        categories={band: names for band in dataset.indexes if (names := described.categories(band))},
+        descriptions=tuple(text or None for text in dataset.descriptions),
+        scales=tuple(dataset.scales),
+        offsets=tuple(dataset.offsets),
+        units=tuple(text or None for text in dataset.units),
+        tags=_tags(dataset, 0, described),
+        band_tags={band: tags for band in dataset.indexes if (tags := _tags(dataset, band, described))},
+    )
+
+
+class _Description:
+    """What GDAL's own VRT copy of a dataset tells that rasterio does not.
+
+    rasterio drops items that are not UTF-8, nodata values outside the sample type and class
+    names, and takes JSON documents apart at their first colon.
+    """
+
+    def __init__(self, root: ElementTree.Element) -> None:
+        self._root = root
+
+    def _band(self, band: int) -> ElementTree.Element | None:
+        return self._root if band == 0 else self._root.find(f"VRTRasterBand[@band='{band}']")
+
+    def nodata(self, band: int) -> float | None:
+        element = self._band(band)
+        text = None if element is None else element.findtext("NoDataValue")
+        return None if text is None else float(text)
+
+    def categories(self, band: int) -> tuple[str, ...]:
+        element = self._band(band)
+        names = [] if element is None else element.findall("CategoryNames/Category")
+        return tuple(name.text or "" for name in names)
+
+    def items(self, band: int, domain: str) -> dict[str, str]:
+        element = self._band(band)
+        for entry in [] if element is None else element.findall("Metadata"):
+            if entry.get("domain", "") == domain:
+                return {item.get("key", ""): item.text or "" for item in entry.findall("MDI")}
+        return {}
+
+
+def _describe(dataset: DatasetReader) -> _Description:
+    with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
+        path = Path(folder) / "scene.vrt"
+        for domains in ("YES", "AUTO"):
+            rasterio.shutil.copy(dataset, str(path), driver="VRT", COPY_SRC_MDD=domains)
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
+            try:
+                return _Description(parse_gdal_xml(text))
+            except ElementTree.ParseError:  # an xml: domain put in as it is, declaration and all
+                continue
+    return _Description(ElementTree.Element("VRTDataset"))
+
+
+def parse_gdal_xml(text: str) -> ElementTree.Element:
+    """Parse XML as GDAL writes it: bytes that are not UTF-8 come as surrogates and are kept.
+
+    The parser takes no surrogates, so they travel as private-use characters.
+    """
+    shielded = "".join(chr(ord(c) + _SHIELD) if "\udc80" <= c <= "\udcff" else c for c in text)
+    root = ElementTree.fromstring(shielded)
+    for element in root.iter():
+        if element.text:
+            element.text = _unshield(element.text)
+        for key, value in element.attrib.items():
+            element.attrib[key] = _unshield(value)
+    return root
+
+
+_SHIELD = 0x100000 - 0xDC00
+
+
+def _unshield(text: str) -> str:
+    first, last = 0xDC80 + _SHIELD, 0xDCFF + _SHIELD
+    return "".join(chr(ord(c) - _SHIELD) if first <= ord(c) <= last else c for c in text)
+
+
+def _tags(dataset: DatasetReader, band: int, described: _Description) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for domain in ["", *dataset.tag_namespaces(band)]:
+        if domain in DRIVER_DOMAINS or domain.startswith("xml:BOX_"):
+            continue
+        items = {**described.items(band, domain), **dataset.tags(band, ns=domain or None)}
+        if domain.startswith("xml:"):
+            items = {"": "".join(items.values()).strip()}
+        elif domain.startswith("json:"):
+            items = {"": _json_document(items)}
+        elif band == 0 and domain == "":
+            items = {key: value for key, value in items.items() if key not in _OWN_FIELDS}
+        if items:
+            found[domain] = items
+    return found
+
+
+def _json_document(items: dict[str, str]) -> str:
+    """Put a JSON document together again that was split at its first colon as if NAME:VALUE."""
+    return "".join(f"{key}:{value}" if value else key for key, value in items.items())
+
+
+def _colormaps(dataset: DatasetReader) -> dict[int, dict[int, tuple[int, int, int, int]]]:
+    tables = {}
+    for band in dataset.indexes:
+        try:
+            tables[band] = {int(key): tuple(colour) for key, colour in dataset.colormap(band).items()}
+        except ValueError:  # rasterio's way to say that the band has none
+            continue
+    return tables
+
+
+def _definition(crs: CRS | None) -> str | None:
+    """Return WKT2, or the EPSG code if the registry's text is the same."""
+    if not crs:
+        return None
+    try:
+        text = str(crs.to_wkt(version="WKT2_2019"))
+        code = crs.to_epsg(confidence_threshold=100)
+        registered = str(CRS.from_epsg(code).to_wkt(version="WKT2_2019")) if code else ""
+        if _REMARKS.sub("", registered) == _REMARKS.sub("", text):
+            return f"EPSG:{code}"
+    except CRSError:
+        text = str(crs.to_wkt())
+    return text

@@ -1,0 +1,245 @@
+"""Writing a scene window by window, with all of a snapshot's metadata, atomically."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rasterio.shutil
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetWriter
+from rasterio.windows import Window as RasterioWindow
+
+from rsic_geo.errors import UsageError
+from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
+from rsic_geo.geo.io_files import PendingFile
+from rsic_geo.geo.io_snapshot import metadata_differences, take_snapshot
+from rsic_geo.geo.io_xml import BAND_FIELDS, Field, pam_xml, vrt_xml
+from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.window import Window
+
+DRIVERS = ("GTiff", "COG")
+"""Formats SceneWriter writes."""
+
+TILE = 512
+"""Side of the tiles of an output file (px)."""
+
+
+class SceneWriter:
+    """A scene being written; appears under its name only when :meth:`commit` succeeds.
+
+    The file is created as a copy of an empty VRT that carries the metadata, filled window by
+    window, then read back. What the format itself could not hold goes to a PAM sidecar.
+    Used in a ``with`` statement, leaving it without a commit removes every trace.
+    """
+
+    def __init__(  # noqa: PLR0913 - one subject, the two descriptions of it, three options
+        self,
+        path: str | Path,
+        profile: SceneProfile,
+        snapshot: MetadataSnapshot,
+        *,
+        driver: str = "GTiff",
+        creation_options: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Create the file under a temporary name in the same folder.
+
+        Raises:
+            OutputExistsError: the output exists and ``overwrite`` is False.
+            UsageError: the driver is not one of DRIVERS, or profile and snapshot disagree in size.
+            SceneError: the file cannot be created.
+        """
+        if driver not in DRIVERS:
+            raise UsageError(f"cannot write {driver} files: choose one of {', '.join(DRIVERS)}")
+        _check_agreement(profile, snapshot)
+        self.profile = profile
+        self._snapshot = snapshot
+        self._driver = driver
+        self._options = {key.upper(): str(value) for key, value in (creation_options or {}).items()}
+        self._pending = PendingFile(path, overwrite=overwrite)
+        self._mask_written = False
+        try:
+            with gdal_config(), scene_errors("write", path):
+                self._dataset = self._create()
+        except BaseException:
+            self._pending.discard()
+            raise
+
+    def __enter__(self) -> SceneWriter:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the temporary file unless it was committed."""
+        self.abort()
+
+    def write(self, window: Window, pixels: NDArray[Any]) -> None:
+        """Write samples (count, height, width) of the profile's type into a window.
+
+        Raises:
+            UsageError: shape or type do not fit.
+            SceneError: the file cannot be written.
+        """
+        expected = (self.profile.count, window.height, window.width)
+        if pixels.shape != expected or pixels.dtype != np.dtype(self.profile.dtype):
+            given, asked = f"{pixels.dtype} {pixels.shape}", f"{self.profile.dtype} {expected}"
+            raise UsageError(f"pixels are {given}, but the window takes {asked}")
+        with gdal_config(), scene_errors("write", self._pending.path):
+            self._dataset.write(pixels, window=_rasterio(window))
+
+    def write_mask(self, window: Window, mask: NDArray[Any]) -> None:
+        """Write the dataset mask (height, width) of a window, 255 or True = keep."""
+        values = mask.astype(np.uint8) * np.uint8(255) if mask.dtype == np.bool_ else mask
+        with gdal_config(), scene_errors("write", self._pending.path):
+            self._dataset.write_mask(values, window=_rasterio(window))
+        self._mask_written = True
+
+    def commit(self) -> list[MetadataDifference]:
+        """Finish the file, verify its metadata, give it its name.
+
+        Returns:
+            what neither the file nor its sidecar can say; empty if nothing was lost.
+
+        Raises:
+            SceneError: the file cannot be finished; nothing is left behind.
+        """
+        path = self._pending.path
+        try:
+            with gdal_config(), scene_errors("write", path):
+                if self._snapshot.has_explicit_mask and not self._mask_written:
+                    self._dataset.write_mask(True)
+                self._dataset.close()
+                if self._driver == "COG":
+                    self._convert_to_cog()
+                left = restore_with_sidecar(self._pending.temporary, self._snapshot)
+                self._pending.publish()
+                return left
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Give up: close and remove the temporary file. Harmless after a commit."""
+        try:
+            with gdal_config():
+                self._dataset.close()
+        except Exception as error:  # a full disk is reported once, by the call that met it
+            self._abort_error = error
+        finally:
+            self._pending.discard()
+
+    def _create(self) -> DatasetWriter:
+        """Create the empty file with its metadata and return it open for update."""
+        options = _creation_options(self.profile)
+        if self._driver == "GTiff":
+            options |= self._options
+        target = str(self._pending.temporary)
+        create_from_vrt(target, self._snapshot, options)
+        dataset = open_dataset(target, "r+", NUM_THREADS=options.get("NUM_THREADS", "ALL_CPUS"))
+        _set_what_copying_loses(dataset, self._snapshot)
+        return dataset
+
+    def _convert_to_cog(self) -> None:
+        source = self._pending.temporary
+        plain = source.with_name(source.stem + ".plain" + source.suffix)
+        source.rename(plain)
+        predictor = {"PREDICTOR": "YES"} if np.dtype(self.profile.dtype).kind in "iuf" else {}
+        options = {"COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"} | predictor
+        rasterio.shutil.copy(str(plain), str(source), driver="COG", **(options | self._options))
+        plain.unlink()
+
+
+def create_from_vrt(target: str, snapshot: MetadataSnapshot, options: Mapping[str, str]) -> None:
+    """Create a GeoTIFF without pixels that carries what a copy of a VRT can carry."""
+    with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
+        template = Path(folder) / "scene.vrt"
+        template.write_bytes(vrt_xml(snapshot, wkt2))
+        fixed = {"SPARSE_OK": "TRUE", "COPY_SRC_MDD": "YES"}
+        rasterio.shutil.copy(str(template), target, driver="GTiff", **{**options, **fixed})
+
+
+def restore_with_sidecar(path: Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    """Write what a finished file does not say to its PAM sidecar; return what is still missing."""
+    sidecar = path.with_name(path.name + ".aux.xml")
+    sidecar.unlink(missing_ok=True)
+    differences = _differences(path, snapshot)
+    if not differences:
+        return []
+    content = pam_xml(snapshot, _sidecar_fields(differences), wkt2)
+    if not content:
+        return differences
+    sidecar.write_bytes(content)
+    return _differences(path, snapshot)
+
+
+def wkt2(definition: str) -> str:
+    """Return the WKT2 text of a snapshot's reference system."""
+    if not definition.startswith("EPSG:"):
+        return definition
+    return str(CRS.from_user_input(definition).to_wkt(version="WKT2_2019"))
+
+
+def _differences(path: Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    with open_dataset(path) as dataset:
+        return metadata_differences(snapshot, take_snapshot(dataset))
+
+
+def _sidecar_fields(differences: list[MetadataDifference]) -> set[Field]:
+    fields: set[Field] = set()
+    for difference in differences:
+        if difference.field in {"crs", "gcp_crs", "transform", "gcps"}:
+            fields.add(("georeference", None))
+        elif difference.field.startswith("tags["):
+            fields.add(("tags", difference.band))
+        elif difference.field in {"rpcs", "area_or_point", *BAND_FIELDS}:
+            fields.add((difference.field, difference.band))
+    return fields
+
+
+def _set_what_copying_loses(dataset: DatasetWriter, snapshot: MetadataSnapshot) -> None:
+    """Set band items, which GDAL's copy from a VRT leaves out, and interpretations it guesses."""
+    for band, tags in snapshot.band_tags.items():
+        for domain, items in tags.items():
+            if not domain.startswith(("xml:", "json:")):
+                dataset.update_tags(band, ns=domain or None, **items)
+    wanted = tuple(ColorInterp[name] for name in snapshot.colorinterp)
+    if dataset.colorinterp != wanted and ColorInterp.palette not in wanted:
+        dataset.colorinterp = wanted
+
+
+def _creation_options(profile: SceneProfile) -> dict[str, str]:
+    """Return tiles small enough for small scenes, and a predictor that suits the samples."""
+    kind = np.dtype(profile.dtype).kind
+    options = {
+        "TILED": "YES",
+        "BLOCKXSIZE": str(min(TILE, -(-profile.width // 16) * 16)),
+        "BLOCKYSIZE": str(min(TILE, -(-profile.height // 16) * 16)),
+        "COMPRESS": "DEFLATE",
+        "ZLEVEL": "1",
+        "INTERLEAVE": "PIXEL" if profile.count <= 4 else "BAND",
+        "BIGTIFF": "YES" if profile.raw_bytes > 2_000_000_000 else "NO",
+        "NUM_THREADS": "ALL_CPUS",
+    }
+    if kind in "iuf":
+        options["PREDICTOR"] = "3" if kind == "f" else "2"
+    return options
+
+
+def _check_agreement(profile: SceneProfile, snapshot: MetadataSnapshot) -> None:
+    ours = (profile.count, profile.height, profile.width, {profile.dtype})
+    theirs = (snapshot.count, snapshot.height, snapshot.width, set(snapshot.dtypes))
+    if ours != theirs:
+        raise UsageError(f"profile and metadata are of different scenes: {ours} and {theirs}")
+
+
+def _rasterio(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.col_off, window.row_off, window.width, window.height)

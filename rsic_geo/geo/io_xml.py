@@ -1,0 +1,166 @@
+"""GDAL's two XML descriptions of a dataset: the VRT we create files from, and the PAM sidecar.
+
+Creating a file as a copy of a VRT without pixel sources keeps what GDAL's ordinary creation calls
+lose or shift: control points of a Point raster, nodata values outside the sample type, raw XML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from rsic_geo.geo.metadata import MetadataSnapshot
+
+GDAL_TYPES = {
+    "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32",
+    "int32": "Int32", "uint64": "UInt64", "int64": "Int64", "float32": "Float32", "float64": "Float64",
+    "complex_int16": "CInt16", "complex64": "CFloat32", "complex128": "CFloat64",
+}  # fmt: skip
+"""GDAL's names of rasterio's sample types."""
+
+_COLOR_NAMES = {
+    "undefined": "Undefined", "gray": "Gray", "palette": "Palette", "red": "Red", "green": "Green",
+    "blue": "Blue", "alpha": "Alpha", "hue": "Hue", "saturation": "Saturation", "lightness": "Lightness",
+    "cyan": "Cyan", "magenta": "Magenta", "yellow": "Yellow", "black": "Black",
+    "Y": "YCbCr_Y", "Cb": "YCbCr_Cb", "Cr": "YCbCr_Cr",
+}  # fmt: skip
+
+CrsText = Callable[[str], str]
+"""Turns a definition of a snapshot (WKT or EPSG code) into WKT."""
+
+Field = tuple[str, int | None]
+"""Snapshot field and band (from 1; None for the dataset)."""
+
+_SIDECAR_DOMAINS = frozenset({"RPC", "IMD", "GEOLOCATION"})
+"""Domains GDAL turns into files or tags of their own on a copy; written to a PAM sidecar only."""
+
+
+def vrt_xml(snapshot: MetadataSnapshot, crs_text: CrsText) -> bytes:
+    """Return a VRT without pixels that carries everything a VRT can say of the scene."""
+    root = Element("VRTDataset", rasterXSize=str(snapshot.width), rasterYSize=str(snapshot.height))
+    _add_georeference(root, snapshot, crs_text)
+    tags = {domain: items for domain, items in snapshot.tags.items() if domain not in _SIDECAR_DOMAINS}
+    if snapshot.rpcs:
+        tags["RPC"] = snapshot.rpcs
+    if snapshot.area_or_point == "Point":
+        tags[""] = {**tags.get("", {}), "AREA_OR_POINT": "Point"}
+    _add_tags(root, tags)
+    for band in range(1, snapshot.count + 1):
+        kind = GDAL_TYPES[snapshot.dtypes[band - 1]]
+        element = SubElement(root, "VRTRasterBand", dataType=kind, band=str(band))
+        for name in BAND_FIELDS:
+            _BAND_WRITERS[name](element, snapshot, band)
+        _add_tags(element, snapshot.band_tags.get(band, {}))
+    return _bytes(root)
+
+
+def pam_xml(snapshot: MetadataSnapshot, fields: set[Field], crs_text: CrsText) -> bytes:
+    """Return a PAM sidecar (.aux.xml) that carries the given fields of a snapshot.
+
+    Fields are names of the snapshot; ("tags", band) stands for all items of a band and
+    ("georeference", None) for CRS, transform and control points together, since GDAL reads
+    them as one.
+    """
+    root = Element("PAMDataset")
+    if ("georeference", None) in fields:
+        _add_georeference(root, snapshot, crs_text)
+    tags: dict[str, Mapping[str, str]] = dict(snapshot.tags) if ("tags", None) in fields else {}
+    if ("rpcs", None) in fields and snapshot.rpcs:
+        tags["RPC"] = snapshot.rpcs
+    if ("area_or_point", None) in fields:
+        tags[""] = {**tags.get("", {}), "AREA_OR_POINT": snapshot.area_or_point}
+    _add_tags(root, tags)
+    for band in range(1, snapshot.count + 1):
+        element = Element("PAMRasterBand", band=str(band))
+        for name in BAND_FIELDS:
+            if (name, band) in fields:
+                _BAND_WRITERS[name](element, snapshot, band)
+        if ("tags", band) in fields:
+            _add_tags(element, snapshot.band_tags.get(band, {}))
+        if len(element):
+            root.append(element)
+    return _bytes(root) if len(root) else b""
+
+
+def _add_georeference(root: Element, snapshot: MetadataSnapshot, crs_text: CrsText) -> None:
+    if snapshot.crs:
+        SubElement(root, "SRS").text = crs_text(snapshot.crs)
+    if snapshot.transform:
+        a, b, c, d, e, f = snapshot.transform
+        SubElement(root, "GeoTransform").text = ", ".join(repr(float(value)) for value in (c, a, b, f, d, e))
+    if snapshot.gcps:
+        points = SubElement(root, "GCPList")
+        if snapshot.gcp_crs:
+            points.set("Projection", crs_text(snapshot.gcp_crs))
+        for point in snapshot.gcps:
+            place = {"Pixel": point.col, "Line": point.row, "X": point.x, "Y": point.y, "Z": point.z}
+            attributes = {"Id": point.id, "Info": point.info} | {k: repr(float(v)) for k, v in place.items()}
+            SubElement(points, "GCP", attributes)
+
+
+def _add_tags(parent: Element, tags: Mapping[str, Mapping[str, str]]) -> None:
+    for domain, items in tags.items():
+        element = SubElement(parent, "Metadata", {"domain": domain} if domain else {})
+        if domain.startswith(("xml:", "json:")):
+            # As "json" GDAL keeps the text as it is; as "xml" it would parse and reformat it.
+            element.set("format", "json")
+            element.text = items.get("", "")
+            continue
+        for key, value in items.items():
+            SubElement(element, "MDI", key=key).text = value
+
+
+def _add_nodata(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
+    value = snapshot.nodata[band - 1]
+    if value is not None:
+        SubElement(element, "NoDataValue").text = repr(value)
+
+
+def _add_color(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
+    name = _COLOR_NAMES.get(snapshot.colorinterp[band - 1])
+    if name:
+        SubElement(element, "ColorInterp").text = name
+
+
+def _add_colormap(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
+    table = snapshot.colormaps.get(band)
+    if table:
+        entries = SubElement(element, "ColorTable")
+        for value in range(max(table) + 1):
+            red, green, blue, alpha = (str(part) for part in table.get(value, (0, 0, 0, 0)))
+            SubElement(entries, "Entry", c1=red, c2=green, c3=blue, c4=alpha)
+
+
+def _add_categories(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
+    names = snapshot.categories.get(band)
+    if names:
+        group = SubElement(element, "CategoryNames")
+        for name in names:
+            SubElement(group, "Category").text = name
+
+
+def _text_writer(field: str, tag: str) -> Callable[[Element, MetadataSnapshot, int], None]:
+    def add(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
+        value = getattr(snapshot, field)[band - 1]
+        if value is not None:
+            SubElement(element, tag).text = value if isinstance(value, str) else repr(float(value))
+
+    return add
+
+
+_BAND_WRITERS: dict[str, Callable[[Element, MetadataSnapshot, int], None]] = {
+    "descriptions": _text_writer("descriptions", "Description"),
+    "nodata": _add_nodata,
+    "units": _text_writer("units", "UnitType"),
+    "offsets": _text_writer("offsets", "Offset"),
+    "scales": _text_writer("scales", "Scale"),
+    "colorinterp": _add_color,
+    "colormaps": _add_colormap,
+    "categories": _add_categories,
+}
+BAND_FIELDS = tuple(_BAND_WRITERS)
+"""Per-band snapshot fields that GDAL's XML can carry."""
+
+
+def _bytes(root: Element) -> bytes:
+    return tostring(root, encoding="unicode").encode("utf-8", "surrogateescape")

@@ -1,0 +1,168 @@
+"""Everything a scene says about itself besides its pixels, as plain values.
+
+A snapshot is taken from the source (``rsic_geo.geo.io``), stored in the archive as JSON, restored
+on the way back and compared with what was written. This module knows no file format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rsic_geo.errors import UsageError
+from rsic_geo.geo.metadata_diff import CrsComparison, MetadataDifference, difference_list
+from rsic_geo.geo.metadata_json import snapshot_fields, snapshot_json
+
+__all__ = ["ControlPoint", "MetadataDifference", "MetadataSnapshot"]
+
+Tags = Mapping[str, Mapping[str, str]]
+"""Metadata items by domain; "" is the default domain, an ``xml:`` or ``json:`` domain holds one item
+whose key is "" and whose value is the whole document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPoint:
+    """One ground control point."""
+
+    row: float
+    """Row of the point (px, corner based)."""
+    col: float
+    """Column of the point (px, corner based)."""
+    x: float
+    """Easting or longitude (CRS units)."""
+    y: float
+    """Northing or latitude (CRS units)."""
+    z: float = 0.0
+    """Height (CRS units)."""
+    id: str = ""
+    """Name of the point."""
+    info: str = ""
+    """Free text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataSnapshot:
+    """All metadata of one scene. Per-band fields hold one entry per band, in band order."""
+
+    width: int
+    """Columns (px)."""
+    height: int
+    """Rows (px)."""
+    count: int
+    """Bands."""
+    dtypes: tuple[str, ...] = ()
+    """NumPy sample type per band."""
+    crs: str | None = None
+    """Reference system: WKT2:2019, or "EPSG:n" where that registry entry defines the same."""
+    transform: tuple[float, float, float, float, float, float] | None = None
+    """a, b, c, d, e, f of x = a*col + b*row + c, y = d*col + e*row + f; None without a geotransform."""
+    gcps: tuple[ControlPoint, ...] = ()
+    """Ground control points."""
+    gcp_crs: str | None = None
+    """Reference system of the ground control points, in the form of ``crs``."""
+    rpcs: Mapping[str, str] | None = None
+    """Rational polynomial coefficients under GDAL's names."""
+    area_or_point: str = "Area"
+    """"Area" or "Point": what a pixel value stands for. Coordinates above are corner based in both."""
+    nodata: tuple[float | int | None, ...] = ()
+    """Sentinel per band."""
+    mask_flags: tuple[tuple[str, ...], ...] = ()
+    """Kind of mask per band (rasterio's names); empty for a mask that belongs to one band."""
+    colorinterp: tuple[str, ...] = ()
+    """Colour interpretation per band (rasterio's names)."""
+    colormaps: Mapping[int, Mapping[int, tuple[int, int, int, int]]] = field(default_factory=dict)
+    """Colour table (red, green, blue, alpha by value) of each band (from 1) that has one."""
+    categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Class names (position = pixel value) of each band (from 1) that has them."""
+    descriptions: tuple[str | None, ...] = ()
+    """Name per band."""
+    scales: tuple[float, ...] = ()
+    """Factor per band from stored sample to physical value."""
+    offsets: tuple[float, ...] = ()
+    """Offset per band from stored sample to physical value."""
+    units: tuple[str | None, ...] = ()
+    """Physical unit per band."""
+    tags: Tags = field(default_factory=dict)
+    """Items of the dataset by domain. AREA_OR_POINT and RPC have fields of their own."""
+    band_tags: Mapping[int, Tags] = field(default_factory=dict)
+    """Items of each band (from 1) by domain."""
+    has_statistics: bool = True
+    """False once STATISTICS_* items were dropped because lossy coding made them untrue."""
+
+    def __post_init__(self) -> None:
+        """Fill per-band defaults and check their lengths."""
+        for name, default in PER_BAND_DEFAULTS.items():
+            if not getattr(self, name):
+                object.__setattr__(self, name, (default,) * self.count)
+            if len(getattr(self, name)) != self.count:
+                raise UsageError(f"metadata field {name} does not match the {self.count} bands of the scene")
+
+    @property
+    def has_explicit_mask(self) -> bool:
+        """True if the scene has a dataset mask that is neither alpha nor nodata."""
+        return any("per_dataset" in flags and "alpha" not in flags for flags in self.mask_flags)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a compact JSON object: defaults omitted, every float kept exactly."""
+        return snapshot_json(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> MetadataSnapshot:
+        """Return the snapshot that :meth:`to_json` described.
+
+        Raises:
+            ContainerError: a field is missing or has the wrong type.
+        """
+        return snapshot_fields(cls, ControlPoint, data)
+
+    def diff(
+        self,
+        other: MetadataSnapshot,
+        *,
+        ignore: Iterable[str] = (),
+        same_crs: CrsComparison | None = None,
+    ) -> list[MetadataDifference]:
+        """Return what ``other`` says differently; empty if nothing is.
+
+        Floats are compared exactly, coordinates of control points and RPC numbers to 1e-9
+        relative, XML documents by content. ``rsic_geo.geo.io.metadata_differences`` compares
+        reference systems by meaning; here they are equal if ``same_crs`` says so, or by text.
+
+        Args:
+            other: the snapshot to compare with.
+            ignore: names of fields to leave out ("tags", "nodata", ...).
+            same_crs: tells whether two definitions mean the same reference system.
+        """
+        return difference_list(self, other, ignore=frozenset(ignore), same_crs=same_crs)
+
+    def without_statistics(self) -> MetadataSnapshot:
+        """Return a copy without STATISTICS_* items, which lossy coding would make untrue."""
+        band_tags = {band: _drop_statistics(tags) for band, tags in self.band_tags.items()}
+        return replace(
+            self,
+            tags=_drop_statistics(self.tags),
+            band_tags={band: tags for band, tags in band_tags.items() if tags},
+            has_statistics=False,
+        )
+
+
+PER_BAND_DEFAULTS: dict[str, Any] = {
+    "dtypes": "uint8",
+    "nodata": None,
+    "mask_flags": ("all_valid",),
+    "colorinterp": "undefined",
+    "descriptions": None,
+    "scales": 1.0,
+    "offsets": 0.0,
+    "units": None,
+}
+
+
+def _drop_statistics(tags: Tags) -> dict[str, Mapping[str, str]]:
+    kept: dict[str, Mapping[str, str]] = dict(tags)
+    if "" in kept:
+        kept[""] = {key: value for key, value in kept[""].items() if not key.startswith("STATISTICS_")}
+        if not kept[""]:
+            del kept[""]
+    return kept

@@ -1,0 +1,151 @@
+"""Comparison of two metadata snapshots: what counts as the same, and what is reported."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+if TYPE_CHECKING:
+    from rsic_geo.geo.metadata import ControlPoint, MetadataSnapshot, Tags
+
+CrsComparison = Callable[[str, str], bool]
+"""Tells whether two definitions mean the same reference system."""
+
+COORDINATE_TOLERANCE = 1e-9
+"""Relative tolerance for control points and RPC numbers, which files hold as text or with offsets."""
+
+_BAND_FIELDS = ("dtypes", "nodata", "mask_flags", "colorinterp", "descriptions", "scales", "offsets", "units")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataDifference:
+    """One thing two snapshots disagree about."""
+
+    field: str
+    """Name of the snapshot field; for items of a domain "tags[DOMAIN][KEY]"."""
+    band: int | None
+    """Band (from 1), None for the dataset."""
+    ours: Any
+    """Value in the first snapshot (the source)."""
+    theirs: Any
+    """Value in the second snapshot (what was written)."""
+
+    def __str__(self) -> str:
+        """Return one line for a report."""
+        place = "" if self.band is None else f" of band {self.band}"
+        return f"{self.field}{place}: {_short(self.ours)} became {_short(self.theirs)}"
+
+
+def difference_list(
+    ours: MetadataSnapshot,
+    theirs: MetadataSnapshot,
+    *,
+    ignore: frozenset[str],
+    same_crs: CrsComparison | None,
+) -> list[MetadataDifference]:
+    """Return all differences outside the ignored fields, in a fixed order."""
+    found: list[MetadataDifference] = []
+
+    def check(name: str, same: bool, band: int | None = None) -> None:
+        if not same and name not in ignore:
+            a, b = getattr(ours, name), getattr(theirs, name)
+            if band is not None:
+                a, b = _band_value(a, band), _band_value(b, band)
+            found.append(MetadataDifference(field=name, band=band, ours=a, theirs=b))
+
+    for name in ("width", "height", "count", "area_or_point"):
+        check(name, getattr(ours, name) == getattr(theirs, name))
+    for name in ("crs", "gcp_crs"):
+        check(name, _same_crs(getattr(ours, name), getattr(theirs, name), same_crs))
+    check("transform", _same_numbers(ours.transform, theirs.transform))
+    check("gcps", _same_points(ours.gcps, theirs.gcps))
+    check("rpcs", _same_rpcs(ours.rpcs, theirs.rpcs))
+    for band in range(1, min(ours.count, theirs.count) + 1):
+        for name in _BAND_FIELDS:
+            a, b = getattr(ours, name)[band - 1], getattr(theirs, name)[band - 1]
+            check(name, _same_value(a, b), band)
+        for name in ("colormaps", "categories"):
+            check(name, getattr(ours, name).get(band) == getattr(theirs, name).get(band), band)
+    if "tags" not in ignore:
+        found += _tag_differences(ours.tags, theirs.tags, None)
+    if "band_tags" not in ignore:
+        for band in sorted({*ours.band_tags, *theirs.band_tags}):
+            found += _tag_differences(ours.band_tags.get(band, {}), theirs.band_tags.get(band, {}), band)
+    return found
+
+
+def _tag_differences(ours: Tags, theirs: Tags, band: int | None) -> list[MetadataDifference]:
+    found = []
+    for domain in sorted({*ours, *theirs}):
+        mine, yours = ours.get(domain, {}), theirs.get(domain, {})
+        for key in sorted({*mine, *yours}):
+            a, b = mine.get(key), yours.get(key)
+            if a != b and not (domain.startswith("xml:") and _same_xml(a, b)):
+                name = f"tags[{domain}][{key}]"
+                found.append(MetadataDifference(field=name, band=band, ours=a, theirs=b))
+    return found
+
+
+def _same_crs(a: str | None, b: str | None, same_crs: CrsComparison | None) -> bool:
+    if a is None or b is None or a == b:
+        return a == b
+    return same_crs is not None and same_crs(a, b)
+
+
+def _same_numbers(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return len(a) == len(b) and all(_same_value(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _same_value(a: object, b: object) -> bool:
+    both_nan = isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b)
+    return both_nan or a == b
+
+
+def _close(a: float, b: float) -> bool:
+    return _same_value(a, b) or math.isclose(a, b, rel_tol=COORDINATE_TOLERANCE, abs_tol=0.0)
+
+
+def _same_points(a: tuple[ControlPoint, ...], b: tuple[ControlPoint, ...]) -> bool:
+    return len(a) == len(b) and all(
+        all(_close(getattr(p, name), getattr(q, name)) for name in ("row", "col", "x", "y", "z"))
+        and (p.id, p.info) == (q.id, q.info)
+        for p, q in zip(a, b, strict=True)
+    )
+
+
+def _same_rpcs(a: Mapping[str, str] | None, b: Mapping[str, str] | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return set(a) == set(b) and all(_same_rpc_text(a[key], b[key]) for key in a)
+
+
+def _same_rpc_text(a: str, b: str) -> bool:
+    try:
+        mine, yours = [float(part) for part in a.split()], [float(part) for part in b.split()]
+    except ValueError:
+        return a == b
+    return len(mine) == len(yours) and all(_close(x, y) for x, y in zip(mine, yours, strict=True))
+
+
+def _same_xml(a: str | None, b: str | None) -> bool:
+    """Return True if two XML documents differ in layout only."""
+    if a is None or b is None:
+        return False
+    try:
+        return ElementTree.canonicalize(a, strip_text=True) == ElementTree.canonicalize(b, strip_text=True)
+    except (ElementTree.ParseError, ValueError):
+        return a.strip() == b.strip()
+
+
+def _band_value(values: Mapping[int, object] | Sequence[object], band: int) -> object:
+    return values.get(band) if isinstance(values, Mapping) else values[band - 1]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,75 @@
+"""What a scene is, without its pixels: size, sample type, bands and place on earth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from affine import Affine
+
+from rsic_geo.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneProfile:
+    """The part of a scene's description that pixel processing needs.
+
+    Everything else that must survive a round trip lives in
+    :class:`rsic_geo.geo.metadata.MetadataSnapshot`.
+    """
+
+    height: int
+    """Rows (px), at least 1."""
+    width: int
+    """Columns (px), at least 1."""
+    count: int
+    """Bands, at least 1."""
+    dtype: str
+    """NumPy name of the sample type, the same for all bands."""
+    crs_wkt: str | None = None
+    """Coordinate reference system of the transform (or else of the GCPs) as WKT; None if unknown."""
+    transform: Affine = field(default_factory=Affine.identity)
+    """Pixel corner (column, row) to CRS units; identity when the scene has no geotransform."""
+    colorinterp: tuple[str, ...] = ()
+    """Colour interpretation per band, rasterio's names ("red", "gray", "alpha", "palette", ...)."""
+    nodata: tuple[float | int | None, ...] = ()
+    """Sentinel value per band; None where a band has none."""
+    has_mask: bool = False
+    """True if the file holds an explicit dataset mask (internal or .msk), besides nodata and alpha."""
+    has_band_masks: bool = False
+    """True if bands hold explicit masks of their own (GDAL knows these from VRT files only)."""
+    has_gcps: bool = False
+    """True if the scene is placed by ground control points instead of a transform."""
+
+    def __post_init__(self) -> None:
+        """Check sizes and fill per-band defaults."""
+        if min(self.height, self.width, self.count) < 1:
+            raise UsageError(
+                f"a scene has at least 1 pixel and 1 band, not {self.count} x {self.height} x {self.width}"
+            )
+        if not self.colorinterp:
+            object.__setattr__(self, "colorinterp", ("undefined",) * self.count)
+        if not self.nodata:
+            object.__setattr__(self, "nodata", (None,) * self.count)
+        if len(self.colorinterp) != self.count or len(self.nodata) != self.count:
+            raise UsageError(f"per-band values do not match the {self.count} bands of the scene")
+
+    @property
+    def alpha_band(self) -> int | None:
+        """Index (from 0) of the first alpha band, or None."""
+        return self.colorinterp.index("alpha") if "alpha" in self.colorinterp else None
+
+    @property
+    def has_alpha(self) -> bool:
+        """True if one of the bands is an alpha band."""
+        return self.alpha_band is not None
+
+    @property
+    def has_nodata(self) -> bool:
+        """True if at least one band declares a nodata value."""
+        return any(value is not None for value in self.nodata)
+
+    @property
+    def raw_bytes(self) -> int:
+        """Size of the uncompressed pixels in bytes."""
+        return self.height * self.width * self.count * np.dtype(self.dtype).itemsize
