@@ -13,11 +13,11 @@ Pixels = npt.NDArray[Any]
 """Samples of one tile, (bands, height, width)."""
 
 
-Params = TypeVar("Params", contravariant=True)
+Params_contra = TypeVar("Params_contra", contravariant=True)
 """A codec's own frozen parameters."""
 
 
-class TileCodec(Protocol[Params]):
+class TileCodec(Protocol[Params_contra]):
     """Pixels of one tile <-> bitstream."""
 
     codec_id: str
@@ -27,7 +27,7 @@ class TileCodec(Protocol[Params]):
     is_lossless_capable: bool
     """True when the codec can give the very same samples back."""
 
-    def encode(self, pixels: Pixels, params: Params) -> bytes:
+    def encode(self, pixels: Pixels, params: Params_contra) -> bytes:
         """Encode samples (bands, height, width). Raises CodecError."""
         ...
 

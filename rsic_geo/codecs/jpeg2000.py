@@ -64,7 +64,7 @@ class J2KParams:
             raise UsageError("num_resolutions is 1..33")
         if self.tile_size & (self.tile_size - 1) or self.tile_size < 1 << (self.num_resolutions - 1):
             raise UsageError(
-                f"tile_size {self.tile_size}: give a power of two with room for {self.num_resolutions} resolutions"
+                f"tile_size {self.tile_size} must be a power of two, 2**(num_resolutions - 1) or more"
             )
 
 

@@ -1,0 +1,1 @@
+"""Containers: files and their boxes. They know bytes, not pixels."""

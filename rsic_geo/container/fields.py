@@ -1,0 +1,216 @@
+"""Compact field contents of the side information, and reading them back without trust."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rsic_geo.container.preset import PRESET
+from rsic_geo.errors import ContainerError
+
+MAX_FIELD_BYTES = 1 << 24
+"""Longest content of a deflated field (bytes)."""
+MAX_TAG = 127
+_MAX_VARINT_BYTES = 10
+
+
+class Writer:
+    """Gathers fields."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def add(self, tag: int, content: bytes) -> None:
+        """Add a field, deflated where that is shorter; an empty content is a default and is left out."""
+        if not content:
+            return
+        deflated = _deflate(content) if 16 <= len(content) <= MAX_FIELD_BYTES else content
+        is_shorter = len(deflated) < len(content)
+        content = deflated if is_shorter else content
+        self._parts += [bytes((tag * 2 + is_shorter,)), varint(len(content)), content]
+
+    def data(self) -> bytes:
+        """Return all fields."""
+        return b"".join(self._parts)
+
+
+class Reader:
+    """Reads numbers and bytes off a content; every overrun is a ContainerError."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    @property
+    def is_at_end(self) -> bool:
+        """True when nothing is left."""
+        return self._position == len(self._data)
+
+    def take(self, count: int) -> bytes:
+        """Return the next `count` bytes."""
+        if count > len(self._data) - self._position:
+            raise ContainerError("the side information is cut short: copy the file again")
+        self._position += count
+        return self._data[self._position - count : self._position]
+
+    def varint(self) -> int:
+        """Return the next unsigned number."""
+        value = 0
+        for shift in range(_MAX_VARINT_BYTES):
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << (7 * shift)
+            if byte < 0x80:
+                return value
+        raise ContainerError("a number in the side information is impossible: it is damaged")
+
+    def rest(self) -> bytes:
+        """Return everything left."""
+        return self.take(len(self._data) - self._position)
+
+
+def varint(value: int) -> bytes:
+    """Return an unsigned number below 2**64, seven bits per byte, lowest first."""
+    if not 0 <= value < 2**64:
+        raise ContainerError(f"{value} cannot be stored in the side information")
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes((value,))
+
+
+def read_fields(data: bytes) -> dict[int, bytes]:
+    """Return the contents by tag, inflated. Raises ContainerError."""
+    reader, found = Reader(data), {}
+    while not reader.is_at_end:
+        tag = reader.take(1)[0]
+        content = reader.take(reader.varint())
+        found[tag // 2] = _inflate(content) if tag & 1 else content
+    return found
+
+
+def pack_crcs(crcs: Sequence[int]) -> bytes:
+    """Return 4 bytes each."""
+    return struct.pack(f">{len(crcs)}I", *crcs)
+
+
+def unpack_crcs(content: bytes) -> tuple[int, ...]:
+    """Undo `pack_crcs`. Raises ContainerError."""
+    if len(content) % 4:
+        raise ContainerError("checksums are cut short: the side information is damaged")
+    return struct.unpack(f">{len(content) // 4}I", content)
+
+
+def pack_groups(groups: Sequence[Sequence[int]]) -> bytes:
+    """Return each group as its number of bands and the bands."""
+    return b"".join(varint(n) for group in groups for n in (len(group), *group))
+
+
+def unpack_groups(content: bytes) -> tuple[tuple[int, ...], ...]:
+    """Undo `pack_groups`. Raises ContainerError."""
+    reader, groups = Reader(content), []
+    while not reader.is_at_end:
+        count = reader.varint()
+        if count > len(content):
+            raise ContainerError("a band group is impossible: the side information is damaged")
+        groups.append(tuple(reader.varint() for _ in range(count)))
+    return tuple(groups)
+
+
+def pack_cells(cells: npt.NDArray[np.uint8]) -> bytes:
+    """Return (groups, rows, columns) bytes as columns, rows and differences along the columns."""
+    if cells.size == 0:
+        return b""
+    if cells.ndim != 3 or cells.dtype != np.uint8:
+        raise ContainerError(
+            f"cell values are uint8 (groups, rows, columns), not {cells.dtype} {cells.shape}"
+        )
+    _, rows, columns = cells.shape
+    differences = np.diff(cells, axis=2, prepend=np.uint8(0))
+    return varint(columns) + varint(rows) + differences.tobytes()
+
+
+def unpack_cells(content: bytes) -> npt.NDArray[np.uint8]:
+    """Undo `pack_cells`; no content is shape (0, 0, 0). Raises ContainerError."""
+    if not content:
+        return np.zeros((0, 0, 0), np.uint8)
+    reader = Reader(content)
+    columns, rows = reader.varint(), reader.varint()
+    data = reader.rest()
+    if not columns or not rows or not data or len(data) % (columns * rows):
+        raise ContainerError("cell values do not fill their lattice: the side information is damaged")
+    differences = np.frombuffer(data, np.uint8).reshape(-1, rows, columns)
+    return np.cumsum(differences, axis=2, dtype=np.uint8)
+
+
+def pack_json(value: Mapping[str, Any]) -> bytes:
+    """Return compact JSON, or nothing for an empty object. Raises ContainerError where JSON fails."""
+    if not value:
+        return b""
+    try:
+        content = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        raise ContainerError(f"metadata cannot be stored as JSON: {error}") from error
+    if len(content) > MAX_FIELD_BYTES:
+        raise ContainerError(f"metadata of {len(content)} bytes are too long: {MAX_FIELD_BYTES} fit")
+    return content
+
+
+def unpack_json(content: bytes) -> dict[str, Any]:
+    """Undo `pack_json`. Raises ContainerError."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ContainerError("stored metadata are no JSON: the side information is damaged") from error
+    if not isinstance(value, dict):
+        raise ContainerError("stored metadata are no JSON object: the side information is damaged")
+    return value
+
+
+def pack_planes(planes: Mapping[tuple[int, str], bytes]) -> bytes:
+    """Return the planes sorted by kind and tile, each kind named once."""
+    out = []
+    for kind in sorted({kind for _, kind in planes}):
+        tiles = sorted(tile for tile, other in planes if other == kind)
+        name = kind.encode()
+        out += [varint(len(name)), name, varint(len(tiles))]
+        for tile in tiles:
+            content = planes[(tile, kind)]
+            out += [varint(tile), varint(len(content)), content]
+    return b"".join(out)
+
+
+def unpack_planes(content: bytes) -> dict[tuple[int, str], bytes]:
+    """Undo `pack_planes`. Raises ContainerError."""
+    reader, planes = Reader(content), {}
+    while not reader.is_at_end:
+        try:
+            kind = reader.take(reader.varint()).decode()
+        except UnicodeDecodeError as error:
+            raise ContainerError("the name of a plane is no text: the side information is damaged") from error
+        for _ in range(reader.varint()):
+            tile = reader.varint()
+            planes[(tile, kind)] = reader.take(reader.varint())
+    return planes
+
+
+def _deflate(content: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, PRESET)
+    return packer.compress(content) + packer.flush()
+
+
+def _inflate(content: bytes) -> bytes:
+    unpacker = zlib.decompressobj(-15, PRESET)
+    try:
+        data = unpacker.decompress(content, MAX_FIELD_BYTES + 1)
+    except zlib.error as error:
+        raise ContainerError("the side information cannot be inflated: it is damaged") from error
+    if len(data) > MAX_FIELD_BYTES or not unpacker.eof:
+        raise ContainerError("a field of the side information is too long or cut short: it is damaged")
+    return data
