@@ -115,8 +115,9 @@ def rmse_from_level(levels: npt.ArrayLike) -> Floats:
 
 def byte_from_strength(strength: npt.ArrayLike) -> Bytes:
     """Return the nearest strength byte, 0..192; strengths outside 0..1.5 are clipped, NaN gives 0."""
-    steps = np.rint(np.nan_to_num(np.asarray(strength, np.float64)) * _STRENGTH_UNIT)
-    return np.clip(steps, 0, MAX_STRENGTH_BYTE).astype(np.uint8)
+    factors = np.nan_to_num(np.asarray(strength, np.float64))
+    steps = np.clip(factors, 0, MAX_STRENGTH_BYTE / _STRENGTH_UNIT) * _STRENGTH_UNIT
+    return np.rint(steps).astype(np.uint8)
 
 
 def strength_from_byte(values: npt.ArrayLike) -> Floats:

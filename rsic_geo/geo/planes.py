@@ -47,12 +47,11 @@ def pack_plane(array: npt.NDArray[Any]) -> bytes:
     if samples.size == 0:
         return bytes([_CONSTANT])
     first = samples.flat[0]
-    other = samples != first
-    if not other.any():
+    if (samples == first).all():
         return bytes([_CONSTANT]) + (b"" if first == 0 else first.tobytes())
     low, high = samples.min(), samples.max()
-    bits = other if first == low else ~other
-    if (samples[bits] == high).all():
+    bits = samples == high
+    if (bits | (samples == low)).all():
         values = b"" if array.dtype == np.bool_ else low.tobytes() + high.tobytes()
         return min(_bit_candidates(bits, values), key=len)
     return _pack_samples(samples)
