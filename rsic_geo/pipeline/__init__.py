@@ -1,0 +1,1 @@
+"""The order of things: what is read, coded, enhanced, verified and written, and when."""

@@ -1,0 +1,112 @@
+"""Float scenes as 16-bit integers, on request: one scale and offset per band, the step reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.errors import ContainerError
+from rsic_geo.geo.io import SceneReader
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.window import Window
+
+STEPS = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affinity:
+    """``value = integer * scale + offset`` per band, for scenes of floating type."""
+
+    dtype: str
+    """Sample type of the scene."""
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, dtype: str, low: tuple[float, ...], high: tuple[float, ...]) -> Affinity:
+        """Return the scaling that maps each band's used range onto all 65536 steps."""
+        scale = tuple((b - a) / STEPS if b > a else 1.0 for a, b in zip(low, high, strict=True))
+        return cls(dtype=dtype, scale=scale, offset=low)
+
+    def quantise(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
+        """Return (bands, h, w) as integers; invalid pixels become 0."""
+        scale, offset = self._columns()
+        with np.errstate(invalid="ignore", over="ignore"):
+            steps = np.rint((np.where(valid, pixels, 0).astype(np.float64) - offset) / scale)
+        return np.where(valid, np.clip(steps, 0, STEPS), 0).astype(np.uint16)
+
+    def restore(
+        self,
+        pixels: NDArray[Any],
+        valid: NDArray[np.bool_] | None,
+        nodata: tuple[float | int | None, ...],
+    ) -> NDArray[Any]:
+        """Return floats (bands, h, w), invalid pixels holding their band's nodata value (NaN where none)."""
+        scale, offset = self._columns()
+        out = (pixels.astype(np.float64) * scale + offset).astype(self.dtype)
+        if valid is not None:
+            for band in range(len(out)):
+                value = nodata[band]
+                out[band][~valid[band]] = np.nan if value is None else value
+        return out
+
+    def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.array(self.scale)[:, None, None], np.array(self.offset)[:, None, None]
+
+    @property
+    def step(self) -> float:
+        """Largest quantisation step; the error it alone causes is at most half of it."""
+        return max(self.scale)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        return {"dtype": self.dtype, "scale": list(self.scale), "offset": list(self.offset)}
+
+    @classmethod
+    def from_json(cls, record: Any) -> Affinity | None:
+        """Rebuild what :meth:`to_json` gave; None for None.
+
+        Raises:
+            ContainerError: if the record is no such dictionary.
+        """
+        if record is None:
+            return None
+        try:
+            scale, offset = tuple(map(float, record["scale"])), tuple(map(float, record["offset"]))
+            dtype = str(record["dtype"])
+            if dtype not in ("float32", "float64") or len(scale) != len(offset):
+                raise ValueError("unusable scale")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ContainerError(
+                f"the archive's float scaling cannot be read ({error}): the file is damaged"
+            ) from error
+        return cls(dtype=dtype, scale=scale, offset=offset)
+
+
+class QuantisedReader:
+    """A float scene read as 16-bit integers; everything else as it is."""
+
+    def __init__(self, reader: SceneReader, affinity: Affinity) -> None:
+        """Wrap an open scene."""
+        self._reader, self.affinity = reader, affinity
+        self.profile: SceneProfile = replace(
+            reader.profile, dtype="uint16", nodata=(None,) * reader.profile.count
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        """Hand everything else to the scene."""
+        return getattr(self._reader, name)
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.uint16]:
+        """Return (bands, h, w) quantised."""
+        pixels = self._reader.read(window)
+        quantised = self.affinity.quantise(pixels, self.read_valid(window))
+        return quantised if bands is None else quantised[list(bands)]
+
+    def read_valid(self, window: Window) -> NDArray[np.bool_]:
+        """Return (bands, h, w), False for nodata and for values that are not finite."""
+        valid: NDArray[np.bool_] = self._reader.read_valid(window) & np.isfinite(self._reader.read(window))
+        return valid

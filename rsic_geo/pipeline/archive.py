@@ -1,0 +1,351 @@
+"""Opening any scene for reading; an archive of ours is read as its final output."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.container import jp2, sideinfo
+from rsic_geo.container.sideinfo import SideInfo
+from rsic_geo.enhance.base import Enhancer
+from rsic_geo.errors import ContainerError, UsageError, WeightsMismatchError
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.io import SceneReader, open_scene
+from rsic_geo.geo.lattice import CELL
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.affine import Affinity
+from rsic_geo.pipeline.enhancing import EnhancementPlan, correct_window
+from rsic_geo.pipeline.integrity import PayloadCheck
+from rsic_geo.pipeline.options import Execution
+from rsic_geo.pipeline.record import check_side
+from rsic_geo.pipeline.restore import Planes, finish_pixels
+from rsic_geo.pipeline.strength import scaled_correction
+
+Pixels = NDArray[Any]
+
+
+class Archive:
+    """A scene open for reading, rasterio-like. Use :func:`open_archive`.
+
+    Pixels come as (bands, height, width). Where the file is an archive of rsic_geo, every tile's bytes are
+    checked against their checksum before they are decoded, nodata, masks and alpha come back exactly, and
+    lossy pixels come back enhanced at the strengths the archive holds.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        enhance: str = "auto",
+        execution: Execution | None = None,
+        allow_other_model: bool = False,
+    ) -> None:
+        """Open ``path``; see :func:`open_archive`."""
+        self.path = str(path)
+        self.execution = execution or Execution()
+        self.warnings: list[str] = []
+        self.side: SideInfo | None = _read_side(self.path)
+        self.reader: SceneReader = open_scene(self.path)
+        try:
+            self._set_up(enhance, allow_other_model)
+        except BaseException:
+            self.reader.close()
+            raise
+
+    def _set_up(self, enhance: str, allow_other_model: bool) -> None:
+        side = self.side
+        self._enhance = enhance
+        self._allow_other_model = allow_other_model
+        self._enhancer: Enhancer | None = None
+        self._planes: Planes | None = None
+        self._check: PayloadCheck | None = None
+        self._affinity = None if side is None else Affinity.from_json(side.extras.get("affine"))
+        if side is None:
+            self.snapshot: MetadataSnapshot = self.reader.snapshot()
+            self.profile: SceneProfile = self.reader.profile
+            return
+        self.snapshot = side.snapshot
+        self.profile = profile_of(self.reader.profile, side.snapshot)
+        stored, said = self.reader.profile, side.snapshot
+        sample = "uint16" if self._affinity is not None else said.dtypes[0]
+        found = (stored.height, stored.width, stored.count, stored.dtype)
+        if found != (said.height, said.width, said.count, sample):
+            raise ContainerError(
+                "the archive's side information describes another scene: the file was altered"
+            )
+        grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
+        alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
+        self._planes = Planes(side.planes, grid, dtype=stored.dtype, alpha_bands=alpha)
+        self._check = PayloadCheck(self.path, side, grid)
+        self._check.structure()
+
+    def __enter__(self) -> Archive:
+        """Return self."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; further reads fail."""
+        self.reader.close()
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the scene has a dataset mask of its own."""
+        return self._planes.has_mask if self._planes is not None else self.reader.profile.has_mask
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the file carries side information of rsic_geo."""
+        return self.side is not None
+
+    @property
+    def is_enhanced(self) -> bool:
+        """Whether reads at full resolution are enhanced."""
+        side = self.side
+        return side is not None and side.model is not None and self._enhance != "off"
+
+    @property
+    def enhancer(self) -> Enhancer:
+        """The enhancer reads use, loaded at the first call.
+
+        Raises:
+            WeightsMismatchError: if the weights here are not those the archive was made with.
+        """
+        if self._enhancer is None:
+            self._enhancer = self._load_enhancer()
+        return self._enhancer
+
+    def _load_enhancer(self) -> Enhancer:
+        from rsic_geo.enhance import load_enhancer  # torch only when needed
+
+        side = self.side
+        if side is None or side.model is None:
+            raise UsageError("this scene records no enhancer: use `rsic enhance` with a model's name")
+        name = side.model.name if self._enhance == "auto" else self._enhance
+        enhancer = load_enhancer(name, self.execution.device)
+        if enhancer.sha256 != side.model.sha256:
+            if not self._allow_other_model:
+                raise WeightsMismatchError(
+                    f"the archive was made with model {side.model.name} ({side.model.sha256[:12]}), here is "
+                    f"{name} ({enhancer.sha256[:12]}): install that model, or decode with --enhance off"
+                )
+            self._warn("enhanced with another model than the archive was made with: no promise on its error")
+        return enhancer
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def check_payload(self, window: Window) -> None:
+        """Raise ChecksumError if the stored bytes of a tile that touches ``window`` are damaged."""
+        if self._check is not None:
+            self._check.window(window)
+
+    def read_decoded(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
+        """Return the codec's pixels of a window, checked but neither enhanced nor restored."""
+        self.check_payload(window)
+        return self.reader.read(window, bands=bands)
+
+    def enhancement_plan(self) -> EnhancementPlan:
+        """Return what enhancement of this archive depends on."""
+        side = self.side
+        if side is None or side.radiometry is None:
+            raise UsageError("this scene carries no distortion levels")
+        return EnhancementPlan(
+            height=self.profile.height,
+            width=self.profile.width,
+            groups=side.groups,
+            levels=side.levels,
+            radiometry=side.radiometry,
+            window_size=self.execution.window_size,
+        )
+
+    def read(
+        self,
+        window: Window | None = None,
+        *,
+        out_shape: tuple[int, int] | None = None,
+        bands: tuple[int, ...] | None = None,
+    ) -> Pixels:
+        """Return pixels (bands, height, width) of a window, final: enhanced, nodata and alpha exact.
+
+        Args:
+            window: part of the scene (px); None for all of it.
+            out_shape: (rows, columns) wanted. Smaller than the window: the codec's reduced resolutions are
+                read and resampled, without enhancement, which exists at full resolution only.
+            bands: indexes from 0; None for all.
+
+        Raises:
+            ChecksumError: if the stored bytes of a tile are damaged.
+            SceneError: if the file cannot be decoded.
+        """
+        whole = Window.full(self.profile.height, self.profile.width)
+        area = whole if window is None else window.intersection(whole)
+        if area is None or (
+            window is not None and (area.height, area.width) != (window.height, window.width)
+        ):
+            raise UsageError(f"the window reaches outside the scene of {whole.width} x {whole.height} px")
+        if out_shape is not None and out_shape != (area.height, area.width):
+            return self._read_reduced(area, out_shape, bands)
+        pixels = self.finish(self._enhanced(area), area)
+        return pixels if bands is None else pixels[list(bands)]
+
+    def finish(self, pixels: Pixels, area: Window) -> Pixels:
+        """Return decoded (and enhanced) pixels of ``area`` with validity, alpha and sample type restored."""
+        if self._planes is None:
+            return pixels
+        if self._affinity is not None:
+            return self._affinity.restore(pixels, self._planes.valid(area, len(pixels)), self.profile.nodata)
+        return finish_pixels(pixels, area, self._planes, self.profile.nodata)
+
+    def _enhanced(self, area: Window) -> Pixels:
+        decoded = self.read_decoded(area)
+        side = self.side
+        if not self.is_enhanced or side is None or not self._any_strength(area):
+            return decoded
+        correction = correct_window(_Decoded(self), self.enhancer, self.enhancement_plan(), area)
+        for top in range(area.row_off - area.row_off % CELL, area.row_stop, CELL):
+            rows = slice(max(top, area.row_off) - area.row_off, min(top + CELL, area.row_stop) - area.row_off)
+            decoded[:, rows] = scaled_correction(
+                decoded[:, rows],
+                correction[:, rows],
+                side.strengths[:, top // CELL],
+                side.groups,
+                col_off=area.col_off,
+            )
+        return decoded
+
+    def _any_strength(self, area: Window) -> bool:
+        if self.side is None:
+            return False
+        cells = self.side.strengths[
+            :,
+            area.row_off // CELL : (area.row_stop - 1) // CELL + 1,
+            area.col_off // CELL : (area.col_stop - 1) // CELL + 1,
+        ]
+        return bool(cells.any())
+
+    def _read_reduced(
+        self, area: Window, out_shape: tuple[int, int], bands: tuple[int, ...] | None
+    ) -> Pixels:
+        self.check_payload(area)
+        pixels = self.reader.read_resampled(area, out_shape, bands=bands)
+        planes = self._planes
+        if planes is None:
+            return pixels
+        chosen = tuple(range(self.profile.count)) if bands is None else bands
+        rows = area.row_off + ((np.arange(out_shape[0]) + 0.5) * area.height / out_shape[0]).astype(int)
+        cols = area.col_off + ((np.arange(out_shape[1]) + 0.5) * area.width / out_shape[1]).astype(int)
+        return self._finish_reduced(pixels, rows, cols, chosen)
+
+    def _finish_reduced(
+        self, pixels: Pixels, rows: NDArray[np.intp], cols: NDArray[np.intp], bands: tuple[int, ...]
+    ) -> Pixels:
+        """Put nodata back at the nearest full-resolution pixel of every output pixel."""
+        planes, count = self._planes, self.profile.count
+        if planes is None or not planes.has_valid:
+            return self._affinity.restore(pixels, None, self.profile.nodata) if self._affinity else pixels
+        valid = np.empty(pixels.shape, np.bool_)
+        left, right = int(cols[0]), int(cols[-1]) + 1
+        for i, row in enumerate(rows):
+            line = planes.valid(Window(row_off=int(row), col_off=left, height=1, width=right - left), count)
+            if line is not None:
+                valid[:, i] = line[list(bands), 0][:, cols - left]
+        if self._affinity:
+            return self._affinity.restore(pixels, valid, self.profile.nodata)
+        for i, band in enumerate(bands):
+            value = self.profile.nodata[band]
+            if value is not None:
+                pixels[i][~valid[i]] = value
+        return pixels
+
+    def read_valid(self, window: Window) -> NDArray[np.bool_]:
+        """Return (bands, h, w), False where a band holds its nodata value."""
+        if self._planes is not None and self._planes.has_valid:
+            valid = self._planes.valid(window, self.profile.count)
+            if valid is not None:
+                return valid
+        if self._planes is None:
+            return self.reader.read_valid(window)
+        pixels = self.reader.read(window)
+        valid = np.ones(pixels.shape, np.bool_)
+        for band, value in enumerate(self.profile.nodata):
+            if value is not None and not math.isnan(value):
+                valid[band] = pixels[band] != value
+        return valid
+
+    def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
+        """Return the dataset mask (h, w), 255 = valid, or None when the scene has none of its own."""
+        return self._planes.mask(window) if self._planes is not None else self.reader.read_mask(window)
+
+
+class _Decoded:
+    """The decoded pixels of an archive, as the enhancement windows read them."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
+        return self._archive.read_decoded(window, bands=bands)
+
+
+def _read_side(path: str) -> SideInfo | None:
+    if path.startswith("/vsi") or not _starts_like_jp2(path):
+        return None
+    packed = jp2.read_side_information(path)
+    return None if packed is None else check_side(sideinfo.unpack(packed))
+
+
+def _starts_like_jp2(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(8)[4:] == b"jP  "
+    except OSError:
+        return False  # GDAL's own names; what cannot be opened at all is reported by open_scene
+
+
+def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
+    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
+    return replace(
+        stored,
+        dtype=snapshot.dtypes[0],
+        colorinterp=snapshot.colorinterp,
+        nodata=snapshot.nodata,
+        has_mask=snapshot.has_explicit_mask,
+    )
+
+
+def open_archive(
+    path: str,
+    *,
+    enhance: str = "auto",
+    execution: Execution | None = None,
+    allow_other_model: bool = False,
+) -> Archive:
+    """Open a scene; an archive of rsic_geo is read as its final output, any other raster as it is.
+
+    Args:
+        path: file or GDAL name (``/vsi...``).
+        enhance: auto (what the archive says), off, or a model's name.
+        execution: threads, device, window size.
+        allow_other_model: enhance with other weights than the archive was made with.
+
+    Raises:
+        SceneError: if GDAL cannot open the file.
+        ContainerError, ChecksumError, VersionError: if the archive is damaged or too new.
+        WeightsMismatchError: at the first enhanced read, if the weights differ.
+    """
+    return Archive(path, enhance=enhance, execution=execution, allow_other_model=allow_other_model)

@@ -1,0 +1,180 @@
+"""From an archive back to a GeoTIFF: decode, enhance, restore, verify, and only then take the name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.errors import ChecksumError, MetadataLossError
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.io import SceneWriter, gdal_config
+from rsic_geo.geo.lattice import CELL
+from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
+from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.archive import Archive, open_archive
+from rsic_geo.pipeline.enhancing import corrections
+from rsic_geo.pipeline.events import Progress, ProgressCallback
+from rsic_geo.pipeline.options import DecodeOptions
+from rsic_geo.pipeline.report import Report, describe_file
+from rsic_geo.pipeline.strength import scaled_correction
+from rsic_geo.pipeline.tilework import pixel_crc
+
+PROVENANCE_DOMAIN = "RSIC"
+"""Metadata domain of an enhanced output that says which model made it."""
+
+
+def decompress(
+    src: str, dst: str, options: DecodeOptions | None = None, progress: ProgressCallback | None = None
+) -> Report:
+    """Write the final output of an archive (or any readable scene) as a GeoTIFF or COG.
+
+    The file appears under its name only when it is complete and its metadata were read back and found
+    equal to the archive's.
+
+    Args:
+        src: archive.
+        dst: file to write.
+        options: what is asked for.
+        progress: told a fraction and a text; returning False cancels.
+
+    Returns:
+        What was done, in numbers.
+
+    Raises:
+        ChecksumError: if stored bytes or lossless pixels are damaged.
+        MetadataLossError: if the output format cannot hold the scene's metadata.
+        OutputExistsError: if ``dst`` exists and overwriting was not asked for.
+    """
+    options = options or DecodeOptions()
+    report = Progress(callback=progress)
+    started = time.perf_counter()
+    environment = {"GDAL_CACHEMAX": str(options.execution.memory_mib)}
+    with (
+        gdal_config(environment),
+        open_archive(
+            src,
+            enhance=options.enhance,
+            execution=options.execution,
+            allow_other_model=options.allow_other_model,
+        ) as archive,
+    ):
+        snapshot = with_provenance(archive)
+        writer = SceneWriter(
+            dst,
+            archive.profile,
+            snapshot,
+            driver=options.driver,
+            creation_options=dict(options.creation_options),
+            overwrite=options.overwrite,
+        )
+        with writer:
+            for window, pixels in final_pixels(archive, report.stage(0, 0.97)):
+                writer.write(window, pixels)
+                mask = archive.read_mask(window)
+                if mask is not None:
+                    writer.write_mask(window, mask)
+            report.report(0.98, "finishing")
+            lost = writer.commit()
+            if lost:
+                raise MetadataLossError(_lost(lost))
+        report.report(1.0, "done")
+        return Report(
+            verb="decompress",
+            source=describe_file(src, archive.profile),
+            output=describe_file(dst, archive.profile),
+            seconds=time.perf_counter() - started,
+            warnings=tuple(archive.warnings + report.warnings),
+            details=_details(archive),
+        )
+
+
+def _lost(lost: list[MetadataDifference]) -> str:
+    first = "; ".join(str(item) for item in lost[:3])
+    return f"the output cannot hold all metadata of the scene ({len(lost)} differ: {first}); write a GeoTIFF"
+
+
+def with_provenance(archive: Archive) -> MetadataSnapshot:
+    """Return the archive's snapshot, with a domain that says so when pixels are enhanced."""
+    side = archive.side
+    if not archive.is_enhanced or side is None or side.model is None:
+        return archive.snapshot
+    made_by = {
+        "RSIC_ENHANCED": "YES",
+        "RSIC_MODEL": archive.enhancer.name,
+        "RSIC_MODEL_SHA256": archive.enhancer.sha256,
+        "RSIC_SEED": str(side.seed),
+    }
+    return replace(archive.snapshot, tags={**archive.snapshot.tags, PROVENANCE_DOMAIN: made_by})
+
+
+def final_pixels(archive: Archive, progress: Progress) -> Iterator[tuple[Window, NDArray[Any]]]:
+    """Yield windows that together are the scene and their final pixels (bands, h, w), in bounded memory.
+
+    Raises:
+        ChecksumError: if a tile's bytes, or a lossless tile's pixels, are damaged.
+    """
+    if archive.is_enhanced and archive.side is not None and archive.side.strengths.any():
+        yield from _enhanced_rows(archive, progress)
+        return
+    size = archive.side.tile_size if archive.side is not None else 1024
+    grid = TileGrid(height=archive.profile.height, width=archive.profile.width, tile_size=size)
+    for done, index in enumerate(grid, start=1):
+        window = grid.core(index)
+        pixels = archive.read_decoded(window)
+        _check_pixels(archive, grid.index_number(index), pixels)
+        yield window, archive.finish(pixels, window)
+        progress.report(done / len(grid), "decoding")
+
+
+def _check_pixels(archive: Archive, number: int, pixels: NDArray[Any]) -> None:
+    side = archive.side
+    if side is not None and side.lossless and pixel_crc(pixels) != side.pixel_crcs[number]:
+        raise ChecksumError(
+            f"tile {number} does not decode to the pixels that were stored: the JPEG 2000 decoder here is faulty"
+        )
+
+
+class _Source:
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[Any]:
+        return self._archive.read_decoded(window, bands=bands)
+
+
+def _enhanced_rows(archive: Archive, progress: Progress) -> Iterator[tuple[Window, NDArray[Any]]]:
+    side = archive.side
+    if side is None:
+        raise AssertionError("only archives are enhanced here")
+    for rows in corrections(_Source(archive), archive.enhancer, archive.enhancement_plan(), progress):
+        decoded = archive.read_decoded(rows.window)
+        strengths = side.strengths[:, rows.window.row_off // CELL]
+        pixels = scaled_correction(decoded, rows.correction, strengths, side.groups)
+        yield rows.window, archive.finish(pixels, rows.window)
+
+
+def _details(archive: Archive) -> dict[str, Any]:
+    side = archive.side
+    if side is None:
+        return {"archive": False, "enhanced": False}
+    switched_on = float(np.mean(side.strengths > 0)) if side.strengths.size else 0.0
+    return {
+        "archive": True,
+        "lossless": side.lossless,
+        "enhanced": archive.is_enhanced,
+        "model": None if side.model is None else {"name": side.model.name, "sha256": side.model.sha256},
+        "seed": side.seed,
+        "cells_enhanced": switched_on,
+        "target": dict(side.target),
+    }
+
+
+def default_output(src: str) -> str:
+    """Return the name a decompressed scene gets when none is given."""
+    return str(Path(src).with_suffix(".tif"))

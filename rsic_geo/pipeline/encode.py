@@ -1,0 +1,262 @@
+"""From a scene to a verified archive: plan, code to the target, fit the enhancement, verify, take the name."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.container.jp2 import Jp2Writer
+from rsic_geo.enhance.base import Enhancer
+from rsic_geo.errors import SceneError, TargetNotReachedError, UsageError, WeightsError
+from rsic_geo.geo.io import SceneReader, gdal_config, open_scene, write_pam_sidecar
+from rsic_geo.geo.io_files import PendingFile
+from rsic_geo.pipeline import ratecontrol
+from rsic_geo.pipeline.archive_boxes import boxes_of, layout_of
+from rsic_geo.pipeline.coder import CodedScene, SceneCoder
+from rsic_geo.pipeline.events import Progress, ProgressCallback
+from rsic_geo.pipeline.finish import Enhancement, FitOptions, fit_enhancement
+from rsic_geo.pipeline.options import EncodeOptions, Target
+from rsic_geo.pipeline.plan import ScenePlan, plan_scene
+from rsic_geo.pipeline.ratecontrol import RateSearch, psnr_of
+from rsic_geo.pipeline.report import Report, describe_file
+from rsic_geo.pipeline.seal import Seal, seal_archive
+from rsic_geo.pipeline.verify import verify_archive
+
+SIZE_PROMISE = 0.02
+"""Largest miss of a size target, as part of it."""
+
+
+def compress(
+    src: str, dst: str, options: EncodeOptions | None = None, progress: ProgressCallback | None = None
+) -> Report:
+    """Write a scene as a JPEG 2000 archive that meets its target, checked by decoding it.
+
+    The archive appears under its name only when it is complete and verified; the source is never touched.
+
+    Args:
+        src: any raster GDAL reads, including ``/vsi`` names.
+        dst: archive to write (``.jp2``).
+        options: what is asked for.
+        progress: told a fraction and a text; returning False cancels.
+
+    Returns:
+        What was reached, in numbers.
+
+    Raises:
+        UnsupportedSceneError: if the scene's samples do not fit the codec.
+        TargetNotReachedError: if the target cannot be met.
+        VerificationError: if the written file does not decode to what was promised.
+        OutputExistsError: if ``dst`` exists and overwriting was not asked for.
+    """
+    options = options or EncodeOptions()
+    report = Progress(callback=progress)
+    started = time.perf_counter()
+    if options.codec != "jp2":
+        raise UsageError(f"codec {options.codec!r} is not known: use jp2")
+    with (
+        gdal_config({"GDAL_CACHEMAX": str(options.execution.memory_mib)}),
+        _pending(src, dst, options.overwrite) as pending,
+        open_scene(src) as opened,
+    ):
+        reader, plan = plan_scene(opened, options)
+        job = _Job(
+            reader=reader,
+            plan=plan,
+            options=options,
+            path=pending.temporary,
+            enhancer=_enhancer(options, plan, report),
+            progress=report,
+        )
+        outcome = job.run()
+        if options.sidecar != "never":
+            write_pam_sidecar(pending.temporary, plan.snapshot)
+        pending.publish()
+        report.report(1.0, "done")
+        return Report(
+            verb="compress",
+            source=describe_file(src, opened.profile),
+            output=describe_file(dst, plan.profile),
+            seconds=time.perf_counter() - started,
+            warnings=tuple(report.warnings),
+            details=outcome,
+        )
+
+
+@contextmanager
+def _pending(src: str, dst: str, overwrite: bool) -> Iterator[PendingFile]:
+    """Reserve a temporary name beside the output; whatever happens, no half file stays."""
+    if str(dst).startswith("/vsi"):
+        raise UsageError("archives are written to local files: write it here and copy it")
+    if Path(src).exists() and Path(dst).exists() and os.path.samefile(src, dst):
+        raise UsageError("source and output are the same file: give another output")
+    pending = PendingFile(dst, overwrite=overwrite)
+    try:
+        yield pending
+    except OSError as error:
+        raise SceneError(f"cannot write {dst}: {error.strerror or error}") from error
+    finally:
+        pending.discard()
+
+
+def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress) -> Enhancer | None:
+    """Return the enhancer the archive will name, or None."""
+    if options.model == "none" or plan.lossless or not plan.groups or plan.affinity is not None:
+        return None
+    from rsic_geo.enhance import load_enhancer  # torch only when needed
+
+    try:
+        return load_enhancer(options.model, options.execution.device)
+    except WeightsError as error:
+        if options.model != "auto":
+            raise
+        progress.warn(f"no enhancement: {error}")
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """One scene on its way into an archive."""
+
+    reader: SceneReader
+    plan: ScenePlan
+    options: EncodeOptions
+    path: Path
+    enhancer: Enhancer | None
+    progress: Progress
+    enhancement: Enhancement | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Code, fit, seal and verify; return the report's numbers."""
+        with Jp2Writer(self.path, layout_of(self.plan), boxes_of(self.plan)) as writer:
+            coder = SceneCoder(self.reader, self.plan, writer, self.options.execution.workers)
+            params = J2KParams(lossless=False, mct=self.plan.mct, tile_size=self.plan.grid.tile_size)
+            search = RateSearch(coder=coder, plan=self.plan, params=params)
+            coded, seal = self._code(search, writer)
+        achieved = self._achieved(coded, seal)
+        if self.options.verify == "full":
+            verify_archive(self.path, self.reader, coded, self.enhancement, self.progress.stage(0.9, 1))
+        return {
+            "codec": "jp2",
+            "lossless": self.plan.lossless and self.plan.affinity is None,
+            "target": {"asked": str(self.options.target), "achieved": achieved},
+            "bytes": seal.file_bytes,
+            "side_information_bytes": seal.side_bytes,
+            "ratio": self.plan.raw_bytes / seal.file_bytes,
+            "bpp": seal.file_bytes * 8 / self.plan.pixels,
+            "encoding_passes": max(1, search.passes),
+            **self._quality(coded),
+            "footprint": self.plan.footprint,
+            "verified": self.options.verify == "full",
+        }
+
+    def _code(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
+        target, progress = self.options.target, self.progress
+        if target.is_lossless:
+            coded = ratecontrol.lossless(search.coder, progress.stage(0, 0.85))
+            return coded, self._seal(coded, writer)
+        if target.is_size:
+            return self._to_size(search, writer)
+        if target.kind == "psnr":
+            coded = ratecontrol.to_psnr(
+                search, target.value, lambda c, p: self._finish(c, writer, p), progress.stage(0, 0.85)
+            )
+            return coded, self._seal(coded, writer)
+        coded = ratecontrol.to_max_error(search, target.value, progress.stage(0, 0.5))
+        self._finish(coded, writer, progress.stage(0.5, 0.85))
+        return coded, self._seal(coded, writer)
+
+    def _finish(self, coded: CodedScene, writer: Jp2Writer, progress: Progress) -> float:
+        """Write the codestream, fit the enhancement to it; return the squared error of the final output."""
+        writer.finish()
+        self.enhancement = None
+        if self.enhancer is None or coded.total_sse <= 0:
+            return coded.total_sse
+        bound = self.options.target.value if self.options.target.kind == "max-error" else None
+        fit = FitOptions(window_size=self.options.execution.window_size, max_error=bound)
+        with open_scene(self.path) as decoded:
+            enhancement = fit_enhancement(self.reader, decoded, coded, self.enhancer, fit, progress)
+        if not enhancement.is_useful:
+            return coded.total_sse
+        self.enhancement = enhancement
+        return float(enhancement.sse.sum())
+
+    def _seal(self, coded: CodedScene, writer: Jp2Writer) -> Seal:
+        if not self.path.exists():
+            writer.finish()
+        return seal_archive(
+            self.path,
+            coded,
+            writer.tile_crcs,
+            enhancement=self.enhancement,
+            enhancer=self.enhancer,
+            options=self.options,
+        )
+
+    def _to_size(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
+        """Code to a size of the whole file: headers and side information are learned from a first try."""
+        wanted = ratecontrol.file_budget(self.options.target, self.plan)
+        overhead = 200 + 32 * len(self.plan.grid)
+        for attempt in range(3):
+            start = attempt * 0.28
+            budget = wanted - overhead
+            if budget < 16 * len(self.plan.grid):
+                raise TargetNotReachedError(
+                    f"{self.options.target}: the scene would have {wanted} bytes, of which headers and side "
+                    f"information take {overhead}; ask for more"
+                )
+            coded = ratecontrol.to_bytes(search, budget, self.progress.stage(start, start + 0.18))
+            self._finish(coded, writer, self.progress.stage(start + 0.18, start + 0.28))
+            seal = self._seal(coded, writer)
+            miss = seal.file_bytes / wanted - 1
+            if abs(miss) <= SIZE_PROMISE / 2 or (miss < 0 and coded.body_bytes < 0.9 * budget):
+                break
+            overhead = seal.file_bytes - coded.body_bytes
+        if miss > SIZE_PROMISE:
+            raise TargetNotReachedError(
+                f"{self.options.target}: the smallest archive of this scene has {seal.file_bytes} bytes, {wanted} "
+                "were asked for; ask for more"
+            )
+        if miss < -SIZE_PROMISE:
+            self.progress.warn(f"the scene needs only {seal.file_bytes} of the {wanted} bytes asked for")
+        return coded, seal
+
+    def _achieved(self, coded: CodedScene, seal: Seal) -> float | None:
+        target: Target = self.options.target
+        if target.is_size:
+            return ratecontrol.check_size(target, self.plan, seal.file_bytes)
+        if target.kind == "psnr":
+            return self._psnr(self._final_sse(coded), coded.total_count)
+        if target.kind == "max-error":
+            return coded.max_error if self.enhancement is None else self.enhancement.max_error
+        return None
+
+    def _final_sse(self, coded: CodedScene) -> float:
+        return coded.total_sse if self.enhancement is None else float(self.enhancement.sse.sum())
+
+    def _psnr(self, sse: float, count: float) -> float | None:
+        value = psnr_of(sse, count, self.plan.radiometry.dtype_peak)
+        return None if value == float("inf") else value
+
+    def _quality(self, coded: CodedScene) -> dict[str, Any]:
+        final = coded.sse if self.enhancement is None else self.enhancement.sse
+        model = None
+        if self.enhancement is not None and self.enhancer is not None:
+            model = {"name": self.enhancer.name, "sha256": self.enhancer.sha256}
+        return {
+            "psnr_codec": self._psnr(coded.total_sse, coded.total_count),
+            "psnr": self._psnr(self._final_sse(coded), coded.total_count),
+            "psnr_per_band": [
+                self._psnr(float(sse), float(count)) for sse, count in zip(final, coded.count, strict=True)
+            ],
+            "max_abs_error": coded.max_error if self.enhancement is None else self.enhancement.max_error,
+            "model": model,
+            "cells_enhanced": 0.0
+            if self.enhancement is None
+            else float((self.enhancement.strengths > 0).mean()),
+        }

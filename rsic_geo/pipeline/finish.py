@@ -1,0 +1,132 @@
+"""From a coded scene on disk to its final output: distortion levels, strengths, errors after enhancement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.enhance.base import Enhancer
+from rsic_geo.geo.io import SceneReader
+from rsic_geo.geo.lattice import CELL, level_from_rmse
+from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.coder import CodedScene
+from rsic_geo.pipeline.enhancing import EnhancementPlan, corrections
+from rsic_geo.pipeline.events import Progress
+from rsic_geo.pipeline.plan import ScenePlan
+from rsic_geo.pipeline.strength import CellBand, fit_cell_row, scaled_correction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enhancement:
+    """What an enhancer does to a coded scene, decided with the original at hand."""
+
+    levels: NDArray[np.uint8]
+    """Distortion level bytes (groups, cell rows, cell columns)."""
+    strengths: NDArray[np.uint8]
+    """Strength bytes, same shape."""
+    sse: NDArray[np.float64]
+    """Sum of squared errors after enhancement per band, over the scored pixels."""
+    max_error: float
+    """Largest absolute error after enhancement."""
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether any cell is switched on."""
+        return bool(self.strengths.any())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitOptions:
+    """How strengths are fitted."""
+
+    window_size: int = 512
+    """Core of an enhancement window (px)."""
+    max_error: float | None = None
+    """Largest absolute error allowed after enhancement."""
+
+
+def distortion_levels(coded: CodedScene) -> NDArray[np.uint8]:
+    """Return the level bytes (groups, cell rows, cell columns) of a coded scene.
+
+    The root mean square error of a cell is taken over its scored pixels and the group's bands, each band in
+    units of its used range. Cells without scored pixels get level 0.
+    """
+    plan = coded.plan
+    spans = np.array(plan.radiometry.high) - np.array(plan.radiometry.low)
+    rows, cols = coded.cell_sse.shape[1:]
+    levels = np.zeros((len(plan.groups), rows, cols), np.uint8)
+    for g, members in enumerate(plan.groups):
+        index = list(members)
+        scaled = (coded.cell_sse[index] / (spans[index] ** 2)[:, None, None]).sum(axis=0)
+        count = coded.cell_count[index].sum(axis=0)
+        rmse = np.sqrt(np.divide(scaled, count, out=np.zeros_like(scaled), where=count > 0))
+        levels[g] = level_from_rmse(rmse)
+    return levels
+
+
+def scored_pixels(
+    reader: SceneReader, plan: ScenePlan, window: Window, pixels: NDArray[np.generic]
+) -> NDArray[np.bool_]:
+    """Return (bands, h, w), True where an error counts: not nodata, not masked, not transparent, not alpha."""
+    scored = np.ones(pixels.shape, np.bool_)
+    if plan.has_nodata:
+        scored &= reader.read_valid(window)
+    if plan.profile.has_mask:
+        mask = reader.read_mask(window)
+        if mask is not None:
+            scored &= (mask != 0)[None]
+    for band in plan.alpha_bands:
+        scored &= (pixels[band] != 0)[None]
+    if plan.alpha_bands:
+        scored[list(plan.alpha_bands)] = False
+    return scored
+
+
+def fit_enhancement(
+    source: SceneReader,
+    decoded: SceneReader,
+    coded: CodedScene,
+    enhancer: Enhancer,
+    options: FitOptions,
+    progress: Progress,
+) -> Enhancement:
+    """Run the enhancer over a decoded scene and fit the strength of every cell against the original.
+
+    Args:
+        source: the original scene.
+        decoded: the archive just written, as GDAL decodes it.
+        coded: errors of the codec alone.
+        enhancer: proposes corrections.
+        options: window size and bound on the error.
+        progress: told after each batch of windows.
+    """
+    plan = coded.plan
+    levels = distortion_levels(coded)
+    strengths = np.zeros_like(levels)
+    sse = np.zeros(plan.profile.count)
+    worst = 0.0
+    todo = EnhancementPlan(
+        height=plan.profile.height,
+        width=plan.profile.width,
+        groups=plan.groups,
+        levels=levels,
+        radiometry=plan.radiometry,
+        window_size=options.window_size,
+    )
+    for rows in corrections(decoded, enhancer, todo, progress):
+        pixels = source.read(rows.window)
+        band = CellBand(
+            original=pixels,
+            decoded=decoded.read(rows.window),
+            correction=rows.correction,
+            valid=scored_pixels(source, plan, rows.window, pixels),
+        )
+        row = rows.window.row_off // CELL
+        strengths[:, row] = fit_cell_row(band, plan.groups, max_error=options.max_error)
+        final = scaled_correction(band.decoded, rows.correction, strengths[:, row], plan.groups)
+        error = (final.astype(np.float32) - pixels.astype(np.float32)) * band.valid
+        sse += np.einsum("bij,bij->b", error, error, dtype=np.float64)
+        worst = max(worst, float(np.abs(error).max(initial=0.0)))
+    return Enhancement(levels=levels, strengths=strengths, sse=sse, max_error=worst)

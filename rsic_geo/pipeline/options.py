@@ -1,0 +1,158 @@
+"""What a caller may ask for, checked before the first pixel is read."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rsic_geo.errors import UsageError
+
+TargetKind = Literal["lossless", "psnr", "max-error", "ratio", "bpp"]
+
+TILE_SIZES = (256, 512, 1024, 2048, 4096)
+"""Codec tile sizes (px). Powers of two keep code-blocks aligned between tiles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the archive must reach, about the final output and checked by decoding it."""
+
+    kind: TargetKind
+    """Which quantity is asked for."""
+    value: float = 0.0
+    """dB, digital numbers, compression ratio or bits per pixel, by ``kind``; 0 for lossless."""
+
+    @classmethod
+    def parse(cls, text: str | Target) -> Target:
+        """Return the target written as ``lossless``, ``psnr=40``, ``max-error=2``, ``ratio=20`` or ``bpp=0.5``.
+
+        Raises:
+            UsageError: if the text is none of these or its value is out of range.
+        """
+        if isinstance(text, Target):
+            return text
+        name, _, number = text.strip().partition("=")
+        kinds: dict[str, TargetKind] = {
+            "lossless": "lossless", "psnr": "psnr", "max-error": "max-error", "ratio": "ratio", "bpp": "bpp",
+        }  # fmt: skip
+        kind = kinds.get(name.strip().lower().replace("_", "-"))
+        if kind is None or (kind == "lossless") == bool(number):
+            raise UsageError(
+                f"unknown target {text!r}: use lossless, psnr=DB, max-error=N, ratio=R or bpp=B, for example psnr=40"
+            )
+        if kind == "lossless":
+            return cls(kind=kind)
+        return cls(kind=kind, value=_target_value(kind, number))
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether every pixel must come back as it was."""
+        return self.kind == "lossless" or (self.kind == "max-error" and self.value == 0)
+
+    @property
+    def is_size(self) -> bool:
+        """Whether the target is about bytes, not about pixels."""
+        return self.kind in ("ratio", "bpp")
+
+    def __str__(self) -> str:
+        """Return the spelling :meth:`parse` reads."""
+        return self.kind if self.kind == "lossless" else f"{self.kind}={self.value:g}"
+
+
+def _target_value(kind: TargetKind, number: str) -> float:
+    try:
+        value = float(number)
+    except ValueError:
+        raise UsageError(f"target {kind}={number}: {number!r} is no number") from None
+    lowest = {"psnr": 1.0, "max-error": 0.0, "ratio": 1.0, "bpp": 1e-4}[kind]
+    highest = {"psnr": 200.0, "max-error": 65535.0, "ratio": 1e5, "bpp": 1e5}[kind]
+    if not math.isfinite(value) or not lowest <= value <= highest:
+        raise UsageError(f"target {kind}={number}: the value must be between {lowest:g} and {highest:g}")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How the work is carried out. Nothing here may change the result beyond rounding."""
+
+    threads: int = 0
+    """Codec threads; 0 = all cores."""
+    device: str = "auto"
+    """Device of the enhancer: auto, cpu, cuda, cuda:N."""
+    window_size: int = 512
+    """Core of an enhancement window (px, multiple of 64)."""
+    memory_mib: int = 256
+    """Raster block cache (MiB)."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where a value makes no sense."""
+        if self.window_size < 64 or self.window_size % 64:
+            raise UsageError(f"window size {self.window_size}: use a multiple of 64 px, at least 64")
+        if self.threads < 0:
+            raise UsageError("threads cannot be negative; 0 means all cores")
+        if self.memory_mib < 16:
+            raise UsageError("memory must be at least 16 MiB")
+
+    @property
+    def workers(self) -> int:
+        """Threads to start."""
+        return self.threads or os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeOptions:
+    """Choices of ``compress``."""
+
+    target: Target = field(default_factory=lambda: Target(kind="lossless"))
+    codec: str = "jp2"
+    model: str = "auto"
+    """Enhancer told to the archive: auto, none, or a name from ``rsic models``."""
+    tile_size: int = 1024
+    seed: int = 0
+    """Start-noise seed recorded for enhancers that draw noise."""
+    quantize: str | None = None
+    """Integer type a float scene is quantised to (``uint16``); None refuses float scenes."""
+    sidecar: Literal["auto", "never", "require"] = "auto"
+    """Whether a GDAL ``.aux.xml`` is written beside the archive (auto: when GDAL would lose something)."""
+    verify: Literal["none", "full"] = "full"
+    overwrite: bool = False
+    execution: Execution = field(default_factory=Execution)
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where a value makes no sense."""
+        if self.tile_size not in TILE_SIZES:
+            raise UsageError(f"tile size {self.tile_size}: use one of {', '.join(map(str, TILE_SIZES))}")
+        if self.quantize not in (None, "uint16"):
+            raise UsageError(f"quantize {self.quantize!r}: only uint16 is known")
+        if self.sidecar not in ("auto", "never", "require"):
+            raise UsageError(f"sidecar {self.sidecar!r}: use auto, never or require")
+        if self.verify not in ("none", "full"):
+            raise UsageError(f"verify {self.verify!r}: use full or none")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError("seed must be between 0 and 4294967295")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeOptions:
+    """Choices of ``decompress`` and ``enhance``."""
+
+    enhance: str = "auto"
+    """auto (what the archive says), off, or a model's name."""
+    driver: str = "GTiff"
+    """Output driver: GTiff or COG."""
+    creation_options: tuple[tuple[str, str], ...] = ()
+    strength: float | None = None
+    """One strength for every cell instead of the archive's (foreign files only)."""
+    allow_other_model: bool = False
+    """Decode with another model than the one the archive was made with."""
+    overwrite: bool = False
+    execution: Execution = field(default_factory=Execution)
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where a value makes no sense."""
+        if self.driver not in ("GTiff", "COG"):
+            raise UsageError(f"output format {self.driver!r}: use GTiff or COG")
+        if self.strength is not None and not 0 <= self.strength <= 1.5:
+            raise UsageError("strength must be between 0 and 1.5")

@@ -1,0 +1,232 @@
+"""Searches that meet a target: sizes within 2 %, PSNR and maximum error never missed.
+
+Every search ends in tiles that were decoded and measured, so what is reported is what was written. The
+measured curves only say where to look.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.pipeline import allocate, tilework
+from rsic_geo.pipeline.allocate import TileCurve
+from rsic_geo.pipeline.coder import CodedScene, SceneCoder
+from rsic_geo.pipeline.events import Progress
+from rsic_geo.pipeline.options import Target
+from rsic_geo.pipeline.plan import ScenePlan
+from rsic_geo.pipeline.tilework import TileInput, TileResult
+
+SIZE_TOLERANCE = 0.01
+"""Sizes are searched to within this part of the target; the promise is twice as wide."""
+PSNR_SLACK = 0.05
+"""A PSNR may exceed its target by this much (dB) before another search round is worth its time."""
+MAX_ROUNDS = 8
+_LAYER_BPP = (0.015, 0.03, 0.06, 0.12, 0.22, 0.4, 0.7, 1.2, 2.0, 3.2, 5.0)
+"""Layers of the measuring pass, bits per pixel of one 8-bit band times ``bands ** 0.75``."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RateSearch:
+    """One scene, its coder and everything learned about it so far."""
+
+    coder: SceneCoder
+    plan: ScenePlan
+    params: J2KParams
+    """Lossy parameters without a rate."""
+    _curves: list[TileCurve] = field(default_factory=list)
+    passes: int = 0
+    """Encoding passes made."""
+
+    def curves(self, progress: Progress, around: float | None = None) -> list[TileCurve]:
+        """Return the tiles' curves, measured at the first call.
+
+        Args:
+            progress: told after each tile.
+            around: mean bits per pixel the search is about, to place the layers; None for all rates.
+        """
+        if not self._curves:
+            layered = replace(self.params, ratio=None, layers=layer_ratios(self.plan, around))
+            self._curves = self.coder.curves(layered, progress)
+        return self._curves
+
+    def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
+        """Code every tile to its number of bytes."""
+        self.passes += 1
+
+        def coding(tile: TileInput) -> TileResult:
+            return tilework.code(tile, self.params, max_bytes=max(1, sizes[tile.number]))
+
+        return self.coder.encode(coding, progress)
+
+
+def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:
+    """Return the compression ratios of the measuring layers, falling (the last layer is the largest)."""
+    raw_bpp = plan.raw_bytes * 8 / plan.pixels
+    if around is None:
+        rates = [rate * plan.profile.count**0.75 * (raw_bpp / plan.profile.count / 8) for rate in _LAYER_BPP]
+    else:
+        rates = [around * factor for factor in (0.05, 0.15, 0.3, 0.5, 0.75, 1.0, 1.4, 2.0, 3.2)]
+    ratios = [raw_bpp / rate for rate in rates]
+    return tuple(ratio for ratio in ratios if ratio > 1.05) or (1.05,)
+
+
+def lossless(coder: SceneCoder, progress: Progress) -> CodedScene:
+    """Code every tile reversibly."""
+    params = J2KParams(lossless=True, mct=coder.plan.mct, tile_size=coder.plan.grid.tile_size)
+    return coder.encode(lambda tile: tilework.code(tile, params), progress)
+
+
+def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
+    """Code the scene so that all tile codestreams together have ``budget`` bytes within 1 %.
+
+    A scene that needs fewer bytes at the finest quality is given those.
+
+    Raises:
+        TargetNotReachedError: if even the coarsest coding is larger.
+    """
+    if len(search.plan.grid) == 1:
+        return search.encode_sizes((budget,), progress)
+    bpp = budget * 8 / search.plan.pixels
+    curves = search.curves(progress.stage(0, 0.5), around=bpp)
+    wanted = float(budget)
+    coded = None
+    for attempt in range(3):
+        sizes = allocate.for_bytes(curves, round(wanted)).sizes
+        coded = search.encode_sizes(sizes, progress.stage(0.5 + attempt / 6, 0.5 + (attempt + 1) / 6))
+        if abs(coded.body_bytes - budget) <= SIZE_TOLERANCE * budget or coded.body_bytes < wanted * 0.9:
+            break
+        wanted *= budget / coded.body_bytes
+    if coded is None:
+        raise AssertionError("no encoding pass was made")
+    return coded
+
+
+def psnr_of(sse: float, count: float, peak: float) -> float:
+    """Return ``10 log10(peak^2 * count / sse)`` in dB; infinite where there is no error."""
+    return math.inf if sse <= 0 or count <= 0 else 10 * math.log10(peak * peak * count / sse)
+
+
+def sse_of(psnr: float, count: float, peak: float) -> float:
+    """Return the sum of squared errors at which ``count`` samples have this PSNR."""
+    return float(peak * peak * count / 10 ** (psnr / 10))
+
+
+def to_psnr(
+    search: RateSearch,
+    target: float,
+    finish: Callable[[CodedScene, Progress], float],
+    progress: Progress,
+) -> CodedScene:
+    """Code the scene with as few bytes as the target PSNR needs.
+
+    Args:
+        search: the scene.
+        target: PSNR (dB) the final output must have, never less.
+        finish: carries a coding to its final output and returns the squared error of that.
+        progress: told all along.
+
+    Raises:
+        TargetNotReachedError: if the finest lossy coding misses the target.
+    """
+    peak = search.plan.radiometry.dtype_peak
+    curves = search.curves(progress.stage(0, 0.3))
+    count = float(_scored(search, progress))
+    wanted = sse_of(target, count, peak)
+    aim, best = wanted, None
+    low, high = 0.0, math.inf  # aims known to reach, aims known to miss
+    for attempt in range(MAX_ROUNDS):
+        stage = progress.stage(0.3 + 0.7 * attempt / MAX_ROUNDS, 0.3 + 0.7 * (attempt + 1) / MAX_ROUNDS)
+        allocation = allocate.for_error(curves, aim)
+        coded = search.encode_sizes(allocation.sizes, stage.stage(0, 0.5))
+        achieved = finish(coded, stage.stage(0.5, 1))
+        reached = psnr_of(achieved, coded.total_count, peak) >= target
+        if reached:
+            low = max(low, aim)
+            best = (allocation, achieved)
+            if psnr_of(achieved, coded.total_count, peak) <= target + PSNR_SLACK or attempt >= 4:
+                return coded
+        else:
+            high = min(high, aim)
+        aim = _next_aim(aim, wanted, achieved, low, high)
+    if best is None:
+        raise TargetNotReachedError(
+            f"psnr={target:g} cannot be met by lossy JPEG 2000 on this scene: use --target lossless"
+        )
+    coded = search.encode_sizes(best[0].sizes, progress.stage(0.95, 0.98))
+    finish(coded, progress.stage(0.98, 1))
+    return coded
+
+
+def _next_aim(aim: float, wanted: float, achieved: float, low: float, high: float) -> float:
+    """Return the squared error to ask of the curves next: scaled by the miss, inside what is known."""
+    guess = aim * (wanted * 0.997) / max(achieved, 1e-9)
+    if low > 0 and math.isfinite(high):
+        if not low < guess < high:
+            guess = math.sqrt(low * high)
+    elif low > 0:
+        guess = max(guess, low * 1.0005)
+    elif math.isfinite(high):
+        guess = min(guess, high * 0.995)
+    return guess
+
+
+def _scored(search: RateSearch, progress: Progress) -> float:
+    """Return how many samples count, learned from the plan (validity is read with the tiles)."""
+    plan = search.plan
+    if not plan.has_nodata and not plan.profile.has_mask and not plan.alpha_bands:
+        return plan.pixels * plan.profile.count
+    total = 0.0
+    for raw in search.coder.raw_tiles():
+        tile = tilework.prepare(raw, lossless=False)
+        total += tile.pixels.size if tile.scored is None else float(tile.scored.sum())
+        progress.report(0.0, "counting valid pixels")
+    return total
+
+
+def to_max_error(search: RateSearch, bound: float, progress: Progress) -> CodedScene:
+    """Code every tile with as few bytes as keep its largest absolute error within ``bound``.
+
+    Raises:
+        TargetNotReachedError: if a tile misses the bound at the finest lossy quality.
+    """
+    search.passes += 1
+
+    def coding(tile: TileInput) -> TileResult:
+        return _tile_within(tile, search.params, bound)
+
+    return search.coder.encode(coding, progress, "searching tile by tile")
+
+
+def _tile_within(tile: TileInput, params: J2KParams, bound: float) -> TileResult:
+    raw = tile.pixels.size * tile.pixels.dtype.itemsize
+    finest = tilework.code(tile, replace(params, ratio=None))
+    if finest.max_error > bound:
+        exact = tilework.code(tile, replace(params, lossless=True, ratio=None))
+        return exact
+    best, low, high = finest, 1, min(len(finest.codestream), raw)
+    for _ in range(12):
+        if high - low <= max(64, high // 50):
+            break
+        middle = int(math.sqrt(low * high)) if high > 8 * low else (low + high) // 2
+        trial = tilework.code(tile, params, max_bytes=middle)
+        if trial.max_error <= bound:
+            best, high = trial, min(middle, len(trial.codestream))
+        else:
+            low = middle
+    return best
+
+
+def check_size(target: Target, plan: ScenePlan, file_bytes: int) -> float:
+    """Return the achieved value of a size target."""
+    return plan.raw_bytes / file_bytes if target.kind == "ratio" else file_bytes * 8 / plan.pixels
+
+
+def file_budget(target: Target, plan: ScenePlan) -> int:
+    """Return the bytes the whole archive may have under a size target."""
+    if target.kind == "ratio":
+        return int(plan.raw_bytes / target.value)
+    return int(target.value * plan.pixels / 8)

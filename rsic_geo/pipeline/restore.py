@@ -1,0 +1,102 @@
+"""What lossy coding may not touch: nodata, masks and alpha, put back exactly from their own planes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.errors import ContainerError
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.planes import unpack_plane
+from rsic_geo.geo.validity import avoid_nodata
+from rsic_geo.geo.window import Window
+
+_HELD_TILES = 256
+"""Unpacked tiles kept per kind: a row of tiles of a very wide scene."""
+
+
+class Planes:
+    """Lossless planes of an archive, unpacked tile by tile as windows ask for them."""
+
+    def __init__(
+        self,
+        packed: Mapping[tuple[int, str], bytes],
+        grid: TileGrid,
+        *,
+        dtype: str,
+        alpha_bands: tuple[int, ...] = (),
+    ) -> None:
+        """Hold the packed planes by (tile number, kind) of a scene of samples ``dtype``."""
+        self._packed, self._grid = packed, grid
+        self._dtype, self.alpha_bands = np.dtype(dtype), alpha_bands
+        kinds = {kind for _, kind in packed}
+        self.has_valid, self.has_mask = "valid" in kinds, "mask" in kinds
+        self.has_alpha = "alpha" in kinds
+        self._tile = lru_cache(maxsize=_HELD_TILES)(self._unpack)
+
+    def valid(self, window: Window, bands: int) -> NDArray[np.bool_] | None:
+        """Return (bands, h, w), False where a band holds nodata; None when there are no such planes."""
+        return self._window("valid", window, bands, np.dtype(bool)) if self.has_valid else None
+
+    def mask(self, window: Window) -> NDArray[np.uint8] | None:
+        """Return the dataset mask (h, w), 255 = valid; None when the scene has none."""
+        return self._window("mask", window, 1, np.dtype(np.uint8))[0] if self.has_mask else None
+
+    def alpha(self, window: Window) -> NDArray[np.generic] | None:
+        """Return the alpha bands (alpha bands, h, w); None when none are stored."""
+        return self._window("alpha", window, len(self.alpha_bands), self._dtype) if self.has_alpha else None
+
+    def _window(self, kind: str, window: Window, bands: int, dtype: np.dtype[np.generic]) -> NDArray:  # type: ignore[type-arg]
+        out = np.empty((bands, window.height, window.width), dtype)
+        for index in self._grid.tiles_touching(window):
+            core = self._grid.core(index)
+            shared = core.intersection(window)
+            if shared is None:
+                continue
+            plane = self._tile(self._grid.index_number(index), kind)
+            rows, cols = shared.shifted(-core.row_off, -core.col_off).slices
+            target = shared.shifted(-window.row_off, -window.col_off).slices
+            out[(slice(None), *target)] = plane[:, rows, cols]
+        return out
+
+    def _unpack(self, number: int, kind: str) -> NDArray[np.generic]:
+        core = self._grid.core(self._grid.tile_number(number))
+        try:
+            packed = self._packed[(number, kind)]
+        except KeyError:
+            raise ContainerError(
+                f"the {kind} plane of tile {number} is missing: the archive is damaged"
+            ) from None
+        planes = packed[0] if packed else 0
+        if planes == 0:
+            raise ContainerError(f"the {kind} plane of tile {number} is empty: the archive is damaged")
+        dtype = {"valid": np.dtype(bool), "mask": np.dtype(np.uint8)}.get(kind, self._dtype)
+        return unpack_plane(packed[1:], (planes, core.height, core.width), dtype)
+
+
+def finish_pixels(
+    pixels: NDArray[np.generic], window: Window, planes: Planes, nodata: tuple[float | int | None, ...]
+) -> NDArray[np.generic]:
+    """Return decoded (and enhanced) pixels with nodata and alpha exactly as in the source.
+
+    Valid pixels that happen to equal nodata move by one digital number, so that none is lost.
+
+    Args:
+        pixels: (bands, h, w); may be changed in place.
+        window: where they lie.
+        planes: the archive's lossless planes.
+        nodata: sentinel per band.
+    """
+    valid = planes.valid(window, len(pixels))
+    if valid is not None:
+        pixels = avoid_nodata(pixels, valid, list(nodata))
+        for band, value in enumerate(nodata):
+            if value is not None:
+                pixels[band][~valid[band]] = value
+    alpha = planes.alpha(window)
+    if alpha is not None:
+        pixels[list(planes.alpha_bands)] = alpha
+    return pixels

@@ -1,0 +1,75 @@
+"""The last box of an archive: everything its readers must know that the codestream does not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rsic_geo.container import jp2, sideinfo
+from rsic_geo.container.sideinfo import ModelReference, SideInfo
+from rsic_geo.enhance.base import Enhancer
+from rsic_geo.pipeline.coder import CodedScene
+from rsic_geo.pipeline.finish import Enhancement
+from rsic_geo.pipeline.integrity import header_crc
+from rsic_geo.pipeline.options import EncodeOptions
+from rsic_geo.pipeline.record import scene_crc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """What sealing cost."""
+
+    file_bytes: int
+    """The whole archive."""
+    side_bytes: int
+    """Our box within it."""
+
+
+def seal_archive(
+    path: Path,
+    coded: CodedScene,
+    tile_crcs: tuple[int, ...],
+    *,
+    enhancement: Enhancement | None,
+    enhancer: Enhancer | None,
+    options: EncodeOptions,
+) -> Seal:
+    """Append the side information to a finished JP2 file.
+
+    Args:
+        path: the JP2 file.
+        coded: what its tiles were measured to be.
+        tile_crcs: checksums of the stored tiles.
+        enhancement: levels and strengths, or None.
+        enhancer: who made them.
+        options: what was asked for.
+    """
+    plan = coded.plan
+    with path.open("rb") as file:
+        crc = header_crc(file, jp2.find_codestream(file))
+    before = path.stat().st_size
+    crcs = tuple(coded.pixel_crcs[number] for number in range(len(plan.grid)))
+    side = SideInfo(
+        lossless=plan.lossless,
+        snapshot=plan.snapshot,
+        tile_size=plan.grid.tile_size,
+        header_crc=crc,
+        tile_crcs=tile_crcs,
+        pixel_crcs=crcs if plan.lossless else (scene_crc(crcs),),
+        seed=options.seed,
+        planes=coded.planes,
+        target={} if options.target.kind == "lossless" else {options.target.kind: options.target.value},
+        extras={} if plan.affinity is None else {"affine": plan.affinity.to_json()},
+    )
+    if enhancement is not None and enhancer is not None:
+        side = replace(
+            side,
+            model=ModelReference(name=enhancer.name, sha256=enhancer.sha256),
+            groups=plan.groups,
+            levels=enhancement.levels,
+            strengths=enhancement.strengths,
+            radiometry=plan.radiometry,
+        )
+    jp2.append_side_information(path, sideinfo.pack(side))
+    after = path.stat().st_size
+    return Seal(file_bytes=after, side_bytes=after - before)

@@ -1,0 +1,129 @@
+"""Strength per cell and band group: the closed-form guard that makes enhancement never worse.
+
+The encoder holds the original ``x``, the decoded ``d`` and the correction ``c`` an enhancer proposes. The
+strength that minimises ``sum((x - d - a*c)**2)`` over the valid pixels of a cell is ``a = <x-d, c> / <c, c>``.
+It is clipped to 0..1.5 and kept as one byte. Rounding to the output type and clipping to its range can undo a
+small gain, so the byte is kept only if the squared error *after* both is lower by a margin; otherwise it is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.geo.lattice import CELL, byte_from_strength, strength_from_byte
+
+MARGIN = 1e-3
+"""Least relative gain in squared error worth switching a cell on: covers rounding between devices."""
+
+FloatArray = NDArray[np.float32]
+
+
+def apply_correction(decoded: NDArray[Any], correction: FloatArray) -> NDArray[Any]:
+    """Return ``decoded + correction`` rounded and clipped to the type of ``decoded`` (same shape)."""
+    if not np.issubdtype(decoded.dtype, np.integer):
+        return np.asarray(decoded + correction, decoded.dtype)
+    limits = np.iinfo(decoded.dtype)
+    out = np.rint(decoded.astype(np.float32) + correction)
+    np.clip(out, limits.min, limits.max, out=out)
+    return np.asarray(out.astype(decoded.dtype))
+
+
+def scaled_correction(
+    decoded: NDArray[Any],
+    correction: FloatArray,
+    row: NDArray[np.uint8],
+    groups: tuple[tuple[int, ...], ...],
+    *,
+    col_off: int = 0,
+) -> NDArray[Any]:
+    """Return decoded pixels corrected by one row of cells' strengths, in the type of ``decoded``.
+
+    Args:
+        decoded: (bands, h, w), inside one row of cells.
+        correction: (bands, h, w) at strength 1, digital numbers.
+        row: strength bytes (groups, cells) of that row of cells, the whole scene's width.
+        groups: bands of each group; bands of no group stay as they are.
+        col_off: columns of the scene left of the pixels (px).
+    """
+    out = decoded.copy()
+    width = decoded.shape[2]
+    first = col_off // CELL
+    for g, members in enumerate(groups):
+        cells = row[g, first : (col_off + width - 1) // CELL + 1]
+        if not cells.any():
+            continue
+        factors = strength_from_byte(np.repeat(cells, CELL)[col_off - first * CELL :][:width])
+        for band in members:
+            out[band] = apply_correction(decoded[band], correction[band] * factors)
+    return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellBand:
+    """One row of cells of one scene: what was, what the codec gave, what the enhancer proposes."""
+
+    original: NDArray[Any]
+    """(bands, h, w), h at most one cell."""
+    decoded: NDArray[Any]
+    """(bands, h, w), the type of the output."""
+    correction: FloatArray
+    """(bands, h, w) in digital numbers, to be added at strength 1."""
+    valid: NDArray[np.bool_]
+    """(bands, h, w), True where the pixel counts."""
+
+
+def fit_cell_row(
+    band: CellBand, groups: tuple[tuple[int, ...], ...], *, max_error: float | None = None
+) -> NDArray[np.uint8]:
+    """Return the strength bytes (groups, cells) of one row of cells.
+
+    Args:
+        band: pixels of the row.
+        groups: bands of each group (indexes from 0).
+        max_error: largest absolute error allowed in the output; a cell that exceeds it is switched off.
+    """
+    _, height, width = band.decoded.shape
+    cells = -(-width // CELL)
+    out = np.zeros((len(groups), cells), np.uint8)
+    for g, members in enumerate(groups):
+        index = list(members)
+        for c in range(cells):
+            columns = slice(c * CELL, min((c + 1) * CELL, width))
+            out[g, c] = _fit_cell(
+                band.original[index, :, columns].astype(np.float64),
+                band.decoded[index, :, columns],
+                band.correction[index, :, columns],
+                band.valid[index, :, columns],
+                max_error,
+            )
+    return out
+
+
+def _fit_cell(
+    original: NDArray[np.float64],
+    decoded: NDArray[Any],
+    correction: FloatArray,
+    valid: NDArray[np.bool_],
+    max_error: float | None,
+) -> int:
+    wanted = (original - decoded)[valid]
+    offered = correction[valid].astype(np.float64)
+    energy = float(offered @ offered)
+    if energy <= 0:
+        return 0
+    byte = byte_from_strength(float(wanted @ offered) / energy)
+    if byte == 0:
+        return 0
+    # float32 product, as the decoder computes it
+    scaled = correction * np.float32(strength_from_byte(byte))
+    remaining = (original - apply_correction(decoded, scaled).astype(np.float64))[valid]
+    before, after = float(wanted @ wanted), float(remaining @ remaining)
+    if after > before * (1 - MARGIN):
+        return 0
+    if max_error is not None and float(np.abs(remaining).max()) > max_error:
+        return 0
+    return int(byte)

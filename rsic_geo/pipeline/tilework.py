@@ -1,0 +1,177 @@
+"""One codec tile from scene pixels to bytes, and what its decoding gives: pure functions any worker can run."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.codecs import jpeg2000
+from rsic_geo.geo.lattice import CELL
+from rsic_geo.geo.planes import pack_plane
+from rsic_geo.geo.validity import fill_invalid
+
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileInput:
+    """What one tile hands to the codec."""
+
+    number: int
+    """Row-major number of the tile."""
+    pixels: Pixels
+    """(bands, h, w) as the codec gets them: invalid pixels filled when the coding is lossy."""
+    original: Pixels
+    """(bands, h, w) as the scene has them."""
+    scored: NDArray[np.bool_] | None
+    """(bands, h, w), True where the error counts; None = everywhere."""
+    planes: dict[str, bytes] = field(default_factory=dict)
+    """Planes kept losslessly beside the codec: valid, mask, alpha."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileResult:
+    """One coded tile and the error of its decoding."""
+
+    number: int
+    codestream: bytes
+    """A single-tile codestream."""
+    sse: NDArray[np.float64]
+    """Sum of squared errors over the scored pixels, shape (bands,)."""
+    max_error: float
+    """Largest absolute error over the scored pixels (digital numbers)."""
+    cell_sse: NDArray[np.float64]
+    """Sum of squared errors per cell of the tile, shape (bands, cell rows, cell columns)."""
+    cell_count: NDArray[np.float64]
+    """Scored pixels per cell, same shape."""
+    pixel_crc: int
+    """CRC-32 of the decoded pixels, C order (bands, h, w), little endian."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawTile:
+    """Pixels of one tile and all the scene says about their validity."""
+
+    number: int
+    pixels: Pixels
+    nodata_valid: NDArray[np.bool_] | None
+    """(bands, h, w), False where a band holds its nodata value; None when no band has one."""
+    mask: NDArray[np.uint8] | None
+    """(h, w) dataset mask, 255 = valid; None when the scene has no explicit mask."""
+    alpha: tuple[int, ...] = ()
+    """Indexes of alpha bands."""
+
+
+def pixel_crc(pixels: Pixels) -> int:
+    """Return the CRC-32 of the pixels in C order and little-endian bytes."""
+    little = np.ascontiguousarray(pixels).astype(pixels.dtype.newbyteorder("<"), copy=False)
+    return zlib.crc32(memoryview(little).cast("B"))
+
+
+def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
+    """Decide what the codec sees of a tile and which planes are kept beside it."""
+    planes: dict[str, bytes] = {}
+    if raw.mask is not None:
+        planes["mask"] = _pack(raw.mask[None])
+    if lossless:
+        return TileInput(
+            number=raw.number, pixels=raw.pixels, original=raw.pixels, scored=None, planes=planes
+        )
+    scored = np.ones(raw.pixels.shape, np.bool_)
+    if raw.nodata_valid is not None:
+        scored &= raw.nodata_valid
+        planes["valid"] = _pack(_merge_bands(raw.nodata_valid))
+    if raw.mask is not None:
+        scored &= (raw.mask != 0)[None]
+    for band in raw.alpha:
+        scored &= (raw.pixels[band] != 0)[None]
+    data = [b for b in range(len(raw.pixels)) if b not in raw.alpha]
+    pixels = raw.pixels
+    if not scored[data].all():
+        pixels = pixels.copy()
+        pixels[data] = fill_invalid(pixels[data], scored[data])
+    if raw.alpha:
+        planes["alpha"] = _pack(raw.pixels[list(raw.alpha)])
+        scored[list(raw.alpha)] = False
+    return TileInput(
+        number=raw.number,
+        pixels=pixels,
+        original=raw.pixels,
+        scored=None if scored.all() else scored,
+        planes=planes,
+    )
+
+
+def _pack(planes: Pixels) -> bytes:
+    """Return the number of planes (one byte) and the planes (n, h, w) packed."""
+    return bytes([len(planes)]) + pack_plane(planes)
+
+
+def _merge_bands(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return one plane (1, h, w) where all bands agree, else all planes."""
+    return valid[:1] if (valid == valid[:1]).all() else valid
+
+
+def code(tile: TileInput, params: jpeg2000.J2KParams, max_bytes: int | None = None) -> TileResult:
+    """Encode a tile, decode it again and measure what happened.
+
+    Args:
+        tile: what to code.
+        params: how.
+        max_bytes: byte budget of the tile's codestream body; None lets ``params`` decide.
+    """
+    if max_bytes is None:
+        stream = jpeg2000.encode_tile(tile.pixels, params)
+    else:
+        stream = jpeg2000.encode_tile_bytes(tile.pixels, params, max_bytes)
+    if params.lossless:
+        return _lossless_result(tile, stream)
+    return measure(tile, stream)
+
+
+def _lossless_result(tile: TileInput, stream: bytes) -> TileResult:
+    bands, height, width = tile.pixels.shape
+    cells = (bands, -(-height // CELL), -(-width // CELL))
+    return TileResult(
+        number=tile.number,
+        codestream=stream,
+        sse=np.zeros(bands),
+        max_error=0.0,
+        cell_sse=np.zeros(cells),
+        cell_count=np.zeros(cells),
+        pixel_crc=pixel_crc(tile.pixels),
+    )
+
+
+def measure(tile: TileInput, stream: bytes) -> TileResult:
+    """Decode a tile's codestream and compare it with the scene."""
+    decoded = jpeg2000.decode_tile(stream)
+    error = decoded.astype(np.float32) - tile.original.astype(np.float32)
+    count = np.ones(error.shape, np.float32) if tile.scored is None else tile.scored.astype(np.float32)
+    error *= count
+    cell_sse = cell_sums(error * error)
+    return TileResult(
+        number=tile.number,
+        codestream=stream,
+        sse=cell_sse.sum(axis=(1, 2)),
+        max_error=float(np.abs(error).max(initial=0.0)),
+        cell_sse=cell_sse,
+        cell_count=cell_sums(count),
+        pixel_crc=pixel_crc(decoded),
+    )
+
+
+def cell_sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return sums over the cells of an array (bands, h, w): shape (bands, cell rows, cell columns)."""
+    rows = np.add.reduceat(values, np.arange(0, values.shape[1], CELL), axis=1, dtype=np.float64)
+    return np.add.reduceat(rows, np.arange(0, values.shape[2], CELL), axis=2)
+
+
+def curve_points(tile: TileInput, params: jpeg2000.J2KParams) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Return (bytes, squared errors over the scored pixels) of one layered encoding of a tile."""
+    points = jpeg2000.layer_profile(tile.pixels, params, valid=tile.scored)
+    return points.bytes, points.sse

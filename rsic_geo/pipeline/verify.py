@@ -1,0 +1,83 @@
+"""The written archive, read back from disk by the reader users have, against the scene it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from rsic_geo.errors import RsicGeoError, VerificationError
+from rsic_geo.geo.io import SceneReader, metadata_differences
+from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.archive import Archive, open_archive
+from rsic_geo.pipeline.coder import CodedScene
+from rsic_geo.pipeline.events import Progress
+from rsic_geo.pipeline.finish import Enhancement, scored_pixels
+from rsic_geo.pipeline.options import Execution
+from rsic_geo.pipeline.tilework import pixel_crc
+
+DECODER_TOLERANCE = 1e-3
+"""Largest relative difference in squared error between the decoder that measured and the one that verifies."""
+
+
+def verify_archive(
+    path: Path, source: SceneReader, coded: CodedScene, enhancement: Enhancement | None, progress: Progress
+) -> None:
+    """Decode an archive from disk and compare it with its source.
+
+    The codec's pixels are compared tile by tile, masks and nodata exactly, metadata item by item. Enhanced
+    pixels were measured on this very file when the strengths were fitted and are not computed again.
+
+    Raises:
+        VerificationError: if anything differs from what was measured while encoding.
+    """
+    del enhancement
+    try:
+        with open_archive(str(path), enhance="off", execution=Execution()) as archive:
+            _verify_tiles(archive, source, coded, progress)
+            lost = metadata_differences(coded.plan.snapshot, archive.snapshot)
+    except VerificationError:
+        raise
+    except RsicGeoError as error:
+        raise VerificationError(f"the written archive cannot be read back: {error}") from error
+    if lost:
+        raise VerificationError(f"the written archive lost metadata: {'; '.join(str(d) for d in lost[:3])}")
+
+
+def _verify_tiles(archive: Archive, source: SceneReader, coded: CodedScene, progress: Progress) -> None:
+    plan = coded.plan
+    sse = 0.0
+    for done, index in enumerate(plan.grid, start=1):
+        window = plan.grid.core(index)
+        number = plan.grid.index_number(index)
+        pixels = archive.read_decoded(window)
+        if plan.lossless:
+            if pixel_crc(pixels) != coded.pixel_crcs[number]:
+                raise VerificationError(f"tile {number} of the written archive does not decode to its source")
+        else:
+            original = source.read(window)
+            keep = scored_pixels(source, plan, window, original)
+            error = (pixels.astype(np.float32) - original.astype(np.float32)) * keep
+            sse += float(np.vdot(error, error).real)
+        _verify_planes(archive, source, window)
+        progress.report(done / len(plan.grid), "verifying")
+    if abs(sse - coded.total_sse) > DECODER_TOLERANCE * coded.total_sse + 1:
+        raise VerificationError(
+            f"the written archive decodes to a squared error of {sse:.6g}, {coded.total_sse:.6g} was measured "
+            "while encoding: the two JPEG 2000 decoders disagree"
+        )
+
+
+def _verify_planes(archive: Archive, source: SceneReader, window: Window) -> None:
+    mask = source.read_mask(window) if source.profile.has_mask else None
+    stored = archive.read_mask(window)
+    if mask is None or stored is None:
+        same = mask is stored
+    else:
+        same = np.array_equal(mask, stored)
+    if not same:
+        raise VerificationError("the dataset mask of the written archive differs from its source")
+    if archive.side is None or archive.side.lossless:
+        return
+    if not np.array_equal(archive.read_valid(window), source.read_valid(window)):
+        raise VerificationError("nodata of the written archive differs from its source")
