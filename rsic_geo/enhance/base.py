@@ -1,0 +1,69 @@
+"""What an enhancer is, and the one that does nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.errors import GridError
+
+ALIGN = 64
+"""Windows begin and end on multiples of this many px of the scene, and distortion is given on it."""
+
+
+class Enhancer(Protocol):
+    """Predicts what to add to decoded pixels. Knows no scene, no file, no neighbouring window.
+
+    Windows begin on the scene's 64 px lattice. No result depends on how large the window is, as far
+    as pixels at least ``halo`` px inside it are concerned (within one DN of 8 bits for 99.9 % of them).
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the weights; empty for the identity."""
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of the weights; empty for the identity."""
+
+    @property
+    def halo(self) -> int:
+        """Margin in px a window needs around the pixels whose result is used; a multiple of ``align``."""
+
+    @property
+    def align(self) -> int:
+        """Window offsets, heights and widths are multiples of this many px."""
+
+    def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the correction to add to ``x``, same shape, float32, finite.
+
+        ``x``: (n, 1 or 3, h, w) decoded pixels in units of 0..1. ``sigma``: (n, h/64, w/64) RMSE of x in
+        the same units at the lattice nodes. The same input gives the same result, and a window's
+        result does not depend on the others in the batch. Raises GridError for other shapes.
+        """
+
+
+class IdentityEnhancer:
+    """Corrects nothing."""
+
+    name = ""
+    sha256 = ""
+    halo = 0
+    align = ALIGN
+
+    def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return zeros."""
+        check_windows(x, sigma)
+        return np.zeros(x.shape, dtype=np.float32)
+
+
+def check_windows(x: NDArray[np.float32], sigma: NDArray[np.float32]) -> None:
+    """Raise GridError unless ``x`` and ``sigma`` have the shapes of :meth:`Enhancer.correct`."""
+    sides = x.shape[2:]
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in sides or any(side % ALIGN for side in sides):
+        raise GridError(f"windows are (n, 1 or 3, h, w) with sides in multiples of {ALIGN}, not {x.shape}")
+    nodes = (x.shape[0], x.shape[2] // ALIGN, x.shape[3] // ALIGN)
+    if sigma.shape != nodes:
+        raise GridError(f"distortion must be given at {nodes} nodes, not {sigma.shape}")

@@ -1,0 +1,30 @@
+"""From a name to an enhancer; torch is imported only when a network is asked for."""
+
+from __future__ import annotations
+
+from rsic_geo.enhance.base import Enhancer, IdentityEnhancer
+from rsic_geo.errors import MissingDependencyError
+from rsic_geo.weights import open_weights
+
+IDENTITY_NAMES = ("", "none")
+"""Names of the enhancer that does nothing."""
+
+
+def load_enhancer(name: str = "auto", device: str = "auto", *, sha256: str | None = None) -> Enhancer:
+    """Return the enhancer of a name.
+
+    ``name``: ``auto`` (the default weights), ``none``, a name of the weights store or a path ending in
+    ``.safetensors``. ``device``: ``auto`` (CUDA if there is one), ``cpu``, ``cuda`` or ``cuda:N``. With
+    ``sha256`` exactly those weights are demanded. Raises the WeightsError family, UsageError (no such
+    device) or MissingDependencyError (torch is not installed).
+    """
+    if name in IDENTITY_NAMES:
+        return IdentityEnhancer()
+    weights = open_weights(name, sha256=sha256)
+    try:
+        from rsic_geo.enhance.torch_enhancer import TorchEnhancer
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"enhancement needs PyTorch ({error.name} is missing): pip install torch safetensors"
+        ) from error
+    return TorchEnhancer.from_weights(weights, device=device)

@@ -1,0 +1,191 @@
+"""Training samples: tar packs of images -> endless stream of degraded crops -> batches.
+
+The stream is a function of (packs, seed, options): worker ``w`` of ``n`` makes images w, w+n, ... and
+the reader takes turns, so the order of crops does not depend on how fast a worker is.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import queue
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsic_geo.training.degrade import NODE, DegradeOptions, degrade, octaves_at_nodes, vary
+
+if TYPE_CHECKING:
+    CropQueue: TypeAlias = "multiprocessing.Queue[list[Crop]]"
+
+ALIGN = 32
+"""Crop offsets are multiples of this: the wavelet of 5 levels repeats every 32 px from the tile's origin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """A degraded square with its original and the distortion at its lattice nodes."""
+
+    decoded: NDArray[np.uint8]
+    """(crop, crop, 3)."""
+    original: NDArray[np.uint8]
+    """(crop, crop, 3)."""
+    octaves: NDArray[np.float32]
+    """(crop/64, crop/64) log2 RMSE in units of 0..1."""
+    image: int
+    """Number of its image in the stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOptions:
+    """What the stream of crops is made of."""
+
+    packs: tuple[Path, ...]
+    """Tar files of images Pillow can read."""
+    seed: int = 0
+    crop: int = 128
+    """Side of a crop in px, a multiple of 64."""
+    crops_per_megapixel: float = 40.0
+    """How many crops are cut from one coded image, per megapixel (at least 2)."""
+    jitter: float = 0.08
+    """Standard deviation in octaves of the error made on purpose in the distortion told."""
+    cache_bytes: int = 400_000_000
+    """Decoded images kept in memory, per process."""
+    degrade: DegradeOptions = field(default_factory=DegradeOptions)
+
+
+class ImagePacks:
+    """Random access to the images of several tar packs, with a bounded cache of decoded ones."""
+
+    def __init__(self, packs: tuple[Path, ...], cache_bytes: int = 0) -> None:
+        self._files = [tarfile.open(pack) for pack in packs]  # noqa: SIM115 - open for the process's life
+        self._members = [(tar, m) for tar in self._files for m in tar.getmembers() if m.isfile()]
+        self._members.sort(key=lambda pair: pair[1].name)
+        self._cache: dict[int, NDArray[np.uint8]] = {}
+        self._left = cache_bytes
+        if not self._members:
+            raise ValueError("no images in the packs given")
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._members)
+
+    def read(self, number: int) -> NDArray[np.uint8]:
+        """Return image ``number`` as (height, width, 3) uint8."""
+        if number in self._cache:
+            return self._cache[number]
+        tar, member = self._members[number]
+        stream = tar.extractfile(member)
+        if stream is None:
+            raise ValueError(f"{member.name}: not a file")
+        with Image.open(io.BytesIO(stream.read())) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        if pixels.nbytes <= self._left:
+            self._left -= pixels.nbytes
+            self._cache[number] = pixels
+        return pixels
+
+
+def find_packs(folder: Path) -> tuple[Path, ...]:
+    """Return the tar packs of a folder in name order; raises FileNotFoundError if there are none."""
+    packs = tuple(sorted(folder.glob("*.tar")))
+    if not packs:
+        raise FileNotFoundError(f"{folder}: no .tar pack of training images there")
+    return packs
+
+
+def make_crops(packs: ImagePacks, turn: int, options: StreamOptions) -> list[Crop]:
+    """Return the crops of the ``turn``-th image of the stream; the same for the same arguments."""
+    epoch, place = divmod(turn, len(packs))
+    number = int(np.random.default_rng((options.seed, epoch)).permutation(len(packs))[place])
+    rng = np.random.default_rng((options.seed, epoch, place, 1))
+    image = packs.read(number)
+    if min(image.shape[:2]) < options.crop:
+        return []
+    coded = degrade(vary(image, rng, options.degrade, smallest=options.crop), rng, options.degrade)
+    height, width = coded.original.shape[:2]
+    count = max(2, round(options.crops_per_megapixel * height * width / 1e6))
+    crops = []
+    for _ in range(count):
+        row = ALIGN * int(rng.integers((height - options.crop) // ALIGN + 1))
+        col = ALIGN * int(rng.integers((width - options.crop) // ALIGN + 1))
+        window = (slice(row, row + options.crop), slice(col, col + options.crop))
+        centres = np.arange(options.crop // NODE) * NODE + NODE // 2
+        octaves = octaves_at_nodes(coded.levels, row + centres, col + centres)
+        octaves = octaves + np.float32(rng.normal(0.0, options.jitter))
+        crops.append(
+            Crop(decoded=coded.decoded[window], original=coded.original[window], octaves=octaves, image=turn)
+        )
+    return crops
+
+
+def crop_stream(options: StreamOptions, *, workers: int = 0, first: int = 0) -> Iterator[Crop]:
+    """Yield crops forever, beginning with image ``first``; made in ``workers`` processes (0: in this one)."""
+    if workers == 0:
+        packs = ImagePacks(options.packs, options.cache_bytes)
+        turn = first
+        while True:
+            yield from make_crops(packs, turn, options)
+            turn += 1
+    context = multiprocessing.get_context("spawn")
+    queues: list[CropQueue] = [context.Queue(maxsize=4) for _ in range(workers)]
+    for number, out in enumerate(queues):
+        arguments = (options, first + number, workers, out)
+        context.Process(target=_produce, args=arguments, daemon=True).start()
+    while True:
+        for source in queues:
+            yield from source.get(timeout=600)
+
+
+def _produce(options: StreamOptions, first: int, step: int, out: CropQueue) -> None:
+    """Worker: put the crops of every ``step``-th image; ends when its parent is gone."""
+    parent = os.getppid()
+    os.nice(5)
+    packs = ImagePacks(options.packs, options.cache_bytes)
+    turn = first
+    while True:
+        crops = make_crops(packs, turn, options)
+        turn += step
+        while True:
+            try:
+                out.put(crops, timeout=5)
+                break
+            except queue.Full:
+                if os.getppid() != parent:
+                    os._exit(0)
+
+
+class CropPool:
+    """A bounded pool that mixes crops of many images; each crop is used about ``reuse`` times."""
+
+    def __init__(self, source: Iterator[Crop], *, size: int, reuse: float, seed: int) -> None:
+        self._source = source
+        self._size = size
+        self._fresh_per_draw = 1.0 / reuse
+        self._owed = 0.0
+        self._rng = np.random.default_rng((seed, 77))
+        self._crops: list[Crop] = []
+        self.next_image = 0
+        """Number of the first image of the stream that was not drawn from."""
+
+    def _take(self) -> Crop:
+        crop = next(self._source)
+        self.next_image = crop.image + 1
+        return crop
+
+    def batch(self, count: int) -> list[Crop]:
+        """Return ``count`` different crops."""
+        while len(self._crops) < max(self._size, count):
+            self._crops.append(self._take())
+        self._owed += count * self._fresh_per_draw
+        while self._owed >= 1.0:
+            self._crops[int(self._rng.integers(len(self._crops)))] = self._take()
+            self._owed -= 1.0
+        return [self._crops[i] for i in self._rng.choice(len(self._crops), count, replace=False)]

@@ -1,0 +1,236 @@
+"""Train the enhancer: ``python -m rsic_geo.training.train --data FOLDER --out FOLDER --budget 9m``.
+
+With ``--steps`` instead of ``--budget`` the result is a function of the arguments on a CPU; with a
+budget the learning rate follows the clock, so that the run always ends on its cosine's foot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rsic_geo.enhance.network import UNetSpec
+from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
+from rsic_geo.training.plot import draw_history
+from rsic_geo.training.state import TrainState, relative_loss
+
+STATE_NAME = "state.pt"
+_SAVE_EVERY_S = 120.0
+_PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
+    "seed": int,
+    "batch": int,
+    "crop": int,
+    "rate": float,
+    "warmup": int,
+    "average_decay": float,
+    "workers": int,
+    "pool": int,
+    "reuse": float,
+    "log_every": int,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """One run of the trainer."""
+
+    data: Path
+    """Folder with tar packs."""
+    out: Path
+    """Folder for state, log and plot."""
+    budget_s: float | None = None
+    """Wall-clock seconds this run may train; None: use ``steps``."""
+    steps: int | None = None
+    """Steps of this run when there is no budget."""
+    resume: Path | None = None
+    spec: UNetSpec = field(default_factory=UNetSpec)
+    seed: int = 0
+    batch: int = 8
+    crop: int = 128
+    rate: float = 1e-3
+    """Peak learning rate."""
+    warmup: int = 300
+    """Steps of linear warm-up at the start of this run."""
+    average_decay: float = 0.998
+    workers: int = 1
+    pool: int = 768
+    reuse: float = 2.0
+    device: str = "auto"
+    precision: str = "auto"
+    """``bf16``, ``fp32`` or ``auto`` (bf16 where the processor computes it natively)."""
+    log_every: int = 100
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds of ``90``, ``90s``, ``9m`` or ``1.5h``; raises ValueError otherwise."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    seconds = float(number) * unit
+    if not seconds > 0:
+        raise ValueError(f"{text!r} is no positive duration")
+    return seconds
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device asked for, or with ``auto`` CUDA if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the dtype of the convolutions."""
+    if name == "auto":
+        native = device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
+        name = "bf16" if native else "fp32"
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[name]
+
+
+def to_batch(crops: list[Crop], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return decoded (n,3,h,w), original (n,3,h,w) in 0..1 and sigma (n,1,h/64,w/64)."""
+
+    def pixels(arrays: list[np.ndarray]) -> Tensor:
+        batch = torch.from_numpy(np.stack(arrays)).to(device, non_blocking=True)
+        return batch.permute(0, 3, 1, 2).float().div_(255.0).contiguous(memory_format=torch.channels_last)
+
+    octaves = torch.from_numpy(np.stack([crop.octaves for crop in crops]))[:, None].to(device)
+    return pixels([c.decoded for c in crops]), pixels([c.original for c in crops]), octaves.exp2()
+
+
+class Trainer:
+    """One run: batches in, better weights out, state on disk."""
+
+    def __init__(self, options: TrainOptions, *, say: Callable[[str], None] = print) -> None:
+        if (options.budget_s is None) == (options.steps is None):
+            raise ValueError("give either a budget or a number of steps")
+        self.options = options
+        self.say = say
+        self.device = choose_device(options.device)
+        self.dtype = choose_precision(options.precision, self.device)
+        self.state = (
+            TrainState.load(options.resume, device=self.device)
+            if options.resume
+            else TrainState.fresh(options.spec, seed=options.seed, device=self.device)
+        )
+        self._first_step = self.state.step
+        self._sums = np.zeros(3)
+        self._counted = 0
+
+    def run(self) -> TrainState:
+        """Train until the budget is used up; the state file is current on return."""
+        options, state = self.options, self.state
+        stream = StreamOptions(packs=find_packs(options.data), seed=options.seed, crop=options.crop)
+        crops = crop_stream(stream, workers=options.workers, first=state.images)
+        pool = CropPool(crops, size=options.pool, reuse=options.reuse, seed=options.seed + state.step)
+        batch = pool.batch(options.batch)
+        begun = saved = time.monotonic()
+        before = state.seconds
+        while (share := self._share(time.monotonic() - begun)) < 1.0:
+            self._step(batch, share)
+            batch = pool.batch(options.batch)
+            now = time.monotonic()
+            state.seconds = before + now - begun
+            if state.step % options.log_every == 0:
+                self._log(share)
+            if now - saved > _SAVE_EVERY_S:
+                state.images = pool.next_image
+                state.save(options.out / STATE_NAME)
+                saved = now
+        state.images = pool.next_image
+        if self._counted:
+            self._log(1.0)
+        state.save(options.out / STATE_NAME)
+        return state
+
+    def _share(self, elapsed: float) -> float:
+        """How much of this run is done, 0..1."""
+        if self.options.budget_s is not None:
+            return elapsed / self.options.budget_s
+        return (self.state.step - self._first_step) / (self.options.steps or 1)
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        enabled = self.dtype != torch.float32
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled)
+
+    def _step(self, crops: list[Crop], share: float) -> None:
+        state, options = self.state, self.options
+        ramp = min(1.0, (state.step - self._first_step + 1) / max(1, options.warmup))
+        rate = options.rate * ramp * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        x, target, sigma = to_batch(crops, self.device)
+        with self._autocast():
+            correction = state.network(x, sigma)
+        loss = relative_loss(correction, x, target, sigma)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
+        state.optimizer.step()
+        state.step += 1
+        state.update_average(options.average_decay)
+        self._count(x, target, correction, loss)
+
+    @torch.no_grad()
+    def _count(self, x: Tensor, target: Tensor, correction: Tensor, loss: Tensor) -> None:
+        """Add up the loss and the mean log ratio of squared errors (a gain in dB per crop)."""
+        base = (x - target).square().mean(dim=(1, 2, 3)) + 1e-9
+        ours = (x + correction - target).square().mean(dim=(1, 2, 3)) + 1e-9
+        gain = 10 * (base / ours).log10().mean()
+        self._sums += (float(loss), float(gain), 10 * float(-(ours.log10().mean())))
+        self._counted += 1
+
+    def _log(self, share: float) -> None:
+        loss, gain, psnr = (float(total) / self._counted for total in self._sums)
+        self._sums[:], self._counted = 0, 0
+        state = self.state
+        counters = {"step": float(state.step), "seconds": state.seconds}
+        state.history.append({**counters, "loss": loss, "gain_db": gain, "psnr": psnr})
+        rate = (state.step - self._first_step) / max(state.seconds, 1e-9)
+        self.say(
+            f"{100 * share:5.1f} % step {state.step} loss {loss:.4f} gain {gain:+.3f} dB "
+            f"psnr {psnr:.2f} dB {rate:.2f} steps/s {state.seconds:.0f} s"
+        )
+        self.options.out.mkdir(parents=True, exist_ok=True)
+        draw_history(state.history, self.options.out / "history.png")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the trainer."""
+    parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.train", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with .tar packs")
+    parser.add_argument("--out", type=Path, required=True, help="folder for state, log, plot")
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--budget", type=parse_duration, dest="budget_s", help="such as 60s, 9m, 1.5h")
+    length.add_argument("--steps", type=int)
+    parser.add_argument("--resume", type=Path, help="state file to go on from")
+    parser.add_argument("--widths", type=int, nargs="+", default=list(UNetSpec().widths))
+    parser.add_argument("--blocks", type=int, nargs="+", default=list(UNetSpec().blocks))
+    for name, kind in (("seed", int), ("batch", int), ("crop", int), ("rate", float), ("warmup", int)):
+        parser.add_argument(f"--{name}", type=kind, default=getattr(TrainOptions, name, None))
+    for name, kind in (("workers", int), ("pool", int), ("reuse", float), ("average-decay", float)):
+        parser.add_argument(f"--{name}", type=kind)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
+    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0: torch's choice")
+    values = vars(parser.parse_args(arguments))
+    if threads := values.pop("threads"):
+        torch.set_num_threads(threads)
+    spec = UNetSpec(widths=tuple(values.pop("widths")), blocks=tuple(values.pop("blocks")))
+    given = {key: value for key, value in values.items() if value is not None}
+    torch.backends.cudnn.benchmark = True
+    Trainer(TrainOptions(spec=spec, **given), say=lambda line: print(line, flush=True)).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

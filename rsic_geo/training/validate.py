@@ -1,0 +1,163 @@
+"""Gain of a network over its codec: ``python -m rsic_geo.training.validate STATE --data FOLDER``.
+
+Rates are JPEG 2000's own; the same bytes are decoded with and without the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsic_geo.enhance.network import ResidualUNet
+from rsic_geo.training.degrade import NODE, Image8, cell_levels, code_jpeg2000, octaves_at_nodes
+from rsic_geo.training.state import TrainState
+
+RATES = (0.15, 0.25, 0.4, 0.6, 1.0)
+"""Bits per pixel at which every image is coded."""
+Curve = NDArray[np.float64]
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageResult:
+    """Rate and PSNR of one image: codec alone, enhanced, and enhanced with a fitted strength."""
+
+    name: str
+    bpp: tuple[float, ...]
+    codec_db: tuple[float, ...]
+    enhanced_db: tuple[float, ...]
+    fitted_db: tuple[float, ...]
+
+    @property
+    def bd_rate(self) -> float:
+        """Bits saved (negative) or lost, in percent, of enhanced against codec."""
+        return bd_rate(self.bpp, self.codec_db, self.bpp, self.enhanced_db)
+
+
+def bd_rate(
+    rate_a: tuple[float, ...], db_a: tuple[float, ...], rate_b: tuple[float, ...], db_b: tuple[float, ...]
+) -> float:
+    """Return the mean difference in rate of curve b against curve a at equal PSNR, in percent.
+
+    Curves are increasing in PSNR; log rates are interpolated by monotone cubics.
+    """
+    low, high = max(min(db_a), min(db_b)), min(max(db_a), max(db_b))
+    places = np.linspace(low, high, 200)
+    difference = _monotone(db_b, np.log(rate_b), places) - _monotone(db_a, np.log(rate_a), places)
+    return float(100 * (np.exp(difference.mean()) - 1))
+
+
+def _monotone(xs: tuple[float, ...], ys: Curve, places: Curve) -> Curve:
+    """Interpolate with the monotone cubic of Fritsch and Butland."""
+    x, y = np.asarray(xs, dtype=np.float64), np.asarray(ys, dtype=np.float64)
+    step, slope = np.diff(x), np.diff(y) / np.diff(x)
+    tangent = np.empty_like(y)
+    tangent[0], tangent[-1] = slope[0], slope[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        w1, w2 = 2 * step[1:] + step[:-1], step[1:] + 2 * step[:-1]
+        inner = (w1 + w2) / (w1 / slope[:-1] + w2 / slope[1:])
+    tangent[1:-1] = np.where(slope[:-1] * slope[1:] > 0, inner, 0.0)
+    piece = np.clip(np.searchsorted(x, places) - 1, 0, len(step) - 1)
+    t, h = (places - x[piece]) / step[piece], step[piece]
+    result: Curve = (
+        (1 + 2 * t) * (1 - t) ** 2 * y[piece]
+        + t * (1 - t) ** 2 * h * tangent[piece]
+        + t**2 * (3 - 2 * t) * y[piece + 1]
+        + t**2 * (t - 1) * h * tangent[piece + 1]
+    )
+    return result
+
+
+@torch.inference_mode()
+def correct(network: ResidualUNet, decoded: Image8, levels: Image8) -> NDArray[np.float32]:
+    """Return the correction (h, w, 3), in units of 0..1, of a whole image of any size."""
+    height, width = decoded.shape[:2]
+    padded = np.pad(decoded, ((0, -height % NODE), (0, -width % NODE), (0, 0)), mode="symmetric")
+    rows, cols = (np.arange(side // NODE) * NODE + NODE // 2 for side in padded.shape[:2])
+    octaves = torch.from_numpy(octaves_at_nodes(levels, rows, cols))[None, None]
+    device = next(network.parameters()).device
+    x = torch.from_numpy(padded).to(device).permute(2, 0, 1)[None].float() / 255
+    out = network(x.contiguous(memory_format=torch.channels_last), octaves.to(device).exp2())
+    pixels: NDArray[np.float32] = out[0].permute(1, 2, 0).cpu().numpy()[:height, :width]
+    return pixels
+
+
+def _decibel(error: NDArray[np.floating[Any]]) -> float:
+    return float(-10 * np.log10(np.square(error).mean() + 1e-12))
+
+
+def assess(network: ResidualUNet, image: Image8, name: str) -> ImageResult:
+    """Code one image (h, w, 3) at every rate and measure PSNR with and without the network."""
+    rows = []
+    target = image.astype(np.float32) / 255
+    for rate in RATES:
+        decoded, size = code_jpeg2000(image, rate)
+        base = decoded.astype(np.float32) / 255
+        change = correct(network, decoded, cell_levels(image, decoded))
+        enhanced = np.round(np.clip(base + change, 0, 1) * 255) / 255
+        strength = float((change * (target - base)).sum() / max(float(np.square(change).sum()), 1e-12))
+        fitted = np.round(np.clip(base + np.clip(strength, 0, 1.5) * change, 0, 1) * 255) / 255
+        bpp = 8 * size / (image.shape[0] * image.shape[1])
+        rows.append((bpp, _decibel(target - base), _decibel(target - enhanced), _decibel(target - fitted)))
+    bpp_, codec, enhanced_, fitted_ = (tuple(column) for column in zip(*rows, strict=True))
+    return ImageResult(name=name, bpp=bpp_, codec_db=codec, enhanced_db=enhanced_, fitted_db=fitted_)
+
+
+def assess_folder(network: ResidualUNet, folder: Path, *, every: int = 1) -> list[ImageResult]:
+    """Assess every ``every``-th image of a folder in name order."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[::every]
+    results = []
+    for path in paths:
+        with Image.open(path) as image:
+            results.append(assess(network, np.asarray(image.convert("RGB")), path.stem))
+    return results
+
+
+def summary(results: list[ImageResult]) -> str:
+    """Return a short table: mean gain per rate, mean, worst and best BD-rate."""
+    gains = np.array([np.subtract(r.enhanced_db, r.codec_db) for r in results])
+    fitted = np.array([np.subtract(r.fitted_db, r.codec_db) for r in results])
+    rates = np.array([r.bd_rate for r in results])
+    fitted_rates = np.array([bd_rate(r.bpp, r.codec_db, r.bpp, r.fitted_db) for r in results])
+    lines = [
+        f"bpp {rate:4.2f}  gain {gain:+.3f} dB  with fitted strength {fit:+.3f} dB"
+        for rate, gain, fit in zip(RATES, gains.mean(0), fitted.mean(0), strict=True)
+    ]
+    lines.append(
+        f"BD-rate over {len(results)} images: mean {rates.mean():+.2f} %, worst {rates.max():+.2f} % "
+        f"({results[int(rates.argmax())].name}), best {rates.min():+.2f} %; "
+        f"mean with fitted strength {fitted_rates.mean():+.2f} %"
+    )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the validator."""
+    parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.validate", description=__doc__)
+    parser.add_argument("state", type=Path, help="state file of the trainer")
+    parser.add_argument("--data", type=Path, required=True, help="folder of images")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th image")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--list", action="store_true", help="one line per image")
+    values = parser.parse_args(arguments)
+    if values.threads:
+        torch.set_num_threads(values.threads)
+    network = TrainState.load(values.state, device=torch.device("cpu")).average.eval()
+    results = assess_folder(network, values.data, every=values.every)
+    if values.list:
+        for result in results:
+            print(f"{result.bd_rate:+7.2f} %  {result.name}")
+    print(summary(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

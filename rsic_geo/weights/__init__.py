@@ -1,0 +1,21 @@
+"""Network weights shipped with the package, or found beside it: located, verified, opened."""
+
+from __future__ import annotations
+
+from rsic_geo.weights.store import (
+    ENVIRONMENT_VARIABLE,
+    WeightsFile,
+    WeightsRow,
+    default_name,
+    list_weights,
+    open_weights,
+)
+
+__all__ = [
+    "ENVIRONMENT_VARIABLE",
+    "WeightsFile",
+    "WeightsRow",
+    "default_name",
+    "list_weights",
+    "open_weights",
+]

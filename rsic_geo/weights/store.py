@@ -1,0 +1,155 @@
+"""Find weights by name, check their sha256, hand out their bytes.
+
+Search order: an explicit ``.safetensors`` path, the folder named by ``RSIC_GEO_WEIGHTS``, the
+package itself. Nothing is ever downloaded. Files are safetensors with the network's spec in their
+metadata, so opening one runs no code from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsic_geo.errors import WeightsError, WeightsMismatchError, WeightsNotFoundError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ENVIRONMENT_VARIABLE = "RSIC_GEO_WEIGHTS"
+"""Names a folder with further ``NAME.safetensors`` files."""
+
+SUFFIX = ".safetensors"
+MAX_BYTES = 512 * 2**20
+"""No weights file larger than this is opened."""
+_MAX_HEADER = 16 * 2**20
+_PACKAGED = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsRow:
+    """One entry of the manifest."""
+
+    name: str
+    file: str
+    """File name inside the folder of the manifest."""
+    sha256: str
+    """Hexadecimal digest of the file."""
+    summary: str
+    """One line: what the network is and what it gains."""
+    licence: str
+    """Licence of the weights and what its training data allow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsFile:
+    """Verified weights in memory."""
+
+    name: str
+    sha256: str
+    """Hexadecimal digest of ``content``."""
+    content: bytes
+    """The safetensors file, exactly the bytes that were verified."""
+    metadata: dict[str, str]
+    """The file's own text metadata; ``spec`` holds the network's spec as JSON."""
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The network's spec. Raises WeightsError if the file carries none."""
+        try:
+            fields = json.loads(self.metadata["spec"])
+        except (KeyError, ValueError) as error:
+            raise WeightsError(f"weights {self.name!r} carry no readable network spec") from error
+        if not isinstance(fields, dict):
+            raise WeightsError(f"weights {self.name!r} carry no readable network spec")
+        return fields
+
+
+def list_weights(folder: Path | None = None) -> tuple[WeightsRow, ...]:
+    """Return the rows of the manifest of ``folder`` (default: the package), in file order."""
+    fields = WeightsRow.__dataclass_fields__
+    rows = _manifest(folder or _PACKAGED).get("weights", [])
+    return tuple(WeightsRow(**{key: str(row[key]) for key in fields}) for row in rows)
+
+
+def default_name(folder: Path | None = None) -> str:
+    """Return the name ``auto`` stands for. Raises WeightsNotFoundError if no weights are shipped."""
+    name = _manifest(folder or _PACKAGED).get("default")
+    if not name:
+        raise WeightsNotFoundError("no weights are shipped with this installation; give a .safetensors file")
+    return str(name)
+
+
+def open_weights(name: str, *, sha256: str | None = None) -> WeightsFile:
+    """Return verified weights.
+
+    ``name`` is ``auto``, a name of the manifest, a name in the folder of ``RSIC_GEO_WEIGHTS`` or a path
+    ending in ``.safetensors``. With ``sha256`` (hexadecimal) only the file with that digest is
+    accepted. Raises WeightsNotFoundError, WeightsMismatchError (the digest differs from the manifest
+    or from ``sha256``) or WeightsError (no weights file).
+    """
+    if name == "auto":
+        name = default_name()
+    path, expected = _locate(name)
+    content = _read(path)
+    digest = hashlib.sha256(content).hexdigest()
+    if expected is not None and digest != expected:
+        raise WeightsMismatchError(
+            f"{path}: damaged or replaced (not the sha256 of the manifest); reinstall rsic-geo"
+        )
+    if sha256 is not None and digest != sha256.lower():
+        raise WeightsMismatchError(
+            f"weights {name!r} here have sha256 {digest[:12]}..., asked for are {sha256[:12]}...; "
+            f"put the right file into the folder named by {ENVIRONMENT_VARIABLE}"
+        )
+    stem = path.stem if name.endswith(SUFFIX) else name
+    return WeightsFile(name=stem, sha256=digest, content=content, metadata=_metadata(content, path))
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    with (folder / "manifest.toml").open("rb") as stream:
+        return tomllib.load(stream)
+
+
+def _locate(name: str) -> tuple[Path, str | None]:
+    """Return path and, for shipped weights, the digest they must have."""
+    if name.endswith(SUFFIX):
+        return Path(name), None
+    if folder := os.environ.get(ENVIRONMENT_VARIABLE):
+        path = Path(folder) / (name + SUFFIX)
+        if path.is_file() and path.parent == Path(folder):
+            return path, None
+    for row in list_weights():
+        if row.name == name:
+            return _PACKAGED / row.file, row.sha256
+    known = ", ".join(row.name for row in list_weights()) or "none"
+    raise WeightsNotFoundError(
+        f"no weights named {name!r} (shipped: {known}); give a {SUFFIX} path or set {ENVIRONMENT_VARIABLE}"
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise WeightsError(f"{path}: larger than any weights file of this package")
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsNotFoundError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _metadata(content: bytes, path: Path) -> dict[str, str]:
+    """Return the text metadata in the header of a safetensors file."""
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or not 2 <= length <= min(_MAX_HEADER, len(content) - 8):
+        raise WeightsError(f"{path}: not a safetensors file")
+    try:
+        header = json.loads(content[8 : 8 + length])
+        return {str(key): str(value) for key, value in header.get("__metadata__", {}).items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path}: not a safetensors file") from error
