@@ -1,0 +1,48 @@
+"""Classic GDAL spellings, accepted everywhere and shown nowhere: ``-of``, ``-co``, ``--config K V``."""
+
+from __future__ import annotations
+
+ALIASES = {
+    "-of": "--output-format",
+    "-co": "--creation-option",
+    "-overwrite": "--overwrite",
+    "-quiet": "--quiet",
+    "-verbose": "--verbose",
+    "-json": "--json",
+}
+"""Single-dash names of gdal_translate and friends, and what `gdal raster` (RFC 104) calls them."""
+
+_INPUT = ("-i", "--input")
+_OUTPUT = ("-o", "--output")
+
+
+def modernise(arguments: list[str]) -> list[str]:
+    """Return ``arguments`` with classic spellings replaced by RFC 104's.
+
+    ``--config K V`` becomes ``--config K=V``; ``-i``/``-o`` become positional, inputs before the output.
+    Arguments after ``--`` are left alone.
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    words, rest = arguments[:end], arguments[end:]
+    out: list[str] = []
+    inputs: list[str] = []
+    outputs: list[str] = []
+    position = 0
+    while position < len(words):
+        word, following = words[position], words[position + 1 : position + 2]
+        name, equals, value = word.partition("=")
+        position += 1
+        if name in ALIASES:
+            out.append(ALIASES[name] + equals + value)
+        elif word == "--config" and following and "=" not in following[0] and position + 1 < len(words):
+            out += ["--config", f"{following[0]}={words[position + 1]}"]
+            position += 2
+        elif word in (*_INPUT, *_OUTPUT) and following:
+            (inputs if word in _INPUT else outputs).append(following[0])
+            position += 1
+        elif equals and name in (*_INPUT, *_OUTPUT):
+            (inputs if name in _INPUT else outputs).append(value)
+        else:
+            out.append(word)
+    # The verb comes first, then inputs, then what else there is; the output is last.
+    return [*out[:1], *inputs, *out[1:], *outputs, *rest]

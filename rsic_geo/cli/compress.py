@@ -1,0 +1,126 @@
+"""``rsic compress``: a scene in, a standard archive out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rsic_geo.cli.console import Console
+from rsic_geo.cli.options import check_local_output, execution_options, overwrite_option, stack, talking
+from rsic_geo.cli.summary import finish_job
+from rsic_geo.pipeline.options import TILE_SIZES, Execution
+
+
+def _refuse_creation_options(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> None:
+    if values:
+        raise click.UsageError(
+            f"an archive takes no creation options ({values[0]}): use --target (lossless, "
+            "psnr=40, bpp=0.5, ...) and --tile-size"
+        )
+
+
+_choices = stack(
+    click.option(
+        "--target",
+        default="lossless",
+        show_default=True,
+        metavar="T",
+        help="lossless, psnr=DB, max-error=N, ratio=R or bpp=B; checked by decoding what was written.",
+    ),
+    click.option(
+        "--codec", default="jp2", show_default=True, help="Codec of the archive (see rsic capabilities)."
+    ),
+    click.option(
+        "-f",
+        "--of",
+        "--format",
+        "--output-format",
+        "output_format",
+        default="JP2",
+        hidden=True,
+        type=click.Choice(["JP2", "JP2OpenJPEG"], case_sensitive=False),
+    ),
+    click.option(
+        "--co",
+        "--creation-option",
+        multiple=True,
+        hidden=True,
+        expose_value=False,
+        callback=_refuse_creation_options,
+    ),
+    click.option(
+        "--model",
+        default="auto",
+        show_default=True,
+        metavar="auto|none|NAME",
+        help="Network whose repair the archive promises: its gain counts towards psnr and max-error.",
+    ),
+    click.option(
+        "--enhance", "enhance", metavar="auto|off|NAME", hidden=True, help="Other spelling of --model."
+    ),
+    click.option(
+        "--tile-size",
+        type=click.Choice([str(size) for size in TILE_SIZES]),
+        default="1024",
+        show_default=True,
+        help="Codec tile (px).",
+    ),
+    click.option(
+        "--quantize",
+        type=click.Choice(["uint16"]),
+        help="Accept a float scene, stored as this integer type (lossy).",
+    ),
+    click.option(
+        "--sidecar",
+        type=click.Choice(["auto", "never", "require"]),
+        default="auto",
+        show_default=True,
+        help="GDAL .aux.xml beside the archive, for readers that are not rsic.",
+    ),
+    click.option(
+        "--verify",
+        type=click.Choice(["full", "none"]),
+        default="full",
+        show_default=True,
+        help="Check the archive by decoding it.",
+    ),
+    click.option(
+        "--seed", type=int, default=0, show_default=True, help="Seed recorded for networks that draw noise."
+    ),
+)
+
+
+@click.command()
+@click.argument("source", metavar="INPUT")
+@click.argument("destination", metavar="OUTPUT")
+@_choices
+@execution_options
+@overwrite_option
+@talking
+def compress(
+    source: str,
+    destination: str,
+    console: Console,
+    execution: Execution,
+    output_format: str,
+    enhance: str | None,
+    tile_size: str,
+    model: str,
+    target: str,
+    **options: Any,
+) -> None:
+    """Write INPUT, any raster GDAL reads, as the archive OUTPUT (.jp2).
+
+    The archive is a plain GeoJP2 file for every other program; what rsic needs to give the scene back
+    complete and repaired is in one box of it.
+    """
+    from rsic_geo.pipeline.encode import compress as run
+    from rsic_geo.pipeline.options import EncodeOptions, Target
+
+    if enhance is not None:
+        model = "none" if enhance == "off" else enhance
+    wanted = EncodeOptions(
+        target=Target.parse(target), model=model, tile_size=int(tile_size), execution=execution, **options
+    )
+    finish_job(console, run(source, check_local_output(destination), wanted, console.progress()))

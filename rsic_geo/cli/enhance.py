@@ -1,0 +1,47 @@
+"""``rsic enhance``: any lossy raster in, a repaired one out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rsic_geo.cli.console import Console
+from rsic_geo.cli.options import (
+    check_local_output,
+    execution_options,
+    format_options,
+    overwrite_option,
+    talking,
+)
+from rsic_geo.cli.summary import finish_job
+from rsic_geo.pipeline.options import Execution
+
+
+@click.command()
+@click.argument("source", metavar="INPUT")
+@click.argument("destination", metavar="OUTPUT")
+@click.option("--model", default="auto", show_default=True, metavar="auto|NAME", help="Network to use.")
+@click.option(
+    "--strength",
+    type=click.FloatRange(0, 1.5),
+    metavar="0..1.5",
+    help="Share of the correction to apply everywhere.",
+)
+@format_options
+@execution_options
+@overwrite_option
+@talking
+def enhance(
+    source: str, destination: str, console: Console, model: str, execution: Execution, **options: Any
+) -> None:
+    """Repair INPUT, any raster that went through a lossy codec, into OUTPUT.
+
+    Without the original nobody can prove that the result is better: the strength is estimated,
+    conservatively, and the output says so. Enhanced pixels are for looking at; keep INPUT for measuring.
+    """
+    from rsic_geo.pipeline.foreign import enhance as run
+    from rsic_geo.pipeline.options import DecodeOptions
+
+    wanted = DecodeOptions(enhance=model, execution=execution, **options)
+    finish_job(console, run(source, check_local_output(destination), wanted, console.progress()))

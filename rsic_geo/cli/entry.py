@@ -1,0 +1,121 @@
+"""Entry of the ``rsic`` command: finding the verb; errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from rsic_geo.cli.classic import modernise
+from rsic_geo.cli.console import Console, one_line
+from rsic_geo.cli.signals import EXIT_INTERRUPTED, stoppable
+from rsic_geo.cli.surroundings import set_aside_foreign_gdal
+from rsic_geo.errors import RsicGeoError
+
+VERBS = (
+    "compress",
+    "decompress",
+    "enhance",
+    "compare",
+    "validate",
+    "info",
+    "models",
+    "capabilities",
+    "doctor",
+    "bench",
+)
+"""Every verb lives in the module of its name, as the command of its name."""
+
+
+class LazyGroup(click.Group):
+    """A group whose verbs are imported when they are called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order of a scene's life, not of the alphabet."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a verb, or None where there is no such verb."""
+        if cmd_name not in VERBS:
+            return None
+        command = getattr(importlib.import_module(f"rsic_geo.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"rsic {version('rsic-geo')}")
+        ctx.exit()
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version.",
+)
+def rsic() -> None:
+    r"""Smaller standard archives of remote-sensing scenes, given back in place, complete and repaired.
+
+    \b
+    rsic compress scene.tif scene.jp2 --target psnr=40
+    rsic decompress scene.jp2 back.tif
+    rsic compare scene.tif back.tif
+
+    Exit codes: 0 ok; 1 error; 2 usage or unsupported input; 4 verification failed, target missed or scenes
+    differ; 5 model or engine unavailable; 130 interrupted. RSIC_DEBUG=1 shows tracebacks.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: the process's own) and return the exit code. Never raises."""
+    Console.reset()
+    set_aside_foreign_gdal()
+    try:
+        arguments = modernise(list(sys.argv[1:] if argv is None else argv))
+        with stoppable():
+            outcome = rsic.main(args=arguments, prog_name="rsic", standalone_mode=False)
+            sys.stdout.flush()
+        return outcome if type(outcome) is int else 0
+    except (KeyboardInterrupt, click.Abort):
+        return Console.current().fail("interrupted: nothing was written", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our stdout went away (`rsic info x | head`): that is no error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("RSIC_DEBUG", "") not in ("", "0"):
+            raise
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    """Print one line about ``error`` and return its exit code."""
+    console = Console.current()
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        hint = ""
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            hint = f" (see '{error.ctx.command_path} --help')"
+        return console.fail(one_line(error.format_message()) + hint, error.exit_code)
+    if isinstance(error, RsicGeoError):
+        return console.fail(one_line(str(error)), error.exit_code)
+    if isinstance(error, MemoryError):
+        return console.fail("out of memory: lower --memory, --threads or --window-size", 1)
+    if isinstance(error, OSError):
+        return console.fail(one_line(str(error)), 1)
+    what = one_line(f"{type(error).__name__}: {error}")
+    return console.fail(
+        f"unexpected {what} (a bug: run again with RSIC_DEBUG=1 and report what it prints)", 1
+    )
