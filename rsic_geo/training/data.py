@@ -65,9 +65,13 @@ class ImagePacks:
     """Random access to the images of several tar packs, with a bounded cache of decoded ones."""
 
     def __init__(self, packs: tuple[Path, ...], cache_bytes: int = 0) -> None:
-        self._files = [tarfile.open(pack) for pack in packs]  # noqa: SIM115 - open for the process's life
-        self._members = [(tar, m) for tar in self._files for m in tar.getmembers() if m.isfile()]
-        self._members.sort(key=lambda pair: pair[1].name)
+        self._members: list[tuple[str, Path, int, int]] = []  # name, pack, offset, size
+        for pack in packs:
+            with tarfile.open(pack) as tar:
+                self._members += [
+                    (m.name, pack, m.offset_data, m.size) for m in tar.getmembers() if m.isfile()
+                ]
+        self._members.sort(key=lambda member: member[0])
         self._cache: dict[int, NDArray[np.uint8]] = {}
         self._left = cache_bytes
         if not self._members:
@@ -81,11 +85,11 @@ class ImagePacks:
         """Return image ``number`` as (height, width, 3) uint8."""
         if number in self._cache:
             return self._cache[number]
-        tar, member = self._members[number]
-        stream = tar.extractfile(member)
-        if stream is None:
-            raise ValueError(f"{member.name}: not a file")
-        with Image.open(io.BytesIO(stream.read())) as image:
+        _, pack, offset, size = self._members[number]
+        with pack.open("rb") as stream:
+            stream.seek(offset)
+            coded = stream.read(size)
+        with Image.open(io.BytesIO(coded)) as image:
             pixels = np.asarray(image.convert("RGB"))
         if pixels.nbytes <= self._left:
             self._left -= pixels.nbytes

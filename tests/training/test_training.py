@@ -1,0 +1,189 @@
+"""The workshop: samples, a short run, and what it exports."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from PIL import Image  # noqa: E402
+
+from rsic_geo.enhance import load_enhancer  # noqa: E402
+from rsic_geo.enhance.network import UNetSpec  # noqa: E402
+from rsic_geo.errors import WeightsMismatchError  # noqa: E402
+from rsic_geo.training import export, train  # noqa: E402
+from rsic_geo.training.data import CropPool, ImagePacks, StreamOptions, crop_stream, find_packs, make_crops  # noqa: E402
+from rsic_geo.training.degrade import DegradeOptions, cell_levels, degrade, octaves_at_nodes  # noqa: E402
+from rsic_geo.training.state import TrainState  # noqa: E402
+from rsic_geo.training.validate import assess_folder, bd_rate, summary  # noqa: E402
+from rsic_geo.weights import list_weights  # noqa: E402
+
+SMALL = UNetSpec(widths=(8, 16), blocks=(1, 1))
+
+
+def picture(seed: int, height: int = 200, width: int = 260) -> np.ndarray:
+    """Return fields, an edge and some noise, (height, width, 3) uint8."""
+    rng = np.random.default_rng(seed)
+    fields = np.kron(rng.uniform(40, 210, (height // 20, width // 20, 3)), np.ones((20, 20, 1)))
+    return (fields + rng.normal(0, 6, (height, width, 3))).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pack_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("packs")
+    with tarfile.open(folder / "train-0.tar", "w") as tar:
+        for number in range(4):
+            content = io.BytesIO()
+            Image.fromarray(picture(number)).save(content, "PNG")
+            member = tarfile.TarInfo(f"synthetic__{number}.png")
+            member.size = content.tell()
+            content.seek(0)
+            tar.addfile(member, content)
+    return folder
+
+
+def options(folder: Path, out: Path, **given) -> train.TrainOptions:
+    fields = {
+        "spec": SMALL,
+        "batch": 4,
+        "crop": 64,
+        "workers": 0,
+        "pool": 16,
+        "precision": "fp32",
+        "log_every": 5,
+    }
+    return train.TrainOptions(data=folder, out=out, **{**fields, **given})
+
+
+def test_levels_are_the_log_rmse_of_each_cell():
+    original = np.full((300, 520, 3), 100, np.uint8)
+    decoded = original.copy()
+    decoded[:256, :256] += 4
+    levels = cell_levels(original, decoded)
+    assert levels.shape == (2, 3)
+    assert levels[0, 0] == round(16 * (np.log2(4 / 255) + 15.9))
+    assert (levels.ravel()[1:] == 1).all()
+
+
+def test_octaves_are_bilinear_between_cell_centres_and_clamped():
+    levels = np.array([[16, 48]], np.uint8)
+    octaves = octaves_at_nodes(levels, np.array([32, 900]), np.array([0, 128, 256, 384, 9999]))
+    np.testing.assert_allclose(octaves[0] + 15.9, [1, 1, 2, 3, 3], atol=1e-5)
+    np.testing.assert_array_equal(octaves[0], octaves[1])
+
+
+def test_a_grey_sample_is_one_band_three_times():
+    coded = degrade(picture(1), np.random.default_rng(0), DegradeOptions(grey_share=1.0))
+    for image in (coded.original, coded.decoded):
+        assert (image == image[:, :, :1]).all()
+    assert (coded.original != coded.decoded).any()
+
+
+def test_crops_are_a_function_of_seed_and_place(pack_folder):
+    stream = StreamOptions(packs=find_packs(pack_folder), seed=3, crop=64)
+    packs = ImagePacks(stream.packs)
+    first, again, other = (make_crops(packs, turn, stream) for turn in (5, 5, 6))
+    assert len(first) >= 2
+    assert all(
+        (a.decoded == b.decoded).all() and (a.octaves == b.octaves).all()
+        for a, b in zip(first, again, strict=True)
+    )
+    assert first[0].decoded.tobytes() != other[0].decoded.tobytes()
+
+
+def test_workers_change_nothing_but_speed(pack_folder):
+    stream = StreamOptions(packs=find_packs(pack_folder), seed=3, crop=64)
+    alone, helped = crop_stream(stream), crop_stream(stream, workers=2)
+    for _ in range(12):
+        assert next(alone).decoded.tobytes() == next(helped).decoded.tobytes()
+
+
+def test_the_pool_uses_each_crop_about_as_often_as_asked(pack_folder):
+    stream = StreamOptions(packs=find_packs(pack_folder), crop=64)
+    pool = CropPool(crop_stream(stream), size=8, reuse=4.0, seed=0)
+    batches = [pool.batch(4) for _ in range(10)]
+    assert all(len({id(crop) for crop in batch}) == 4 for batch in batches)
+    drawn = len({id(crop) for batch in batches for crop in batch})
+    assert drawn <= 8 + 10 * 4 / 4.0
+    assert pool.next_image >= 1
+
+
+def test_a_short_run_learns_and_repeats_exactly(pack_folder, tmp_path):
+    lines: list[str] = []
+    runs = [
+        train.Trainer(options(pack_folder, tmp_path / name, steps=20, warmup=5), say=lines.append).run()
+        for name in ("a", "b")
+    ]
+    for one, two in zip(*(run.network.state_dict().values() for run in runs), strict=True):
+        assert torch.equal(one, two)
+    assert runs[0].step == 20
+    assert "gain" in lines[0]
+    assert (tmp_path / "a" / "history.png").stat().st_size > 1000
+    assert any(value.any() for key, value in runs[0].average.state_dict().items() if key.startswith("tail"))
+
+
+def test_a_run_stops_on_its_budget_and_goes_on_where_it_was(pack_folder, tmp_path):
+    first = train.Trainer(options(pack_folder, tmp_path, budget_s=1.0), say=lambda _: None).run()
+    assert first.step > 0
+    assert first.seconds >= 1.0
+    state_file = tmp_path / train.STATE_NAME
+    more = train.Trainer(options(pack_folder, tmp_path, steps=2, resume=state_file), say=lambda _: None).run()
+    assert more.step == first.step + 2
+    assert more.images >= first.images
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_exported_weights_load_and_a_changed_file_is_refused(tmp_path, monkeypatch):
+    state = TrainState.fresh(SMALL, seed=0, device=torch.device("cpu"))
+    state.save(tmp_path / "state.pt")
+    arguments = ["--name", "test-net", "--summary", 'a "quoted" line', "--folder", str(tmp_path)]
+    for _ in range(2):  # exporting again replaces the row
+        assert export.main([str(tmp_path / "state.pt"), *arguments]) == 0
+    monkeypatch.setattr("rsic_geo.weights.store._PACKAGED", tmp_path)
+    (row,) = list_weights()
+    assert row.summary == 'a "quoted" line'
+    assert row.sha256 in (tmp_path / "test-net.md").read_text()
+    enhancer = load_enhancer("auto", "cpu")
+    assert enhancer.name == "test-net"
+    assert not enhancer.correct(np.ones((1, 1, 64, 64), np.float32), np.ones((1, 1, 1), np.float32)).any()
+    path = tmp_path / row.file
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(WeightsMismatchError):
+        load_enhancer("test-net", "cpu")
+
+
+def test_bad_names_are_not_exported(tmp_path):
+    with pytest.raises(ValueError, match="lower-case"):
+        export.export(export.ExportOptions(state=tmp_path, name="../x", summary="", folder=tmp_path))
+
+
+def test_bd_rate_of_a_curve_shifted_in_rate():
+    rates, db = (0.15, 0.25, 0.4, 0.6, 1.0), (27.0, 28.6, 30.2, 31.9, 34.7)
+    assert bd_rate(rates, db, rates, db) == pytest.approx(0.0, abs=1e-9)
+    cheaper = tuple(0.9 * rate for rate in rates)
+    assert bd_rate(rates, db, cheaper, db) == pytest.approx(-10.0, abs=1e-6)
+
+
+def test_an_untrained_network_validates_as_no_gain(tmp_path):
+    Image.fromarray(picture(9)).save(tmp_path / "one.png")
+    network = TrainState.fresh(SMALL, seed=0, device=torch.device("cpu")).average
+    (result,) = assess_folder(network, tmp_path)
+    assert result.bd_rate == pytest.approx(0.0, abs=1e-6)
+    assert result.codec_db == result.enhanced_db
+    assert "mean +0.00 %" in summary([result]) or "mean -0.00 %" in summary([result])
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("60s", 60), ("9m", 540), ("1.5h", 5400)])
+def test_durations(text, seconds):
+    assert train.parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "-3s", "0", "nan", "soon"])
+def test_bad_durations_are_refused(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - the wording is argparse's business
+        train.parse_duration(text)
