@@ -31,6 +31,9 @@ from rsic_geo.pipeline.strength import scaled_correction
 
 Pixels = NDArray[Any]
 
+PROVENANCE_DOMAIN = "RSIC"
+"""Metadata domain of an enhanced output that says which model made it."""
+
 
 class Archive:
     """A scene open for reading, rasterio-like. Use :func:`open_archive`.
@@ -153,6 +156,10 @@ class Archive:
         """Raise ChecksumError if the stored bytes of a tile that touches ``window`` are damaged."""
         if self._check is not None:
             self._check.window(window)
+
+    def damaged_tiles(self) -> list[int]:
+        """Return the numbers of the tiles whose stored bytes are damaged; empty for foreign files."""
+        return [] if self._check is None else self._check.damaged()
 
     def read_decoded(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         """Return the codec's pixels of a window, checked but neither enhanced nor restored."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.io import metadata_differences
+from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
-from rsic_geo.pipeline.archive import Archive, open_archive
+from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.plan import decimated_shape
 from rsic_geo.pipeline.ratecontrol import psnr_of
@@ -77,7 +78,7 @@ class Comparison:
     """What differs between a reference and another scene."""
 
     bands: tuple[BandErrors, ...]
-    metadata: tuple[Any, ...]
+    metadata: tuple[MetadataDifference, ...]
     """Differences of metadata; empty when nothing is lost."""
     mask_equal: bool
     """Whether the dataset masks agree."""
@@ -110,7 +111,7 @@ class Comparison:
             "max_abs_error": max(b.max_abs_error for b in self.bands),
             "valid_equal": all(b.valid_equal for b in self.bands),
             "mask_equal": self.mask_equal,
-            "metadata_diff": [d.to_json() for d in self.metadata],
+            "metadata_diff": [_difference_json(d) for d in self.metadata],
             "bands": [band.to_json() for band in self.bands],
             "warnings": list(self.warnings),
         }
@@ -144,13 +145,37 @@ def compare(
                 f"{pb.width} x {pb.height} px, {pb.count} bands (width x height)"
             )
         bands, masks = _compare_pixels(a, b, report)
-        differences = metadata_differences(a.snapshot, b.snapshot, ignore=ignore)
+        ours, theirs = _comparable(a.snapshot), _comparable(b.snapshot)
+        if any(band.different for band in bands):  # statistics of other pixels are no loss
+            ours, theirs = ours.without_statistics(), theirs.without_statistics()
+        differences = metadata_differences(ours, theirs, ignore=ignore)
         return Comparison(
             bands=bands,
             metadata=tuple(differences),
             mask_equal=masks,
             warnings=tuple(a.warnings + b.warnings + report.warnings),
         )
+
+
+def _comparable(snapshot: MetadataSnapshot) -> MetadataSnapshot:
+    """Return the snapshot without the domain that says a scene was enhanced."""
+    return replace(snapshot, tags={k: v for k, v in snapshot.tags.items() if k != PROVENANCE_DOMAIN})
+
+
+def _difference_json(difference: MetadataDifference) -> dict[str, Any]:
+    return {
+        "field": difference.field,
+        "band": difference.band,
+        "ours": _plain(difference.ours),
+        "theirs": _plain(difference.theirs),
+    }
+
+
+def _plain(value: object) -> object:
+    """Return a value JSON can hold; everything unusual as text."""
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
 def _compare_pixels(a: Archive, b: Archive, progress: Progress) -> tuple[tuple[BandErrors, ...], bool]:

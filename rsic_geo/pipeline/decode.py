@@ -17,16 +17,13 @@ from rsic_geo.geo.io import SceneWriter, gdal_config
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.archive import Archive, open_archive
+from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.enhancing import corrections
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.options import DecodeOptions
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
 from rsic_geo.pipeline.tilework import pixel_crc
-
-PROVENANCE_DOMAIN = "RSIC"
-"""Metadata domain of an enhanced output that says which model made it."""
 
 
 def decompress(
@@ -82,7 +79,7 @@ def decompress(
             report.report(0.98, "finishing")
             lost = writer.commit()
             if lost:
-                raise MetadataLossError(_lost(lost))
+                raise MetadataLossError(lost_message(lost))
         report.report(1.0, "done")
         return Report(
             verb="decompress",
@@ -94,7 +91,8 @@ def decompress(
         )
 
 
-def _lost(lost: list[MetadataDifference]) -> str:
+def lost_message(lost: list[MetadataDifference]) -> str:
+    """Return one line about metadata an output cannot hold."""
     first = "; ".join(str(item) for item in lost[:3])
     return f"the output cannot hold all metadata of the scene ({len(lost)} differ: {first}); write a GeoTIFF"
 

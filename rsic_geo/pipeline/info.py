@@ -1,0 +1,101 @@
+"""What a file is, without decoding it; and whether it is whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsic_geo.errors import ChecksumError, RsicGeoError
+from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
+from rsic_geo.pipeline.archive import Archive, open_archive
+from rsic_geo.pipeline.decode import final_pixels
+from rsic_geo.pipeline.events import Progress, ProgressCallback
+from rsic_geo.pipeline.options import Execution
+
+
+def info(path: str) -> dict[str, Any]:
+    """Return a plain dictionary about a scene or archive.
+
+    Raises:
+        SceneError, ContainerError: if the file cannot be opened.
+    """
+    with open_archive(path, enhance="off") as archive:
+        p = archive.profile
+        out: dict[str, Any] = {
+            "path": str(path),
+            "driver": archive.reader.driver,
+            "width": p.width,
+            "height": p.height,
+            "bands": p.count,
+            "dtype": p.dtype,
+            "colorinterp": list(p.colorinterp),
+            "nodata": [None if v is None else str(v) if v != v else v for v in p.nodata],
+            "crs": archive.snapshot.crs,
+            "transform": None if archive.snapshot.transform is None else list(archive.snapshot.transform),
+            "gcps": len(archive.snapshot.gcps),
+            "has_rpcs": archive.snapshot.rpcs is not None,
+            "area_or_point": archive.snapshot.area_or_point,
+            "has_mask": archive.has_mask,
+            "archive": archive.is_archive,
+        }
+        if Path(path).is_file():
+            size = os.path.getsize(path)
+            out |= {"bytes": size, "bpp": size * 8 / (p.width * p.height), "ratio": p.raw_bytes / size}
+        return out | _side(archive)
+
+
+def _side(archive: Archive) -> dict[str, Any]:
+    side = archive.side
+    if side is None:
+        return {}
+    out: dict[str, Any] = {
+        "lossless": side.lossless and not side.extras,
+        "tile_size": side.tile_size,
+        "tiles": len(side.tile_crcs),
+        "target": dict(side.target),
+        "seed": side.seed,
+        "model": None if side.model is None else {"name": side.model.name, "sha256": side.model.sha256},
+        "planes": sorted({kind for _, kind in side.planes}),
+    }
+    if side.model is not None:
+        strengths, rmse = strength_from_byte(side.strengths), rmse_from_level(side.levels)
+        out["enhancement"] = {
+            "groups": [list(group) for group in side.groups],
+            "cells_enhanced": float(np.mean(strengths > 0)),
+            "mean_strength": float(strengths.mean()),
+            "median_distortion": float(np.median(rmse)),
+        }
+    return out
+
+
+def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | None = None) -> dict[str, Any]:
+    """Return whether a file is whole: ``valid``, and a list of what is wrong.
+
+    An archive of ours is checked byte by byte against its checksums; with ``pixels`` it is also decoded. Any
+    other raster is read through once.
+
+    Args:
+        path: file to check.
+        pixels: decode everything.
+        progress: told a fraction and a text; returning False cancels.
+    """
+    report = Progress(callback=progress)
+    out: dict[str, Any] = {"path": str(path), "archive": False, "valid": False, "problems": []}
+    try:
+        with open_archive(path, enhance="off", execution=Execution()) as archive:
+            out["archive"] = archive.is_archive
+            damaged = archive.damaged_tiles()
+            out["damaged_tiles"] = damaged
+            if damaged:
+                named = ", ".join(map(str, damaged[:8])) + (", ..." if len(damaged) > 8 else "")
+                raise ChecksumError(f"{len(damaged)} damaged tiles ({named}): copy the file again")
+            if pixels:
+                for window, _ in final_pixels(archive, report):
+                    archive.read_mask(window)
+    except RsicGeoError as error:
+        out["problems"].append(str(error))
+    out["valid"] = not out["problems"]
+    return out
