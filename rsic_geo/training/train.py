@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rsic_geo.enhance.network import UNetSpec
 from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
+from rsic_geo.training.degrade import DegradeOptions
 from rsic_geo.training.plot import draw_history
 from rsic_geo.training.state import TrainState, relative_loss
 
@@ -37,6 +38,7 @@ _PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
     "pool": int,
     "reuse": float,
     "log_every": int,
+    "grey_share": float,
 }
 
 
@@ -69,6 +71,10 @@ class TrainOptions:
     precision: str = "auto"
     """``bf16``, ``fp32`` or ``auto`` (bf16 where the processor computes it natively)."""
     log_every: int = 100
+    grey_share: float = DegradeOptions().grey_share
+    """Share of images coded as one band."""
+    slim: bool = False
+    """Keep the averaged weights only, in half precision (small enough to bring back from a GPU machine)."""
 
 
 def parse_duration(text: str) -> float:
@@ -129,7 +135,8 @@ class Trainer:
     def run(self) -> TrainState:
         """Train until the budget is used up; the state file is current on return."""
         options, state = self.options, self.state
-        stream = StreamOptions(packs=find_packs(options.data), seed=options.seed, crop=options.crop)
+        packs, degrade = find_packs(options.data), DegradeOptions(grey_share=options.grey_share)
+        stream = StreamOptions(packs=packs, seed=options.seed, crop=options.crop, degrade=degrade)
         crops = crop_stream(stream, workers=options.workers, first=state.images)
         pool = CropPool(crops, size=options.pool, reuse=options.reuse, seed=options.seed + state.step)
         batch = pool.batch(options.batch)
@@ -144,12 +151,12 @@ class Trainer:
                 self._log(share)
             if now - saved > _SAVE_EVERY_S:
                 state.images = pool.next_image
-                state.save(options.out / STATE_NAME)
+                state.save(options.out / STATE_NAME, slim=options.slim)
                 saved = now
         state.images = pool.next_image
         if self._counted:
             self._log(1.0)
-        state.save(options.out / STATE_NAME)
+        state.save(options.out / STATE_NAME, slim=options.slim)
         return state
 
     def _share(self, elapsed: float) -> float:
@@ -219,6 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=kind, default=getattr(TrainOptions, name, None))
     for name, kind in (("workers", int), ("pool", int), ("reuse", float), ("average-decay", float)):
         parser.add_argument(f"--{name}", type=kind)
+    parser.add_argument("--slim", action="store_true", help="keep the averaged weights only")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 0: torch's choice")

@@ -138,6 +138,19 @@ def test_a_run_stops_on_its_budget_and_goes_on_where_it_was(pack_folder, tmp_pat
     assert not list(tmp_path.glob("*.tmp"))
 
 
+def test_a_slim_state_keeps_the_average_and_can_be_gone_on_from(pack_folder, tmp_path):
+    given = options(pack_folder, tmp_path, steps=4, slim=True)
+    first = train.Trainer(given, say=lambda _: None).run()
+    again = TrainState.load(tmp_path / train.STATE_NAME, device=torch.device("cpu"))
+    assert again.step == 4
+    for ours, theirs in zip(first.average.parameters(), again.average.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+    more = train.Trainer(
+        options(pack_folder, tmp_path, steps=2, resume=tmp_path / train.STATE_NAME), say=print
+    )
+    assert more.run().step == 6
+
+
 def test_exported_weights_load_and_a_changed_file_is_refused(tmp_path, monkeypatch):
     state = TrainState.fresh(SMALL, seed=0, device=torch.device("cpu"))
     state.save(tmp_path / "state.pt")
