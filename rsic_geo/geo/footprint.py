@@ -10,6 +10,7 @@ import shapely
 from affine import Affine
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
+from shapely.geometry.polygon import orient
 
 from rsic_geo.errors import UsageError
 
@@ -70,7 +71,8 @@ def footprint_geojson(geometry: BaseGeometry, properties: dict[str, Any] | None 
         geometry: what :func:`valid_footprint` returned; an empty one gives a Feature without geometry.
         properties: what the Feature says about the scene.
     """
-    shape = None if geometry.is_empty else mapping(shapely.orient_polygons(geometry))
+    parts = [orient(part) for part in shapely.get_parts(geometry) if not part.is_empty]
+    shape = mapping(parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)) if parts else None
     return {"type": "Feature", "geometry": shape, "properties": dict(properties or {})}
 
 
