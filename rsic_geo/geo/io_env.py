@@ -26,6 +26,9 @@ DEFAULT_CONFIG: dict[str, object] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": False,
 }
 
+_asked_for: list[dict[str, object]] = []
+"""Options of all bodies of gdal_config that are running, outermost first."""
+
 _warning_lock = threading.Lock()
 
 
@@ -33,16 +36,29 @@ _warning_lock = threading.Lock()
 def gdal_config(options: Mapping[str, str] | None = None) -> Iterator[None]:
     """Run the body under GDAL configuration options (``--config KEY=VALUE``).
 
-    GDAL_CACHEMAX is given as GDAL takes it: megabytes if below 100000, else bytes, or "N%".
+    Scenes read and written in the body, from any thread, see the options.
+
+    Args:
+        options: values by name; GDAL_CACHEMAX as GDAL takes it, megabytes if below 100000, else bytes.
 
     Raises:
         UsageError: GDAL_CACHEMAX is no size.
     """
-    config = dict(DEFAULT_CONFIG)
-    for key, value in (options or {}).items():
-        config[key.upper()] = _cache_bytes(value) if key.upper() == "GDAL_CACHEMAX" else value
-    with Env(**config):
-        yield
+    own = {key.upper(): value for key, value in (options or {}).items()}
+    added: dict[str, object] = {
+        key: _cache_bytes(value) if key == "GDAL_CACHEMAX" else value for key, value in own.items()
+    }
+    if added:
+        _asked_for.append(added)
+    try:
+        config: dict[str, object] = {}
+        for layer in (DEFAULT_CONFIG, *_asked_for):
+            config |= layer
+        with Env(**config):
+            yield
+    finally:
+        if added:
+            _asked_for.remove(added)
 
 
 def gdal_version() -> str:

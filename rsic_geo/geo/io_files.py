@@ -58,18 +58,6 @@ def sidecar_path(path: Path) -> Path:
     return path.with_name(path.name + ".aux.xml")
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file so that it is complete or absent."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        temporary.write_bytes(data)
-        _flush(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise SceneError(f"cannot write {path}: {error.strerror}") from error
-
-
 def _literal(name: str) -> str:
     """Return a glob pattern that matches the name itself."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in name)

@@ -9,13 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
-from rsic_geo.geo.io_files import sidecar_path, write_atomically
+from rsic_geo.geo.io_restore import create_from_vrt, restore_with_sidecar
 from rsic_geo.geo.io_snapshot import metadata_differences, take_snapshot
-from rsic_geo.geo.io_write import create_from_vrt, wkt2
-from rsic_geo.geo.io_xml import BAND_FIELDS, Field, pam_xml
-from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 
-GEOREFERENCE = ("crs", "transform", "gcps", "gcp_crs", "rpcs")
+GEOREFERENCE = ("crs", "crs_epoch", "transform", "gcps", "gcp_crs", "rpcs")
 """Snapshot fields that place a scene on earth."""
 
 
@@ -44,34 +42,19 @@ def degenerate_geotiff(snapshot: MetadataSnapshot) -> bytes | None:
         return _create(area, folder / "area.tif").read_bytes()
 
 
-def write_pam_sidecar(path: str | Path, snapshot: MetadataSnapshot) -> Path | None:
-    """Write beside a JP2 what GDAL does not find inside it: the .aux.xml with everything else.
+def write_pam_sidecar(path: str | Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    """Write beside a finished JP2 what GDAL does not find inside it: the .aux.xml with the rest.
 
-    Nodata, scales, offsets, units, names, class names, and all items of the dataset and the
-    bands. Georeference and colours are the file's own.
+    No sidecar is written, and an old one is removed, if the file says everything itself.
 
     Returns:
-        the sidecar's path, or None if there is nothing to say (an old sidecar is then removed).
+        what GDAL will not find in the sidecar either, such as a mask.
 
     Raises:
-        SceneError: the sidecar cannot be written.
+        SceneError: the JP2 cannot be read or the sidecar not written.
     """
-    sidecar = sidecar_path(Path(path))
-    fields: set[Field] = {("tags", None)}
-    if snapshot.area_or_point == "Point":
-        fields.add(("area_or_point", None))
-    for band in range(1, snapshot.count + 1):
-        fields.add(("tags", band))
-        for name in BAND_FIELDS:
-            if name not in {"colorinterp", "colormaps"} and not _is_default(snapshot, name, band):
-                fields.add((name, band))
-    with scene_errors("write", sidecar):
-        content = pam_xml(snapshot, fields, wkt2)
-        if not content:
-            sidecar.unlink(missing_ok=True)
-            return None
-        write_atomically(sidecar, content)
-    return sidecar
+    with gdal_config(), scene_errors("write the sidecar of", path):
+        return restore_with_sidecar(Path(path), snapshot)
 
 
 @contextmanager
@@ -87,10 +70,3 @@ def _create(snapshot: MetadataSnapshot, path: Path) -> Path:
 
 def _is_north_up(snapshot: MetadataSnapshot) -> bool:
     return snapshot.transform is not None and snapshot.transform[1] == snapshot.transform[3] == 0
-
-
-def _is_default(snapshot: MetadataSnapshot, name: str, band: int) -> bool:
-    if name == "categories":
-        return band not in snapshot.categories
-    blank = MetadataSnapshot(width=1, height=1, count=1)
-    return bool(getattr(snapshot, name)[band - 1] == getattr(blank, name)[0])

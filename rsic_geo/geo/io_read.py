@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
@@ -65,6 +66,11 @@ class SceneReader:
     def driver(self) -> str:
         """GDAL's name of the file format."""
         return str(self._dataset.driver)
+
+    @property
+    def compression(self) -> str:
+        """GDAL's name of the compression the pixels are stored with, lower case; empty if unknown."""
+        return str(self._dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "")).lower()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -129,6 +135,26 @@ class SceneReader:
         with gdal_config(), scene_errors("read pixels of", self.path):
             return np.asarray(self._dataset.read(_indexes(bands), out_shape=shape))
 
+    def read_resampled(
+        self, window: Window, out_shape: tuple[int, int], *, bands: tuple[int, ...] | None = None
+    ) -> Pixels:
+        """Return a window resampled to (bands, *out_shape); overviews and reduced resolutions are used.
+
+        Averages where the window shrinks; palettes take the nearest sample.
+        """
+        count = len(bands) if bands is not None else self.profile.count
+        is_palette = "palette" in self.profile.colorinterp
+        method = Resampling.nearest if is_palette else Resampling.average
+        with gdal_config(), scene_errors("read pixels of", self.path):
+            return np.asarray(
+                self._dataset.read(
+                    _indexes(bands),
+                    window=_rasterio(window),
+                    out_shape=(count, *out_shape),
+                    resampling=method,
+                )
+            )
+
     def read_valid_overview(self, out_height: int, out_width: int) -> Valid:
         """Return where the scene holds data by nodata, mask and alpha together, decimated (height, width)."""
         with gdal_config(), scene_errors("read the mask of", self.path):
@@ -166,6 +192,8 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
     if len(set(dataset.dtypes)) != 1:
         kinds = ", ".join(sorted(set(dataset.dtypes)))
         raise UnsupportedSceneError(f"{path} mixes sample types ({kinds}): convert its bands to one type")
+    if dataset.dtypes[0].startswith("complex_int"):
+        raise UnsupportedSceneError(f"{path} holds complex integers: convert them to complex64 first")
     flags = [{flag.name for flag in each} for each in dataset.mask_flag_enums]
     points, gcp_crs = dataset.gcps
     crs = dataset.crs or gcp_crs

@@ -37,8 +37,22 @@ _OWN_FIELDS = frozenset({"AREA_OR_POINT"})
 def metadata_differences(
     ours: MetadataSnapshot, theirs: MetadataSnapshot, *, ignore: Iterable[str] = ()
 ) -> list[MetadataDifference]:
-    """Return the differences of two snapshots, reference systems compared by meaning."""
-    return ours.diff(theirs, ignore=ignore, same_crs=same_crs)
+    """Return the differences of two snapshots, reference systems compared by meaning.
+
+    A unit where there was none is no difference if the scene has heights in its reference
+    system: a TIFF then reports their unit for every band.
+    """
+    found = ours.diff(theirs, ignore=ignore, same_crs=same_crs)
+    if any(each.field == "units" and each.ours is None for each in found) and _has_heights(ours.crs):
+        found = [each for each in found if each.field != "units" or each.ours is not None]
+    return found
+
+
+def _has_heights(definition: str | None) -> bool:
+    if definition is None:
+        return False
+    text = CRS.from_user_input(definition).to_wkt()
+    return bool(text.startswith(("COMPD_CS", "VERT_CS")))
 
 
 def take_snapshot(dataset: DatasetReader) -> MetadataSnapshot:
@@ -54,6 +68,7 @@ def take_snapshot(dataset: DatasetReader) -> MetadataSnapshot:
         count=dataset.count,
         dtypes=tuple(dataset.dtypes),
         crs=_definition(dataset.crs),
+        crs_epoch=described.epoch(),
         transform=None if identity else tuple(dataset.transform)[:6],
         gcps=tuple(
             ControlPoint(row=p.row, col=p.col, x=p.x, y=p.y, z=p.z or 0.0, id=p.id or "", info=p.info or "")
@@ -62,14 +77,14 @@ def take_snapshot(dataset: DatasetReader) -> MetadataSnapshot:
         gcp_crs=_definition(gcp_crs) if points else None,
         rpcs=dict(rpcs) or None,
         area_or_point="Point" if default_tags.get("AREA_OR_POINT", "").lower() == "point" else "Area",
-        nodata=tuple(
-            described.nodata(band) if value is None else value
-            for band, value in enumerate(dataset.nodatavals, start=1)
-        ),
+        nodata=tuple(described.nodata(dataset, band) for band in dataset.indexes),
         mask_flags=tuple(tuple(flag.name for flag in flags) for flags in dataset.mask_flag_enums),
         colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
         colormaps=_colormaps(dataset),
         categories={band: names for band in dataset.indexes if (names := described.categories(band))},
+        attribute_tables={
+            band: table for band in dataset.indexes if (table := described.attribute_table(band))
+        },
         descriptions=tuple(text or None for text in dataset.descriptions),
         scales=tuple(dataset.scales),
         offsets=tuple(dataset.offsets),
@@ -82,8 +97,8 @@ def take_snapshot(dataset: DatasetReader) -> MetadataSnapshot:
 class _Description:
     """What GDAL's own VRT copy of a dataset tells that rasterio does not.
 
-    rasterio drops items that are not UTF-8, nodata values outside the sample type and class
-    names, and takes JSON documents apart at their first colon.
+    rasterio drops items that are not UTF-8, nodata values outside the sample type, class names,
+    attribute tables and the epoch, and takes JSON documents apart at their first colon.
     """
 
     def __init__(self, root: ElementTree.Element) -> None:
@@ -92,10 +107,30 @@ class _Description:
     def _band(self, band: int) -> ElementTree.Element | None:
         return self._root if band == 0 else self._root.find(f"VRTRasterBand[@band='{band}']")
 
-    def nodata(self, band: int) -> float | None:
+    def epoch(self) -> float | None:
+        element = self._root.find("SRS")
+        text = None if element is None else element.get("coordinateEpoch")
+        return None if text is None else float(text)
+
+    def nodata(self, dataset: DatasetReader, band: int) -> float | int | None:
+        dtype, value = dataset.dtypes[band - 1], dataset.nodatavals[band - 1]
+        is_long = dtype in {"int64", "uint64"}  # a float does not hold these exactly
         element = self._band(band)
         text = None if element is None else element.findtext("NoDataValue")
-        return None if text is None else float(text)
+        if text is None or not (value is None or is_long):
+            return None if value is None else float(value)
+        return int(text) if is_long else float(text)
+
+    def attribute_table(self, band: int) -> str | None:
+        element = self._band(band)
+        table = None if element is None else element.find("GDALRasterAttributeTable")
+        return (
+            None if table is None else ElementTree.canonicalize(ElementTree.tostring(table), strip_text=True)
+        )
+
+    def document(self, domain: str) -> str | None:
+        element = self._root.find(f"Metadata[@domain='{domain}']") if "'" not in domain else None
+        return None if element is None else element.text
 
     def categories(self, band: int) -> tuple[str, ...]:
         element = self._band(band)
@@ -155,7 +190,7 @@ def _tags(dataset: DatasetReader, band: int, described: _Description) -> dict[st
         if domain.startswith("xml:"):
             items = {"": "".join(items.values()).strip()}
         elif domain.startswith("json:"):
-            items = {"": _json_document(items)}
+            items = {"": (described.document(domain) if band == 0 else None) or _json_document(items)}
         elif band == 0 and domain == "":
             items = {key: value for key, value in items.items() if key not in _OWN_FIELDS}
         if items:

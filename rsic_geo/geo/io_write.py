@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window as RasterioWindow
@@ -19,8 +17,7 @@ from rasterio.windows import Window as RasterioWindow
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
 from rsic_geo.geo.io_files import PendingFile
-from rsic_geo.geo.io_snapshot import metadata_differences, take_snapshot
-from rsic_geo.geo.io_xml import BAND_FIELDS, Field, pam_xml, vrt_xml
+from rsic_geo.geo.io_restore import create_from_vrt, restore_with_sidecar
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
@@ -30,6 +27,11 @@ DRIVERS = ("GTiff", "COG")
 
 TILE = 512
 """Side of the tiles of an output file (px)."""
+
+_KEPT_ON_UPDATE = frozenset({
+    "TILED", "BLOCKXSIZE", "BLOCKYSIZE", "COMPRESS", "PREDICTOR", "INTERLEAVE", "BIGTIFF", "NUM_THREADS",
+})  # fmt: skip
+"""Creation options that hold when a GeoTIFF is filled after its creation; levels and qualities do not."""
 
 
 class SceneWriter:
@@ -119,8 +121,8 @@ class SceneWriter:
                 if self._snapshot.has_explicit_mask and not self._mask_written:
                     self._dataset.write_mask(True)
                 self._dataset.close()
-                if self._driver == "COG":
-                    self._convert_to_cog()
+                if self._driver == "COG" or not _KEPT_ON_UPDATE.issuperset(self._options):
+                    self._convert()
                 left = restore_with_sidecar(self._pending.temporary, self._snapshot)
                 self._pending.publish()
                 return left
@@ -139,70 +141,28 @@ class SceneWriter:
 
     def _create(self) -> DatasetWriter:
         """Create the empty file with its metadata and return it open for update."""
-        options = _creation_options(self.profile)
-        if self._driver == "GTiff":
-            options |= self._options
+        options = _creation_options(self.profile, self._options if self._driver == "GTiff" else {})
         target = str(self._pending.temporary)
         create_from_vrt(target, self._snapshot, options)
         dataset = open_dataset(target, "r+", NUM_THREADS=options.get("NUM_THREADS", "ALL_CPUS"))
         _set_what_copying_loses(dataset, self._snapshot)
         return dataset
 
-    def _convert_to_cog(self) -> None:
-        source = self._pending.temporary
-        plain = source.with_name(source.stem + ".plain" + source.suffix)
-        source.rename(plain)
-        predictor = {"PREDICTOR": "YES"} if np.dtype(self.profile.dtype).kind in "iuf" else {}
-        options = {"COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"} | predictor
-        rasterio.shutil.copy(str(plain), str(source), driver="COG", **(options | self._options))
-        plain.unlink()
-
-
-def create_from_vrt(target: str, snapshot: MetadataSnapshot, options: Mapping[str, str]) -> None:
-    """Create a GeoTIFF without pixels that carries what a copy of a VRT can carry."""
-    with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
-        template = Path(folder) / "scene.vrt"
-        template.write_bytes(vrt_xml(snapshot, wkt2))
-        fixed = {"SPARSE_OK": "TRUE", "COPY_SRC_MDD": "YES"}
-        rasterio.shutil.copy(str(template), target, driver="GTiff", **{**options, **fixed})
-
-
-def restore_with_sidecar(path: Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
-    """Write what a finished file does not say to its PAM sidecar; return what is still missing."""
-    sidecar = path.with_name(path.name + ".aux.xml")
-    sidecar.unlink(missing_ok=True)
-    differences = _differences(path, snapshot)
-    if not differences:
-        return []
-    content = pam_xml(snapshot, _sidecar_fields(differences), wkt2)
-    if not content:
-        return differences
-    sidecar.write_bytes(content)
-    return _differences(path, snapshot)
-
-
-def wkt2(definition: str) -> str:
-    """Return the WKT2 text of a snapshot's reference system."""
-    if not definition.startswith("EPSG:"):
-        return definition
-    return str(CRS.from_user_input(definition).to_wkt(version="WKT2_2019"))
-
-
-def _differences(path: Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
-    with open_dataset(path) as dataset:
-        return metadata_differences(snapshot, take_snapshot(dataset))
-
-
-def _sidecar_fields(differences: list[MetadataDifference]) -> set[Field]:
-    fields: set[Field] = set()
-    for difference in differences:
-        if difference.field in {"crs", "gcp_crs", "transform", "gcps"}:
-            fields.add(("georeference", None))
-        elif difference.field.startswith("tags["):
-            fields.add(("tags", difference.band))
-        elif difference.field in {"rpcs", "area_or_point", *BAND_FIELDS}:
-            fields.add((difference.field, difference.band))
-    return fields
+    def _convert(self) -> None:
+        """Copy the filled file to the driver and options asked for, which only a copy obeys."""
+        target = self._pending.temporary
+        filled = target.with_name(target.stem + ".filled" + target.suffix)
+        target.rename(filled)
+        if self._driver == "COG":
+            predictor = {"PREDICTOR": "YES"} if np.dtype(self.profile.dtype).kind in "iuf" else {}
+            options = {"COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"} | predictor
+            # Told to copy every domain, GDAL forgets the items of bands.
+            options["COPY_SRC_MDD"] = "AUTO" if self._snapshot.band_tags else "YES"
+            options |= self._options
+        else:
+            options = _creation_options(self.profile, self._options)
+        rasterio.shutil.copy(str(filled), str(target), driver=self._driver, **options)
+        filled.unlink()
 
 
 def _set_what_copying_loses(dataset: DatasetWriter, snapshot: MetadataSnapshot) -> None:
@@ -216,22 +176,22 @@ def _set_what_copying_loses(dataset: DatasetWriter, snapshot: MetadataSnapshot) 
         dataset.colorinterp = wanted
 
 
-def _creation_options(profile: SceneProfile) -> dict[str, str]:
-    """Return tiles small enough for small scenes, and a predictor that suits the samples."""
-    kind = np.dtype(profile.dtype).kind
+def _creation_options(profile: SceneProfile, asked: Mapping[str, str]) -> dict[str, str]:
+    """Return what was asked for over our defaults: LZW, tiles that fit, a predictor that suits."""
     options = {
         "TILED": "YES",
-        "BLOCKXSIZE": str(min(TILE, -(-profile.width // 16) * 16)),
-        "BLOCKYSIZE": str(min(TILE, -(-profile.height // 16) * 16)),
-        "COMPRESS": "DEFLATE",
-        "ZLEVEL": "1",
+        "COMPRESS": "LZW",
         "INTERLEAVE": "PIXEL" if profile.count <= 4 else "BAND",
         "BIGTIFF": "YES" if profile.raw_bytes > 2_000_000_000 else "NO",
         "NUM_THREADS": "ALL_CPUS",
     }
-    if kind in "iuf":
+    if asked.get("TILED", "YES").upper() in {"YES", "TRUE", "ON", "1"}:
+        options["BLOCKXSIZE"] = str(min(TILE, -(-profile.width // 16) * 16))
+        options["BLOCKYSIZE"] = str(min(TILE, -(-profile.height // 16) * 16))
+    kind = np.dtype(profile.dtype).kind
+    if kind in "iuf" and asked.get("COMPRESS", "LZW").upper() in {"LZW", "DEFLATE", "ZSTD"}:
         options["PREDICTOR"] = "3" if kind == "f" else "2"
-    return options
+    return {**options, **asked}
 
 
 def _check_agreement(profile: SceneProfile, snapshot: MetadataSnapshot) -> None:

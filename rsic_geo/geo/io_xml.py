@@ -7,7 +7,7 @@ lose or shift: control points of a Point raster, nodata values outside the sampl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
 from rsic_geo.geo.metadata import MetadataSnapshot
 
@@ -49,7 +49,8 @@ def vrt_xml(snapshot: MetadataSnapshot, crs_text: CrsText) -> bytes:
         kind = GDAL_TYPES[snapshot.dtypes[band - 1]]
         element = SubElement(root, "VRTRasterBand", dataType=kind, band=str(band))
         for name in BAND_FIELDS:
-            _BAND_WRITERS[name](element, snapshot, band)
+            if name != "nodata" or None not in snapshot.nodata:  # a TIFF would spread one value to all bands
+                _BAND_WRITERS[name](element, snapshot, band)
         _add_tags(element, snapshot.band_tags.get(band, {}))
     return _bytes(root)
 
@@ -84,7 +85,10 @@ def pam_xml(snapshot: MetadataSnapshot, fields: set[Field], crs_text: CrsText) -
 
 def _add_georeference(root: Element, snapshot: MetadataSnapshot, crs_text: CrsText) -> None:
     if snapshot.crs:
-        SubElement(root, "SRS").text = crs_text(snapshot.crs)
+        element = SubElement(root, "SRS")
+        element.text = crs_text(snapshot.crs)
+        if snapshot.crs_epoch is not None:
+            element.set("coordinateEpoch", repr(snapshot.crs_epoch))
     if snapshot.transform:
         a, b, c, d, e, f = snapshot.transform
         SubElement(root, "GeoTransform").text = ", ".join(repr(float(value)) for value in (c, a, b, f, d, e))
@@ -113,7 +117,8 @@ def _add_tags(parent: Element, tags: Mapping[str, Mapping[str, str]]) -> None:
 def _add_nodata(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
     value = snapshot.nodata[band - 1]
     if value is not None:
-        SubElement(element, "NoDataValue").text = repr(value)
+        whole = snapshot.dtypes[band - 1].endswith("int64")
+        SubElement(element, "NoDataValue").text = str(int(value)) if whole else repr(value)
 
 
 def _add_color(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
@@ -139,6 +144,12 @@ def _add_categories(element: Element, snapshot: MetadataSnapshot, band: int) -> 
             SubElement(group, "Category").text = name
 
 
+def _add_attribute_table(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
+    table = snapshot.attribute_tables.get(band)
+    if table:
+        element.append(fromstring(table))
+
+
 def _text_writer(field: str, tag: str) -> Callable[[Element, MetadataSnapshot, int], None]:
     def add(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
         value = getattr(snapshot, field)[band - 1]
@@ -157,6 +168,7 @@ _BAND_WRITERS: dict[str, Callable[[Element, MetadataSnapshot, int], None]] = {
     "colorinterp": _add_color,
     "colormaps": _add_colormap,
     "categories": _add_categories,
+    "attribute_tables": _add_attribute_table,
 }
 BAND_FIELDS = tuple(_BAND_WRITERS)
 """Per-band snapshot fields that GDAL's XML can carry."""

@@ -55,6 +55,8 @@ class MetadataSnapshot:
     """NumPy sample type per band."""
     crs: str | None = None
     """Reference system: WKT2:2019, or "EPSG:n" where that registry entry defines the same."""
+    crs_epoch: float | None = None
+    """Epoch of the coordinates (decimal year), for a dynamic reference system."""
     transform: tuple[float, float, float, float, float, float] | None = None
     """a, b, c, d, e, f of x = a*col + b*row + c, y = d*col + e*row + f; None without a geotransform."""
     gcps: tuple[ControlPoint, ...] = ()
@@ -66,7 +68,7 @@ class MetadataSnapshot:
     area_or_point: str = "Area"
     """"Area" or "Point": what a pixel value stands for. Coordinates above are corner based in both."""
     nodata: tuple[float | int | None, ...] = ()
-    """Sentinel per band."""
+    """Sentinel per band; may lie outside the sample type, and then marks nothing."""
     mask_flags: tuple[tuple[str, ...], ...] = ()
     """Kind of mask per band (rasterio's names); empty for a mask that belongs to one band."""
     colorinterp: tuple[str, ...] = ()
@@ -75,6 +77,8 @@ class MetadataSnapshot:
     """Colour table (red, green, blue, alpha by value) of each band (from 1) that has one."""
     categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Class names (position = pixel value) of each band (from 1) that has them."""
+    attribute_tables: Mapping[int, str] = field(default_factory=dict)
+    """Raster attribute table, as GDAL's XML, of each band (from 1) that has one."""
     descriptions: tuple[str | None, ...] = ()
     """Name per band."""
     scales: tuple[float, ...] = ()

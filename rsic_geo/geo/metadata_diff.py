@@ -17,6 +17,9 @@ CrsComparison = Callable[[str, str], bool]
 COORDINATE_TOLERANCE = 1e-9
 """Relative tolerance for control points and RPC numbers, which files hold as text or with offsets."""
 
+_RESOLUTION_KEYS = frozenset({"TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION"})
+"""Items that TIFF holds as single precision and GDAL prints with a different number of digits."""
+
 _BAND_FIELDS = ("dtypes", "nodata", "mask_flags", "colorinterp", "descriptions", "scales", "offsets", "units")
 
 
@@ -46,7 +49,10 @@ def difference_list(
     ignore: frozenset[str],
     same_crs: CrsComparison | None,
 ) -> list[MetadataDifference]:
-    """Return all differences outside the ignored fields, in a fixed order."""
+    """Return all differences outside the ignored fields, in a fixed order.
+
+    A first band of undefined colour may become gray: TIFF and JPEG 2000 cannot leave it open.
+    """
     found: list[MetadataDifference] = []
 
     def check(name: str, same: bool, band: int | None = None) -> None:
@@ -56,7 +62,7 @@ def difference_list(
                 a, b = _band_value(a, band), _band_value(b, band)
             found.append(MetadataDifference(field=name, band=band, ours=a, theirs=b))
 
-    for name in ("width", "height", "count", "area_or_point"):
+    for name in ("width", "height", "count", "area_or_point", "crs_epoch"):
         check(name, getattr(ours, name) == getattr(theirs, name))
     for name in ("crs", "gcp_crs"):
         check(name, _same_crs(getattr(ours, name), getattr(theirs, name), same_crs))
@@ -66,9 +72,12 @@ def difference_list(
     for band in range(1, min(ours.count, theirs.count) + 1):
         for name in _BAND_FIELDS:
             a, b = getattr(ours, name)[band - 1], getattr(theirs, name)[band - 1]
-            check(name, _same_value(a, b), band)
+            unsaid = (name, band, a, b) == ("colorinterp", 1, "undefined", "gray")
+            check(name, unsaid or _same_value(a, b), band)
         for name in ("colormaps", "categories"):
             check(name, getattr(ours, name).get(band) == getattr(theirs, name).get(band), band)
+        tables = [snapshot.attribute_tables.get(band, "") for snapshot in (ours, theirs)]
+        check("attribute_tables", tables[0] == tables[1] or _same_xml(*tables), band)
     if "tags" not in ignore:
         found += _tag_differences(ours.tags, theirs.tags, None)
     if "band_tags" not in ignore:
@@ -83,7 +92,7 @@ def _tag_differences(ours: Tags, theirs: Tags, band: int | None) -> list[Metadat
         mine, yours = ours.get(domain, {}), theirs.get(domain, {})
         for key in sorted({*mine, *yours}):
             a, b = mine.get(key), yours.get(key)
-            if a != b and not (domain.startswith("xml:") and _same_xml(a, b)):
+            if a != b and not (a and b and _same_item(domain, key, a, b)):
                 name = f"tags[{domain}][{key}]"
                 found.append(MetadataDifference(field=name, band=band, ours=a, theirs=b))
     return found
@@ -111,10 +120,12 @@ def _close(a: float, b: float) -> bool:
 
 
 def _same_points(a: tuple[ControlPoint, ...], b: tuple[ControlPoint, ...]) -> bool:
+    """Return True for equal points; a TIFF numbers points that had no name, which loses nothing."""
     return len(a) == len(b) and all(
         all(_close(getattr(p, name), getattr(q, name)) for name in ("row", "col", "x", "y", "z"))
-        and (p.id, p.info) == (q.id, q.info)
-        for p, q in zip(a, b, strict=True)
+        and p.info == q.info
+        and q.id in {p.id, p.id or str(number)}
+        for number, (p, q) in enumerate(zip(a, b, strict=True), start=1)
     )
 
 
@@ -132,10 +143,19 @@ def _same_rpc_text(a: str, b: str) -> bool:
     return len(mine) == len(yours) and all(_close(x, y) for x, y in zip(mine, yours, strict=True))
 
 
-def _same_xml(a: str | None, b: str | None) -> bool:
-    """Return True if two XML documents differ in layout only."""
-    if a is None or b is None:
-        return False
+def _same_item(domain: str, key: str, a: str, b: str) -> bool:
+    """Return True if two texts of one item differ in layout only."""
+    if domain.startswith("xml:"):
+        return _same_xml(a, b)
+    if key in _RESOLUTION_KEYS:
+        try:
+            return math.isclose(float(a), float(b), rel_tol=1e-6)
+        except ValueError:
+            return False
+    return False
+
+
+def _same_xml(a: str, b: str) -> bool:
     try:
         return ElementTree.canonicalize(a, strip_text=True) == ElementTree.canonicalize(b, strip_text=True)
     except (ElementTree.ParseError, ValueError):

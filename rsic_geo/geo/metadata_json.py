@@ -160,12 +160,14 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
 }
 _SCALAR_PARSERS: dict[str, Callable[[Any], Any]] = {
     "crs": _text,
+    "crs_epoch": lambda value: None if value is None else _float(value),
     "transform": lambda value: None if value is None else _transform(value),
     "gcp_crs": _text,
     "rpcs": lambda value: None if value is None else _string_map(value),
     "area_or_point": str,
     "colormaps": _colormaps,
     "categories": lambda value: {int(band): _strings(names) for band, names in value.items()},
+    "attribute_tables": lambda value: {int(band): str(table) for band, table in value.items()},
     "tags": _tags,
     "band_tags": lambda value: {int(band): _tags(tags) for band, tags in value.items()},
     "has_statistics": bool,
