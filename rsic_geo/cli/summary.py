@@ -33,7 +33,10 @@ def outline(entries: Mapping[str, Any], indent: str = "") -> str:
 
 def _inline(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, Mapping):
-        text = ", ".join(f"{str(key).replace('_', ' ')} {_inline(entry)}" for key, entry in value.items())
+        text = (
+            ", ".join(f"{str(key).replace('_', ' ')} {_inline(entry)}" for key, entry in value.items())
+            or "none"
+        )
     elif isinstance(value, Sequence) and not isinstance(value, str):
         text = ", ".join(_inline(entry) for entry in value) or "none"
     elif isinstance(value, bool):

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsic_geo.errors import RsicGeoError
 
-_KIB_PER_UNIT = 1 / 1024 if sys.platform == "darwin" else 1.0
+_MIB_PER_UNIT = 1 / 2**20 if sys.platform == "darwin" else 1 / 2**10
 """``ru_maxrss`` counts bytes on macOS, KiB elsewhere."""
+
+# A process starts its life with the peak memory of the one it was started from, so a program started by this
+# one would never seem smaller than this one. A bare interpreter in between starts it from next to nothing.
+_LAUNCHER = """
+import json, os, sys, time
+started = time.perf_counter()
+pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+took = [time.perf_counter() - started, usage.ru_maxrss, os.waitstatus_to_exitcode(status)]
+os.write(int(sys.argv[1]), json.dumps(took).encode())
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,29 +46,34 @@ def run_measured(command: Sequence[str]) -> Measured:
     Raises:
         RsicGeoError: if it cannot be started or fails; the message ends with its last line.
     """
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        started = time.perf_counter()
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        tempfile.TemporaryFile("w+") as took,
+    ):
+        # -I and -S keep the interpreter in between bare; its own environment goes to the program unchanged.
+        launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(took.fileno()), *command]
+        process = subprocess.Popen(
+            launcher,
+            stdout=out,
+            stderr=err,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(took.fileno(),),
+            start_new_session=True,
+        )
         try:
-            process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
-        except OSError as error:
-            raise RsicGeoError(f"cannot run {command[0]}: {error.strerror}") from error
-        try:
-            # wait4 alone tells the memory of this child, not the largest of all children so far.
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait()
             raise
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        if process.returncode != 0:
-            said = (
-                err.read().strip() or out.read().strip() or f"exit code {process.returncode}"
-            ).splitlines()
+        for file in (out, err, took):
+            file.seek(0)
+        seconds, peak, code = json.loads(took.read() or "[0, 0, -1]")
+        if process.returncode != 0 or code != 0:
+            said = (err.read().strip() or out.read().strip() or f"exit code {code}").splitlines()
             raise RsicGeoError(f"{' '.join(command[:4])} ... failed: {said[-1]}")
-        return Measured(seconds=seconds, peak_mib=usage.ru_maxrss * _KIB_PER_UNIT / 1024, output=out.read())
+        return Measured(seconds=seconds, peak_mib=peak * _MIB_PER_UNIT, output=out.read())
 
 
 def best_of(runs: Sequence[Measured]) -> Measured:

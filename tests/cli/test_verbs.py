@@ -221,8 +221,17 @@ def test_a_foreign_proj_does_not_break_us(scene, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_leaves_no_half_file(tmp_path, number):
-    scene = write_scene(tmp_path / "scene.tif", size=3000)
-    words = [*RSIC, "compress", str(scene), str(tmp_path / "a.jp2"), "--target", "psnr=45", "--model", "none"]
+    scene = write_scene(tmp_path / "scene.tif", size=2000)
+    words = [
+        *RSIC,
+        "compress",
+        str(scene),
+        str(tmp_path / "a.jp2"),
+        "--target",
+        "psnr=45",
+        "--tile-size",
+        "256",
+    ]
     process = subprocess.Popen([*words, "--progress", "json"], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     process.stderr.readline()  # at work
