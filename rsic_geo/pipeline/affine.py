@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,7 +67,7 @@ class Affinity:
         return {"dtype": self.dtype, "scale": list(self.scale), "offset": list(self.offset)}
 
     @classmethod
-    def from_json(cls, record: Any) -> Affinity | None:
+    def from_json(cls, record: Mapping[str, Any] | None) -> Affinity | None:
         """Rebuild what :meth:`to_json` gave; None for None.
 
         Raises:
@@ -96,7 +97,7 @@ class QuantisedReader:
             reader.profile, dtype="uint16", nodata=(None,) * reader.profile.count
         )
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         """Hand everything else to the scene."""
         return getattr(self._reader, name)
 

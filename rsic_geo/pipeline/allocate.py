@@ -2,12 +2,13 @@
 
 Every tile was coded once in layers and decoded at each, which gives points (bytes, squared error). Between
 points the logarithm of the error is taken as linear in the bytes (the high-rate law of transform coding). A
-tile's convex curve has a slope everywhere; a scene is coded best, for its total bytes, when all tiles stand at
-the same slope (Lagrange; Shoham and Gersho 1988). A constant rate per tile is up to 0.6 dB worse.
+tile's convex curve has a slope everywhere; a scene is coded best, for its total bytes, when all tiles stand
+at the same slope (Lagrange; Shoham and Gersho 1988). A constant rate per tile is up to 0.6 dB worse.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,7 +114,9 @@ def for_error(curves: list[TileCurve], sse: float) -> Allocation:
     return _search(curves, lambda a: a.predicted_sse > sse, step_back=True)
 
 
-def _search(curves: list[TileCurve], is_before, *, step_back: bool = False) -> Allocation:  # type: ignore[no-untyped-def]
+def _search(
+    curves: list[TileCurve], is_before: Callable[[Allocation], bool], *, step_back: bool = False
+) -> Allocation:
     """Bisect the slope: ``is_before`` holds for steep slopes (few bytes) and fails for flat ones."""
     steep, flat = 1e18, 1e-12
     if is_before(at_slope(curves, flat)):

@@ -177,6 +177,7 @@ class Archive:
             groups=side.groups,
             levels=side.levels,
             radiometry=side.radiometry,
+            active=side.strengths > 0,
             window_size=self.execution.window_size,
         )
 

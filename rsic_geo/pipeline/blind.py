@@ -1,10 +1,11 @@
 """How distorted a scene is when nobody kept the original: shifted recompression.
 
 Coding a decoded scene again with its own codec at its own size changes almost nothing, because the wavelet or
-block grid is the same. Shifted by a few pixels the grid is another one, and the new coding loses about as much
-as the first did. Measured on the development images, the first coding's error is 1.05 to 1.85 times that of
-the second for JPEG 2000 (0.15 to 2 bpp, largest at low rates) and 1.3 to 2.5 times for JPEG: the factors below
-are near the lower ends, because telling an enhancer too much distortion does harm and too little only helps less.
+block grid is the same. Shifted by a few pixels the grid is another one, and the new coding loses about as
+much as the first did. Measured on the development images, the first coding's error is 1.05 to 1.85 times that
+of the second for JPEG 2000 (0.15 to 2 bpp, largest at low rates) and 1.3 to 2.5 times for JPEG: the factors
+below are near the lower ends, because telling an enhancer too much distortion does harm and too little only
+helps less.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def coded_bpp(reader: SceneReader) -> tuple[float, str]:
         return sum(part.length for part in index.parts) * 8 / pixels, "JPEG2000"
     if reader.compression.lower() not in LOSSY_COMPRESSIONS:
         raise UsageError(
-            f"this file is stored losslessly ({reader.compression or 'uncompressed'}): nothing tells how much was "
-            "lost before; enhance the JPEG 2000, JPEG or WebP file it came from"
+            f"this file is stored losslessly ({reader.compression or 'uncompressed'}): nothing tells "
+            "how much was lost before; enhance the JPEG 2000, JPEG or WebP file it came from"
         )
     return Path(reader.path).stat().st_size * 8 / pixels, "other"
 

@@ -42,7 +42,9 @@ class BandErrors:
 
     def add(self, reference: NDArray[Any], other: NDArray[Any], valid: NDArray[np.bool_]) -> None:
         """Count one window, arrays (h, w)."""
-        same = (reference == other) | ((reference != reference) & (other != other))
+        same = reference == other
+        if reference.dtype.kind == "f":
+            same |= np.isnan(reference) & np.isnan(other)
         self.different += int(same.size - np.count_nonzero(same))
         self.samples += int(np.count_nonzero(valid))
         if same.all():

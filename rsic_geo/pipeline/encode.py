@@ -1,4 +1,4 @@
-"""From a scene to a verified archive: plan, code to the target, fit the enhancement, verify, take the name."""
+"""From a scene to a verified archive: plan, code to the target, fit, verify, and only then take the name."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import SceneError, TargetNotReachedError, UsageError, WeightsError
 from rsic_geo.geo.io import SceneReader, gdal_config, open_scene, write_pam_sidecar
 from rsic_geo.geo.io_files import PendingFile
+from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.archive_boxes import boxes_of, layout_of
 from rsic_geo.pipeline.coder import CodedScene, SceneCoder
 from rsic_geo.pipeline.events import Progress, ProgressCallback
-from rsic_geo.pipeline.finish import Enhancement, FitOptions, fit_enhancement
+from rsic_geo.pipeline.finish import Enhancement, FitOptions, Readers, fit_enhancement
 from rsic_geo.pipeline.options import EncodeOptions, Target
 from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.pipeline.ratecontrol import RateSearch, psnr_of
@@ -30,6 +31,7 @@ from rsic_geo.pipeline.verify import verify_archive
 
 SIZE_PROMISE = 0.02
 """Largest miss of a size target, as part of it."""
+MAX_SIZE_ROUNDS = 4
 
 
 def compress(
@@ -180,7 +182,9 @@ class _Job:
         bound = self.options.target.value if self.options.target.kind == "max-error" else None
         fit = FitOptions(window_size=self.options.execution.window_size, max_error=bound)
         with open_scene(self.path) as decoded:
-            enhancement = fit_enhancement(self.reader, decoded, coded, self.enhancer, fit, progress)
+            enhancement = fit_enhancement(
+                Readers(source=self.reader, decoded=decoded), coded, self.enhancer, fit, progress
+            )
         if not enhancement.is_useful:
             return coded.total_sse
         self.enhancement = enhancement
@@ -193,38 +197,57 @@ class _Job:
             self.path,
             coded,
             writer.tile_crcs,
-            enhancement=self.enhancement,
-            enhancer=self.enhancer,
+            fitted=None
+            if self.enhancement is None or self.enhancer is None
+            else (self.enhancement, self.enhancer),
             options=self.options,
         )
 
     def _to_size(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
-        """Code to a size of the whole file: headers and side information are learned from a first try."""
+        """Code to a size of the whole file; what headers and side information take is learned on the way.
+
+        The enhancement is fitted only to a coding whose predicted file size is right, since it takes most of
+        the time.
+        """
         wanted = ratecontrol.file_budget(self.options.target, self.plan)
         overhead = 200 + 32 * len(self.plan.grid)
-        for attempt in range(3):
-            start = attempt * 0.28
+        for attempt in range(MAX_SIZE_ROUNDS):
+            stage = self.progress.stage(attempt * 0.2, attempt * 0.2 + 0.2)
             budget = wanted - overhead
             if budget < 16 * len(self.plan.grid):
                 raise TargetNotReachedError(
-                    f"{self.options.target}: the scene would have {wanted} bytes, of which headers and side "
-                    f"information take {overhead}; ask for more"
+                    f"{self.options.target}: the archive would have {wanted} bytes, of which headers and "
+                    f"side information take {overhead}; ask for more"
                 )
-            coded = ratecontrol.to_bytes(search, budget, self.progress.stage(start, start + 0.18))
-            self._finish(coded, writer, self.progress.stage(start + 0.18, start + 0.28))
+            coded = ratecontrol.to_bytes(search, budget, stage.stage(0, 0.5))
+            writer.finish()
+            self.enhancement = None
             seal = self._seal(coded, writer)
-            miss = seal.file_bytes / wanted - 1
-            if abs(miss) <= SIZE_PROMISE / 2 or (miss < 0 and coded.body_bytes < 0.9 * budget):
-                break
-            overhead = seal.file_bytes - coded.body_bytes
+            expected = seal.file_bytes + self._enhancement_bytes()
+            is_spare = expected < wanted and coded.body_bytes < 0.9 * budget
+            if abs(expected / wanted - 1) <= SIZE_PROMISE / 2 or is_spare:
+                self._finish(coded, writer, stage.stage(0.5, 1))
+                seal = self._seal(coded, writer)
+                if abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE or is_spare:
+                    break
+                expected = seal.file_bytes
+            overhead = expected - coded.body_bytes
+        miss = seal.file_bytes / wanted - 1
         if miss > SIZE_PROMISE:
             raise TargetNotReachedError(
-                f"{self.options.target}: the smallest archive of this scene has {seal.file_bytes} bytes, {wanted} "
-                "were asked for; ask for more"
+                f"{self.options.target}: the smallest archive of this scene has {seal.file_bytes} bytes, "
+                f"{wanted} were asked for; ask for more"
             )
         if miss < -SIZE_PROMISE:
             self.progress.warn(f"the scene needs only {seal.file_bytes} of the {wanted} bytes asked for")
         return coded, seal
+
+    def _enhancement_bytes(self) -> int:
+        """Return about what levels, strengths and the model's name add to the side information."""
+        if self.enhancer is None:
+            return 0
+        rows, cols = cell_counts(self.plan.profile.height, self.plan.profile.width)
+        return 50 + len(self.enhancer.name) + round(1.6 * rows * cols * len(self.plan.groups))
 
     def _achieved(self, coded: CodedScene, seal: Seal) -> float | None:
         target: Target = self.options.target

@@ -1,8 +1,8 @@
 """Enhancement of a decoded scene, window by window, in bounded memory.
 
-Padded windows are cut from the decoded mosaic (the halo costs no bits), corrected, blended by weights that sum
-to one, and given back as rows of cells from top to bottom. Every quantity a window sees hangs on its absolute
-place in the scene, so window size, order and workers do not matter beyond rounding.
+Padded windows are cut from the decoded mosaic (the halo costs no bits), corrected, blended by weights that
+sum to one, and given back as rows of cells from top to bottom. Every quantity a window sees hangs on its
+absolute place in the scene, so window size, order and workers do not matter beyond rounding.
 """
 
 from __future__ import annotations
@@ -47,8 +47,16 @@ class EnhancementPlan:
     levels: NDArray[np.uint8]
     """Distortion level bytes (groups, cell rows, cell columns)."""
     radiometry: Radiometry
+    active: NDArray[np.bool_]
+    """(groups, cell rows, cell columns), False where a correction is not asked for."""
     window_size: int = 512
     """Core of an enhancement window (px)."""
+
+    def wants(self, group: int, window: Window) -> bool:
+        """Return whether any cell of a window needs the correction of a group."""
+        rows = slice(window.row_off // CELL, (window.row_stop - 1) // CELL + 1)
+        cols = slice(window.col_off // CELL, (window.col_stop - 1) // CELL + 1)
+        return bool(self.active[group, rows, cols].any())
 
     def grid(self, enhancer: Enhancer) -> TileGrid:
         """Return the enhancement windows of the whole scene."""
@@ -83,6 +91,8 @@ class _Job:
     index: TileIndex
     padded: Window
     """Where the correction is used."""
+    is_wanted: bool
+    """Whether any cell needs it."""
     outer: Window
     """What the enhancer sees: aligned to the lattice, may reach below and right of the scene."""
 
@@ -112,6 +122,8 @@ def _correct_batch(
     bands = plan.radiometry.bands
     out = [np.zeros((bands, job.padded.height, job.padded.width), np.float32) for job in jobs]
     for g, members in enumerate(plan.groups):
+        if not any(plan.wants(g, job.padded) for job in jobs):
+            continue
         pixels = [_read_extended(source, job.outer, members, scene) for job in jobs]
         batch = np.stack([plan.radiometry.forward(p, members) for p in pixels])
         sigma = np.stack([sigma_lattice(plan.levels[g], job.outer) for job in jobs])
@@ -129,7 +141,8 @@ def _jobs(enhancer: Enhancer, plan: EnhancementPlan, area: Window | None = None)
     for index in grid:
         padded = grid.padded(index)
         if area is None or padded.intersection(area) is not None:
-            yield _Job(index=index, padded=padded, outer=_outer_window(padded, plan, side))
+            wanted = any(plan.wants(g, padded) for g in range(len(plan.groups)))
+            yield _Job(index=index, padded=padded, is_wanted=wanted, outer=_outer_window(padded, plan, side))
 
 
 def _batches(jobs: Iterator[_Job]) -> Iterator[list[_Job]]:
@@ -139,6 +152,7 @@ def _batches(jobs: Iterator[_Job]) -> Iterator[list[_Job]]:
         if held:
             first = held[0]
             alike = (first.outer.height, first.outer.width) == (job.outer.height, job.outer.width)
+            alike = alike and first.is_wanted == job.is_wanted
             if len(held) == BATCH or not alike or first.index.row != job.index.row:
                 yield held
                 held = []
@@ -161,6 +175,8 @@ def correct_window(
     grid = plan.grid(enhancer)
     out = np.zeros((plan.radiometry.bands, area.height, area.width), np.float32)
     for jobs in _batches(_jobs(enhancer, plan, area)):
+        if not jobs[0].is_wanted:
+            continue
         for job, result in zip(jobs, _correct_batch(jobs, source, enhancer, plan), strict=True):
             shared = job.padded.intersection(area)
             if shared is None:
@@ -188,8 +204,12 @@ def corrections(
     buffer = _CellRows(plan.height)
     done = 0
     for jobs in _batches(_jobs(enhancer, plan)):
-        for job, result in zip(jobs, _correct_batch(jobs, source, enhancer, plan), strict=True):
-            seam.add(job.index, result)
+        if jobs[0].is_wanted:
+            for job, result in zip(jobs, _correct_batch(jobs, source, enhancer, plan), strict=True):
+                seam.add(job.index, result)
+        else:
+            for job in jobs:
+                seam.skip(job.index)
         done += len(jobs)
         progress.report(done / len(grid), "enhancing")
         for window, rows in seam.finished_rows():

@@ -38,6 +38,16 @@ class Enhancement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Readers:
+    """The two scenes a strength is fitted between."""
+
+    source: SceneReader
+    """The original."""
+    decoded: SceneReader
+    """The archive just written, as GDAL decodes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FitOptions:
     """How strengths are fitted."""
 
@@ -69,7 +79,7 @@ def distortion_levels(coded: CodedScene) -> NDArray[np.uint8]:
 def scored_pixels(
     reader: SceneReader, plan: ScenePlan, window: Window, pixels: NDArray[np.generic]
 ) -> NDArray[np.bool_]:
-    """Return (bands, h, w), True where an error counts: not nodata, not masked, not transparent, not alpha."""
+    """Return (bands, h, w), True where an error counts: no nodata, not masked or transparent, no alpha."""
     scored = np.ones(pixels.shape, np.bool_)
     if plan.has_nodata:
         scored &= reader.read_valid(window)
@@ -85,24 +95,18 @@ def scored_pixels(
 
 
 def fit_enhancement(
-    source: SceneReader,
-    decoded: SceneReader,
-    coded: CodedScene,
-    enhancer: Enhancer,
-    options: FitOptions,
-    progress: Progress,
+    readers: Readers, coded: CodedScene, enhancer: Enhancer, options: FitOptions, progress: Progress
 ) -> Enhancement:
     """Run the enhancer over a decoded scene and fit the strength of every cell against the original.
 
     Args:
-        source: the original scene.
-        decoded: the archive just written, as GDAL decodes it.
+        readers: the original scene and its archive.
         coded: errors of the codec alone.
         enhancer: proposes corrections.
         options: window size and bound on the error.
         progress: told after each batch of windows.
     """
-    plan = coded.plan
+    plan, source, decoded = coded.plan, readers.source, readers.decoded
     levels = distortion_levels(coded)
     strengths = np.zeros_like(levels)
     sse = np.zeros(plan.profile.count)
@@ -113,6 +117,7 @@ def fit_enhancement(
         groups=plan.groups,
         levels=levels,
         radiometry=plan.radiometry,
+        active=levels > 0,
         window_size=options.window_size,
     )
     for rows in corrections(decoded, enhancer, todo, progress):

@@ -1,4 +1,4 @@
-"""Enhancing scenes of other writers: the distortion is estimated, the strength kept low, and both are said."""
+"""Enhancing scenes of other writers: distortion estimated, strength kept low, and both are said."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import MetadataLossError, UnsupportedSceneError, UsageError
 from rsic_geo.geo.io import SceneWriter, gdal_config
 from rsic_geo.geo.lattice import CELL, byte_from_strength
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
@@ -30,8 +32,8 @@ from rsic_geo.pipeline.strength import scaled_correction
 BLIND_STRENGTH = 0.6
 """Strength where no original is at hand: part of the gain, little of the risk."""
 BLIND_NOTE = (
-    "no original at hand: distortion estimated by shifted recompression, strength {strength:g}; an estimate, not a "
-    "promise; keep the source for measuring"
+    "no original at hand: distortion estimated by shifted recompression, strength {strength:g}; an estimate, "
+    "not a promise; keep the source for measuring"
 )
 
 
@@ -54,55 +56,29 @@ def enhance(
     options = options or DecodeOptions(enhance="auto")
     if options.enhance in ("off", "none"):
         raise UsageError("nothing to do: enhancement is off")
-    started = time.perf_counter()
     report = Progress(callback=progress)
-    with gdal_config({"GDAL_CACHEMAX": str(options.execution.memory_mib)}):
-        with open_archive(src, execution=options.execution) as archive:
-            if not archive.is_archive:
-                return _enhance_foreign(archive, dst, options, report, started)
+    with (
+        gdal_config({"GDAL_CACHEMAX": str(options.execution.memory_mib)}),
+        open_archive(src, execution=options.execution) as archive,
+    ):
+        if not archive.is_archive:
+            return _enhance_foreign(archive, dst, options, report)
     return decompress(src, dst, options, progress)
 
 
-def _enhance_foreign(
-    archive: Archive, dst: str, options: DecodeOptions, progress: Progress, started: float
-) -> Report:
+def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progress: Progress) -> Report:
     from rsic_geo.enhance import load_enhancer  # torch only when needed
 
-    profile = archive.profile
-    if profile.dtype not in ("uint8", "uint16", "int16") or "palette" in profile.colorinterp:
-        raise UnsupportedSceneError(
-            f"enhancement works on uint8, uint16 or int16 brightness, not on {profile.dtype}"
-            + (" class numbers" if "palette" in profile.colorinterp else "")
-        )
+    started = time.perf_counter()
+    check_enhanceable(archive.profile)
     strength = BLIND_STRENGTH if options.strength is None else options.strength
+    plan = estimated_plan(archive, options, progress.stage(0, 0.3))
     enhancer = load_enhancer(options.enhance, options.execution.device)
-    pixels, valid = sample(archive.reader)
-    radiometry = Radiometry.fit(profile.dtype, [(pixels, valid)])
-    groups = band_groups(profile.colorinterp)
-    levels = estimate_levels(archive.reader, groups, radiometry, progress.stage(0, 0.3))
-    plan = EnhancementPlan(
-        height=profile.height,
-        width=profile.width,
-        groups=groups,
-        levels=levels,
-        radiometry=radiometry,
-        window_size=options.execution.window_size,
-    )
-    note = BLIND_NOTE.format(strength=strength)
-    progress.warn(note)
-    made_by = {
-        "RSIC_ENHANCED": "YES",
-        "RSIC_ESTIMATED": "YES",
-        "RSIC_STRENGTH": f"{strength:g}",
-        "RSIC_MODEL": enhancer.name,
-        "RSIC_MODEL_SHA256": enhancer.sha256,
-    }
-    snapshot = archive.snapshot.without_statistics()
-    snapshot = replace(snapshot, tags={**snapshot.tags, PROVENANCE_DOMAIN: made_by})
+    progress.warn(BLIND_NOTE.format(strength=strength))
     writer = SceneWriter(
         dst,
-        profile,
-        snapshot,
+        archive.profile,
+        _estimated_snapshot(archive, enhancer, strength),
         driver=options.driver,
         creation_options=dict(options.creation_options),
         overwrite=options.overwrite,
@@ -119,8 +95,8 @@ def _enhance_foreign(
     progress.report(1.0, "done")
     return Report(
         verb="enhance",
-        source=describe_file(archive.path, profile),
-        output=describe_file(dst, profile),
+        source=describe_file(archive.path, archive.profile),
+        output=describe_file(dst, archive.profile),
         seconds=time.perf_counter() - started,
         warnings=tuple(progress.warnings),
         details={
@@ -131,6 +107,52 @@ def _enhance_foreign(
             "model": {"name": enhancer.name, "sha256": enhancer.sha256},
         },
     )
+
+
+def check_enhanceable(profile: SceneProfile) -> None:
+    """Raise UnsupportedSceneError for samples no enhancer can work on."""
+    if "palette" in profile.colorinterp:
+        raise UnsupportedSceneError(
+            "a palette scene holds class numbers, not brightness: it cannot be enhanced"
+        )
+    if profile.dtype not in ("uint8", "uint16", "int16"):
+        raise UnsupportedSceneError(
+            f"enhancement works on uint8, uint16 or int16 samples, not on {profile.dtype}"
+        )
+
+
+def estimated_plan(archive: Archive, options: DecodeOptions, progress: Progress) -> EnhancementPlan:
+    """Return groups, radiometry and estimated distortion of a scene without an original.
+
+    Raises:
+        UsageError: if the file is stored losslessly.
+    """
+    profile = archive.profile
+    radiometry = Radiometry.fit(profile.dtype, [sample(archive.reader)])
+    groups = band_groups(profile.colorinterp)
+    levels = estimate_levels(archive.reader, groups, radiometry, progress)
+    return EnhancementPlan(
+        height=profile.height,
+        width=profile.width,
+        groups=groups,
+        levels=levels,
+        active=levels > 0,
+        radiometry=radiometry,
+        window_size=options.execution.window_size,
+    )
+
+
+def _estimated_snapshot(archive: Archive, enhancer: Enhancer, strength: float) -> MetadataSnapshot:
+    """Return the scene's metadata and a domain that says how its pixels came to be."""
+    made_by = {
+        "RSIC_ENHANCED": "YES",
+        "RSIC_ESTIMATED": "YES",
+        "RSIC_STRENGTH": f"{strength:g}",
+        "RSIC_MODEL": enhancer.name,
+        "RSIC_MODEL_SHA256": enhancer.sha256,
+    }
+    snapshot = archive.snapshot.without_statistics()
+    return replace(snapshot, tags={**snapshot.tags, PROVENANCE_DOMAIN: made_by})
 
 
 class _Filled:

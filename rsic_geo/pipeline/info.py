@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def info(path: str) -> dict[str, Any]:
             "bands": p.count,
             "dtype": p.dtype,
             "colorinterp": list(p.colorinterp),
-            "nodata": [None if v is None else str(v) if v != v else v for v in p.nodata],
+            "nodata": [v if v is None or math.isfinite(v) else str(v) for v in p.nodata],
             "crs": archive.snapshot.crs,
             "transform": None if archive.snapshot.transform is None else list(archive.snapshot.transform),
             "gcps": len(archive.snapshot.gcps),

@@ -26,7 +26,7 @@ class Target:
 
     @classmethod
     def parse(cls, text: str | Target) -> Target:
-        """Return the target written as ``lossless``, ``psnr=40``, ``max-error=2``, ``ratio=20`` or ``bpp=0.5``.
+        """Return the target written as ``lossless``, ``psnr=40``, ``max-error=2``, ``ratio=20``, ``bpp=0.5``.
 
         Raises:
             UsageError: if the text is none of these or its value is out of range.
@@ -39,9 +39,7 @@ class Target:
         }  # fmt: skip
         kind = kinds.get(name.strip().lower().replace("_", "-"))
         if kind is None or (kind == "lossless") == bool(number):
-            raise UsageError(
-                f"unknown target {text!r}: use lossless, psnr=DB, max-error=N, ratio=R or bpp=B, for example psnr=40"
-            )
+            raise UsageError(f"unknown target {text!r}: use lossless, psnr=DB, max-error=N, ratio=R or bpp=B")
         if kind == "lossless":
             return cls(kind=kind)
         return cls(kind=kind, value=_target_value(kind, number))

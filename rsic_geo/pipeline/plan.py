@@ -150,8 +150,10 @@ def _exact_range(opened: SceneReader) -> tuple[tuple[float, ...], tuple[float, .
 def _footprint(profile: SceneProfile, valid: NDArray[np.bool_]) -> dict[str, Any] | None:
     if profile.transform.is_identity:
         return None
-    scale = Affine.scale(profile.width / valid.shape[1], profile.height / valid.shape[0])
-    return footprint_geojson(valid_footprint(valid, profile.transform * scale), {"crs": profile.crs_wkt})
+    a, b, c, d, e, f = tuple(profile.transform)[:6]
+    across, down = profile.width / valid.shape[1], profile.height / valid.shape[0]
+    decimated = Affine(a * across, b * down, c, d * across, e * down, f)
+    return footprint_geojson(valid_footprint(valid, decimated), {"crs": profile.crs_wkt})
 
 
 def check_supported(profile: SceneProfile) -> None:
@@ -162,7 +164,7 @@ def check_supported(profile: SceneProfile) -> None:
         "add --quantize uint16 to store it with a scale and offset (not lossless), or keep it in a COG "
         "(gdal_translate -of COG -co COMPRESS=ZSTD -co PREDICTOR=YES)"
         if profile.dtype in ("float32", "float64")
-        else "convert it first (gdal_translate -ot UInt16), or keep it in a COG (gdal_translate -of COG)"
+        else "keep it in a COG (gdal_translate -of COG -co COMPRESS=ZSTD)"
     )
     raise UnsupportedSceneError(
         f"samples of type {profile.dtype} do not fit JPEG 2000 (uint8, uint16, int16): {hint}"

@@ -205,8 +205,7 @@ def _tile_within(tile: TileInput, params: J2KParams, bound: float) -> TileResult
     raw = tile.pixels.size * tile.pixels.dtype.itemsize
     finest = tilework.code(tile, replace(params, ratio=None))
     if finest.max_error > bound:
-        exact = tilework.code(tile, replace(params, lossless=True, ratio=None))
-        return exact
+        return tilework.code(tile, replace(params, lossless=True, ratio=None))
     best, low, high = finest, 1, min(len(finest.codestream), raw)
     for _ in range(12):
         if high - low <= max(64, high // 50):

@@ -30,8 +30,7 @@ def seal_archive(
     coded: CodedScene,
     tile_crcs: tuple[int, ...],
     *,
-    enhancement: Enhancement | None,
-    enhancer: Enhancer | None,
+    fitted: tuple[Enhancement, Enhancer] | None,
     options: EncodeOptions,
 ) -> Seal:
     """Append the side information to a finished JP2 file.
@@ -40,8 +39,7 @@ def seal_archive(
         path: the JP2 file.
         coded: what its tiles were measured to be.
         tile_crcs: checksums of the stored tiles.
-        enhancement: levels and strengths, or None.
-        enhancer: who made them.
+        fitted: levels and strengths and who made them, or None.
         options: what was asked for.
     """
     plan = coded.plan
@@ -61,7 +59,8 @@ def seal_archive(
         target={} if options.target.kind == "lossless" else {options.target.kind: options.target.value},
         extras={} if plan.affinity is None else {"affine": plan.affinity.to_json()},
     )
-    if enhancement is not None and enhancer is not None:
+    if fitted is not None:
+        enhancement, enhancer = fitted
         side = replace(
             side,
             model=ModelReference(name=enhancer.name, sha256=enhancer.sha256),

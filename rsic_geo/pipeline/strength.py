@@ -1,9 +1,10 @@
 """Strength per cell and band group: the closed-form guard that makes enhancement never worse.
 
 The encoder holds the original ``x``, the decoded ``d`` and the correction ``c`` an enhancer proposes. The
-strength that minimises ``sum((x - d - a*c)**2)`` over the valid pixels of a cell is ``a = <x-d, c> / <c, c>``.
-It is clipped to 0..1.5 and kept as one byte. Rounding to the output type and clipping to its range can undo a
-small gain, so the byte is kept only if the squared error *after* both is lower by a margin; otherwise it is 0.
+strength that minimises ``sum((x - d - a*c)**2)`` over the valid pixels of a cell is
+``a = <x-d, c> / <c, c>``. It is clipped to 0..1.5 and kept as one byte. Rounding to the output type and
+clipping to its range can undo a small gain, so the byte is kept only if the squared error *after* both is
+lower by a margin; otherwise it is 0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One codec tile from scene pixels to bytes, and what its decoding gives: pure functions any worker can run."""
+"""One codec tile from pixels to bytes, and what its decoding gives: pure functions any worker can run."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RawTile:
 def pixel_crc(pixels: Pixels) -> int:
     """Return the CRC-32 of the pixels in C order and little-endian bytes."""
     little = np.ascontiguousarray(pixels).astype(pixels.dtype.newbyteorder("<"), copy=False)
-    return zlib.crc32(memoryview(little).cast("B"))
+    return zlib.crc32(little.data)
 
 
 def prepare(raw: RawTile, *, lossless: bool) -> TileInput:

@@ -17,7 +17,7 @@ from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.tilework import pixel_crc
 
 DECODER_TOLERANCE = 1e-3
-"""Largest relative difference in squared error between the decoder that measured and the one that verifies."""
+"""Largest relative difference in squared error between the measuring and the verifying decoder."""
 
 
 def verify_archive(
@@ -63,18 +63,15 @@ def _verify_tiles(archive: Archive, source: SceneReader, coded: CodedScene, prog
         progress.report(done / len(plan.grid), "verifying")
     if abs(sse - coded.total_sse) > DECODER_TOLERANCE * coded.total_sse + 1:
         raise VerificationError(
-            f"the written archive decodes to a squared error of {sse:.6g}, {coded.total_sse:.6g} was measured "
-            "while encoding: the two JPEG 2000 decoders disagree"
+            f"the written archive decodes to a squared error of {sse:.6g}, {coded.total_sse:.6g} was "
+            "measured while encoding: the two JPEG 2000 decoders disagree"
         )
 
 
 def _verify_planes(archive: Archive, source: SceneReader, window: Window) -> None:
     mask = source.read_mask(window) if source.profile.has_mask else None
     stored = archive.read_mask(window)
-    if mask is None or stored is None:
-        same = mask is stored
-    else:
-        same = np.array_equal(mask, stored)
+    same = mask is stored if mask is None or stored is None else np.array_equal(mask, stored)
     if not same:
         raise VerificationError("the dataset mask of the written archive differs from its source")
     if archive.side is None or archive.side.lossless:
