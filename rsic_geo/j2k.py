@@ -36,6 +36,8 @@ SOT_BYTES = 12
 """Length of a whole SOT marker segment (bytes)."""
 MAX_COMPONENTS = 16384
 MAX_TILES = 65535
+MAX_SEGMENTS = 50000
+"""Segments in one header: two for each component and some hundreds of indexes at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +242,8 @@ def read_segments(data: bytes, position: int, *, stop: int) -> tuple[list[Segmen
         if length < 2 or position + 2 + length > len(data):
             raise BitstreamError(f"marker segment {code:#06x} is cut short")
         segments.append(Segment(code=code, payload=bytes(data[position + 4 : position + 2 + length])))
+        if len(segments) > MAX_SEGMENTS:
+            raise BitstreamError("a header holds too many segments: the codestream is damaged")
         position += 2 + length
 
 

@@ -15,13 +15,15 @@ from rsic_geo.errors import BitstreamError, CodecError, UsageError
 
 CODEC_ID = "jp2"
 DTYPES = ("uint8", "uint16", "int16")
-DEFAULT_LAYERS = (640.0, 320.0, 160.0, 80.0, 40.0, 20.0, 10.0, 5.0, 2.5)
-"""Ratios of `layer_profile` when none are given: bytes double from point to point."""
+DEFAULT_LAYERS = (400.0, 160.0, 80.0, 40.0, 20.0, 10.0, 5.0)
+"""Ratios of `layer_profile` when none are given."""
 MAX_LAYERS = 100
 """OpenJPEG's limit."""
 MAX_TILE_SAMPLES = 1 << 28
 """Samples a decoder may be asked for at once: 1 GiB of 32-bit numbers."""
-_MAX_ATTEMPTS = 6
+_MAX_ATTEMPTS = 5
+_HEADER_BYTES = 130
+"""Main header that OpenJPEG counts into its rate, less the PLT segment that it does not (bytes)."""
 _CLOSE_ENOUGH = 0.005
 """A byte budget counts as hit when less than this share of it stays unused."""
 
@@ -62,6 +64,8 @@ class J2KParams:
             raise UsageError(f"layers are 1..{MAX_LAYERS} falling ratios, such as (80, 40, 20)")
         if not 1 <= self.num_resolutions <= 33:
             raise UsageError("num_resolutions is 1..33")
+        if self.progression not in openjpeg.PROGRESSIONS:
+            raise UsageError(f"progression is one of {', '.join(openjpeg.PROGRESSIONS)}")
         if self.tile_size & (self.tile_size - 1) or self.tile_size < 1 << (self.num_resolutions - 1):
             raise UsageError(
                 f"tile_size {self.tile_size} must be a power of two, 2**(num_resolutions - 1) or more"
@@ -120,31 +124,52 @@ def encode_tile_bytes(pixels: Pixels, params: J2KParams, max_bytes: int) -> byte
     """
     if params.lossless:
         raise UsageError("a byte budget needs lossy coding")
-    raw = pixels.nbytes
-    low, high = 0.0, math.inf
-    best: bytes | None = None
-    smallest: bytes | None = None
-    budget = float(max(1, max_bytes))
+    search = _BudgetSearch(max_bytes=max_bytes, raw_bytes=pixels.nbytes)
     for _ in range(_MAX_ATTEMPTS):
-        codestream = encode_tile(pixels, replace(params, layers=None, ratio=raw / budget))
-        size = body_size(codestream)
-        if smallest is None or size < body_size(smallest):
-            smallest = codestream
-        if size <= max_bytes:
-            low = budget
-            if best is None or size > body_size(best):
-                best = codestream
-            if max_bytes - size <= max(2.0, _CLOSE_ENOUGH * max_bytes) or budget >= raw:
-                break
-        else:
-            high = budget
-        step = budget + (max_bytes - size)
-        budget = step if low < step < high else (low + min(high, 2 * budget)) / 2
-        if budget < 1 or high - low < 1:
+        lossy = replace(params, layers=None, ratio=search.raw_bytes / search.request)
+        if not search.is_worth_another(encode_tile(pixels, lossy)):
             break
-    result = best or smallest
-    assert result is not None
-    return result
+    return search.best
+
+
+class _BudgetSearch:
+    """Which request makes OpenJPEG come closest to a budget from below."""
+
+    def __init__(self, *, max_bytes: int, raw_bytes: int) -> None:
+        self._max_bytes, self.raw_bytes = max_bytes, raw_bytes
+        self.request = float(max(1, max_bytes) + _HEADER_BYTES)
+        self.best = b""
+        self._best_size: float = math.inf
+        self._low, self._high = 0.0, math.inf
+        self._sizes: list[int] = []
+
+    def is_worth_another(self, codestream: bytes) -> bool:
+        """Take note of what the last request gave; choose the next one, if any."""
+        size = body_size(codestream)
+        self._keep_better(codestream, size)
+        is_repeated = size in self._sizes
+        self._sizes.append(size)
+        spare = self._max_bytes - size
+        if spare >= 0:
+            # Far below what was asked for, everything is coded already.
+            is_complete = size < self.request / 2 or self.request >= self.raw_bytes
+            if is_repeated or is_complete or spare <= _CLOSE_ENOUGH * self._max_bytes:
+                return False
+            self._low = self.request
+        else:
+            self._high = self.request
+            # Rates move in steps: the same size again means that the step down was too small.
+            spare *= 4 ** self._sizes.count(size)
+        step = self.request + spare
+        if not self._low < step < self._high:
+            step = (self._low + min(self._high, 2 * self.request)) / 2
+        self.request = max(1.0, step)
+        return self._high - self._low >= 2
+
+    def _keep_better(self, codestream: bytes, size: int) -> None:
+        fits, best_fits = size <= self._max_bytes, self._best_size <= self._max_bytes
+        if (fits and not best_fits) or (fits == best_fits and (size > self._best_size) == fits):
+            self.best, self._best_size = codestream, size
 
 
 def body_size(codestream: bytes) -> int:
@@ -171,10 +196,15 @@ def layer_profile(
     layered = replace(params, ratio=None, layers=layers, plt=True, progression="LRCP")
     codestream = encode_tile(pixels, layered)
     keep = None if valid is None else np.broadcast_to(valid, pixels.shape)
-    sse = tuple(_squared_error(codestream, pixels, keep, count + 1) for count in range(len(layers)))
+    sizes = _layer_bytes(codestream, len(layers))
+    sse: list[float] = []
+    for layer, size in enumerate(sizes):
+        # Once everything is coded, further layers hold nothing but empty packets.
+        is_empty = layer > 0 and size - sizes[layer - 1] <= params.num_resolutions * pixels.shape[0]
+        sse.append(sse[-1] if is_empty else _squared_error(codestream, pixels, keep, layer + 1))
     return RDPoints(
-        bytes=_layer_bytes(codestream, len(layers)),
-        sse=sse,
+        bytes=sizes,
+        sse=tuple(sse),
         samples=int(pixels.size if keep is None else np.count_nonzero(keep)),
     )
 

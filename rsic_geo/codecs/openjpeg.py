@@ -26,7 +26,7 @@ _TRANSFER = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, 
 _SKIP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 _SEEK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
 _FAILED = ctypes.c_size_t(-1).value or 0
-_PROGRESSIONS = {"LRCP": 0, "RLCP": 1, "RPCL": 2, "PCRL": 3, "CPRL": 4}
+PROGRESSIONS = {"LRCP": 0, "RLCP": 1, "RPCL": 2, "PCRL": 3, "CPRL": 4}
 _CHUNK_BYTES = 1 << 16
 
 
@@ -244,7 +244,7 @@ def _encoder_parameters(opj: _Foreign, settings: EncoderSettings) -> _Foreign:
     parameters.irreversible = int(not settings.is_reversible)
     parameters.tcp_mct = int(settings.use_mct)
     parameters.numresolution = settings.resolutions
-    parameters.prog_order = _PROGRESSIONS[settings.progression]
+    parameters.prog_order = PROGRESSIONS[settings.progression]
     parameters.tile_size_on = 1
     parameters.cp_tdx, parameters.cp_tdy = settings.tile_width, settings.tile_height
     rates: Sequence[float] = settings.rates or (0.0,)

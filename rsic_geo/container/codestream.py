@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from rsic_geo import j2k
@@ -44,10 +44,18 @@ class CodestreamIndex:
     """Main header segments without SIZ and without comments and indexes."""
     parts: tuple[TilePartEntry, ...]
     """In file order."""
+    _by_tile: dict[int, list[TilePartEntry]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort the parts by tile once."""
+        by_tile: dict[int, list[TilePartEntry]] = {}
+        for part in self.parts:
+            by_tile.setdefault(part.tile, []).append(part)
+        object.__setattr__(self, "_by_tile", by_tile)
 
     def parts_of(self, tile: int) -> tuple[TilePartEntry, ...]:
         """Return the parts of one tile, in file order."""
-        return tuple(part for part in self.parts if part.tile == tile)
+        return tuple(self._by_tile.get(tile, ()))
 
 
 class CodestreamAssembler:
@@ -63,8 +71,6 @@ class CodestreamAssembler:
             raise ContainerError(
                 f"{self.tile_count} tiles, a JPEG 2000 file holds {j2k.MAX_TILES}: use larger tiles"
             )
-        if self.tile_count > 1:
-            _check_tile_grid(size)
         self._segments: dict[int, j2k.Segment] = {}
 
     def tile_body(self, tile: int, codestream: bytes) -> bytes:
@@ -108,6 +114,7 @@ class CodestreamAssembler:
         if set(coding) != set(_CODING_SEGMENTS):
             raise ContainerError(f"tile {tile} is coded in a way that cannot be combined with other tiles")
         if not self._segments:
+            _check_tile_grid(self.size, coding[j2k.COD])
             self._segments = coding
         return [segment for code, segment in coding.items() if segment != self._segments[code]]
 
@@ -224,7 +231,14 @@ def _tlm_segments(body_lengths: Sequence[int]) -> list[j2k.Segment]:
     return segments
 
 
-def _check_tile_grid(size: j2k.ImageSize) -> None:
+def _check_tile_grid(size: j2k.ImageSize, coding: j2k.Segment) -> None:
+    """Refuse tiles whose samples would be paired differently in place than at the origin."""
+    if size.tile_columns * size.tile_rows == 1:
+        return
+    levels = coding.payload[5] if len(coding.payload) > 5 else 0
     for side in (size.tile_width, size.tile_height):
-        if side & (side - 1):
-            raise ContainerError(f"tiles of {side} px cannot be coded apart: choose a power of two")
+        if side & (side - 1) or side >> levels == 0:
+            raise ContainerError(
+                f"tiles of {side} px with {levels} wavelet levels cannot be coded apart: "
+                f"choose a power of two of at least {1 << levels}"
+            )

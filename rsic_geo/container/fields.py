@@ -16,7 +16,9 @@ from rsic_geo.errors import ContainerError
 
 MAX_FIELD_BYTES = 1 << 24
 """Longest content of a deflated field (bytes)."""
-MAX_TAG = 127
+_MAX_BANDS = 16384
+_MAX_TILES = 65535
+_MAX_KINDS = 16
 _MAX_VARINT_BYTES = 10
 
 
@@ -87,7 +89,8 @@ def varint(value: int) -> bytes:
 
 def read_fields(data: bytes) -> dict[int, bytes]:
     """Return the contents by tag, inflated. Raises ContainerError."""
-    reader, found = Reader(data), {}
+    reader = Reader(data)
+    found: dict[int, bytes] = {}
     while not reader.is_at_end:
         tag = reader.take(1)[0]
         content = reader.take(reader.varint())
@@ -114,10 +117,11 @@ def pack_groups(groups: Sequence[Sequence[int]]) -> bytes:
 
 def unpack_groups(content: bytes) -> tuple[tuple[int, ...], ...]:
     """Undo `pack_groups`. Raises ContainerError."""
-    reader, groups = Reader(content), []
+    reader = Reader(content)
+    groups: list[tuple[int, ...]] = []
     while not reader.is_at_end:
         count = reader.varint()
-        if count > len(content):
+        if count > len(content) or len(groups) >= _MAX_BANDS:
             raise ContainerError("a band group is impossible: the side information is damaged")
         groups.append(tuple(reader.varint() for _ in range(count)))
     return tuple(groups)
@@ -188,16 +192,21 @@ def pack_planes(planes: Mapping[tuple[int, str], bytes]) -> bytes:
 
 def unpack_planes(content: bytes) -> dict[tuple[int, str], bytes]:
     """Undo `pack_planes`. Raises ContainerError."""
-    reader, planes = Reader(content), {}
-    while not reader.is_at_end:
+    reader = Reader(content)
+    planes: dict[tuple[int, str], bytes] = {}
+    for _ in range(_MAX_KINDS):
+        if reader.is_at_end:
+            return planes
         try:
             kind = reader.take(reader.varint()).decode()
         except UnicodeDecodeError as error:
             raise ContainerError("the name of a plane is no text: the side information is damaged") from error
         for _ in range(reader.varint()):
             tile = reader.varint()
+            if tile >= _MAX_TILES:
+                raise ContainerError(f"a plane of tile {tile} is impossible: the side information is damaged")
             planes[(tile, kind)] = reader.take(reader.varint())
-    return planes
+    raise ContainerError(f"more than {_MAX_KINDS - 1} kinds of planes: the side information is damaged")
 
 
 def _deflate(content: bytes) -> bytes:

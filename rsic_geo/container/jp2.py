@@ -162,10 +162,8 @@ def append_side_information(path: str | Path, content: bytes) -> None:
     Raises:
         ContainerError: No JP2 file, damaged, or its last box is open-ended.
     """
-    if len(content) + 16 > MAX_SIDE_INFORMATION:
-        raise ContainerError(
-            f"{len(content)} bytes of side information are too many: {MAX_SIDE_INFORMATION} fit"
-        )
+    if not 1 <= len(content) <= MAX_SIDE_INFORMATION - 16:
+        raise ContainerError(f"{len(content)} bytes of side information: 1..{MAX_SIDE_INFORMATION - 16} fit")
     with Path(path).open("r+b") as file:
         boxes = list(_jp2_boxes(file))
         ours = [box for box in boxes if _is_ours(file, box)]

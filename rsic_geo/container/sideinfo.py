@@ -20,6 +20,7 @@ from rsic_geo.container.fields import Reader
 from rsic_geo.errors import ChecksumError, ContainerError, VersionError
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
+from rsic_geo.j2k import MAX_COMPONENTS
 
 MAJOR, MINOR = 1, 0
 DEFAULT_TILE_SIZE = 1024
@@ -136,7 +137,7 @@ def unpack(data: bytes) -> SideInfo:
     header_crc = codec.unpack_crcs(found.get(_HEADER_CRC, b""))
     return SideInfo(
         lossless=_LOSSLESS in found,
-        snapshot=MetadataSnapshot.from_json(_member(document, "s")),
+        snapshot=_snapshot(_member(document, "s")),
         tile_size=Reader(found[_TILE_SIZE]).varint() if _TILE_SIZE in found else DEFAULT_TILE_SIZE,
         header_crc=header_crc[0] if header_crc else 0,
         tile_crcs=codec.unpack_crcs(found.get(_TILE_CRCS, b"")),
@@ -151,6 +152,13 @@ def unpack(data: bytes) -> SideInfo:
         target=_member(document, "t"),
         extras=_member(document, "x"),
     )
+
+
+def _snapshot(document: Mapping[str, Any]) -> MetadataSnapshot:
+    count = document.get("count")
+    if not isinstance(count, int) or not 1 <= count <= MAX_COMPONENTS:
+        raise ContainerError(f"stored metadata name {count!r} bands: the side information is damaged")
+    return MetadataSnapshot.from_json(document)
 
 
 def _member(document: Mapping[str, Any], key: str) -> dict[str, Any]:
