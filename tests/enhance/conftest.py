@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 from rsic_geo.enhance.network import ResidualUNet, UNetSpec  # noqa: E402
 from rsic_geo.enhance.torch_enhancer import TorchEnhancer  # noqa: E402
+from rsic_geo.weights import WeightsFile  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -24,4 +25,5 @@ def busy_enhancer(small_spec: UNetSpec) -> TorchEnhancer:
         for parameter in network.parameters():
             if not parameter.any():
                 parameter.normal_(0.0, 0.05)
-    return TorchEnhancer(network, name="busy", sha256="00", device=torch.device("cpu"))
+    weights = WeightsFile(name="busy", sha256="00", content=b"", metadata={})
+    return TorchEnhancer(network, weights, device=torch.device("cpu"))

@@ -10,13 +10,13 @@ from rsic_geo.enhance.base import ALIGN
 from rsic_geo.errors import GridError
 
 
-@pytest.fixture(params=["identity", "busy", "shipped"])
+@pytest.fixture(params=["identity", "busy", "shipped", "shipped-fast"])
 def enhancer(request):
     if request.param == "identity":
         return IdentityEnhancer()
     if request.param == "busy":
         return request.getfixturevalue("busy_enhancer")
-    return load_enhancer("auto", "cpu")
+    return load_enhancer("auto", "cpu", fast=request.param == "shipped-fast")
 
 
 def scene(bands: int, side: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -85,6 +85,13 @@ def test_window_size_does_not_matter_inside_the_halo(enhancer, window):
             inner = part[:, halo : halo + window, halo : halo + window]
             worst.append(np.abs(inner - whole[:, row : row + window, col : col + window]))
     assert np.quantile(worst, 0.999) < 0.1 / 255
+
+
+def test_fast_arithmetic_stays_within_a_fraction_of_the_distortion():
+    x, sigma = scene(3, 256)
+    exact, fast = (load_enhancer("auto", "cpu", fast=fast).correct(x, sigma) for fast in (False, True))
+    difference = np.abs(exact - fast) / sigma.mean()
+    assert np.quantile(difference, 0.99) < 0.1
 
 
 def test_extreme_pixels_and_distortions_stay_finite(enhancer):
