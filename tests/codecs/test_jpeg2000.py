@@ -20,7 +20,13 @@ from rsic_geo.codecs.jpeg2000 import (
     encode_tile_bytes,
     layer_profile,
 )
-from rsic_geo.errors import BitstreamError, CodecError, UnsupportedSceneError, UsageError
+from rsic_geo.errors import (
+    BitstreamError,
+    CodecError,
+    MissingDependencyError,
+    UnsupportedSceneError,
+    UsageError,
+)
 from rsic_geo.j2k import packet_lengths, split_codestream
 
 LOSSLESS = J2KParams(lossless=True)
@@ -221,3 +227,10 @@ def test_no_damage_raises_anything_but_codec_errors(data):
 
 
 _SMALL = encode_tile(landscape((3, 48, 40)), J2KParams(lossless=False, mct=True, ratio=6.0, tile_size=64))
+
+
+def test_a_missing_library_is_named_with_its_package(monkeypatch):
+    openjp2 = pytest.importorskip("glymur.lib.openjp2")
+    monkeypatch.setattr(openjp2, "OPENJP2", None)
+    with pytest.raises(MissingDependencyError, match="libopenjp2-7"):
+        encode_tile(np.zeros((1, 8, 8), np.uint8), LOSSLESS)

@@ -13,7 +13,10 @@ from rasterio.io import MemoryFile
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.gml import gmljp2
-from rsic_geo.container.jp2 import Jp2BoxesGML = "{http://www.opengis.net/gml}"
+from rsic_geo.container.jp2 import Jp2Boxes
+
+CORNERS = [(0, 0), (60, 0), (0, 40), (60, 40)]
+GML = "{http://www.opengis.net/gml}"
 NORTH_UP = Affine(10, 0, 399960, 0, -10, 5600040)
 ROTATED = Affine(8, 3, 399960, 2, -7, 5600040)
 
