@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support import REPOSITORY, SHARED
+
+# Machines are shared: how long an example takes says nothing about the code. CI repeats the same examples.
+settings.register_profile(
+    "rsic",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("rsic")
 
 
 @pytest.fixture(scope="session")

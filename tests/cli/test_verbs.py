@@ -231,6 +231,8 @@ def test_stopping_leaves_no_half_file(tmp_path, number):
         "psnr=45",
         "--tile-size",
         "256",
+        "--model",
+        "none",
     ]
     process = subprocess.Popen([*words, "--progress", "json"], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
