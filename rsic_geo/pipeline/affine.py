@@ -107,7 +107,14 @@ class QuantisedReader:
         quantised = self.affinity.quantise(pixels, self.read_valid(window))
         return quantised if bands is None else quantised[list(bands)]
 
-    def read_valid(self, window: Window) -> NDArray[np.bool_]:
-        """Return (bands, h, w), False for nodata and for values that are not finite."""
-        valid: NDArray[np.bool_] = self._reader.read_valid(window) & np.isfinite(self._reader.read(window))
+    def read_valid(self, window: Window, pixels: NDArray[np.uint16] | None = None) -> NDArray[np.bool_]:
+        """Return (bands, h, w), False for nodata and for values that are not finite.
+
+        Args:
+            window: pixels of the scene.
+            pixels: not used; quantised pixels say nothing of validity.
+        """
+        del pixels
+        floats = self._reader.read(window)
+        valid: NDArray[np.bool_] = self._reader.read_valid(window, floats) & np.isfinite(floats)
         return valid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -83,21 +83,26 @@ class SceneCoder:
         """Hold the scene, the plan, where tiles are spooled to, and how many threads may work."""
         self.reader, self.plan, self.writer, self.workers = reader, plan, writer, workers
 
-    def raw_tiles(self) -> Iterator[tilework.RawTile]:
-        """Read the tiles of the scene in row-major order."""
+    def raw_tiles(self, only: Collection[int] | None = None) -> Iterator[tilework.RawTile]:
+        """Read the tiles of the scene in row-major order: all, or those of the numbers given."""
         plan = self.plan
         for index in plan.grid:
+            if only is not None and plan.grid.index_number(index) not in only:
+                continue
             window = plan.grid.core(index)
+            pixels = self.reader.read(window)
             yield tilework.RawTile(
                 number=plan.grid.index_number(index),
-                pixels=self.reader.read(window),
-                nodata_valid=self.reader.read_valid(window) if plan.has_nodata else None,
+                pixels=pixels,
+                nodata_valid=self.reader.read_valid(window, pixels) if plan.has_nodata else None,
                 mask=self.reader.read_mask(window) if plan.profile.has_mask else None,
                 alpha=plan.alpha_bands,
             )
 
-    def curves(self, params: J2KParams, progress: Progress) -> list[TileCurve]:
-        """Measure the rate-distortion curve of every tile, in tile order.
+    def curves(
+        self, params: J2KParams, progress: Progress, only: Collection[int] | None = None
+    ) -> list[TileCurve]:
+        """Measure the rate-distortion curve of every tile (or of those in ``only``), in tile order.
 
         Raises:
             JobCancelledError: if the caller cancels.
@@ -108,9 +113,10 @@ class SceneCoder:
             return TileCurve.from_points(*tilework.curve_points(tile, params))
 
         out = []
-        for curve in threaded_map(work, self.raw_tiles(), self.workers):
+        total = len(self.plan.grid) if only is None else len(only)
+        for curve in threaded_map(work, self.raw_tiles(only), self.workers):
             out.append(curve)
-            progress.report(len(out) / len(self.plan.grid), "measuring tiles")
+            progress.report(len(out) / total, "measuring tiles")
         return out
 
     def encode(

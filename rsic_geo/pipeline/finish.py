@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,8 @@ class FitOptions:
     """Core of an enhancement window (px)."""
     max_error: float | None = None
     """Largest absolute error allowed after enhancement."""
+    watch: Callable[[Window, CellBand, NDArray[np.generic]], None] | None = None
+    """Shown every row of cells: its place, what was fitted, and the final pixels (bands, h, w)."""
 
 
 def distortion_levels(coded: CodedScene) -> NDArray[np.uint8]:
@@ -131,6 +134,8 @@ def fit_enhancement(
         row = rows.window.row_off // CELL
         strengths[:, row] = fit_cell_row(band, plan.groups, max_error=options.max_error)
         final = scaled_correction(band.decoded, rows.correction, strengths[:, row], plan.groups)
+        if options.watch is not None:
+            options.watch(rows.window, band, final)
         error = (final.astype(np.float32) - pixels.astype(np.float32)) * band.valid
         sse += np.einsum("bij,bij->b", error, error, dtype=np.float64)
         worst = max(worst, float(np.abs(error).max(initial=0.0)))
