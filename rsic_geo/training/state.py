@@ -80,12 +80,12 @@ class TrainState:
         return state
 
 
-def relative_loss(correction: Tensor, x: Tensor, target: Tensor, sigma: Tensor) -> Tensor:
-    """Half Charbonnier, half squared, of the error measured in units of the distortion.
+def relative_loss(error: Tensor, sigma: Tensor, *, squared_share: float = 0.5) -> Tensor:
+    """Mix of squared and Charbonnier loss of an error (n, 3, h, w) measured in units of the distortion.
 
-    ``sigma`` (n, 1, h/64, w/64) is spread to pixels without interpolation: a weight, not an input.
+    ``sigma`` (n, 1, h/64, w/64) is spread to pixels without interpolation: a weight, not an input. The
+    Charbonnier part steadies a young network; the squared part alone is what PSNR asks for.
     """
-    scale = nn.functional.interpolate(sigma, size=x.shape[-2:], mode="nearest")
-    error = (x + correction - target) / scale
-    squared = error.square()
-    return 0.5 * ((squared + 1e-4).sqrt().mean() + squared.mean())
+    scale = nn.functional.interpolate(sigma, size=error.shape[-2:], mode="nearest")
+    squared = (error / scale).square()
+    return (1 - squared_share) * (squared + 1e-4).sqrt().mean() + squared_share * squared.mean()

@@ -39,6 +39,7 @@ _PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
     "reuse": float,
     "log_every": int,
     "grey_share": float,
+    "squared_share": float,
 }
 
 
@@ -73,6 +74,8 @@ class TrainOptions:
     log_every: int = 100
     grey_share: float = DegradeOptions().grey_share
     """Share of images coded as one band."""
+    squared_share: float = 0.5
+    """Weight of the squared loss against the Charbonnier loss."""
     slim: bool = False
     """Keep the averaged weights only, in half precision (small enough to bring back from a GPU machine)."""
 
@@ -179,7 +182,7 @@ class Trainer:
         x, target, sigma = to_batch(crops, self.device)
         with self._autocast():
             correction = state.network(x, sigma)
-        loss = relative_loss(correction, x, target, sigma)
+        loss = relative_loss(x + correction - target, sigma, squared_share=options.squared_share)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
