@@ -59,6 +59,8 @@ class CodedScene:
     max_error: float = 0.0
     body_bytes: int = 0
     """Bytes of all tile codestreams."""
+    coding_seconds: float = 0.0
+    """Time of all threads together in the encoder, without decoding and measuring."""
     pixel_crcs: dict[int, int] = field(default_factory=dict)
     planes: dict[tuple[int, str], bytes] = field(default_factory=dict)
     """Packed planes kept losslessly, by (tile number, kind)."""
@@ -162,6 +164,7 @@ def _gather(coded: CodedScene, result: TileResult, tile: TileInput) -> None:
     coded.count += result.cell_count.sum(axis=(1, 2))
     coded.max_error = max(coded.max_error, result.max_error)
     coded.body_bytes += len(result.codestream)
+    coded.coding_seconds += result.coding_seconds
     coded.pixel_crcs[result.number] = result.pixel_crc
     coded.tile_sse[result.number] = float(result.sse.sum())
     coded.tile_max_error[result.number] = result.max_error

@@ -132,6 +132,7 @@ class _Job:
     enhancer: Enhancer | None
     progress: Progress
     enhancement: Enhancement | None = None
+    enhancing_seconds: float = 0.0
 
     def run(self) -> dict[str, Any]:
         """Code, fit, seal and verify; return the report's numbers."""
@@ -141,6 +142,7 @@ class _Job:
             search = RateSearch(coder=coder, plan=self.plan, params=params)
             coded, seal = self._code(search, writer)
         achieved = self._achieved(coded, seal)
+        before = time.perf_counter()
         if self.options.verify == "full":
             verify_archive(self.path, self.reader, coded, self.enhancement, self.progress.stage(0.9, 1))
         return {
@@ -152,6 +154,12 @@ class _Job:
             "ratio": self.plan.raw_bytes / seal.file_bytes,
             "bpp": seal.file_bytes * 8 / self.plan.pixels,
             "encoding_passes": max(1, search.passes),
+            "timing": {
+                "measuring": round(search.measuring_seconds, 3),
+                "coding_last_pass_all_threads": round(coded.coding_seconds, 3),
+                "enhancing": round(self.enhancing_seconds, 3),
+                "verifying": round(time.perf_counter() - before, 3),
+            },
             **self._quality(coded),
             "footprint": self.plan.footprint,
             "verified": self.options.verify == "full",
@@ -181,10 +189,12 @@ class _Job:
             return coded.total_sse
         bound = self.options.target.value if self.options.target.kind == "max-error" else None
         fit = FitOptions(window_size=self.options.execution.window_size, max_error=bound)
+        before = time.perf_counter()
         with open_scene(self.path) as decoded:
             enhancement = fit_enhancement(
                 Readers(source=self.reader, decoded=decoded), coded, self.enhancer, fit, progress
             )
+        self.enhancing_seconds += time.perf_counter() - before
         if not enhancement.is_useful:
             return coded.total_sse
         self.enhancement = enhancement

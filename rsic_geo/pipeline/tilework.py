@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,8 @@ class TileResult:
     """Scored pixels per cell, same shape."""
     pixel_crc: int
     """CRC-32 of the decoded pixels, C order (bands, h, w), little endian."""
+    coding_seconds: float = 0.0
+    """Time the encoder took, without decoding and measuring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +127,14 @@ def code(tile: TileInput, params: jpeg2000.J2KParams, max_bytes: int | None = No
         params: how.
         max_bytes: byte budget of the tile's codestream body; None lets ``params`` decide.
     """
+    started = time.perf_counter()
     if max_bytes is None:
         stream = jpeg2000.encode_tile(tile.pixels, params)
     else:
         stream = jpeg2000.encode_tile_bytes(tile.pixels, params, max_bytes)
-    if params.lossless:
-        return _lossless_result(tile, stream)
-    return measure(tile, stream)
+    seconds = time.perf_counter() - started
+    result = _lossless_result(tile, stream) if params.lossless else measure(tile, stream)
+    return replace(result, coding_seconds=seconds)
 
 
 def _lossless_result(tile: TileInput, stream: bytes) -> TileResult:
