@@ -71,10 +71,12 @@ def scene_errors(action: str, path: str | Path) -> Iterator[None]:
     """Turn whatever GDAL raises in the body into a SceneError of one line."""
     try:
         yield
+    except SceneError as error:
+        raise type(error)(f"cannot {action} {path}: {error}") from error
     except RsicGeoError:
         raise
     except Exception as error:  # rasterio lets GDAL's own, private exception classes through
-        raise SceneError(f"cannot {action} {path}: {_one_line(error)}") from error
+        raise SceneError(f"cannot {action} {path}: {_one_line(error, path)}") from error
 
 
 def open_dataset(path: str | Path, mode: str = "r", **options: str) -> DatasetReader | DatasetWriter:
@@ -95,10 +97,16 @@ def same_crs(ours: str, theirs: str) -> bool:
         return False
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: BaseException, path: str | Path) -> str:
     """Return GDAL's own words, which rasterio keeps in the cause of a general message."""
-    message = str(error.__cause__ or error) or type(error).__name__
-    return " ".join(message.split())[:300]
+    message = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
+    if "not recognized as being in a supported file format" in message:
+        return "it is no raster in a format GDAL knows"
+    for name in (str(path), Path(path).name):
+        message = message.replace(f"{name}: ", "").replace(f"{name}, ", "")
+    if "IReadBlock failed" in message:
+        message = f"it is damaged or cut short, copy it again ({message})"
+    return message[:300]
 
 
 def _cache_bytes(value: str) -> int:

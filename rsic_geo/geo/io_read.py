@@ -188,7 +188,7 @@ def equals_nodata(samples: Pixels, value: float) -> Valid:
 def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
     if dataset.count < 1:
         inside = "; open one of: " + ", ".join(dataset.subdatasets[:3]) if dataset.subdatasets else ""
-        raise SceneError(f"cannot read {path}: it holds no bands{inside}")
+        raise SceneError(f"it holds no bands{inside}")
     if len(set(dataset.dtypes)) != 1:
         kinds = ", ".join(sorted(set(dataset.dtypes)))
         raise UnsupportedSceneError(f"{path} mixes sample types ({kinds}): convert its bands to one type")

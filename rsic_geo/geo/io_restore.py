@@ -57,7 +57,7 @@ def _sidecar_fields(differences: list[MetadataDifference]) -> set[Field]:
         if difference.field in {"crs", "crs_epoch", "gcp_crs", "transform", "gcps"}:
             fields.add(("georeference", None))
         elif difference.field.startswith("tags["):
-            fields.add(("tags", difference.band))
+            fields.add((difference.field.partition("]")[0] + "]", difference.band))
         elif difference.field in {"rpcs", "area_or_point", *BAND_FIELDS}:
             fields.add((difference.field, difference.band))
     return fields

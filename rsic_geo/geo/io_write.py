@@ -15,6 +15,7 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.errors import UsageError
+from rsic_geo.geo.io_blocks import check_blocks
 from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
 from rsic_geo.geo.io_files import PendingFile
 from rsic_geo.geo.io_restore import create_from_vrt, restore_with_sidecar
@@ -121,6 +122,7 @@ class SceneWriter:
                 if self._snapshot.has_explicit_mask and not self._mask_written:
                     self._dataset.write_mask(True)
                 self._dataset.close()
+                check_blocks(self._pending.temporary)
                 if self._driver == "COG" or not _KEPT_ON_UPDATE.issuperset(self._options):
                     self._convert()
                 left = restore_with_sidecar(self._pending.temporary, self._snapshot)
@@ -160,8 +162,12 @@ class SceneWriter:
             options["COPY_SRC_MDD"] = "AUTO" if self._snapshot.band_tags else "YES"
             options |= self._options
         else:
-            options = _creation_options(self.profile, self._options)
+            options = {"COPY_SRC_MDD": "YES"} | _creation_options(self.profile, self._options)
         rasterio.shutil.copy(str(filled), str(target), driver=self._driver, **options)
+        if self._driver == "GTiff":
+            with open_dataset(target, "r+") as dataset:
+                _set_what_copying_loses(dataset, self._snapshot)
+        check_blocks(target, may_be_sparse="SPARSE_OK" in self._options)
         filled.unlink()
 
 

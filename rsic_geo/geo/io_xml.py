@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
-from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.metadata import MetadataSnapshot, Tags
 
 GDAL_TYPES = {
     "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32",
@@ -31,15 +31,17 @@ CrsText = Callable[[str], str]
 Field = tuple[str, int | None]
 """Snapshot field and band (from 1; None for the dataset)."""
 
-_SIDECAR_DOMAINS = frozenset({"RPC", "IMD", "GEOLOCATION"})
-"""Domains GDAL turns into files or tags of their own on a copy; written to a PAM sidecar only."""
+
+def _is_for_sidecar(domain: str) -> bool:
+    """Return True for domains a TIFF would turn into files of their own, or tear at the first colon."""
+    return domain in {"IMD", "GEOLOCATION"} or domain.startswith("json:")
 
 
 def vrt_xml(snapshot: MetadataSnapshot, crs_text: CrsText) -> bytes:
     """Return a VRT without pixels that carries everything a VRT can say of the scene."""
     root = Element("VRTDataset", rasterXSize=str(snapshot.width), rasterYSize=str(snapshot.height))
     _add_georeference(root, snapshot, crs_text)
-    tags = {domain: items for domain, items in snapshot.tags.items() if domain not in _SIDECAR_DOMAINS}
+    tags = {domain: items for domain, items in snapshot.tags.items() if not _is_for_sidecar(domain)}
     if snapshot.rpcs:
         tags["RPC"] = snapshot.rpcs
     if snapshot.area_or_point == "Point":
@@ -58,14 +60,14 @@ def vrt_xml(snapshot: MetadataSnapshot, crs_text: CrsText) -> bytes:
 def pam_xml(snapshot: MetadataSnapshot, fields: set[Field], crs_text: CrsText) -> bytes:
     """Return a PAM sidecar (.aux.xml) that carries the given fields of a snapshot.
 
-    Fields are names of the snapshot; ("tags", band) stands for all items of a band and
-    ("georeference", None) for CRS, transform and control points together, since GDAL reads
+    Fields are names of the snapshot; ("tags[DOMAIN]", band) stands for all items of a domain
+    and ("georeference", None) for CRS, transform and control points together, since GDAL reads
     them as one.
     """
     root = Element("PAMDataset")
     if ("georeference", None) in fields:
         _add_georeference(root, snapshot, crs_text)
-    tags: dict[str, Mapping[str, str]] = dict(snapshot.tags) if ("tags", None) in fields else {}
+    tags = _chosen(snapshot.tags, None, fields)
     if ("rpcs", None) in fields and snapshot.rpcs:
         tags["RPC"] = snapshot.rpcs
     if ("area_or_point", None) in fields:
@@ -76,11 +78,14 @@ def pam_xml(snapshot: MetadataSnapshot, fields: set[Field], crs_text: CrsText) -
         for name in BAND_FIELDS:
             if (name, band) in fields:
                 _BAND_WRITERS[name](element, snapshot, band)
-        if ("tags", band) in fields:
-            _add_tags(element, snapshot.band_tags.get(band, {}))
+        _add_tags(element, _chosen(snapshot.band_tags.get(band, {}), band, fields))
         if len(element):
             root.append(element)
     return _bytes(root) if len(root) else b""
+
+
+def _chosen(tags: Tags, band: int | None, fields: set[Field]) -> dict[str, Mapping[str, str]]:
+    return {domain: items for domain, items in tags.items() if (f"tags[{domain}]", band) in fields}
 
 
 def _add_georeference(root: Element, snapshot: MetadataSnapshot, crs_text: CrsText) -> None:
@@ -102,7 +107,7 @@ def _add_georeference(root: Element, snapshot: MetadataSnapshot, crs_text: CrsTe
             SubElement(points, "GCP", attributes)
 
 
-def _add_tags(parent: Element, tags: Mapping[str, Mapping[str, str]]) -> None:
+def _add_tags(parent: Element, tags: Tags) -> None:
     for domain, items in tags.items():
         element = SubElement(parent, "Metadata", {"domain": domain} if domain else {})
         if domain.startswith(("xml:", "json:")):

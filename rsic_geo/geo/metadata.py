@@ -14,7 +14,7 @@ from rsic_geo.errors import UsageError
 from rsic_geo.geo.metadata_diff import CrsComparison, MetadataDifference, difference_list
 from rsic_geo.geo.metadata_json import snapshot_fields, snapshot_json
 
-__all__ = ["ControlPoint", "MetadataDifference", "MetadataSnapshot"]
+__all__ = ["ControlPoint", "MetadataDifference", "MetadataSnapshot", "Tags"]
 
 Tags = Mapping[str, Mapping[str, str]]
 """Metadata items by domain; "" is the default domain, an ``xml:`` or ``json:`` domain holds one item

@@ -51,7 +51,8 @@ def difference_list(
 ) -> list[MetadataDifference]:
     """Return all differences outside the ignored fields, in a fixed order.
 
-    A first band of undefined colour may become gray: TIFF and JPEG 2000 cannot leave it open.
+    A first band of undefined colour may become gray: TIFF and JPEG 2000 cannot leave it open. A
+    reference system may be reported with the control points alone, as a TIFF has only one.
     """
     found: list[MetadataDifference] = []
 
@@ -64,8 +65,9 @@ def difference_list(
 
     for name in ("width", "height", "count", "area_or_point", "crs_epoch"):
         check(name, getattr(ours, name) == getattr(theirs, name))
-    for name in ("crs", "gcp_crs"):
-        check(name, _same_crs(getattr(ours, name), getattr(theirs, name), same_crs))
+    found_crs = theirs.gcp_crs if theirs.crs is None and theirs.gcps else theirs.crs
+    check("crs", ours.crs == theirs.crs or _same_crs(ours.crs, found_crs, same_crs))
+    check("gcp_crs", _same_crs(ours.gcp_crs, theirs.gcp_crs, same_crs))
     check("transform", _same_numbers(ours.transform, theirs.transform))
     check("gcps", _same_points(ours.gcps, theirs.gcps))
     check("rpcs", _same_rpcs(ours.rpcs, theirs.rpcs))
