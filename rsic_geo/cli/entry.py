@@ -26,6 +26,7 @@ VERBS = (
     "capabilities",
     "doctor",
     "bench",
+    "eval",
 )
 """Every verb lives in the module of its name, as the command of its name."""
 

@@ -58,7 +58,8 @@ def packages() -> list[Finding]:
             _probe(name)
             findings.append(Finding(name=name, status="ok", detail=version(name)))
         except (ImportError, OSError, RuntimeError, PackageNotFoundError) as error:
-            advice = f"pip install --force-reinstall {name}"
+            missing = getattr(error, "name", None) or name
+            advice = f"pip install --force-reinstall {missing.split('.')[0]}"
             findings.append(Finding(name=name, status="missing", detail=str(error), advice=advice))
     return findings
 
@@ -74,8 +75,10 @@ def openjpeg() -> Finding:
                 name=name, status="missing", detail="glymur finds no OpenJPEG library", advice=advice
             )
         _round_trip()
-    except (ImportError, OSError, RsicGeoError) as error:
-        return Finding(name=name, status="missing", detail=str(error), advice=advice)
+    except ImportError as error:
+        return Finding(name=name, status="missing", detail=str(error), advice="see glymur above")
+    except (OSError, RsicGeoError) as error:
+        return Finding(name=name, status="missing", detail=one_line(str(error)), advice=advice)
     return Finding(name=name, status="ok", detail=f"{found}, a tile came back unchanged")
 
 
