@@ -32,6 +32,8 @@ from rsic_geo.pipeline.verify import verify_archive
 SIZE_PROMISE = 0.02
 """Largest miss of a size target, as part of it."""
 MAX_SIZE_ROUNDS = 4
+USUAL_GAIN = 0.3
+"""What enhancement usually adds (dB); only where a search for a PSNR begins."""
 
 
 def compress(
@@ -174,7 +176,11 @@ class _Job:
             return self._to_size(search, writer)
         if target.kind == "psnr":
             coded = ratecontrol.to_psnr(
-                search, target.value, lambda c, p: self._finish(c, writer, p), progress.stage(0, 0.85)
+                search,
+                target.value,
+                lambda c, p: self._finish(c, writer, p),
+                progress.stage(0, 0.85),
+                expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
             )
             return coded, self._seal(coded, writer)
         coded = ratecontrol.to_max_error(search, target.value, progress.stage(0, 0.5))

@@ -17,6 +17,7 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.pipeline.affine import Affinity, QuantisedReader
+from rsic_geo.pipeline.colour import colour_transform_pays
 from rsic_geo.pipeline.options import EncodeOptions
 
 JP2_TYPES = ("uint8", "uint16", "int16")
@@ -38,7 +39,7 @@ class ScenePlan:
     """Bands enhanced together (indexes from 0)."""
     alpha_bands: tuple[int, ...]
     mct: bool
-    """Whether bands 0, 1, 2 are red, green, blue and are decorrelated together."""
+    """Whether bands 0, 1, 2 are decorrelated together."""
     lossless: bool
     has_nodata: bool
     affinity: Affinity | None
@@ -115,7 +116,7 @@ def plan_scene(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader
         grid=TileGrid(height=profile.height, width=profile.width, tile_size=options.tile_size),
         groups=band_groups(profile.colorinterp),
         alpha_bands=tuple(b for b, name in enumerate(names) if name == "alpha"),
-        mct=names[:3] == ("red", "green", "blue"),
+        mct=colour_transform_pays(reader, lossless=lossless),
         lossless=lossless,
         has_nodata=opened.profile.has_nodata or opened.profile.has_band_masks or affinity is not None,
         affinity=affinity,

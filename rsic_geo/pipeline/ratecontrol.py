@@ -151,6 +151,7 @@ def to_psnr(
     target: float,
     finish: Callable[[CodedScene, Progress], float],
     progress: Progress,
+    expected_gain: float = 0.0,
 ) -> CodedScene:
     """Code the scene with as few bytes as the target PSNR needs.
 
@@ -159,6 +160,7 @@ def to_psnr(
         target: PSNR (dB) the final output must have, never less.
         finish: carries a coding to its final output and returns the squared error of that.
         progress: told all along.
+        expected_gain: what ``finish`` usually adds to the codec's PSNR (dB); where the search begins.
 
     Raises:
         TargetNotReachedError: if the finest lossy coding misses the target.
@@ -167,7 +169,7 @@ def to_psnr(
     curves = search.curves(progress.stage(0, 0.3), psnr=target)
     count = float(_scored(search, progress))
     wanted = sse_of(target, count, peak)
-    aim, best = wanted, None
+    aim, best = wanted * 10 ** (expected_gain / 10), None
     low, high = 0.0, math.inf  # aims known to reach, aims known to miss
     for attempt in range(MAX_ROUNDS):
         stage = progress.stage(0.3 + 0.7 * attempt / MAX_ROUNDS, 0.3 + 0.7 * (attempt + 1) / MAX_ROUNDS)
