@@ -1,8 +1,8 @@
 """Whether the colour transform of JPEG 2000 pays on the first three bands: known for RGB, measured otherwise.
 
 The transform was made for red, green and blue, but it only subtracts bands that look alike. On the
-development scenes it is worth 4 to 12 dB at equal size on the first three bands of Sentinel-2, Landsat 8, CBERS-4
-and EnMAP stacks, and costs 1 to 4 dB where near infrared comes first; so it is tried on pieces of the scene.
+development scenes it is worth 4 to 12 dB at equal size on the first three bands of Sentinel-2, Landsat 8,
+CBERS-4 and EnMAP stacks, and costs 1 to 4 dB where near infrared comes first; so pieces of a scene decide.
 """
 
 from __future__ import annotations
