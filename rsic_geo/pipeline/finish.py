@@ -122,6 +122,7 @@ def fit_enhancement(
         radiometry=plan.radiometry,
         active=levels > 0,
         window_size=options.window_size,
+        seed=options.seed,
     )
     for rows in corrections(decoded, enhancer, todo, progress):
         pixels = source.read(rows.window)
