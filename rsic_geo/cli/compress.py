@@ -61,10 +61,10 @@ _choices = stack(
     ),
     click.option(
         "--tile-size",
-        type=click.Choice([str(size) for size in TILE_SIZES]),
-        default="1024",
+        type=click.Choice(["auto", *(str(size) for size in TILE_SIZES)]),
+        default="auto",
         show_default=True,
-        help="Codec tile (px).",
+        help="Codec tile (px); auto is 1024, less for very many bands.",
     ),
     click.option(
         "--quantize",
@@ -121,6 +121,10 @@ def compress(
     if enhance is not None:
         model = "none" if enhance == "off" else enhance
     wanted = EncodeOptions(
-        target=Target.parse(target), model=model, tile_size=int(tile_size), execution=execution, **options
+        target=Target.parse(target),
+        model=model,
+        tile_size=0 if tile_size == "auto" else int(tile_size),
+        execution=execution,
+        **options,
     )
     finish_job(console, run(source, check_local_output(destination), wanted, console.progress()))

@@ -179,6 +179,7 @@ class Archive:
             radiometry=side.radiometry,
             active=side.strengths > 0,
             window_size=self.execution.window_size,
+            seed=side.seed,
         )
 
     def read(

@@ -194,7 +194,9 @@ class _Job:
         if self.enhancer is None or coded.total_sse <= 0:
             return coded.total_sse
         bound = self.options.target.value if self.options.target.kind == "max-error" else None
-        fit = FitOptions(window_size=self.options.execution.window_size, max_error=bound)
+        fit = FitOptions(
+            window_size=self.options.execution.window_size, max_error=bound, seed=self.options.seed
+        )
         before = time.perf_counter()
         with open_scene(self.path) as decoded:
             enhancement = fit_enhancement(

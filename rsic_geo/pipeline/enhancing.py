@@ -51,6 +51,8 @@ class EnhancementPlan:
     """(groups, cell rows, cell columns), False where a correction is not asked for."""
     window_size: int = 512
     """Core of an enhancement window (px)."""
+    seed: int = 0
+    """Seed of enhancers that begin with noise."""
 
     def wants(self, group: int, window: Window) -> bool:
         """Return whether any cell of a window needs the correction of a group."""
@@ -127,7 +129,8 @@ def _correct_batch(
         pixels = [_read_extended(source, job.outer, members, scene) for job in jobs]
         batch = np.stack([plan.radiometry.forward(p, members) for p in pixels])
         sigma = np.stack([sigma_lattice(plan.levels[g], job.outer) for job in jobs])
-        result = enhancer.correct(batch, sigma)
+        origins = [(job.outer.row_off // NODE, job.outer.col_off // NODE) for job in jobs]
+        result = enhancer.correct(batch, sigma, origins=origins, seed=plan.seed)
         spans = np.array([plan.radiometry.high[b] - plan.radiometry.low[b] for b in members], np.float32)
         for k, job in enumerate(jobs):
             used = result[k][:, : job.padded.height, : job.padded.width]

@@ -107,7 +107,8 @@ class EncodeOptions:
     codec: str = "jp2"
     model: str = "auto"
     """Enhancer told to the archive: auto, none, or a name from ``rsic models``."""
-    tile_size: int = 1024
+    tile_size: int = 0
+    """Side of a codec tile (px); 0 = 1024, less for scenes of very many bands."""
     seed: int = 0
     """Start-noise seed recorded for enhancers that draw noise."""
     quantize: str | None = None
@@ -120,7 +121,7 @@ class EncodeOptions:
 
     def __post_init__(self) -> None:
         """Raise UsageError where a value makes no sense."""
-        if self.tile_size not in TILE_SIZES:
+        if self.tile_size not in (0, *TILE_SIZES):
             raise UsageError(f"tile size {self.tile_size}: use one of {', '.join(map(str, TILE_SIZES))}")
         if self.quantize not in (None, "uint16"):
             raise UsageError(f"quantize {self.quantize!r}: only uint16 is known")

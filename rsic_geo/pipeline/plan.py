@@ -18,9 +18,11 @@ from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.pipeline.affine import Affinity, QuantisedReader
 from rsic_geo.pipeline.colour import colour_transform_pays
-from rsic_geo.pipeline.options import EncodeOptions
+from rsic_geo.pipeline.options import TILE_SIZES, EncodeOptions
 
 JP2_TYPES = ("uint8", "uint16", "int16")
+MAX_TILE_SAMPLES = 1 << 24
+"""Samples of a tile: the encoder takes about 8 bytes for each, per thread."""
 SAMPLE_SIDE = 1024
 """Longest side of the decimated read that decides the used range (px)."""
 
@@ -113,7 +115,11 @@ def plan_scene(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader
         profile=profile,
         snapshot=snapshot if lossless and affinity is None else snapshot.without_statistics(),
         radiometry=Radiometry.fit(profile.dtype, [(pixels, valid)]),
-        grid=TileGrid(height=profile.height, width=profile.width, tile_size=options.tile_size),
+        grid=TileGrid(
+            height=profile.height,
+            width=profile.width,
+            tile_size=options.tile_size or usual_tile_size(profile.count),
+        ),
         groups=band_groups(profile.colorinterp),
         alpha_bands=tuple(b for b, name in enumerate(names) if name == "alpha"),
         mct=colour_transform_pays(reader, lossless=lossless),
@@ -155,6 +161,14 @@ def _footprint(profile: SceneProfile, valid: NDArray[np.bool_]) -> dict[str, Any
     across, down = profile.width / valid.shape[1], profile.height / valid.shape[0]
     decimated = Affine(a * across, b * down, c, d * across, e * down, f)
     return footprint_geojson(valid_footprint(valid, decimated), {"crs": profile.crs_wkt})
+
+
+def usual_tile_size(bands: int) -> int:
+    """Return 1024 px, or less where a tile of so many bands would not fit a thread's share of memory."""
+    size = 1024
+    while size > TILE_SIZES[0] and size * size * bands > MAX_TILE_SAMPLES:
+        size //= 2
+    return size
 
 
 def check_supported(profile: SceneProfile) -> None:
