@@ -41,13 +41,16 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(PIP) -e '.[train]'
 	@touch $@
 
+# The numpy headers are named because those of Debian's python3-numpy, which gdal-bin brings, would be found first.
 $(VENV)/.test: $(VENV)/.demo
 	@PYTHON='$(PYTHON)' .ci/system-packages test
 	@echo 'Installing the test tools'
 	@$(PIP) -e '.[test]'
 	@$(BIN)/python -c 'from osgeo import gdal_array' 2>/dev/null || { \
-	  command -v gdal-config >/dev/null && $(PIP) setuptools wheel && \
-	  $(PIP) --no-build-isolation --no-cache-dir "gdal==$$(gdal-config --version).*"; } || \
+	  command -v gdal-config >/dev/null && $(PIP) setuptools wheel && echo 'Building osgeo.gdal' && \
+	  headers="-I$$($(BIN)/python -c 'import numpy; print(numpy.get_include())')" && \
+	  CFLAGS="$$headers" CXXFLAGS="$$headers" $(PIP) --no-build-isolation --no-cache-dir --force-reinstall --no-deps \
+	    "gdal==$$(gdal-config --version).*" && $(BIN)/python -c 'from osgeo import gdal_array'; } || \
 	  echo 'osgeo.gdal could not be built: the tests that read our files with it will be skipped'
 	@touch $@
 
