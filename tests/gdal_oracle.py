@@ -54,6 +54,8 @@ def georeference_differences(ours: Path, theirs: Path) -> list[str]:
 def differences(ours: Path, theirs: Path, ignore: frozenset[str] = frozenset()) -> list[str]:
     """Return everything the two files say differently about themselves besides pixels.
 
+    Pixels of masks are compared in the first four bands.
+
     ``ignore`` takes keys of the per-band getters above.
     """
     found = georeference_differences(ours, theirs)
@@ -76,7 +78,8 @@ def differences(ours: Path, theirs: Path, ignore: frozenset[str] = frozenset()) 
             unsaid = (name, number, x, y) == ("color", 1, gdal.GCI_Undefined, gdal.GCI_GrayIndex)
             if str(x) != str(y) and not unsaid:  # as text, NaN equals itself
                 found.append(f"{name} of band {number}: {x} became {y}")
-        if mine.GetMaskFlags() != gdal.GMF_ALL_VALID and _mask(mine) != _mask(yours):
+        masked = number <= 4 and mine.GetMaskFlags() != gdal.GMF_ALL_VALID
+        if masked and _mask(mine) != _mask(yours):
             found.append(f"mask of band {number}")
     return found
 
@@ -132,7 +135,7 @@ def _attributes(table: Any) -> list[list[str]] | None:
 def _tags(holder: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for domain in {"", *(holder.GetMetadataDomainList() or [])}:
-        if domain in _FILE_DOMAINS or domain.startswith("xml:BOX_"):
+        if domain in _FILE_DOMAINS:
             continue
         if domain.startswith(("xml:", "json:")):
             found[domain] = (holder.GetMetadata_List(domain) or [""])[0].strip()
@@ -141,7 +144,7 @@ def _tags(holder: Any) -> dict[str, Any]:
             found[domain] = {key: _number(key, text) for key, text in items.items()}
     if found.get("", {}).get("AREA_OR_POINT") == "Area":
         del found[""]["AREA_OR_POINT"]
-    return {domain: items for domain, items in found.items() if items}
+    return {domain: found[domain] for domain in sorted(found) if found[domain]}
 
 
 def _number(key: str, text: str) -> str:

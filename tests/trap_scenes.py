@@ -215,6 +215,7 @@ def domains(folder: Path) -> Path:
         {"A": "1", "ü": "é=x", "lines": "a\nb\tc", "long": "x" * 5000, "TIFFTAG_COPYRIGHT": "©"}
     )
     dataset.SetMetadata({"K": 'v <&>"'}, "CUSTOM")
+    dataset.SetMetadata({"bell": "a\x07b"}, "CONTROL")
     dataset.SetMetadata(['<a b="1"><c>t &amp; u</c></a>'], "xml:FOO")
     dataset.SetMetadata(['<?xpacket begin="" id="W5"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'], "xml:XMP")
     dataset.SetMetadata(['{"a=b": {"c": [1, 2.5, "x:y"]}}'], "json:STAC")
@@ -342,6 +343,17 @@ def classes(folder: Path) -> Path:
     table.SetValueAsDouble(0, 2, 1 / 3)
     dataset.GetRasterBand(1).SetDefaultRAT(table)
     return folder / "a.tif"
+
+
+@trap
+def jp2_with_boxes(folder: Path) -> Path:
+    """A JP2 as another program writes it: GeoJP2, GMLJP2, XMP, and an XML box of its own."""
+    memory = create(folder / "a")
+    memory.SetMetadata(['<?xml version="1.0"?>\n<vendor><angle>12.5</angle></vendor>'], "xml:BOX_0")
+    memory.SetMetadata(['<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'], "xml:XMP")
+    options = ["QUALITY=100", "REVERSIBLE=YES", "WRITE_METADATA=YES"]
+    gdal.GetDriverByName("JP2OpenJPEG").CreateCopy(str(folder / "a.jp2"), memory, options=options)
+    return folder / "a.jp2"
 
 
 @trap

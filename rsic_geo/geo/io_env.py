@@ -23,7 +23,6 @@ CACHE_BYTES = 256 * 2**20
 DEFAULT_CONFIG: dict[str, object] = {
     "GDAL_CACHEMAX": CACHE_BYTES,
     "GDAL_TIFF_INTERNAL_MASK": True,
-    "GDAL_DISABLE_READDIR_ON_OPEN": False,
 }
 
 _asked_for: list[dict[str, object]] = []

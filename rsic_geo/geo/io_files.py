@@ -28,7 +28,7 @@ class PendingFile:
         if not self.path.parent.is_dir():
             raise SceneError(f"cannot write {path}: there is no folder {self.path.parent}")
         token = secrets.token_hex(4)
-        self.temporary = self.path.with_name(f".{self.path.stem}.{token}.part{self.path.suffix}")
+        self.temporary = self.path.with_name(f".{self.path.stem[:40]}.{token}.part{self.path.suffix}")
         self.sidecar = sidecar_path(self.temporary)
 
     def publish(self) -> None:

@@ -23,13 +23,9 @@ DRIVER_DOMAINS = frozenset({
 """Domains that describe the file at hand (its blocks, its boxes), not the scene.
 
 ``xml:gml.root-instance`` is the GMLJP2 box of a JP2 source: its georeference is in the snapshot's
-own fields, and a copy in a GeoTIFF would contradict any later change of them. RPC has its field.
+own fields, and a copy in a GeoTIFF would contradict any later change of them. Other XML boxes
+(``xml:BOX_n``, ``xml:XMP``, ``xml:IPR``) are somebody's metadata and kept. RPC has its field.
 """
-
-_REMARKS = re.compile(
-    r',USAGE\[SCOPE\["(?:[^"]|"")*"\](?:,AREA\["(?:[^"]|"")*"\])?(?:,BBOX\[[^\]]*\])?\]|(?<=,AXIS\[)"[^"]*"'
-)
-"""Parts of a WKT2 text that define nothing: area of use, and names of axes, which files do not keep."""
 
 _OWN_FIELDS = frozenset({"AREA_OR_POINT"})
 
@@ -159,32 +155,37 @@ def _describe(dataset: DatasetReader) -> _Description:
 
 
 def parse_gdal_xml(text: str) -> ElementTree.Element:
-    """Parse XML as GDAL writes it: bytes that are not UTF-8 come as surrogates and are kept.
+    """Parse XML as GDAL writes it, with control characters and bytes that are not UTF-8.
 
-    The parser takes no surrogates, so they travel as private-use characters.
+    XML forbids both, so they travel through the parser as private-use characters.
     """
-    shielded = "".join(chr(ord(c) + _SHIELD) if "\udc80" <= c <= "\udcff" else c for c in text)
-    root = ElementTree.fromstring(shielded)
+    root = ElementTree.fromstring(_FORBIDDEN.sub(_shield, text))
     for element in root.iter():
         if element.text:
-            element.text = _unshield(element.text)
+            element.text = _SHIELDED.sub(_unshield, element.text)
         for key, value in element.attrib.items():
-            element.attrib[key] = _unshield(value)
+            element.attrib[key] = _SHIELDED.sub(_unshield, value)
     return root
 
 
-_SHIELD = 0x100000 - 0xDC00
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\udc80-\udcff]")
+_SHIELDED = re.compile("[\U0010f000-\U0010f0ff]")
+_PRIVATE = 0x10F000
 
 
-def _unshield(text: str) -> str:
-    first, last = 0xDC80 + _SHIELD, 0xDCFF + _SHIELD
-    return "".join(chr(ord(c) - _SHIELD) if first <= ord(c) <= last else c for c in text)
+def _shield(match: re.Match[str]) -> str:
+    return chr(_PRIVATE + (ord(match[0]) & 0xFF))
+
+
+def _unshield(match: re.Match[str]) -> str:
+    byte = ord(match[0]) - _PRIVATE
+    return chr(byte if byte < 0x20 else 0xDC00 + byte)
 
 
 def _tags(dataset: DatasetReader, band: int, described: _Description) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for domain in ["", *dataset.tag_namespaces(band)]:
-        if domain in DRIVER_DOMAINS or domain.startswith("xml:BOX_"):
+        if domain in DRIVER_DOMAINS:
             continue
         items = {**described.items(band, domain), **dataset.tags(band, ns=domain or None)}
         if domain.startswith("xml:"):
@@ -214,15 +215,13 @@ def _colormaps(dataset: DatasetReader) -> dict[int, dict[int, tuple[int, int, in
 
 
 def _definition(crs: CRS | None) -> str | None:
-    """Return WKT2, or the EPSG code if the registry's text is the same."""
+    """Return WKT2, or just the EPSG code if the system names one itself and means the same."""
     if not crs:
         return None
     try:
         text = str(crs.to_wkt(version="WKT2_2019"))
         code = crs.to_epsg(confidence_threshold=100)
-        registered = str(CRS.from_epsg(code).to_wkt(version="WKT2_2019")) if code else ""
-        if _REMARKS.sub("", registered) == _REMARKS.sub("", text):
-            return f"EPSG:{code}"
+        is_named = text.endswith(f'ID["EPSG",{code}]]')
+        return f"EPSG:{code}" if is_named and CRS.from_epsg(code) == crs else text
     except CRSError:
-        text = str(crs.to_wkt())
-    return text
+        return str(crs.to_wkt())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -134,10 +135,8 @@ class SceneWriter:
     def abort(self) -> None:
         """Give up: close and remove the temporary file. Harmless after a commit."""
         try:
-            with gdal_config():
+            with gdal_config(), suppress(Exception):  # a full disk is reported once, by the call that met it
                 self._dataset.close()
-        except Exception as error:  # a full disk is reported once, by the call that met it
-            self._abort_error = error
         finally:
             self._pending.discard()
 
@@ -194,8 +193,9 @@ def _creation_options(profile: SceneProfile, asked: Mapping[str, str]) -> dict[s
     if asked.get("TILED", "YES").upper() in {"YES", "TRUE", "ON", "1"}:
         options["BLOCKXSIZE"] = str(min(TILE, -(-profile.width // 16) * 16))
         options["BLOCKYSIZE"] = str(min(TILE, -(-profile.height // 16) * 16))
-    kind = np.dtype(profile.dtype).kind
-    if kind in "iuf" and asked.get("COMPRESS", "LZW").upper() in {"LZW", "DEFLATE", "ZSTD"}:
+    kind, size = np.dtype(profile.dtype).kind, np.dtype(profile.dtype).itemsize
+    is_predictable = kind == "f" or (kind in "iu" and size <= 4)  # older readers know no 64-bit integers
+    if is_predictable and asked.get("COMPRESS", "LZW").upper() in {"LZW", "DEFLATE", "ZSTD"}:
         options["PREDICTOR"] = "3" if kind == "f" else "2"
     return {**options, **asked}
 

@@ -54,7 +54,7 @@ class MetadataSnapshot:
     dtypes: tuple[str, ...] = ()
     """NumPy sample type per band."""
     crs: str | None = None
-    """Reference system: WKT2:2019, or "EPSG:n" where that registry entry defines the same."""
+    """Reference system: WKT2:2019, or "EPSG:n" where it names that registry entry and means the same."""
     crs_epoch: float | None = None
     """Epoch of the coordinates (decimal year), for a dynamic reference system."""
     transform: tuple[float, float, float, float, float, float] | None = None
