@@ -1,0 +1,154 @@
+"""What all algorithms share: the engine, its messages in QGIS's log, errors as one clear exception."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Union
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputDefinition,
+    QgsProcessingParameterDefinition,
+)
+from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtGui import QIcon
+
+from ..engine.capabilities import Capabilities
+from ..engine.errors import EngineCancelledError, EngineError
+from ..engine.session import Monitor, Session
+from ..i18n import tr
+from ..settings import current_capabilities, engine_problem, greet, open_session, remembered_capabilities
+
+Declaration = Union[QgsProcessingParameterDefinition, QgsProcessingOutputDefinition]  # noqa: UP007 - Python 3.9
+Declarations = Iterator[Declaration]
+FOLDER = Path(__file__).resolve().parents[1]
+
+
+class QgisMonitor(Monitor):
+    """Shows a run of the engine in a Processing dialog's log and progress bar."""
+
+    def __init__(self, feedback: QgsProcessingFeedback) -> None:
+        self._feedback = feedback
+        self.is_cancelled = feedback.isCanceled
+
+    def progress(self, fraction: float) -> None:
+        """Move the progress bar."""
+        self._feedback.setProgress(100 * fraction)
+
+    def stage(self, text: str) -> None:
+        """Show what is being done."""
+        self._feedback.setProgressText(text)
+
+    def command(self, text: str) -> None:
+        """Show the command, which does the same in a shell."""
+        self._feedback.pushCommandInfo(text)
+
+    def warning(self, text: str) -> None:
+        """Show what the user should know."""
+        self._feedback.pushWarning(text)
+
+    def console(self, text: str) -> None:
+        """Show a line the engine's libraries wrote."""
+        self._feedback.pushConsoleInfo(text)
+
+
+class RsicAlgorithm(QgsProcessingAlgorithm):
+    """One verb of the engine. Subclasses say what it takes, and call the engine in ``work``."""
+
+    NAME = ""
+    GROUP = ("", "")
+    """Identifier and name; the name is translated when it is shown."""
+    TAGS = ""
+    """Comma separated words the toolbox finds the algorithm by, beside its name."""
+
+    def __init__(self, is_asking: bool = False) -> None:
+        super().__init__()
+        self._is_asking = is_asking
+
+    def createInstance(self) -> RsicAlgorithm:
+        # The provider's own instances only show names; one made to be used may ask the engine for choices.
+        return type(self)(is_asking=True)
+
+    def name(self) -> str:
+        return self.NAME
+
+    def groupId(self) -> str:
+        return self.GROUP[0]
+
+    def group(self) -> str:
+        return tr(self.GROUP[1])
+
+    def tags(self) -> list[str]:
+        return [*tr(self.TAGS).split(","), "rsic"]
+
+    def svgIconPath(self) -> str:
+        return str(FOLDER / "icons" / f"{self.NAME}.svg")
+
+    def icon(self) -> QIcon:
+        return QIcon(self.svgIconPath())
+
+    def helpUrl(self) -> str:
+        url = QUrl.fromLocalFile(str(FOLDER / "help" / "index.html"))
+        url.setFragment(self.NAME)
+        return url.toString()
+
+    def canExecute(self) -> tuple[bool, str]:
+        problem = engine_problem()
+        return not problem, problem
+
+    def initAlgorithm(self, _configuration: dict[str, Any] | None = None) -> None:
+        for declaration in self.declare(self.capabilities()):
+            if isinstance(declaration, QgsProcessingParameterDefinition):
+                is_added = self.addParameter(declaration)
+            else:
+                is_added = self.addOutput(declaration)
+            if not is_added:
+                raise QgsProcessingException(f"{self.NAME} declares {declaration.name()} twice")
+
+    def declare(self, known: Capabilities) -> Declarations:
+        """Yield parameters and outputs in the order of the dialog; ``known`` are the choices to offer."""
+        raise NotImplementedError
+
+    def capabilities(self) -> Capabilities:
+        """Return the choices to offer."""
+        return current_capabilities() if self._is_asking else remembered_capabilities()
+
+    def processAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        try:
+            return self.work(parameters, context, feedback)
+        except EngineCancelledError:
+            feedback.pushInfo(tr("Cancelled: nothing was written."))
+            return {}
+        except EngineError as error:
+            raise QgsProcessingException(str(error)) from error
+
+    def work(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Do the work and return the outputs.
+
+        Raises:
+            EngineError: shown to the user as it is.
+        """
+        raise NotImplementedError
+
+    def open_engine(self, monitor: QgisMonitor, feedback: QgsProcessingFeedback) -> Session:
+        """Return the engine, once it has said that it understands this plugin.
+
+        Raises:
+            EngineError: if there is none or it does not.
+        """
+        session = open_session()
+        version = greet(session, monitor).version
+        feedback.pushInfo(
+            tr("Engine: rsic {version}, {program} ({origin})").format(
+                version=version, program=session.engine.program, origin=session.engine.origin
+            )
+        )
+        return session

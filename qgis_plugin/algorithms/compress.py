@@ -1,0 +1,137 @@
+"""`rsic:compress`: any raster in, a standard archive out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterRasterLayer,
+)
+
+from ..engine import command
+from ..engine.capabilities import Capabilities
+from ..engine.errors import EngineError
+from ..i18n import tr
+from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .parameters import (
+    RasterDestination,
+    device_parameter,
+    execution_parameters,
+    explained,
+    finite,
+    read_compression,
+    read_execution,
+    report_file,
+    target_parameters,
+    target_problem,
+)
+from .sources import is_same_file, raster_source
+from .subset import cut
+
+
+class Compress(RsicAlgorithm):
+    """Archive a scene as a plain JPEG 2000 file that can be given back complete."""
+
+    NAME = "compress"
+    GROUP = ("compression", "Compression")
+    TAGS = "archive,jpeg 2000,jp2,lossless,shrink,raster,convert,codec"
+
+    def displayName(self) -> str:
+        return tr("Compress scene")
+
+    def shortDescription(self) -> str:
+        return tr("Writes a scene as a smaller JPEG 2000 archive that every GIS opens.")
+
+    def shortHelpString(self) -> str:
+        return tr(
+            "Writes a raster as an archive: a plain GeoJP2 file that every GIS opens, with one box more that "
+            "holds what is needed to give the scene back complete (metadata, nodata, masks) and "
+            "repaired.\n\n"
+            "lossless gives back every pixel. The other targets are about the final result and are checked "
+            "by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 "
+            "dB.\n\n"
+            "JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to "
+            "accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An "
+            "extent is not possible for rotated scenes.\n\n"
+            "Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossless), largest "
+            "error, bits per pixel and bytes."
+        )
+
+    def declare(self, known: Capabilities) -> Declarations:
+        yield QgsProcessingParameterRasterLayer("INPUT", tr("Scene"))
+        yield from target_parameters(known)[:3]
+        yield explained(
+            QgsProcessingParameterBand(
+                "BANDS", tr("Bands"), parentLayerParameterName="INPUT", optional=True, allowMultiple=True
+            ),
+            tr("None chosen means all."),
+        )
+        yield QgsProcessingParameterExtent("EXTENT", tr("Extent"), optional=True)
+        yield from (*target_parameters(known)[3:], device_parameter(known), *execution_parameters())
+        yield RasterDestination("OUTPUT", tr("Archive"), "jp2")
+        yield report_file()
+        for name, text in (
+            ("RATIO", tr("Compression ratio")),
+            ("PSNR", tr("PSNR (dB)")),
+            ("MAX_ERROR", tr("Largest error")),
+            ("BPP", tr("Bits per pixel")),
+            ("BYTES", tr("Bytes")),
+        ):
+            yield QgsProcessingOutputNumber(name, text)
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        is_fine, text = super().checkParameterValues(parameters, context)
+        if not is_fine:
+            return is_fine, text
+        problem = target_problem(self, parameters, context)
+        try:
+            raster_source(self, parameters, "INPUT", context)
+        except EngineError as error:
+            problem = problem or str(error)
+        return not problem, problem
+
+    def work(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        source = raster_source(self, parameters, "INPUT", context)
+        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        if is_same_file(source, output):
+            raise EngineError(tr("Input and output are the same file: choose another output."))
+        monitor = QgisMonitor(feedback)
+        session = self.open_engine(monitor, feedback)
+        bands = self.parameterAsInts(parameters, "BANDS", context) if parameters.get("BANDS") else []
+        extent = None
+        if parameters.get("EXTENT"):
+            layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+            extent = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
+        if bands or (extent is not None and not extent.isNull()):
+            source = cut(source, bands, extent, context, feedback)
+        report = self.parameterAsFileOutput(parameters, "REPORT", context)
+        job = command.Job(source, output, read_execution(self, parameters, context), report)
+        words = command.compress(job, read_compression(self, parameters, context))
+        result = session.call(words, monitor, output=output)
+        values = {
+            "OUTPUT": output,
+            "RATIO": finite(result, "ratio"),
+            "PSNR": finite(result, "psnr"),
+            "MAX_ERROR": finite(result, "max_abs_error"),
+            "BPP": finite(result, "bpp"),
+            "BYTES": finite(result, "bytes"),
+        }
+        feedback.pushInfo(_summary(values))
+        return {**values, **({"REPORT": report} if report else {})}
+
+
+def _summary(values: dict[str, Any]) -> str:
+    ratio, psnr, size = values["RATIO"], values["PSNR"], values["BYTES"]
+    quality = tr("lossless") if psnr is None else tr("PSNR {psnr:.2f} dB").format(psnr=psnr)
+    return tr("{size:,.0f} bytes, {ratio:.2f} times smaller, {quality}").format(
+        size=size or 0, ratio=ratio or 0, quality=quality
+    )

@@ -1,0 +1,122 @@
+"""`rsic:enhance`: any lossy raster in, a repaired one out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputString,
+    QgsProcessingParameterRasterLayer,
+)
+
+from ..engine import command
+from ..engine.capabilities import Capabilities
+from ..engine.command import AUTO
+from ..engine.errors import EngineError
+from ..i18n import tr
+from ..settings import read_settings
+from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .parameters import (
+    RasterDestination,
+    advanced,
+    choice,
+    device_parameter,
+    execution_parameters,
+    explained,
+    number,
+    optional_number,
+    product_parameters,
+    read_execution,
+    read_product,
+    report_file,
+    word,
+)
+from .sources import is_same_file, raster_source
+
+
+class Enhance(RsicAlgorithm):
+    """Repair what a lossy codec broke, without the original."""
+
+    NAME = "enhance"
+    GROUP = ("enhancement", "Enhancement")
+    TAGS = "repair,restore,artifacts,deblock,denoise,neural network,deep learning,jpeg,webp,jpeg 2000,quality"
+
+    def displayName(self) -> str:
+        return tr("Enhance lossy raster")
+
+    def shortDescription(self) -> str:
+        return tr("Repairs what JPEG, JPEG 2000, WebP or another lossy codec broke.")
+
+    def shortHelpString(self) -> str:
+        return tr(
+            "Repairs a raster that went through a lossy codec (JPEG 2000, JPEG, WebP, JPEG XL, LERC) with a "
+            "neural network. The raster is to be the lossy file itself: a copy that was stored losslessly no "
+            "longer tells how much was lost.\n\n"
+            "Without the original nobody can prove that the result is better: the strength is estimated, "
+            "with caution, and the output says what was done to it. Enhanced pixels are for looking at; keep "
+            "the input for measuring.\n\n"
+            "The whole raster is enhanced, in windows that leave no seam and need little memory. An archive "
+            "of this plugin is simply decompressed.\n\n"
+            "Outputs: the raster as a layer, and the name of the network."
+        )
+
+    def declare(self, known: Capabilities) -> Declarations:
+        yield QgsProcessingParameterRasterLayer("INPUT", tr("Lossy raster"))
+        yield explained(
+            choice("MODEL", tr("Network"), (AUTO, *known.models), read_settings().model),
+            tr("auto takes the best of the engine's networks for the raster."),
+        )
+        yield explained(
+            number("STRENGTH", tr("Strength"), 0, 1.5),
+            tr("Share of the correction to apply, 0 to 1.5; empty to let the engine estimate it."),
+        )
+        window = number("WINDOW_SIZE", tr("Window (pixels)"), 64, 8192, is_integer=True)
+        yield from (
+            *product_parameters(known),
+            device_parameter(known),
+            advanced(window, tr("A multiple of 64; empty for the engine's default.")),
+            *execution_parameters(),
+        )
+        yield RasterDestination("OUTPUT", tr("Enhanced"), "tif")
+        yield report_file()
+        yield QgsProcessingOutputString("MODEL_NAME", tr("Network that was used"))
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        is_fine, text = super().checkParameterValues(parameters, context)
+        if not is_fine:
+            return is_fine, text
+        if self.parameterAsInt(parameters, "WINDOW_SIZE", context) % 64:
+            return False, tr("The window is to be a multiple of 64 pixels.")
+        try:
+            raster_source(self, parameters, "INPUT", context)
+        except EngineError as error:
+            return False, str(error)
+        return True, ""
+
+    def work(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        source = raster_source(self, parameters, "INPUT", context)
+        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        if is_same_file(source, output):
+            raise EngineError(tr("Input and output are the same file: choose another output."))
+        monitor = QgisMonitor(feedback)
+        session = self.open_engine(monitor, feedback)
+        report = self.parameterAsFileOutput(parameters, "REPORT", context)
+        execution = read_execution(
+            self, parameters, context, self.parameterAsInt(parameters, "WINDOW_SIZE", context)
+        )
+        words = command.enhance(
+            command.Job(source, output, execution, report),
+            read_product(self, parameters, context),
+            word(self, parameters, "MODEL", context),
+            optional_number(self, parameters, "STRENGTH", context),
+        )
+        result = session.call(words, monitor, output=output)
+        model = result.get("model")
+        name = str(model.get("name", "")) if isinstance(model, dict) else ""
+        return {"OUTPUT": output, "MODEL_NAME": name, **({"REPORT": report} if report else {})}

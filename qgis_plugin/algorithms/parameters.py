@@ -1,0 +1,262 @@
+"""Parameters several algorithms share, and their values as the engine's value types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qgis.core import (
+    NULL,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterString,
+)
+
+from ..compat import FLAG_ADVANCED, NUMBER_DOUBLE, NUMBER_INTEGER
+from ..engine.capabilities import Capabilities
+from ..engine.command import AUTO, LOSSLESS, Compression, Execution, Product
+from ..i18n import tr
+from ..settings import read_settings
+
+NONE = "none"
+
+
+class RasterDestination(QgsProcessingParameterRasterDestination):
+    """A raster output with an extension of its own, where the provider has but one for all."""
+
+    def __init__(self, name: str, description: str, extension: str) -> None:
+        super().__init__(name, description)
+        self._extension = extension
+
+    def clone(self) -> RasterDestination:
+        other = RasterDestination(self.name(), self.description(), self._extension)
+        other.setFlags(self.flags())
+        other.setDefaultValue(self.defaultValue())
+        other.setHelp(self.help())
+        return other
+
+    def defaultFileExtension(self) -> str:
+        return self._extension
+
+    def supportedOutputRasterLayerExtensions(self) -> list[str]:
+        return [self._extension] if self._extension == "jp2" else ["tif", "tiff"]
+
+
+def advanced(parameter: QgsProcessingParameterDefinition, text: str = "") -> QgsProcessingParameterDefinition:
+    """Return ``parameter`` with ``text`` as its help, shown in the dialog's Advanced part."""
+    parameter.setFlags(parameter.flags() | FLAG_ADVANCED)
+    return explained(parameter, text)
+
+
+def explained(parameter: QgsProcessingParameterDefinition, text: str) -> QgsProcessingParameterDefinition:
+    """Return ``parameter`` with ``text`` as its help."""
+    if text:
+        parameter.setHelp(text)
+    return parameter
+
+
+def choice(name: str, description: str, options: Sequence[str], default: str) -> QgsProcessingParameterEnum:
+    """Return a choice whose values are words, so that scripts and models stay readable."""
+    words = list(dict.fromkeys(options))
+    chosen = default if default in words else words[0]
+    return QgsProcessingParameterEnum(
+        name, description, options=words, defaultValue=chosen, usesStaticStrings=True
+    )
+
+
+def number(
+    name: str, description: str, minimum: float, maximum: float, is_integer: bool = False
+) -> QgsProcessingParameterNumber:
+    """Return an optional number without a default."""
+    return QgsProcessingParameterNumber(
+        name,
+        description,
+        type=NUMBER_INTEGER if is_integer else NUMBER_DOUBLE,
+        optional=True,
+        minValue=minimum,
+        maxValue=maximum,
+    )
+
+
+def report_file() -> QgsProcessingParameterFileDestination:
+    """Return the optional JSON report."""
+    parameter = QgsProcessingParameterFileDestination(
+        "REPORT", tr("Report"), tr("JSON file") + " (*.json)", optional=True, createByDefault=False
+    )
+    return advanced(
+        parameter, tr("Everything the engine knows about the result, with SHA-256 of input and output.")
+    )
+
+
+def execution_parameters() -> list[QgsProcessingParameterDefinition]:
+    """Return how the work is done; none of it changes the result by more than rounding."""
+    memory = QgsProcessingParameterString(
+        "MEMORY", tr("Memory for raster cache"), defaultValue=read_settings().memory, optional=True
+    )
+    threads = QgsProcessingParameterNumber(
+        "THREADS",
+        tr("Threads (0 = all cores)"),
+        type=NUMBER_INTEGER,
+        defaultValue=0,
+        minValue=0,
+        maxValue=1024,
+    )
+    return [
+        advanced(memory, tr("As 512 (MiB), 2GB or 10%; empty for the engine's default.")),
+        advanced(threads),
+    ]
+
+
+def device_parameter(known: Capabilities) -> QgsProcessingParameterDefinition:
+    """Return where the network runs."""
+    device = choice("DEVICE", tr("Device of the network"), known.devices or (AUTO,), read_settings().device)
+    return advanced(device, tr("auto takes a GPU where there is one the engine can use."))
+
+
+def read_execution(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    window_size: int = 0,
+) -> Execution:
+    """Return the values of the execution parameters."""
+    return Execution(
+        device=word(algorithm, parameters, "DEVICE", context) or AUTO,
+        memory=algorithm.parameterAsString(parameters, "MEMORY", context).strip(),
+        threads=algorithm.parameterAsInt(parameters, "THREADS", context),
+        window_size=window_size,
+    )
+
+
+def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinition]:
+    """Return what an archive is to be: the usual choices, then the rare ones."""
+    targets = known.targets or (LOSSLESS,)
+    models = (AUTO, NONE, *known.models)
+    sizes = (AUTO, *map(str, known.tile_sizes))
+    quantize = QgsProcessingParameterBoolean(
+        "QUANTIZE", tr("Accept a floating-point scene"), defaultValue=False
+    )
+    verify = QgsProcessingParameterBoolean(
+        "VERIFY", tr("Verify by decoding what was written"), defaultValue=True
+    )
+    return [
+        explained(
+            choice("TARGET", tr("Target"), targets, LOSSLESS),
+            tr(
+                "lossless: every pixel comes back. psnr (dB) and max-error (digital numbers): as small as "
+                "this quality allows. ratio and bpp (bits per pixel): a size, met within 2 %. Checked by "
+                "decoding."
+            ),
+        ),
+        explained(
+            number(
+                "TARGET_VALUE", tr("Value of the target (dB, digital numbers, ratio, bits per pixel)"), 0, 1e9
+            ),
+            tr("Not used for lossless. Usual values: psnr 40, max-error 4, ratio 20, bpp 0.5."),
+        ),
+        explained(
+            choice("MODEL", tr("Network whose repair the archive promises"), models, read_settings().model),
+            tr(
+                "auto takes the best of the engine's networks for the scene, none stores the codec's pixels "
+                "as they are."
+            ),
+        ),
+        advanced(
+            choice("CODEC", tr("Codec"), known.codecs or (AUTO,), known.codecs[0] if known.codecs else AUTO)
+        ),
+        advanced(choice("TILE_SIZE", tr("Codec tile (pixels)"), sizes, AUTO)),
+        advanced(quantize, tr("It is stored as uint16 with a scale and an offset, which is not lossless.")),
+        advanced(
+            choice("SIDECAR", tr("GDAL .aux.xml beside the archive"), (AUTO, "never", "require"), AUTO),
+            tr("Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units."),
+        ),
+        advanced(verify),
+    ]
+
+
+def read_compression(
+    algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> Compression:
+    """Return the values of the target parameters."""
+    target = word(algorithm, parameters, "TARGET", context) or LOSSLESS
+    value = optional_number(algorithm, parameters, "TARGET_VALUE", context)
+    codec = word(algorithm, parameters, "CODEC", context)
+    size = word(algorithm, parameters, "TILE_SIZE", context)
+    return Compression(
+        target=target,
+        value=None if target == LOSSLESS else value,
+        codec="" if codec == AUTO else codec,
+        model=word(algorithm, parameters, "MODEL", context) or AUTO,
+        tile_size=int(size) if size.isdigit() else 0,
+        quantize="uint16" if algorithm.parameterAsBool(parameters, "QUANTIZE", context) else "",
+        sidecar=word(algorithm, parameters, "SIDECAR", context) or AUTO,
+        is_verified=algorithm.parameterAsBool(parameters, "VERIFY", context),
+    )
+
+
+def target_problem(
+    algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> str:
+    """Return what is wrong with the target asked for, or an empty text."""
+    target = word(algorithm, parameters, "TARGET", context) or LOSSLESS
+    value = optional_number(algorithm, parameters, "TARGET_VALUE", context)
+    if target != LOSSLESS and not value:
+        return tr("The target {target} needs a value above 0.").format(target=target)
+    return ""
+
+
+def product_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinition]:
+    """Return what the raster that comes out is to be."""
+    formats = known.output_formats or (AUTO,)
+    options = QgsProcessingParameterString(
+        "CREATION_OPTIONS", tr("Creation options"), defaultValue="", optional=True
+    )
+    return [
+        advanced(choice("FORMAT", tr("Output format"), formats, formats[0])),
+        advanced(
+            options, tr("NAME=VALUE as GDAL takes them, separated by |, such as COMPRESS=LZW|BIGTIFF=YES.")
+        ),
+    ]
+
+
+def read_product(
+    algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> Product:
+    """Return the values of the product parameters."""
+    text = algorithm.parameterAsString(parameters, "CREATION_OPTIONS", context)
+    name = word(algorithm, parameters, "FORMAT", context)
+    return Product(
+        output_format="" if name == AUTO else name,
+        creation_options=tuple(part.strip() for part in text.split("|") if part.strip()),
+    )
+
+
+def word(
+    algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+) -> str:
+    """Return the word of a choice; empty where the algorithm has no such parameter."""
+    if algorithm.parameterDefinition(name) is None:
+        return ""
+    return algorithm.parameterAsEnumString(parameters, name, context)
+
+
+def optional_number(
+    algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+) -> float | None:
+    """Return a number, None where none was given."""
+    if parameters.get(name) in (None, "", NULL):
+        return None
+    return algorithm.parameterAsDouble(parameters, name, context)
+
+
+def finite(result: dict[str, Any], key: str) -> float | None:
+    """Return a number of the engine's result; None where it is none, as the PSNR of equal rasters."""
+    value = result.get(key)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number else None

@@ -1,0 +1,129 @@
+"""`rsic:reencodefolder`: every scene of a folder into archives of another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterString,
+)
+
+from ..compat import FILE_FOLDER
+from ..engine import folder
+from ..engine.capabilities import Capabilities
+from ..i18n import tr
+from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .parameters import (
+    device_parameter,
+    execution_parameters,
+    explained,
+    read_compression,
+    read_execution,
+    target_parameters,
+    target_problem,
+)
+
+_PATTERNS = "*.tif;*.tiff;*.jp2;*.img;*.vrt"
+
+
+class ReencodeFolder(RsicAlgorithm):
+    """Archive every scene of a folder; nothing is overwritten, deleted or done twice."""
+
+    NAME = "reencodefolder"
+    GROUP = ("archive", "Archive")
+    TAGS = "batch,folder,directory,many,bulk,store,migrate,jpeg 2000,compress"
+
+    def displayName(self) -> str:
+        return tr("Re-encode folder")
+
+    def shortDescription(self) -> str:
+        return tr("Archives every scene of a folder, and goes on where it was stopped.")
+
+    def shortHelpString(self) -> str:
+        return tr(
+            "Archives every scene of a folder into another folder, which mirrors its subfolders. Sources are "
+            "only read. Nothing that exists is overwritten. Every archive is verified by decoding it before "
+            "it appears under its name.\n\n"
+            "What was finished is written to rsic_reencode.jsonl in the output folder: run again with the "
+            "same settings, scenes that are done and did not change are skipped. A scene that fails stops no "
+            "other.\n\n"
+            "Outputs: a table with one line per scene, how many are done, skipped and failed (an output name "
+            "that is taken by something else counts as failed), and the compression ratio of all."
+        )
+
+    def declare(self, known: Capabilities) -> Declarations:
+        yield QgsProcessingParameterFile("FOLDER", tr("Folder of scenes"), FILE_FOLDER)
+        yield explained(
+            QgsProcessingParameterString("PATTERN", tr("File names"), defaultValue=_PATTERNS),
+            tr("Patterns separated by semicolons; * stands for any letters."),
+        )
+        yield QgsProcessingParameterBoolean("RECURSIVE", tr("Subfolders too"), defaultValue=True)
+        yield from target_parameters(known)
+        yield explained(
+            QgsProcessingParameterBoolean(
+                "RESUME", tr("Go on where an earlier run stopped"), defaultValue=True
+            ),
+            tr("Without it every output that exists counts as failed."),
+        )
+        yield from (device_parameter(known), *execution_parameters())
+        yield QgsProcessingParameterFolderDestination("OUTPUT_FOLDER", tr("Folder of archives"))
+        yield QgsProcessingParameterFileDestination(
+            "SUMMARY", tr("Summary"), tr("CSV file") + " (*.csv)", optional=True, createByDefault=True
+        )
+        for name, text in (
+            ("DONE", tr("Scenes archived")),
+            ("SKIPPED", tr("Scenes that were done before")),
+            ("FAILED", tr("Scenes that failed")),
+            ("RATIO", tr("Compression ratio")),
+        ):
+            yield QgsProcessingOutputNumber(name, text)
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        is_fine, text = super().checkParameterValues(parameters, context)
+        problem = text if not is_fine else target_problem(self, parameters, context)
+        return not problem, problem
+
+    def work(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        monitor = QgisMonitor(feedback)
+        session = self.open_engine(monitor, feedback)
+        output = self.parameterAsString(parameters, "OUTPUT_FOLDER", context)
+        job = folder.FolderJob(
+            source=Path(self.parameterAsFile(parameters, "FOLDER", context)).absolute(),
+            output=Path(output).absolute(),
+            patterns=folder.split_patterns(self.parameterAsString(parameters, "PATTERN", context)),
+            compression=read_compression(self, parameters, context),
+            execution=read_execution(self, parameters, context),
+            extension=".jp2",
+            is_recursive=self.parameterAsBool(parameters, "RECURSIVE", context),
+            is_resuming=self.parameterAsBool(parameters, "RESUME", context),
+        )
+        summary = folder.reencode_folder(session, job, monitor)
+        if not summary.rows:
+            feedback.pushWarning(tr("No scene in this folder has a name of these patterns."))
+        path = self.parameterAsFileOutput(parameters, "SUMMARY", context)
+        if path:
+            summary.write_csv(Path(path))
+        values = {
+            "DONE": summary.count(folder.DONE),
+            "SKIPPED": summary.count(folder.SKIPPED),
+            "FAILED": summary.count(folder.FAILED) + summary.count(folder.EXISTS),
+            "RATIO": summary.ratio,
+        }
+        feedback.pushInfo(
+            tr("{done} done, {skipped} done before, {failed} failed").format(
+                done=values["DONE"], skipped=values["SKIPPED"], failed=values["FAILED"]
+            )
+        )
+        return {"OUTPUT_FOLDER": output, **values, **({"SUMMARY": path} if path else {})}

@@ -1,0 +1,161 @@
+"""What is asked of the engine, as values that become its arguments. No shell is ever involved."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TALK = ("--progress", "json", "--json")
+"""How the engine is told to speak to a program: events on stderr, the result on stdout."""
+AUTO = "auto"
+LOSSLESS = "lossless"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How the work is done; none of it changes the result by more than rounding."""
+
+    device: str = AUTO
+    memory: str = ""
+    """Raster cache: 512 (MiB), 2GB, 10%; empty for the engine's default."""
+    threads: int = 0
+    """Codec threads, 0 = all cores."""
+    window_size: int = 0
+    """Enhancement window (px), 0 for the engine's default."""
+
+    def arguments(self) -> list[str]:
+        """Return what differs from the engine's defaults."""
+        words = []
+        if self.device and self.device != AUTO:
+            words += ["--device", self.device]
+        if self.memory.strip():
+            words += ["--memory", self.memory.strip()]
+        if self.threads:
+            words += ["--threads", str(self.threads)]
+        if self.window_size:
+            words += ["--window-size", str(self.window_size)]
+        return words
+
+
+@dataclass(frozen=True)
+class Compression:
+    """What an archive is to be."""
+
+    target: str = LOSSLESS
+    value: float | None = None
+    """dB, DN, ratio or bits per pixel, whatever the target is in; None for lossless."""
+    codec: str = ""
+    model: str = AUTO
+    tile_size: int = 0
+    """px, 0 for the engine's default."""
+    quantize: str = ""
+    sidecar: str = AUTO
+    is_verified: bool = True
+
+    def target_word(self) -> str:
+        """Return the target as the engine spells it: lossless, psnr=40."""
+        return self.target if self.value is None else f"{self.target}={self.value:.10g}"
+
+    def arguments(self) -> list[str]:
+        """Return the target, and what else differs from the engine's defaults."""
+        words = ["--target", self.target_word()]
+        if self.codec:
+            words += ["--codec", self.codec]
+        if self.model and self.model != AUTO:
+            words += ["--model", self.model]
+        if self.tile_size:
+            words += ["--tile-size", str(self.tile_size)]
+        if self.quantize:
+            words += ["--quantize", self.quantize]
+        if self.sidecar and self.sidecar != AUTO:
+            words += ["--sidecar", self.sidecar]
+        if not self.is_verified:
+            words += ["--verify", "none"]
+        return words
+
+
+@dataclass(frozen=True)
+class Product:
+    """The raster a decompression or enhancement writes."""
+
+    output_format: str = ""
+    creation_options: tuple[str, ...] = ()
+    """NAME=VALUE, as GDAL takes them."""
+
+    def arguments(self) -> list[str]:
+        """Return what differs from the engine's defaults."""
+        words = ["--format", self.output_format] if self.output_format else []
+        for option in self.creation_options:
+            words += ["--co", option]
+        return words
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of the engine that reads one raster and writes another."""
+
+    source: str
+    output: str
+    execution: Execution = Execution()
+    report: str = ""
+    """Where to write the engine's JSON report, with the SHA-256 of input and output; empty for nowhere."""
+    is_overwriting: bool = True
+
+    def arguments(self, verb: str, options: Sequence[str]) -> list[str]:
+        """Return the whole command behind the program's name."""
+        words = [verb, self.source, self.output, *options, *self.execution.arguments()]
+        if self.report:
+            words += ["--report", self.report]
+        if self.is_overwriting:
+            words.append("--overwrite")
+        return [*words, *TALK]
+
+
+def compress(job: Job, compression: Compression) -> list[str]:
+    """Return the arguments that archive ``job.source``."""
+    return job.arguments("compress", compression.arguments())
+
+
+def decompress(job: Job, product: Product, enhance: str = AUTO) -> list[str]:
+    """Return the arguments that give a scene back; ``enhance`` is auto, off or a model."""
+    words = ["--enhance", enhance] if enhance and enhance != AUTO else []
+    return job.arguments("decompress", words + product.arguments())
+
+
+def enhance(job: Job, product: Product, model: str = AUTO, strength: float | None = None) -> list[str]:
+    """Return the arguments that repair a lossy raster; ``strength`` 0..1.5, None: the engine estimates it."""
+    words = ["--model", model] if model and model != AUTO else []
+    if strength is not None:
+        words += ["--strength", f"{strength:.6g}"]
+    return job.arguments("enhance", words + product.arguments())
+
+
+def compare(
+    reference: str,
+    other: str,
+    min_psnr: float | None = None,
+    max_error: float | None = None,
+    ignore: Sequence[str] = (),
+) -> list[str]:
+    """Return the arguments that compare two rasters."""
+    words = ["compare", reference, other]
+    if min_psnr is not None:
+        words += ["--min-psnr", f"{min_psnr:.10g}"]
+    if max_error is not None:
+        words += ["--max-error", f"{max_error:.10g}"]
+    for field in ignore:
+        words += ["--ignore", field]
+    return [*words, *TALK]
+
+
+def validate(path: str, has_pixels: bool = True) -> list[str]:
+    """Return the arguments that check a file, with its pixels or without."""
+    return ["validate", path, *([] if has_pixels else ["--no-pixels"]), *TALK]
+
+
+def shown(argv: Sequence[str]) -> str:
+    """Return ``argv`` as a user would type it into a shell, to run the same again there."""
+    return subprocess.list2cmdline(argv) if os.name == "nt" else " ".join(shlex.quote(word) for word in argv)

@@ -1,0 +1,55 @@
+"""The Processing provider `rsic`. It loads with or without an engine, and starts none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
+
+from .algorithms import ALGORITHMS
+from .i18n import tr
+from .settings import engine_problem, remembered_capabilities
+
+ICON = Path(__file__).parent / "icons" / "rsic.svg"
+VERSION = "0.1.0"
+
+
+class RsicProvider(QgsProcessingProvider):
+    """Compression, enhancement, comparison and re-encoding of georeferenced scenes."""
+
+    def id(self) -> str:
+        return "rsic"
+
+    def name(self) -> str:
+        return "RSIC"
+
+    def longName(self) -> str:
+        return tr("RSIC: archives of georeferenced scenes")
+
+    def versionInfo(self) -> str:
+        engine = remembered_capabilities().version
+        return f"{VERSION}, {tr('engine')} {engine}" if engine else VERSION
+
+    def icon(self) -> QIcon:
+        return QIcon(self.svgIconPath())
+
+    def svgIconPath(self) -> str:
+        return str(ICON)
+
+    def warningMessage(self) -> str:
+        return engine_problem()
+
+    def defaultRasterFileExtension(self) -> str:
+        return "tif"
+
+    def supportedOutputRasterLayerExtensions(self) -> list[str]:
+        return ["tif", "tiff", "jp2"]
+
+    def supportsNonFileBasedOutput(self) -> bool:
+        return False
+
+    def loadAlgorithms(self) -> None:
+        for algorithm in ALGORITHMS:
+            if not self.addAlgorithm(algorithm()):
+                raise RuntimeError(f"two algorithms are called {algorithm.NAME}")

@@ -1,0 +1,34 @@
+"""The plugin is imported from the checkout under the name of its folder; QGIS knows it as rsic_geo_qgis."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from support import REPOSITORY
+
+if str(REPOSITORY) not in sys.path:
+    sys.path.append(str(REPOSITORY))
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """Return the path of a fake engine."""
+    import fake_engine
+
+    return fake_engine.install(tmp_path / "fake engine")
+
+
+@pytest.fixture
+def session(fake):
+    """Return a session with the fake engine and an environment as QGIS has it."""
+    import os
+
+    from qgis_plugin.engine.locate import find_engine
+    from qgis_plugin.engine.session import Session
+
+    environ = {**os.environ, "PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere", "PROJ_LIB": "/nowhere"}
+    return Session(find_engine(str(fake)), environ=environ, extra={"RSIC_EXTRA": "yes"})
