@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,9 @@ from rsic_geo.errors import GridError
 
 ALIGN = 64
 """Windows begin and end on multiples of this many px of the scene, and distortion is given on it."""
+
+Place = tuple[int, int]
+"""Lattice row and column (units of 64 px, from the scene's origin)."""
 
 
 class Enhancer(Protocol):
@@ -36,12 +40,21 @@ class Enhancer(Protocol):
     def align(self) -> int:
         """Window offsets, heights and widths are multiples of this many px."""
 
-    def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32]) -> NDArray[np.float32]:
+    def correct(
+        self,
+        x: NDArray[np.float32],
+        sigma: NDArray[np.float32],
+        *,
+        origins: Sequence[Place] | None = None,
+        seed: int = 0,
+    ) -> NDArray[np.float32]:
         """Return the correction to add to ``x``, same shape, float32, finite.
 
         ``x``: (n, 1 or 3, h, w) decoded pixels in units of 0..1. ``sigma``: (n, h/64, w/64) RMSE of x in
-        the same units at the lattice nodes. The same input gives the same result, and a window's
-        result does not depend on the others in the batch. Raises GridError for other shapes.
+        the same units at the lattice nodes. ``origins``: lattice row and column of each window's first
+        node (default: all at the scene's origin), ``seed``: of the scene; enhancers that begin with noise
+        key it by both, others ignore them. The same input gives the same result, and a window's result
+        does not depend on the others in the batch. Raises GridError for other shapes.
         """
 
 
@@ -53,17 +66,28 @@ class IdentityEnhancer:
     halo = 0
     align = ALIGN
 
-    def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32]) -> NDArray[np.float32]:
+    def correct(
+        self,
+        x: NDArray[np.float32],
+        sigma: NDArray[np.float32],
+        *,
+        origins: Sequence[Place] | None = None,
+        seed: int = 0,
+    ) -> NDArray[np.float32]:
         """Return zeros."""
-        check_windows(x, sigma)
+        check_windows(x, sigma, origins)
         return np.zeros(x.shape, dtype=np.float32)
 
 
-def check_windows(x: NDArray[np.float32], sigma: NDArray[np.float32]) -> None:
-    """Raise GridError unless ``x`` and ``sigma`` have the shapes of :meth:`Enhancer.correct`."""
+def check_windows(
+    x: NDArray[np.float32], sigma: NDArray[np.float32], origins: Sequence[Place] | None = None
+) -> None:
+    """Raise GridError unless the arguments have the shapes of :meth:`Enhancer.correct`."""
     sides = x.shape[2:]
     if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in sides or any(side % ALIGN for side in sides):
         raise GridError(f"windows are (n, 1 or 3, h, w) with sides in multiples of {ALIGN}, not {x.shape}")
     nodes = (x.shape[0], x.shape[2] // ALIGN, x.shape[3] // ALIGN)
     if sigma.shape != nodes:
         raise GridError(f"distortion must be given at {nodes} nodes, not {sigma.shape}")
+    if origins is not None and len(origins) != x.shape[0]:
+        raise GridError(f"{x.shape[0]} windows need as many origins, not {len(origins)}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
-from rsic_geo.enhance.base import ALIGN, check_windows
+from rsic_geo.enhance.base import ALIGN, Place, check_windows
 from rsic_geo.enhance.network import ResidualUNet, UNetSpec
 from rsic_geo.errors import UsageError, WeightsError
 from rsic_geo.weights import WeightsFile
@@ -21,7 +23,7 @@ _CUDA_BATCH_PIXELS = 8 * 2**20
 
 
 class TorchEnhancer:
-    """A :class:`ResidualUNet` behind the Enhancer protocol; safe to share between threads.
+    """A network behind the Enhancer protocol; safe to share between threads.
 
     Arithmetic is float32 on every device (no TF32, no autotuning), so CPU and CUDA agree far below one DN
     of 8 bits. With ``fast`` the convolutions run in bfloat16 where the processor has it (elsewhere nothing
@@ -32,7 +34,7 @@ class TorchEnhancer:
     halo = HALO
 
     def __init__(
-        self, network: ResidualUNet, weights: WeightsFile, *, device: torch.device, fast: bool = False
+        self, network: nn.Module, weights: WeightsFile, *, device: torch.device, fast: bool = False
     ) -> None:
         self.name = weights.name
         self.sha256 = weights.sha256
@@ -45,15 +47,28 @@ class TorchEnhancer:
     def from_weights(cls, weights: WeightsFile, *, device: str = "auto", fast: bool = False) -> TorchEnhancer:
         """Build the network a weights file describes. Raises WeightsError if file and spec do not agree."""
         try:
-            network = ResidualUNet(UNetSpec.from_json(weights.spec))
+            network = cls.build(weights)
             network.load_state_dict(safetensors.torch.load(weights.content))
         except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
             raise WeightsError(f"weights {weights.name!r} do not fit the network they describe") from error
         return cls(network, weights, device=choose_device(device), fast=fast)
 
-    def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32]) -> NDArray[np.float32]:
+    @staticmethod
+    def build(weights: WeightsFile) -> nn.Module:
+        """Return the untrained network of a weights file; raises ValueError, TypeError or KeyError."""
+        return ResidualUNet(UNetSpec.from_json(weights.spec))
+
+    def correct(
+        self,
+        x: NDArray[np.float32],
+        sigma: NDArray[np.float32],
+        *,
+        origins: Sequence[Place] | None = None,
+        seed: int = 0,
+    ) -> NDArray[np.float32]:
         """See :meth:`rsic_geo.enhance.base.Enhancer.correct`; a single band is seen as three equal ones."""
-        check_windows(x, sigma)
+        check_windows(x, sigma, origins)
+        places = list(origins) if origins is not None else [(0, 0)] * x.shape[0]
         out = np.empty(x.shape, dtype=np.float32)
         # On a CPU one window at a time: no slower, and the result cannot depend on the batch.
         per_run = 1
@@ -61,12 +76,18 @@ class TorchEnhancer:
             per_run = max(1, _CUDA_BATCH_PIXELS // (x.shape[2] * x.shape[3]))
         for first in range(0, x.shape[0], per_run):
             part = slice(first, first + per_run)
-            out[part] = self._run(x[part], sigma[part])
+            out[part] = self._run(
+                self._tensor(x[part]), self._tensor(sigma[part])[:, None], places[part], seed
+            )
         return out
 
+    def predict(self, pixels: Tensor, sigma: Tensor, places: list[Place], seed: int) -> Tensor:
+        """Return what the network adds to ``pixels`` (n, 3, h, w), told ``sigma`` (n, 1, h/64, w/64)."""
+        correction: Tensor = self._network(pixels, sigma)
+        return correction
+
     @torch.inference_mode()
-    def _run(self, x: NDArray[np.float32], sigma: NDArray[np.float32]) -> NDArray[np.float32]:
-        pixels = self._tensor(x)
+    def _run(self, pixels: Tensor, sigma: Tensor, places: list[Place], seed: int) -> NDArray[np.float32]:
         bands = pixels.shape[1]
         if bands == 1:
             pixels = pixels.expand(-1, 3, -1, -1)
@@ -76,7 +97,7 @@ class TorchEnhancer:
         )
         reduced = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.fast)
         with exact, reduced:
-            correction = self._network(pixels, self._tensor(sigma)[:, None])
+            correction = self.predict(pixels, sigma, places, seed)
         if bands == 1:
             correction = correction.mean(dim=1, keepdim=True)
         result: NDArray[np.float32] = correction.contiguous().cpu().numpy()

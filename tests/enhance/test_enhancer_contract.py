@@ -10,12 +10,14 @@ from rsic_geo.enhance.base import ALIGN
 from rsic_geo.errors import GridError
 
 
-@pytest.fixture(params=["identity", "busy", "shipped", "shipped-fast"])
+@pytest.fixture(params=["identity", "busy", "busy-ldm", "shipped", "shipped-fast"])
 def enhancer(request):
     if request.param == "identity":
         return IdentityEnhancer()
     if request.param == "busy":
         return request.getfixturevalue("busy_enhancer")
+    if request.param == "busy-ldm":
+        return request.getfixturevalue("busy_ldm")
     return load_enhancer("auto", "cpu", fast=request.param == "shipped-fast")
 
 
@@ -81,7 +83,8 @@ def test_window_size_does_not_matter_inside_the_halo(enhancer, window):
                 slice(r0 // ALIGN, (r0 + outer) // ALIGN),
                 slice(c0 // ALIGN, (c0 + outer) // ALIGN),
             )
-            part = enhancer.correct(x[:, :, r0 : r0 + outer, c0 : c0 + outer], sigma[nodes])[0]
+            pixels = x[:, :, r0 : r0 + outer, c0 : c0 + outer]
+            part = enhancer.correct(pixels, sigma[nodes], origins=[(r0 // ALIGN, c0 // ALIGN)])[0]
             inner = part[:, halo : halo + window, halo : halo + window]
             worst.append(np.abs(inner - whole[:, row : row + window, col : col + window]))
     assert np.quantile(worst, 0.999) < 0.1 / 255
@@ -114,3 +117,9 @@ def test_extreme_pixels_and_distortions_stay_finite(enhancer):
 def test_other_shapes_are_refused(enhancer, pixels, nodes):
     with pytest.raises(GridError):
         enhancer.correct(np.zeros(pixels, np.float32), np.zeros(nodes, np.float32))
+
+
+def test_every_window_needs_its_origin(enhancer):
+    x, sigma = scene(3, 64)
+    with pytest.raises(GridError, match="origins"):
+        enhancer.correct(x, sigma, origins=[(0, 0), (0, 1)])

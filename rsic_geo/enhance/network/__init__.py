@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from rsic_geo.enhance.network.model import LdmNetwork, macs_per_pixel
+from rsic_geo.enhance.network.prior import PriorEncoder
+from rsic_geo.enhance.network.specs import REGRESSION, SIZES, DiffusionSpec, LdmSpec, PriorSpec
 from rsic_geo.enhance.network.unet import ResidualUNet, UNetSpec
 
-__all__ = ["ResidualUNet", "UNetSpec"]
+__all__ = [
+    "REGRESSION",
+    "SIZES",
+    "DiffusionSpec",
+    "LdmNetwork",
+    "LdmSpec",
+    "PriorEncoder",
+    "PriorSpec",
+    "ResidualUNet",
+    "UNetSpec",
+    "macs_per_pixel",
+]

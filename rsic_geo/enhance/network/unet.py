@@ -118,6 +118,11 @@ class ResidualUNet(nn.Module):
         ``x``: (n, 3, h, w) in units of 0..1, h and w multiples of 64, origin on the lattice.
         ``sigma``: (n, 1, h/64, w/64), RMSE of x in the same units at the lattice nodes (cell centres).
         """
+        folded, scale = self.fold(x, sigma)
+        return F.pixel_shuffle(self._body(folded).float() * scale, 2)
+
+    def fold(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the first layer sees (n, 13, h/2, w/2), and the distortion (n, 1, h/2, w/2)."""
         cell = self.spec.mean_cell
         mean = F.avg_pool2d(x, cell)  # (n, 3, h/cell, w/cell)
         mean = F.interpolate(mean, scale_factor=cell // 2, mode="bilinear", align_corners=False)
@@ -127,7 +132,7 @@ class ResidualUNet(nn.Module):
         folded = F.pixel_unshuffle(x, 2) - mean.repeat_interleave(4, dim=1)  # (n, 12, h/2, w/2)
         folded = folded / (4 * scale + 0.05)
         told = (octaves + 6.0) / 4.0
-        return F.pixel_shuffle(self._body(torch.cat([folded, told], dim=1)).float() * scale, 2)
+        return torch.cat([folded, told], dim=1), scale
 
     def _body(self, x: Tensor) -> Tensor:
         x = self.head(x)
