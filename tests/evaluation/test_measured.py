@@ -18,6 +18,12 @@ def test_output_and_time_are_the_programs():
     run = run_measured(python("import time; time.sleep(0.3); print('done')"))
     assert run.output == "done\n"
     assert 0.3 <= run.seconds < 30
+    assert run.cpu_seconds < run.seconds
+
+
+def test_processor_time_is_the_programs():
+    run = run_measured(python("import time\nwhile time.process_time() < 0.3: pass"))
+    assert 0.3 <= run.cpu_seconds < 1
 
 
 def test_memory_is_the_programs_even_when_ours_is_larger():
@@ -42,8 +48,8 @@ def test_a_missing_program_is_an_error():
 
 def test_the_fastest_run_counts_and_the_largest_memory():
     runs = [
-        Measured(seconds=2, peak_mib=10, output="a"),
-        Measured(seconds=1, peak_mib=12, output="b"),
-        Measured(seconds=3, peak_mib=30, output="c"),
+        Measured(seconds=2, cpu_seconds=1, peak_mib=10, output="a"),
+        Measured(seconds=1, cpu_seconds=2, peak_mib=12, output="b"),
+        Measured(seconds=3, cpu_seconds=3, peak_mib=30, output="c"),
     ]
-    assert best_of(runs) == Measured(seconds=1, peak_mib=30, output="b")
+    assert best_of(runs) == Measured(seconds=1, cpu_seconds=1, peak_mib=30, output="b")
