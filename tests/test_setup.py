@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 from support import REPOSITORY
 
+UNWANTED = {"qgis", "dask", "distributed", "compressai", "gdal", "pillow", "pytest"}
 SCRIPT = REPOSITORY / ".ci" / "system-packages"
 
 
@@ -103,3 +106,19 @@ def test_an_old_python_is_refused_by_name(machine):
     done = machine.set_up("demo", PYTHON="old")
     assert done.returncode == 1
     assert "Python 3.8.1" in done.stderr
+
+
+def test_a_plain_installation_pulls_nothing_it_does_not_need():
+    plain = [text for text in requires("rsic-geo") or [] if "extra ==" not in text]
+    names = {re.split(r"[^A-Za-z0-9_-]", text, maxsplit=1)[0].lower() for text in plain}
+    assert {"numpy", "rasterio", "glymur", "torch", "click"} <= names
+    assert not names & UNWANTED
+
+
+def test_weights_and_their_cards_travel_with_the_package():
+    import rsic_geo.weights as weights
+
+    folder = Path(weights.__file__).parent
+    for row in weights.list_weights():
+        assert (folder / row.file).stat().st_size <= 10 * 2**20
+        assert (folder / Path(row.file).with_suffix(".md").name).is_file()
