@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window as RasterioWindow
 
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import MetadataLossError, UsageError
 from rsic_geo.geo.io_blocks import check_blocks
 from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
 from rsic_geo.geo.io_files import PendingFile
@@ -108,14 +108,18 @@ class SceneWriter:
             self._dataset.write_mask(values, window=_rasterio(window))
         self._mask_written = True
 
-    def commit(self) -> list[MetadataDifference]:
+    def commit(self, *, accept_loss: bool = False) -> list[MetadataDifference]:
         """Finish the file, verify its metadata, give it its name.
+
+        Args:
+            accept_loss: give it its name even if metadata are lost.
 
         Returns:
             what neither the file nor its sidecar can say; empty if nothing was lost.
 
         Raises:
             SceneError: the file cannot be finished; nothing is left behind.
+            MetadataLossError: metadata would be lost; nothing is left behind.
         """
         path = self._pending.path
         try:
@@ -127,6 +131,8 @@ class SceneWriter:
                 if self._driver == "COG" or not _KEPT_ON_UPDATE.issuperset(self._options):
                     self._convert()
                 left = restore_with_sidecar(self._pending.temporary, self._snapshot)
+                if left and not accept_loss:
+                    raise MetadataLossError(_loss(left))
                 self._pending.publish()
                 return left
         finally:
@@ -209,3 +215,8 @@ def _check_agreement(profile: SceneProfile, snapshot: MetadataSnapshot) -> None:
 
 def _rasterio(window: Window) -> RasterioWindow:
     return RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+
+
+def _loss(lost: list[MetadataDifference]) -> str:
+    first = "; ".join(str(item) for item in lost[:3])
+    return f"the output cannot hold all metadata of the scene ({len(lost)} differ: {first}): write a GeoTIFF"

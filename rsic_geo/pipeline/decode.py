@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.errors import ChecksumError, MetadataLossError
+from rsic_geo.errors import ChecksumError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.io import SceneWriter, gdal_config
 from rsic_geo.geo.lattice import CELL
-from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
+from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.enhancing import corrections
@@ -77,9 +77,7 @@ def decompress(
                 if mask is not None:
                     writer.write_mask(window, mask)
             report.report(0.98, "finishing")
-            lost = writer.commit()
-            if lost:
-                raise MetadataLossError(lost_message(lost))
+            writer.commit()
         report.report(1.0, "done")
         return Report(
             verb="decompress",
@@ -89,12 +87,6 @@ def decompress(
             warnings=tuple(archive.warnings + report.warnings),
             details=_details(archive),
         )
-
-
-def lost_message(lost: list[MetadataDifference]) -> str:
-    """Return one line about metadata an output cannot hold."""
-    first = "; ".join(str(item) for item in lost[:3])
-    return f"the output cannot hold all metadata of the scene ({len(lost)} differ: {first}); write a GeoTIFF"
 
 
 def with_provenance(archive: Archive) -> MetadataSnapshot:

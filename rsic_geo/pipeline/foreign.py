@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.enhance.base import Enhancer
-from rsic_geo.errors import MetadataLossError, UnsupportedSceneError, UsageError
+from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.io import SceneWriter, gdal_config
 from rsic_geo.geo.lattice import CELL, byte_from_strength
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -21,7 +21,7 @@ from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.blind import estimate_levels
-from rsic_geo.pipeline.decode import decompress, lost_message
+from rsic_geo.pipeline.decode import decompress
 from rsic_geo.pipeline.enhancing import EnhancementPlan, corrections
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.options import DecodeOptions
@@ -89,9 +89,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             mask = archive.read_mask(window)
             if mask is not None:
                 writer.write_mask(window, mask)
-        lost = writer.commit()
-        if lost:
-            raise MetadataLossError(lost_message(lost))
+        writer.commit()
     progress.report(1.0, "done")
     return Report(
         verb="enhance",

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from support import scene_params
 
+from rsic_geo.errors import MetadataLossError
 from rsic_geo.geo.io import SceneWriter, metadata_differences, open_scene
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.window import Window
@@ -36,7 +37,7 @@ def copy_scene(source: Path, target: Path, driver: str = "GTiff") -> list[Metada
                 mask = reader.read_mask(window)
                 if mask is not None:
                     writer.write_mask(window, mask)
-            return writer.commit()
+            return writer.commit(accept_loss=True)
 
 
 def same_pixels(ours: Path, theirs: Path) -> bool:
@@ -82,6 +83,13 @@ def test_mask_of_one_band_is_reported_as_lost(tmp_path: Path) -> None:
         assert reader.profile.has_band_masks
         assert not reader.profile.has_mask
     lost = copy_scene(path, tmp_path / "copy.tif")
+    (tmp_path / "copy.tif").unlink()
+    with open_scene(path) as reader, pytest.raises(MetadataLossError, match="mask_flags"):
+        with SceneWriter(tmp_path / "copy.tif", reader.profile, reader.snapshot()) as writer:
+            whole = Window.full(reader.profile.height, reader.profile.width)
+            writer.write(whole, reader.read(whole))
+            writer.commit()
+    assert not (tmp_path / "copy.tif").exists()
     assert [(each.field, each.band) for each in lost] == [("mask_flags", 3)]
 
 
