@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ from affine import Affine
 from jp2_support import landscape
 from numpy.typing import NDArray
 from rasterio.windows import Window
+
+from rsic_geo.enhance.base import check_windows
 
 JP2_TYPES = ("uint8", "uint16", "int16")
 
@@ -215,3 +220,25 @@ def measured(source: Path, result: Path) -> tuple[float, float]:
     peak = 255.0 if pixels.dtype.itemsize == 1 else 65535.0
     mse = float(np.mean(error**2)) if error.size else 0.0
     return (np.inf if mse == 0 else 10 * np.log10(peak**2 / mse)), float(np.abs(error).max(initial=0.0))
+
+
+class Smoother:
+    """An enhancer of a millisecond: proposes the mean of 3 x 3 pixels, which helps a little after coding."""
+
+    name, sha256, halo, align = "smoother", "5" * 64, 64, 64
+
+    def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32], **_: Any) -> NDArray[np.float32]:
+        """See `rsic_geo.enhance.base.Enhancer.correct`."""
+        check_windows(x, sigma)
+        padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+        rows = padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]
+        means = (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / np.float32(9)
+        return (means - x).astype(np.float32)
+
+
+@contextmanager
+def installed(enhancer: Any) -> Iterator[None]:
+    """Let the pipeline find ``enhancer`` whatever name it asks for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["rsic_geo.enhance"], "load_enhancer", lambda *_, **__: enhancer)
+        yield

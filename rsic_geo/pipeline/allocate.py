@@ -8,14 +8,19 @@ at the same slope (Lagrange; Shoham and Gersho 1988). A constant rate per tile i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 _STEPS = 24
 """Samples between two measured points of a curve."""
+_STEEP = 1e18
+"""Slope at which every tile stands at its coarsest point."""
+_GROWTH = 0.35
+"""Growth of a tile beyond its finest point for each 6 dB: one bit more for every three it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +115,37 @@ def for_bytes(curves: list[TileCurve], budget: int) -> Allocation:
 
 
 def for_error(curves: list[TileCurve], sse: float) -> Allocation:
-    """Return the smallest equal-slope allocation whose predicted squared error is at most ``sse``."""
-    return _search(curves, lambda a: a.predicted_sse > sse, step_back=True)
+    """Return the smallest equal-slope allocation whose predicted squared error is at most ``sse``.
+
+    Outside what was measured sizes are guessed, so that a search finds its way there.
+    """
+    best = _search(curves, lambda a: a.predicted_sse > sse, step_back=True)
+    coarsest = at_slope(curves, _STEEP)
+    if best.predicted_sse > sse:
+        return _scaled(best, 1 + _GROWTH * math.log(best.predicted_sse / max(sse, 1e-3), 4))
+    if coarsest.predicted_sse < sse:
+        return _scaled(coarsest, coarsest.predicted_sse / sse)
+    return _between(_search(curves, lambda a: a.predicted_sse > sse), best, sse)
+
+
+def _between(steep: Allocation, flat: Allocation, sse: float) -> Allocation:
+    """Return what lies between two neighbouring allocations where the squared error is ``sse``."""
+    span = steep.predicted_sse - flat.predicted_sse
+    part = (steep.predicted_sse - sse) / span if span > 0 else 1.0
+    pairs = zip(steep.sizes, flat.sizes, strict=True)
+    sizes = tuple(math.ceil(few + part * (many - few)) for few, many in pairs)
+    return replace(flat, sizes=sizes, predicted_sse=steep.predicted_sse - part * span)
+
+
+def _scaled(allocation: Allocation, factor: float) -> Allocation:
+    return replace(allocation, sizes=tuple(max(1, round(size * factor)) for size in allocation.sizes))
 
 
 def _search(
     curves: list[TileCurve], is_before: Callable[[Allocation], bool], *, step_back: bool = False
 ) -> Allocation:
     """Bisect the slope: ``is_before`` holds for steep slopes (few bytes) and fails for flat ones."""
-    steep, flat = 1e18, 1e-12
+    steep, flat = _STEEP, 1e-12
     if is_before(at_slope(curves, flat)):
         return at_slope(curves, flat)
     for _ in range(90):

@@ -58,7 +58,9 @@ class CodedScene:
     cell_count: NDArray[np.float64]
     max_error: float = 0.0
     body_bytes: int = 0
-    """Bytes of all tile codestreams."""
+    """Bytes of all tiles as they lie in the file, without SOT."""
+    is_complete: bool = False
+    """Whether more bytes were asked for and there is nothing left to code."""
     coding_seconds: float = 0.0
     """Time of all threads together in the encoder, without decoding and measuring."""
     pixel_crcs: dict[int, int] = field(default_factory=dict)
@@ -99,6 +101,7 @@ class SceneCoder:
                 nodata_valid=self.reader.read_valid(window, pixels) if plan.has_nodata else None,
                 mask=self.reader.read_mask(window) if plan.profile.has_mask else None,
                 alpha=plan.alpha_bands,
+                nodata=plan.profile.nodata if plan.profile.has_nodata else None,
             )
 
     def curves(
@@ -133,7 +136,7 @@ class SceneCoder:
             return coding(tile), tile
 
         for done, (result, tile) in enumerate(threaded_map(work, self.raw_tiles(), self.workers), start=1):
-            self.writer.add_tile(result.number, result.codestream)
+            coded.body_bytes += self.writer.add_tile(result.number, result.codestream)
             _gather(coded, result, tile)
             progress.report(done / len(plan.grid), message)
         return coded
@@ -163,7 +166,6 @@ def _gather(coded: CodedScene, result: TileResult, tile: TileInput) -> None:
     coded.sse += result.sse
     coded.count += result.cell_count.sum(axis=(1, 2))
     coded.max_error = max(coded.max_error, result.max_error)
-    coded.body_bytes += len(result.codestream)
     coded.coding_seconds += result.coding_seconds
     coded.pixel_crcs[result.number] = result.pixel_crc
     coded.tile_sse[result.number] = float(result.sse.sum())

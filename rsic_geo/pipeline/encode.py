@@ -146,7 +146,7 @@ class _Job:
         achieved = self._achieved(coded, seal)
         before = time.perf_counter()
         if self.options.verify == "full":
-            verify_archive(self.path, self.reader, coded, self.enhancement, self.progress.stage(0.9, 1))
+            verify_archive(self.path, self.reader, coded, self._bound, self.progress.stage(0.9, 1))
         return {
             "codec": "jp2",
             "lossless": self.plan.lossless and self.plan.affinity is None,
@@ -166,6 +166,11 @@ class _Job:
             "footprint": self.plan.footprint,
             "verified": self.options.verify == "full",
         }
+
+    @property
+    def _bound(self) -> float | None:
+        """Largest absolute error asked for."""
+        return self.options.target.value if self.options.target.kind == "max-error" else None
 
     def _code(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
         target, progress = self.options.target, self.progress
@@ -193,9 +198,8 @@ class _Job:
         self.enhancement = None
         if self.enhancer is None or coded.total_sse <= 0:
             return coded.total_sse
-        bound = self.options.target.value if self.options.target.kind == "max-error" else None
         fit = FitOptions(
-            window_size=self.options.execution.window_size, max_error=bound, seed=self.options.seed
+            window_size=self.options.execution.window_size, max_error=self._bound, seed=self.options.seed
         )
         before = time.perf_counter()
         with open_scene(self.path) as decoded:
@@ -242,8 +246,9 @@ class _Job:
             self.enhancement = None
             seal = self._seal(coded, writer)
             expected = seal.file_bytes + self._enhancement_bytes()
-            is_spare = expected < wanted and coded.body_bytes < 0.9 * budget
-            if abs(expected / wanted - 1) <= SIZE_PROMISE / 2 or is_spare:
+            is_spare = expected < wanted and coded.is_complete
+            near = SIZE_PROMISE if attempt == MAX_SIZE_ROUNDS - 1 else SIZE_PROMISE / 2
+            if abs(expected / wanted - 1) <= near or is_spare:
                 self._finish(coded, writer, stage.stage(0.5, 1))
                 seal = self._seal(coded, writer)
                 if abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE or is_spare:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.lattice import CELL, level_from_rmse
+from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.enhancing import EnhancementPlan, corrections
@@ -56,6 +57,8 @@ class FitOptions:
     """Core of an enhancement window (px)."""
     max_error: float | None = None
     """Largest absolute error allowed after enhancement."""
+    seed: int = 0
+    """Seed of enhancers that begin with noise."""
     watch: Callable[[Window, CellBand, NDArray[np.generic]], None] | None = None
     """Shown every row of cells: its place, what was fitted, and the final pixels (bands, h, w)."""
 
@@ -110,6 +113,7 @@ def fit_enhancement(
         progress: told after each batch of windows.
     """
     plan, source, decoded = coded.plan, readers.source, readers.decoded
+    nodata = plan.profile.nodata if plan.profile.has_nodata else None
     levels = distortion_levels(coded)
     strengths = np.zeros_like(levels)
     sse = np.zeros(plan.profile.count)
@@ -131,10 +135,13 @@ def fit_enhancement(
             decoded=decoded.read(rows.window),
             correction=rows.correction,
             valid=scored_pixels(source, plan, rows.window, pixels),
+            nodata=nodata,
         )
         row = rows.window.row_off // CELL
         strengths[:, row] = fit_cell_row(band, plan.groups, max_error=options.max_error)
         final = scaled_correction(band.decoded, rows.correction, strengths[:, row], plan.groups)
+        if nodata is not None:
+            final = avoid_nodata(final, band.valid, nodata)
         if options.watch is not None:
             options.watch(rows.window, band, final)
         error = (final.astype(np.float32) - pixels.astype(np.float32)) * band.valid

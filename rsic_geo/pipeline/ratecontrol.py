@@ -23,9 +23,14 @@ from rsic_geo.pipeline.tilework import TileInput, TileResult
 
 SIZE_TOLERANCE = 0.01
 """Sizes are searched to within this part of the target; the promise is twice as wide."""
+PSNR_MARGIN = 0.0005
+"""What a PSNR must exceed its target by (dB): decoders differ in a few pixels by one digital number."""
 PSNR_SLACK = 0.05
 """A PSNR may exceed its target by this much (dB) before another search round is worth its time."""
 MAX_ROUNDS = 8
+MAX_SIZE_PASSES = 4
+EXACT_TILES = 6
+"""A scene of no more tiles is too small for the encoder's shortfalls to even out."""
 PROBE_TILES = 6
 """Tiles looked at first, over all rates, where the rate of a target is not known."""
 _LAYER_FACTORS = (0.08, 0.35, 0.8, 1.5, 3.0)
@@ -79,15 +84,15 @@ class RateSearch:
     def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
         """Code every tile to its number of bytes.
 
-        A scene of one tile is fitted to the byte. Among many the encoder's own small shortfall (below 1 %
-        from 32 kB on) is left to the search over the scene, which costs no second coding of each tile.
+        A few tiles are fitted to the byte. Among many the encoder's own small shortfall (below 1 % from 32 kB
+        on) is left to the search over the scene, which costs no second coding of each tile.
         """
         self.passes += 1
-        is_single = len(self.plan.grid) == 1
+        is_exact = len(self.plan.grid) <= EXACT_TILES
 
         def coding(tile: TileInput) -> TileResult:
             size = max(1, sizes[tile.number])
-            if is_single:
+            if is_exact:
                 return tilework.code(tile, self.params, max_bytes=size)
             return tilework.code(tile, replace(self.params, ratio=tile.pixels.nbytes / size))
 
@@ -120,19 +125,22 @@ def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
         TargetNotReachedError: if even the coarsest coding is larger.
     """
     if len(search.plan.grid) == 1:
-        return search.encode_sizes((budget,), progress)
+        coded = search.encode_sizes((budget,), progress)
+        coded.is_complete = coded.body_bytes < (1 - 2 * SIZE_TOLERANCE) * budget
+        return coded
     bpp = budget * 8 / search.plan.pixels
     curves = search.curves(progress.stage(0, 0.5), around=bpp)
-    wanted = float(budget)
-    coded = None
-    for attempt in range(3):
+    wanted, most = float(budget), 0
+    for attempt in range(MAX_SIZE_PASSES):
         sizes = allocate.for_bytes(curves, round(wanted)).sizes
-        coded = search.encode_sizes(sizes, progress.stage(0.5 + attempt / 6, 0.5 + (attempt + 1) / 6))
-        if abs(coded.body_bytes - budget) <= SIZE_TOLERANCE * budget or coded.body_bytes < wanted * 0.9:
+        part = 0.5 / MAX_SIZE_PASSES
+        coded = search.encode_sizes(sizes, progress.stage(0.5 + attempt * part, 0.5 + (attempt + 1) * part))
+        # asked for more than ever and given no more than before: everything is coded
+        coded.is_complete = coded.body_bytes <= most
+        if coded.is_complete or abs(coded.body_bytes - budget) <= SIZE_TOLERANCE * budget:
             break
+        most = coded.body_bytes if coded.body_bytes < budget else 0
         wanted *= budget / coded.body_bytes
-    if coded is None:
-        raise AssertionError("no encoding pass was made")
     return coded
 
 
@@ -171,27 +179,42 @@ def to_psnr(
     wanted = sse_of(target, count, peak)
     aim, best = wanted * 10 ** (expected_gain / 10), None
     low, high = 0.0, math.inf  # aims known to reach, aims known to miss
+    before: tuple[int, ...] = ()
+    most = 0
     for attempt in range(MAX_ROUNDS):
         stage = progress.stage(0.3 + 0.7 * attempt / MAX_ROUNDS, 0.3 + 0.7 * (attempt + 1) / MAX_ROUNDS)
         allocation = allocate.for_error(curves, aim)
         coded = search.encode_sizes(allocation.sizes, stage.stage(0, 0.5))
         achieved = finish(coded, stage.stage(0.5, 1))
-        reached = psnr_of(achieved, coded.total_count, peak) >= target
+        reached = psnr_of(achieved, coded.total_count, peak) >= target + PSNR_MARGIN
         if reached:
             low = max(low, aim)
             best = (allocation, achieved)
-            if psnr_of(achieved, coded.total_count, peak) <= target + PSNR_SLACK or attempt >= 4:
+            is_near = psnr_of(achieved, coded.total_count, peak) <= target + PSNR_SLACK
+            if is_near or attempt >= 4 or coded.body_bytes == most:
                 return coded
         else:
             high = min(high, aim)
+            if sum(allocation.sizes) > 1.05 * sum(before) and coded.body_bytes <= most:
+                break  # more was asked for and nothing came: everything is coded
         aim = _next_aim(aim, wanted, achieved, low, high)
-    if best is None:
+        if not reached and coded.body_bytes == most:
+            aim = max(0.96 * aim, low)  # a step too small for the encoder
+        before, most = allocation.sizes, coded.body_bytes
+    sizes = _everything(search.plan) if best is None else best[0].sizes
+    coded = search.encode_sizes(sizes, progress.stage(0.95, 0.98))
+    achieved = finish(coded, progress.stage(0.98, 1))
+    if psnr_of(achieved, coded.total_count, peak) < target + PSNR_MARGIN:
         raise TargetNotReachedError(
             f"psnr={target:g} cannot be met by lossy JPEG 2000 on this scene: use --target lossless"
         )
-    coded = search.encode_sizes(best[0].sizes, progress.stage(0.95, 0.98))
-    finish(coded, progress.stage(0.98, 1))
     return coded
+
+
+def _everything(plan: ScenePlan) -> tuple[int, ...]:
+    """Return more bytes than any tile needs at the finest quality."""
+    per_pixel = plan.profile.count * plan.raw_bytes / plan.pixels
+    return tuple(math.ceil(plan.grid.core(index).pixel_count * per_pixel) for index in plan.grid)
 
 
 def _next_aim(aim: float, wanted: float, achieved: float, low: float, high: float) -> float:
@@ -244,9 +267,9 @@ def _tile_within(tile: TileInput, params: J2KParams, bound: float) -> TileResult
         if high - low <= max(64, high // 50):
             break
         middle = int(math.sqrt(low * high)) if high > 8 * low else (low + high) // 2
-        trial = tilework.code(tile, params, max_bytes=middle)
+        trial = tilework.code(tile, replace(params, ratio=raw / middle))
         if trial.max_error <= bound:
-            best, high = trial, min(middle, len(trial.codestream))
+            best, high = trial, middle
         else:
             low = middle
     return best

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.geo.lattice import CELL, byte_from_strength, strength_from_byte
+from rsic_geo.geo.validity import avoid_nodata
 
 MARGIN = 1e-3
 """Least relative gain in squared error worth switching a cell on: covers rounding between devices."""
@@ -75,6 +76,25 @@ class CellBand:
     """(bands, h, w) in digital numbers, to be added at strength 1."""
     valid: NDArray[np.bool_]
     """(bands, h, w), True where the pixel counts."""
+    nodata: tuple[float | int | None, ...] | None = None
+    """Sentinel per band that the output moves valid pixels off; None = no band has one."""
+
+    def part(self, members: tuple[int, ...], columns: slice) -> CellBand:
+        """Return some bands and columns."""
+        index = list(members)
+        return CellBand(
+            original=self.original[index, :, columns],
+            decoded=self.decoded[index, :, columns],
+            correction=self.correction[index, :, columns],
+            valid=self.valid[index, :, columns],
+            nodata=None if self.nodata is None else tuple(self.nodata[band] for band in members),
+        )
+
+    def errors(self, decoded: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what the output lacks, shape (counted pixels,), given its pixels before nodata."""
+        final = decoded if self.nodata is None else avoid_nodata(decoded, self.valid, self.nodata)
+        missing: NDArray[np.float64] = (self.original.astype(np.float64) - final)[self.valid]
+        return missing
 
 
 def fit_cell_row(
@@ -91,28 +111,15 @@ def fit_cell_row(
     cells = -(-width // CELL)
     out = np.zeros((len(groups), cells), np.uint8)
     for g, members in enumerate(groups):
-        index = list(members)
         for c in range(cells):
             columns = slice(c * CELL, min((c + 1) * CELL, width))
-            out[g, c] = _fit_cell(
-                band.original[index, :, columns].astype(np.float64),
-                band.decoded[index, :, columns],
-                band.correction[index, :, columns],
-                band.valid[index, :, columns],
-                max_error,
-            )
+            out[g, c] = _fit_cell(band.part(members, columns), max_error)
     return out
 
 
-def _fit_cell(
-    original: NDArray[np.float64],
-    decoded: NDArray[Any],
-    correction: FloatArray,
-    valid: NDArray[np.bool_],
-    max_error: float | None,
-) -> int:
-    wanted = (original - decoded)[valid]
-    offered = correction[valid].astype(np.float64)
+def _fit_cell(cell: CellBand, max_error: float | None) -> int:
+    wanted = cell.errors(cell.decoded)
+    offered = cell.correction[cell.valid].astype(np.float64)
     energy = float(offered @ offered)
     if energy <= 0:
         return 0
@@ -120,8 +127,8 @@ def _fit_cell(
     if byte == 0:
         return 0
     # float32 product, as the decoder computes it
-    scaled = correction * np.float32(strength_from_byte(byte))
-    remaining = (original - apply_correction(decoded, scaled).astype(np.float64))[valid]
+    scaled = cell.correction * np.float32(strength_from_byte(byte))
+    remaining = cell.errors(apply_correction(cell.decoded, scaled))
     before, after = float(wanted @ wanted), float(remaining @ remaining)
     if after > before * (1 - MARGIN):
         return 0

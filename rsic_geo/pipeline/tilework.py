@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rsic_geo.codecs import jpeg2000
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.planes import pack_plane
-from rsic_geo.geo.validity import fill_invalid
+from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 
 Pixels = NDArray[Any]
 
@@ -30,6 +30,8 @@ class TileInput:
     """(bands, h, w) as the scene has them."""
     scored: NDArray[np.bool_] | None
     """(bands, h, w), True where the error counts; None = everywhere."""
+    nodata: tuple[float | int | None, ...] | None = None
+    """Sentinel per band that valid pixels of the output may not equal; None = no band has one."""
     planes: dict[str, bytes] = field(default_factory=dict)
     """Planes kept losslessly beside the codec: valid, mask, alpha."""
 
@@ -67,6 +69,8 @@ class RawTile:
     """(h, w) dataset mask, 255 = valid; None when the scene has no explicit mask."""
     alpha: tuple[int, ...] = ()
     """Indexes of alpha bands."""
+    nodata: tuple[float | int | None, ...] | None = None
+    """Sentinel per band; None where no band has one."""
 
 
 def pixel_crc(pixels: Pixels) -> int:
@@ -105,6 +109,7 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
         pixels=pixels,
         original=raw.pixels,
         scored=None if scored.all() else scored,
+        nodata=raw.nodata,
         planes=planes,
     )
 
@@ -138,25 +143,28 @@ def code(tile: TileInput, params: jpeg2000.J2KParams, max_bytes: int | None = No
 
 
 def _lossless_result(tile: TileInput, stream: bytes) -> TileResult:
-    bands, height, width = tile.pixels.shape
-    cells = (bands, -(-height // CELL), -(-width // CELL))
+    count = _cell_count(tile)
     return TileResult(
         number=tile.number,
         codestream=stream,
-        sse=np.zeros(bands),
+        sse=np.zeros(len(tile.pixels)),
         max_error=0.0,
-        cell_sse=np.zeros(cells),
-        cell_count=np.zeros(cells),
+        cell_sse=np.zeros(count.shape),
+        cell_count=count,
         pixel_crc=pixel_crc(tile.pixels),
     )
 
 
 def measure(tile: TileInput, stream: bytes) -> TileResult:
-    """Decode a tile's codestream and compare it with the scene."""
+    """Decode a tile's codestream and compare what the output will hold with the scene."""
     decoded = jpeg2000.decode_tile(stream)
-    error = decoded.astype(np.float32) - tile.original.astype(np.float32)
-    count = np.ones(error.shape, np.float32) if tile.scored is None else tile.scored.astype(np.float32)
-    error *= count
+    final = decoded
+    if tile.nodata is not None:
+        valid = np.ones((1, *decoded.shape[1:]), np.bool_) if tile.scored is None else tile.scored
+        final = avoid_nodata(decoded, valid, tile.nodata)
+    error = final.astype(np.float32) - tile.original.astype(np.float32)
+    if tile.scored is not None:
+        error *= tile.scored
     cell_sse = cell_sums(error * error)
     return TileResult(
         number=tile.number,
@@ -164,9 +172,18 @@ def measure(tile: TileInput, stream: bytes) -> TileResult:
         sse=cell_sse.sum(axis=(1, 2)),
         max_error=float(np.abs(error).max(initial=0.0)),
         cell_sse=cell_sse,
-        cell_count=cell_sums(count),
+        cell_count=_cell_count(tile),
         pixel_crc=pixel_crc(decoded),
     )
+
+
+def _cell_count(tile: TileInput) -> NDArray[np.float64]:
+    """Return how many pixels count per cell, (bands, cell rows, cell columns)."""
+    if tile.scored is not None:
+        return cell_sums(tile.scored.astype(np.float32))
+    bands, height, width = tile.pixels.shape
+    rows, cols = (np.minimum(CELL, side - np.arange(0, side, CELL)) for side in (height, width))
+    return np.repeat(np.outer(rows, cols)[None].astype(np.float64), bands, axis=0)
 
 
 def cell_sums(values: NDArray[np.float32]) -> NDArray[np.float64]:

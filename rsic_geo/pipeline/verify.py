@@ -12,7 +12,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import Archive, open_archive
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.finish import Enhancement, scored_pixels
+from rsic_geo.pipeline.finish import scored_pixels
 from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.tilework import pixel_crc
 
@@ -21,32 +21,44 @@ DECODER_TOLERANCE = 1e-3
 
 
 def verify_archive(
-    path: Path, source: SceneReader, coded: CodedScene, enhancement: Enhancement | None, progress: Progress
+    path: Path, source: SceneReader, coded: CodedScene, bound: float | None, progress: Progress
 ) -> None:
     """Decode an archive from disk and compare it with its source.
 
     The codec's pixels are compared tile by tile, masks and nodata exactly, metadata item by item. Enhanced
     pixels were measured on this very file when the strengths were fitted and are not computed again.
 
+    Args:
+        path: the archive.
+        source: the scene it was made from.
+        coded: what was measured while encoding.
+        bound: largest absolute error promised; None if none was.
+        progress: told after each tile.
+
     Raises:
         VerificationError: if anything differs from what was measured while encoding.
     """
-    del enhancement
     try:
         with open_archive(str(path), enhance="off", execution=Execution()) as archive:
-            _verify_tiles(archive, source, coded, progress)
+            worst = _verify_tiles(archive, source, coded, progress)
             lost = metadata_differences(coded.plan.snapshot, archive.snapshot)
     except VerificationError:
         raise
     except RsicGeoError as error:
         raise VerificationError(f"the written archive cannot be read back: {error}") from error
+    if bound is not None and worst > bound:
+        raise VerificationError(
+            f"GDAL decodes the written archive with an error of {worst:g}, {bound:g} was promised: the two "
+            f"JPEG 2000 decoders disagree; ask for max-error={bound - 1:g}"
+        )
     if lost:
         raise VerificationError(f"the written archive lost metadata: {'; '.join(str(d) for d in lost[:3])}")
 
 
-def _verify_tiles(archive: Archive, source: SceneReader, coded: CodedScene, progress: Progress) -> None:
+def _verify_tiles(archive: Archive, source: SceneReader, coded: CodedScene, progress: Progress) -> float:
+    """Compare all tiles; return the largest absolute error."""
     plan = coded.plan
-    sse = 0.0
+    sse = worst = 0.0
     for done, index in enumerate(plan.grid, start=1):
         window = plan.grid.core(index)
         number = plan.grid.index_number(index)
@@ -56,9 +68,15 @@ def _verify_tiles(archive: Archive, source: SceneReader, coded: CodedScene, prog
                 raise VerificationError(f"tile {number} of the written archive does not decode to its source")
         else:
             original = source.read(window)
+            if plan.affinity is None:
+                pixels = archive.finish(pixels, window)
             keep = scored_pixels(source, plan, window, original)
             error = (pixels.astype(np.float32) - original.astype(np.float32)) * keep
-            sse += float(np.vdot(error, error).real)
+            sse += float(np.einsum("bij,bij->", error, error, dtype=np.float64))
+            worst = max(worst, float(np.abs(error).max(initial=0.0)))
+            alpha = list(plan.alpha_bands)
+            if alpha and not np.array_equal(pixels[alpha], original[alpha]):
+                raise VerificationError(f"alpha in tile {number} of the archive differs from its source")
         _verify_planes(archive, source, window)
         progress.report(done / len(plan.grid), "verifying")
     if abs(sse - coded.total_sse) > DECODER_TOLERANCE * coded.total_sse + 1:
@@ -66,6 +84,7 @@ def _verify_tiles(archive: Archive, source: SceneReader, coded: CodedScene, prog
             f"the written archive decodes to a squared error of {sse:.6g}, {coded.total_sse:.6g} was "
             "measured while encoding: the two JPEG 2000 decoders disagree"
         )
+    return worst
 
 
 def _verify_planes(archive: Archive, source: SceneReader, window: Window) -> None:
