@@ -84,10 +84,13 @@ def test_mask_of_one_band_is_reported_as_lost(tmp_path: Path) -> None:
         assert not reader.profile.has_mask
     lost = copy_scene(path, tmp_path / "copy.tif")
     (tmp_path / "copy.tif").unlink()
-    with open_scene(path) as reader, pytest.raises(MetadataLossError, match="mask_flags"):
-        with SceneWriter(tmp_path / "copy.tif", reader.profile, reader.snapshot()) as writer:
-            whole = Window.full(reader.profile.height, reader.profile.width)
-            writer.write(whole, reader.read(whole))
+    with (
+        open_scene(path) as reader,
+        SceneWriter(tmp_path / "copy.tif", reader.profile, reader.snapshot()) as writer,
+    ):
+        whole = Window.full(reader.profile.height, reader.profile.width)
+        writer.write(whole, reader.read(whole))
+        with pytest.raises(MetadataLossError, match="mask_flags"):
             writer.commit()
     assert not (tmp_path / "copy.tif").exists()
     assert [(each.field, each.band) for each in lost] == [("mask_flags", 3)]
