@@ -116,7 +116,7 @@ def test_a_plain_installation_pulls_nothing_it_does_not_need():
 
 
 def test_weights_and_their_cards_travel_with_the_package():
-    import rsic_geo.weights as weights
+    from rsic_geo import weights
 
     folder = Path(weights.__file__).parent
     for row in weights.list_weights():
