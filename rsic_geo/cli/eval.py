@@ -9,7 +9,10 @@ import click
 
 from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import execution_options, overwrite_option, stack, talking
-from rsic_geo.pipeline.options import Execution
+from rsic_geo.errors import OutputExistsError, UsageError
+from rsic_geo.pipeline.options import Execution, Target
+
+EXIT_SEAMS = 4
 
 
 @click.group(name="eval")
@@ -90,6 +93,8 @@ def rd(
     from rsic_geo.evaluation.imagery import find_scenes
     from rsic_geo.evaluation.rd import RdOptions, rate_distortion
 
+    if crops and out is None:
+        raise UsageError("--crops draws into the report's folder: give --out DIR")
     wanted = RdOptions(execution=execution, **options)
     scenes = find_scenes(places, limit=limit)
     folder = Path(out) if out is not None else None
@@ -99,8 +104,113 @@ def rd(
     text = rd_report.table(result)
     if folder is not None:
         rd_report.write_report(result, folder)
+        if crops:
+            from rsic_geo.evaluation.crops import draw_crops
+
+            draw_crops(result, scenes, crops, folder / "crops.png")
         text += f"\nwritten: {folder}"
     console.result(rd_report.summary(result), text)
+
+
+@evaluate.command()
+@click.argument("reference", metavar="REFERENCE")
+@click.argument("others", nargs=-1, required=True, metavar="OTHER...")
+@click.option("--picture", metavar="PNG", help="Draw them side by side, where the first OTHER is worst.")
+@execution_options
+@overwrite_option
+@talking
+def compare(
+    reference: str,
+    others: tuple[str, ...],
+    console: Console,
+    execution: Execution,
+    picture: str | None,
+    overwrite: bool,
+) -> None:
+    """Likeness of each OTHER to REFERENCE: PSNR, MS-SSIM and GMSD, per band, over REFERENCE's valid pixels.
+
+    Archives count as what they decompress to. MS-SSIM: 1 = alike. GMSD: 0 = alike.
+    """
+    from rsic_geo.evaluation.likeness import likeness
+
+    target = None if picture is None else Path(picture)
+    if target is not None and target.exists() and not overwrite:
+        raise OutputExistsError(f"{target} exists: use --overwrite to replace it")
+    entries = likeness(reference, others, picture=target, execution=execution, progress=console.progress())
+    console.result(entries, _likeness_table(entries))
+
+
+def _likeness_table(entries: dict[str, Any]) -> str:
+    lines = [f"against {entries['reference']}, {entries['valid']:.1%} of it valid"]
+    lines.append(f"{'':24}{'PSNR dB':>10}{'MS-SSIM':>10}{'GMSD':>10}")
+    for scene in entries["scenes"]:
+        rows = [(Path(scene["path"]).name[:23], scene["psnr"], scene["ms_ssim"], scene["gmsd"])]
+        bands = zip(scene["psnr_bands"], scene["ms_ssim_bands"], scene["gmsd_bands"], strict=True)
+        rows += [(f"  band {i}", *values) for i, values in enumerate(bands, start=1)]
+        lines += [f"{name:24}{psnr:>10.3f}{ssim:>10.5f}{gmsd:>10.5f}" for name, psnr, ssim, gmsd in rows]
+    return "\n".join(lines)
+
+
+@evaluate.command()
+@click.argument("scene", metavar="SCENE")
+@click.option("--windows", default="256,512,1024", show_default=True, callback=_numbers, metavar="PX,...")
+@click.option(
+    "--target", default="bpp=0.5", show_default=True, metavar="T", help="For a scene that is no archive."
+)
+@click.option("--model", default="auto", show_default=True, metavar="NAME|FILE", help="Likewise.")
+@execution_options
+@talking
+def seams(
+    scene: str, console: Console, execution: Execution, windows: tuple[float, ...], target: str, model: str
+) -> int:
+    """Steps across the borders of enhancement windows against steps beside them, 1 = no seam.
+
+    SCENE is an archive made with a model, or any scene, which is compressed first. Exits with 4 where a
+    ratio lies outside 0.98 to 1.02.
+    """
+    from rsic_geo.evaluation.seams import SeamOptions, seam_report
+
+    wanted = SeamOptions(
+        window_sizes=tuple(int(size) for size in windows),
+        target=Target.parse(target),
+        model=model,
+        execution=execution,
+    )
+    entries = seam_report(scene, wanted, console.progress())
+    console.result(entries, _seam_table(entries))
+    return 0 if entries["passed"] else EXIT_SEAMS
+
+
+def _seam_table(entries: dict[str, Any]) -> str:
+    lines = [
+        f"{entries['scene']}: {entries['width']} x {entries['height']} px, {entries['bands']} bands "
+        f"{entries['dtype']}, model {entries['model']}",
+        "Steps across window borders (standard errors): against those beside them, and against those of",
+        f"windows of {entries['other_size']} px at the same places. Differences in 1/255 of the used range.",
+        f"{'':15}| {'beside: codec':>16}{'enhanced':>17}{'second by first':>17} | {'same places:':>12}"
+        f"{'final':>5}{'correction':>17}{'blend edges':>17} | {'differ by > 1':>12}{'max':>5}",
+    ]
+    for entry in entries["windows"]:
+        beside = "".join(f"{_ratio(ratio):>17}" for ratio in entry["beside"].values())
+        same = "".join(f"{_ratio(ratio):>17}" for ratio in entry["same_places"].values())
+        difference = entry["difference"]
+        lines.append(
+            f"{entry['window_size']:>5} px{entry['beside']['final']['borders']:>7} |{beside} | {same} | "
+            f"{difference['above_1']:>12.5%}{difference['max']:>5.2f}"
+        )
+    if entries["cells"]["ratio"] is not None:
+        lines.append(f"at the borders of strength cells: {_ratio(entries['cells'])}")
+    low, high = entries["limits"]
+    passed = "yes" if entries["passed"] else "NO"
+    lines.append(f"same places within {low:g} to {high:g}: {passed}")
+    return "\n".join(lines)
+
+
+def _ratio(entry: dict[str, Any]) -> str:
+    if entry["ratio"] is None:
+        return "-"
+    error = entry["standard_error"]
+    return f"{entry['ratio']:.4f} ({error:.4f})" if error is not None else f"{entry['ratio']:.4f}"
 
 
 eval = evaluate

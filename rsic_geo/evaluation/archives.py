@@ -160,7 +160,7 @@ class ArchiveCoder:
             if with_full:
                 full[:, window.row_off : window.row_stop] = apply_correction(band.decoded, band.correction)
 
-        fit = FitOptions(window_size=options.execution.window_size, watch=watch)
+        fit = FitOptions(window_size=options.execution.window_size, seed=options.seed, watch=watch)
         with open_scene(self._path) as decoded:
             enhancement = fit_enhancement(
                 Readers(source=self.reader, decoded=decoded), coded, enhancer, fit, Progress()

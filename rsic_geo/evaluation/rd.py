@@ -41,7 +41,8 @@ class RdOptions:
     """Also measure the models at strength 1 everywhere."""
     fast: bool = False
     """Let the network compute in bfloat16."""
-    tile_size: int = 1024
+    tile_size: int = 0
+    """Side of a codec tile (px); 0 leaves it to the pipeline."""
     jobs: int = 1
     """Scenes worked on at once."""
     execution: Execution = field(default_factory=lambda: Execution(threads=1, window_size=1024))
@@ -54,6 +55,12 @@ class RdOptions:
             raise UsageError("rates are between 0 and 64 bits per pixel")
         if self.jobs < 1:
             raise UsageError("jobs must be at least 1")
+
+    def encode_options(self) -> EncodeOptions:
+        """Return how scenes are coded; the target is given with each coding."""
+        return EncodeOptions(
+            target=Target(kind="bpp", value=1.0), tile_size=self.tile_size, execution=self.execution
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,14 +212,11 @@ def rate_distortion(
 def _measure_scene(
     scene: Path, enhancers: Sequence[Enhancer], options: RdOptions
 ) -> tuple[list[Point], dict[str, str]]:
-    encode = EncodeOptions(
-        target=Target(kind="bpp", value=1.0), tile_size=options.tile_size, execution=options.execution
-    )
     points: list[Point] = []
     skipped: dict[str, str] = {}
     with (
         tempfile.TemporaryDirectory(prefix="rsic-rd-") as folder,
-        ArchiveCoder(scene, Path(folder), encode) as coder,
+        ArchiveCoder(scene, Path(folder), options.encode_options()) as coder,
     ):
         for rate in options.rates:
             for decoded in coder.at_rate(rate, enhancers, with_full=options.with_full):

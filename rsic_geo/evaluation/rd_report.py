@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsic_geo.errors import SceneError
+from rsic_geo.errors import OutputExistsError, SceneError
 from rsic_geo.evaluation import peers, plots
 from rsic_geo.evaluation.bdrate import METHOD, MIN_OVERLAP, MIN_POINTS
 from rsic_geo.evaluation.rd import ANCHOR, MEASURES, RdResult
@@ -155,10 +155,11 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     """Make the folder of a report, before anything is measured.
 
     Raises:
-        SceneError: if it holds a report already and overwriting was not asked for, or cannot be made.
+        OutputExistsError: if it holds a report already and overwriting was not asked for.
+        SceneError: if it cannot be made.
     """
     if not overwrite and any((folder / name).exists() for name in FILES):
-        raise SceneError(f"{folder} holds a report: use --overwrite to replace it, or another folder")
+        raise OutputExistsError(f"{folder} holds a report: use --overwrite to replace it, or another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
