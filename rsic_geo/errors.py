@@ -106,3 +106,21 @@ class JobCancelledError(RsicGeoError):
     """The caller asked to stop."""
 
     exit_code = 130
+
+
+class LedgerError(RsicGeoError):
+    """The ledger of a batch cannot be read or written."""
+
+
+class LedgerMismatchError(LedgerError):
+    """A run is asked to go on with other parameters than it was started with."""
+
+    exit_code = 2
+
+
+class LedgerBusyError(LedgerError):
+    """Another process writes to the ledger."""
+
+
+class SourceChangedError(SceneError):
+    """A source changed while it was read, or after it was archived."""

@@ -9,7 +9,7 @@ import click
 from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import check_local_output, execution_options, overwrite_option, stack, talking
 from rsic_geo.cli.summary import finish_job
-from rsic_geo.pipeline.options import TILE_SIZES, Execution
+from rsic_geo.pipeline.options import TILE_SIZES, EncodeOptions, Execution
 
 
 def _refuse_creation_options(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> None:
@@ -20,7 +20,7 @@ def _refuse_creation_options(_ctx: click.Context, _param: click.Parameter, value
         )
 
 
-_choices = stack(
+archive_choices = stack(
     click.option(
         "--target",
         default="lossless",
@@ -79,22 +79,40 @@ _choices = stack(
         help="GDAL .aux.xml beside the archive, for readers that are not rsic.",
     ),
     click.option(
-        "--verify",
-        type=click.Choice(["full", "none"]),
-        default="full",
-        show_default=True,
-        help="Check the archive by decoding it.",
-    ),
-    click.option(
         "--seed", type=int, default=0, show_default=True, help="Seed recorded for networks that draw noise."
     ),
 )
 
 
+def encode_options(
+    execution: Execution, *, enhance: str | None, tile_size: str, model: str, target: str, **options: Any
+) -> EncodeOptions:
+    """Return as one value what :data:`archive_choices` gathered."""
+    from rsic_geo.pipeline.options import Target
+
+    options.pop("output_format")
+    if enhance is not None:
+        model = "none" if enhance == "off" else enhance
+    return EncodeOptions(
+        target=Target.parse(target),
+        model=model,
+        tile_size=0 if tile_size == "auto" else int(tile_size),
+        execution=execution,
+        **options,
+    )
+
+
 @click.command()
 @click.argument("source", metavar="INPUT")
 @click.argument("destination", metavar="OUTPUT")
-@_choices
+@archive_choices
+@click.option(
+    "--verify",
+    type=click.Choice(["full", "none"]),
+    default="full",
+    show_default=True,
+    help="Check the archive by decoding it.",
+)
 @execution_options
 @overwrite_option
 @talking
@@ -103,12 +121,7 @@ def compress(
     destination: str,
     console: Console,
     execution: Execution,
-    output_format: str,
-    enhance: str | None,
-    tile_size: str,
-    model: str,
-    target: str,
-    **options: Any,
+    **choices: Any,
 ) -> None:
     """Write INPUT, any raster GDAL reads, as the archive OUTPUT (.jp2).
 
@@ -116,15 +129,6 @@ def compress(
     complete and repaired is in one box of it.
     """
     from rsic_geo.pipeline.encode import compress as run
-    from rsic_geo.pipeline.options import EncodeOptions, Target
 
-    if enhance is not None:
-        model = "none" if enhance == "off" else enhance
-    wanted = EncodeOptions(
-        target=Target.parse(target),
-        model=model,
-        tile_size=0 if tile_size == "auto" else int(tile_size),
-        execution=execution,
-        **options,
-    )
+    wanted = encode_options(execution, **choices)
     finish_job(console, run(source, check_local_output(destination), wanted, console.progress()))

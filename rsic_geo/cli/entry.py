@@ -19,6 +19,7 @@ VERBS = (
     "compress",
     "decompress",
     "enhance",
+    "batch",
     "compare",
     "validate",
     "info",
@@ -72,8 +73,9 @@ def rsic() -> None:
     rsic decompress scene.jp2 back.tif
     rsic compare scene.tif back.tif
 
-    Exit codes: 0 ok; 1 error; 2 usage or unsupported input; 4 verification failed, target missed or scenes
-    differ; 5 model or engine unavailable; 130 interrupted. RSIC_DEBUG=1 shows tracebacks.
+    Exit codes: 0 ok; 1 error; 2 usage or unsupported input; 3 some scenes of a batch failed; 4 verification
+    failed, target missed or scenes differ; 5 model or engine unavailable; 130 interrupted. RSIC_DEBUG=1 shows
+    tracebacks.
     """
 
 

@@ -1,0 +1,318 @@
+"""``rsic batch``: whole archives of scenes, every one verified, every interruption resumable."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rsic_geo.cli.compress import archive_choices, encode_options
+from rsic_geo.cli.console import Console, event, one_line
+from rsic_geo.cli.options import Verb, execution_options, stack, talking
+from rsic_geo.cli.summary import bytes_text, outline
+from rsic_geo.errors import UsageError
+from rsic_geo.pipeline.options import Execution
+
+if TYPE_CHECKING:
+    from rsic_geo.pipeline.batch import Standing, Watcher
+    from rsic_geo.pipeline.batch_inputs import Source
+    from rsic_geo.pipeline.batch_run import BatchOptions
+
+EXIT_SOME_FAILED = 3
+
+
+@click.group()
+def batch() -> None:
+    r"""Archive many scenes: run, plan, status, retry, export.
+
+    \b
+    rsic batch run scenes/ archive/ --target lossless --jobs 4
+    rsic batch status archive/
+    rsic batch retry archive/
+    """
+
+
+_inputs = stack(
+    click.argument("paths", nargs=-1, required=True, metavar="INPUT... OUTPUT"),
+    click.option(
+        "--include", multiple=True, metavar="GLOB", help="Files taken from folders (default: rasters)."
+    ),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Files left out."),
+    click.option("--base", metavar="DIR", help="Root the paths of files and lists are mirrored from."),
+    click.option("--asset", metavar="KEY", help="Asset taken from STAC items."),
+    click.option("-0", "--null", "nul", is_flag=True, help="Names on stdin end with NUL."),
+)
+
+_crew = stack(
+    click.option(
+        "--jobs",
+        "-j",
+        type=click.IntRange(min=0),
+        default=1,
+        show_default=True,
+        help="Processes of this machine; 0 = no extra process.",
+    ),
+    click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do the work."),
+    click.option(
+        "--resource",
+        "resources",
+        multiple=True,
+        metavar="NAME=N",
+        help="What a Dask worker must have (GPU=1).",
+    ),
+    click.option("--run", "run_name", default="default", show_default=True, help="Name of the run."),
+    click.option("--skip-existing", is_flag=True, help="Leave alone products that exist and are not ours."),
+    click.option(
+        "--companions/--no-companions",
+        default=True,
+        help="Copy vendors' text files (.xml, .imd, .rpb, ...) of a scene beside its product.",
+    ),
+)
+
+
+def _batch_options(verb: Verb) -> Verb:
+    """Give a verb ``settings``: who does the work, under which name; memory is the budget of all jobs."""
+
+    @functools.wraps(verb)
+    def run(
+        *args: Any,
+        jobs: int,
+        scheduler: str | None,
+        resources: tuple[str, ...],
+        run_name: str,
+        skip_existing: bool,
+        companions: bool,
+        execution: Execution,
+        **kwargs: Any,
+    ) -> Any:
+        from rsic_geo.pipeline.batch_run import BatchOptions, Crew
+
+        asked = click.get_current_context().params.get("memory")
+        crew = Crew(
+            jobs=jobs,
+            scheduler=scheduler,
+            resources=tuple(_resource(word) for word in resources),
+            memory_mib=asked if isinstance(asked, int) else None,
+            execution=execution if asked is None else replace(execution, memory_mib=Execution().memory_mib),
+        )
+        settings = BatchOptions(
+            run=run_name,
+            skip_existing=skip_existing,
+            companions=companions,
+            config=kwargs["config"],
+            crew=crew,
+        )
+        return verb(*args, settings=settings, execution=execution, **kwargs)
+
+    return _crew(run)
+
+
+def _resource(word: str) -> tuple[str, float]:
+    name, equals, number = word.partition("=")
+    try:
+        return name, float(number) if equals else 1.0
+    except ValueError:
+        raise UsageError(f"resource {word!r}: use NAME=NUMBER, as GPU=1") from None
+
+
+def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> tuple[list[Source], str]:
+    """Return the scenes of the inputs, and the output folder where the last word is one."""
+    import os
+
+    from rsic_geo.pipeline.batch_inputs import Selection, discover
+
+    if output and len(paths) < 2:
+        raise UsageError("give inputs and, as the last word, the output folder")
+    inputs, folder = (paths[:-1], paths[-1]) if output else (paths, "")
+    if output and os.path.exists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"the output {folder} is a file: give a folder")
+    selection = Selection(
+        include=choices.pop("include"),
+        exclude=choices.pop("exclude"),
+        base=choices.pop("base"),
+        asset=choices.pop("asset"),
+        avoid=(os.path.abspath(folder),) if output else (),
+    )
+    found = discover(inputs, selection, sys.stdin.buffer, nul=choices.pop("nul"))
+    if not found:
+        raise UsageError(f"no scenes found in {' '.join(inputs)}: see --include")
+    return found, folder
+
+
+@batch.command()
+@_inputs
+@archive_choices
+@click.option(
+    "--template", help="Product below OUTPUT; default {parent}/{stem}.jp2, also {name} {ext} {run}."
+)
+@click.option("--ledger", metavar="FILE", help="GeoPackage of the run (default: in OUTPUT).")
+@click.option("--recheck", is_flag=True, help="Compare the checksums of all finished scenes again.")
+@click.option("--dry-run", is_flag=True, help="Estimate from a sample; write nothing.")
+@execution_options
+@_batch_options
+@talking
+def run(
+    paths: tuple[str, ...],
+    console: Console,
+    execution: Execution,
+    settings: BatchOptions,
+    template: str | None,
+    ledger: str | None,
+    recheck: bool,
+    dry_run: bool,
+    **choices: Any,
+) -> int:
+    """Archive every scene of INPUT (files, folders, @list, -, STAC items) below the folder OUTPUT.
+
+    A scene is done when its product was decoded from disk and compared with it. The same command goes on
+    where it stopped. Nothing is overwritten, no source is touched. Exit code 3: some scenes failed.
+    """
+    from rsic_geo.pipeline.batch_plan import TEMPLATE
+    from rsic_geo.pipeline.batch_run import run_batch
+
+    sources, folder = _found(paths, choices, output=True)
+    wanted = encode_options(execution, **choices)
+    if dry_run:
+        return _estimate(console, sources, wanted, 8)
+    settings = replace(settings, template=template or TEMPLATE, ledger=ledger, recheck=recheck)
+    return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console)))
+
+
+@batch.command()
+@_inputs
+@archive_choices
+@click.option("--sample", type=click.IntRange(min=1), default=8, show_default=True, help="Scenes tried.")
+@execution_options
+@talking
+def plan(paths: tuple[str, ...], console: Console, execution: Execution, sample: int, **choices: Any) -> int:
+    """Say how many scenes INPUT holds and what archiving them would take; OUTPUT is only left out of it."""
+    sources, _ = _found(paths, choices, output=True)
+    return _estimate(console, sources, encode_options(execution, **choices), sample)
+
+
+def _estimate(console: Console, sources: list[Source], wanted: Any, sample: int) -> int:
+    from rsic_geo.pipeline.batch import duration
+    from rsic_geo.pipeline.batch_plan import estimate
+    from rsic_geo.pipeline.events import Progress
+
+    found = estimate(sources, wanted, sample, Progress(callback=console.progress()))
+    lines = [
+        f"{found.scenes} scenes, {found.unreadable} of them unreadable; {found.pixels / 1e6:.1f} Mpx, "
+        f"{bytes_text(found.source_bytes)}"
+    ]
+    if found.product_bytes is not None and found.seconds_one_job is not None:
+        lines.append(
+            f"about {bytes_text(found.product_bytes)} after it, {duration(found.seconds_one_job)} with one "
+            f"job (from {found.sampled - len(found.sample_failed)} scenes)"
+        )
+    for text in found.sample_failed:
+        console.warn(text)
+    console.result(found.to_json(), "\n".join(lines))
+    return 0
+
+
+@batch.command()
+@click.argument("ledger")
+@click.option("--like", default="%", show_default=True, help="SQL pattern of the sources to try again.")
+@click.option("--skipped", is_flag=True, help="Also what was skipped.")
+@execution_options
+@_batch_options
+@talking
+def retry(
+    ledger: str,
+    console: Console,
+    execution: Execution,
+    settings: BatchOptions,
+    like: str,
+    skipped: bool,
+    **_: Any,
+) -> int:
+    """Try the failed scenes of LEDGER (or of the folder it is in) again, as the run was started."""
+    from rsic_geo.pipeline.batch_run import retry_batch
+
+    del execution
+    return _finish(console, retry_batch(ledger, settings, _watcher(console), like=like, skipped=skipped))
+
+
+@batch.command()
+@click.argument("ledger")
+@click.option("--run", "run_name", help="Only this run.")
+@click.option("--failed", is_flag=True, help="List what failed.")
+@talking
+def status(ledger: str, console: Console, run_name: str | None, failed: bool) -> int:
+    """Say how far the runs of LEDGER (or of the folder it is in) are."""
+    from rsic_geo.pipeline.batch_status import status_of
+
+    entries = status_of(ledger, run_name, list_failed=failed)
+    lines = []
+    for entry in entries["runs"]:
+        lines.append(f"run {entry['name']} ({'at work' if entry['at_work'] else 'at rest'}): {entry['text']}")
+        lines.append(outline({k: entry[k] for k in ("states", "options")}, "  "))
+        lines += [f"  failed: {scene['source']}: {scene['error']}" for scene in entry.get("failed", ())]
+    console.result(entries, "\n".join(lines))
+    return EXIT_SOME_FAILED if any(entry["states"]["failed"] for entry in entries["runs"]) else 0
+
+
+@batch.command()
+@click.argument("ledger")
+@click.argument("destination", metavar="OUTPUT")
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice(["stac", "html", "json"]),
+    required=True,
+    help="A folder of STAC items, one HTML page, or one JSON file.",
+)
+@click.option("--run", "run_name", default="default", show_default=True, help="Name of the run.")
+@talking
+def export(ledger: str, destination: str, console: Console, kind: str, run_name: str) -> None:
+    """Write what LEDGER knows as STAC items, as a page with plots, or as JSON; nothing is overwritten."""
+    from rsic_geo.pipeline.batch_export import export_run
+
+    count = export_run(ledger, destination, kind, run_name)
+    console.result({"written": destination, "kind": kind, "scenes": count}, f"{destination}: {count} scenes")
+
+
+def _watcher(console: Console) -> Watcher:
+    from rsic_geo.pipeline.batch import Watcher
+    from rsic_geo.pipeline.batch_job import SceneOutcome
+
+    draw = console.progress()
+    told = time.monotonic()
+
+    def standing(now: Standing) -> bool | None:
+        nonlocal told
+        if console.mode == "json":
+            event("batch", **now.to_json())
+        elif console.verbose and time.monotonic() - told > 10:
+            told = time.monotonic()
+            click.echo(str(now), err=True)
+        return draw(now.fraction, "archiving")
+
+    def scene(source: str, outcome: SceneOutcome) -> None:
+        if console.mode == "json":
+            event(
+                "scene",
+                source=source,
+                state=outcome.state,
+                error=outcome.error,
+                seconds=outcome.values.get("seconds"),
+            )
+        elif outcome.state == "failed":
+            console.warn(f"{source}: {one_line(outcome.error or 'failed')}")
+
+    return Watcher(standing=standing, scene=scene, survey=None)
+
+
+def _finish(console: Console, standing: Standing) -> int:
+    ratio = standing.source_bytes / standing.product_bytes if standing.product_bytes else 0.0
+    text = f"{standing.done} scenes done and verified, {standing.failed} failed, {standing.skipped} skipped"
+    if ratio:
+        before, after = bytes_text(standing.source_bytes), bytes_text(standing.product_bytes)
+        text += f"; {before} became {after} (ratio {ratio:.2f})"
+    console.result({**standing.to_json(), "ratio": ratio or None}, text)
+    return EXIT_SOME_FAILED if standing.failed else 0

@@ -1,0 +1,84 @@
+"""Where on earth a scene is: outlines in WGS 84, a map that scenes of all reference systems share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.io import DatasetReader
+from rasterio.transform import GCPTransformer, RPCTransformer
+from rasterio.warp import transform_geom
+
+from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
+
+_STEPS = 16
+"""Points per side of an outline: straight sides are curves in another reference system."""
+
+
+def on_earth(geometry: dict[str, Any] | None, crs: str | None) -> dict[str, Any] | None:
+    """Return a GeoJSON geometry in longitude and latitude (WGS 84), cut at the antimeridian.
+
+    Args:
+        geometry: GeoJSON geometry in units of ``crs``; should be dense enough to follow curves.
+        crs: definition of the reference system, as WKT or EPSG code.
+
+    Returns:
+        None without a geometry or reference system, or where the system has no way to WGS 84.
+    """
+    if geometry is None or not crs:
+        return None
+    try:
+        with gdal_config():
+            placed: dict[str, Any] = transform_geom(CRS.from_user_input(crs), "EPSG:4326", geometry)
+    except (CRSError, ValueError):
+        return None
+    except Exception as error:  # GDAL's own, private exception classes come through
+        if type(error).__module__.startswith("rasterio"):
+            return None
+        raise
+    return placed if placed.get("coordinates") else None
+
+
+def outline_on_earth(path: str | Path) -> dict[str, Any] | None:
+    """Return the outline of a whole scene in longitude and latitude, or None if its place is unknown.
+
+    Transform, control points and rational polynomials place a scene, in this order.
+
+    Raises:
+        SceneError: if the scene cannot be opened.
+    """
+    with gdal_config(), scene_errors("read", path), open_dataset(path) as dataset:
+        corners = [(0, 0), (0, dataset.width), (dataset.height, dataset.width), (dataset.height, 0)]
+        ring = []
+        for (row, col), (next_row, next_col) in zip(corners, corners[1:] + corners[:1], strict=True):
+            for step in range(_STEPS):
+                part = step / _STEPS
+                ring.append((row + (next_row - row) * part, col + (next_col - col) * part))
+        placed = _to_ground(dataset, ring)
+        if placed is None:
+            return None
+        points, crs = placed
+        return on_earth({"type": "Polygon", "coordinates": [[*points, points[0]]]}, crs)
+
+
+def _to_ground(
+    dataset: DatasetReader, ring: list[tuple[float, float]]
+) -> tuple[list[tuple[float, float]], str] | None:
+    """Return ground coordinates of (row, column) corners, and the reference system they are in."""
+    rows, cols = zip(*ring, strict=True)
+    gcps, gcp_crs = dataset.gcps
+    if dataset.crs and not dataset.transform.is_identity:
+        a, b, c, d, e, f = tuple(dataset.transform)[:6]
+        points = [(a * x + b * y + c, d * x + e * y + f) for y, x in ring]
+        return points, str(dataset.crs.to_wkt())
+    if len(gcps) >= 3 and gcp_crs:
+        with GCPTransformer(gcps) as found:
+            xs, ys = found.xy(rows, cols, offset="ul")
+        return list(zip(map(float, xs), map(float, ys), strict=True)), str(gcp_crs.to_wkt())
+    if dataset.rpcs:
+        with RPCTransformer(dataset.rpcs) as found:
+            xs, ys = found.xy(rows, cols, zs=dataset.rpcs.height_off, offset="ul")
+        return list(zip(map(float, xs), map(float, ys), strict=True)), "EPSG:4326"
+    return None

@@ -1,0 +1,252 @@
+"""The run of a batch: one coordinator that alone writes the ledger, and workers that archive scenes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rsic_geo.errors import JobCancelledError, SceneError
+from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
+from rsic_geo.pipeline.events import ProgressCallback
+from rsic_geo.pipeline.executors import Executor, Finished
+from rsic_geo.pipeline.ledger import Ledger, RunRecord, now
+
+LEDGER_NAME = "rsic-batch.gpkg"
+WORKSHOP = ".rsic-batch"
+"""Folder in the output folder where unfinished files live; removed at the end of a run."""
+MOST_LOSSES = 5
+"""Workers a scene may lose before it is given up."""
+_BEAT_SECONDS = 10.0
+_TICK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a run is."""
+
+    done: int
+    failed: int
+    skipped: int
+    left: int
+    """Scenes pending or running."""
+    pixels: float
+    """Finished, of all that are known."""
+    all_pixels: float
+    source_bytes: float
+    """Of the scenes that are done."""
+    product_bytes: float
+    seconds: float
+    """Since this start of the run."""
+    eta_seconds: float | None
+
+    @property
+    def fraction(self) -> float:
+        """Part of the work that is finished, in pixels where they are known."""
+        scenes = self.done + self.failed + self.skipped
+        if self.all_pixels:
+            return min(1.0, self.pixels / self.all_pixels)
+        return scenes / max(1, scenes + self.left)
+
+    @property
+    def saved_bytes(self) -> float:
+        """Bytes the products are smaller than their sources."""
+        return self.source_bytes - self.product_bytes
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        total = self.done + self.failed + self.skipped + self.left
+        failed = f", {self.failed} failed" if self.failed else ""
+        eta = "" if self.eta_seconds is None else f", {duration(self.eta_seconds)} left"
+        return f"{total - self.left} of {total} scenes{failed}, {self.saved_bytes / 1e6:.1f} MB saved{eta}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        entries = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**entries, "saved_bytes": self.saved_bytes, "fraction": self.fraction}
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as hours, minutes and seconds."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """Who is told what happens; all may be silent."""
+
+    standing: Callable[[Standing], bool | None] = lambda _standing: None
+    """Told how far the run is, about once a second; returning False stops it."""
+    survey: ProgressCallback | None = None
+    """Told a fraction and a text while new scenes are entered; returning False stops it."""
+    scene: Callable[[str, SceneOutcome], None] = lambda _source, _outcome: None
+    """Told what became of a scene."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Coordinator:
+    """Hands pending scenes to an executor and writes down what becomes of them. Holds the ledger's lock."""
+
+    ledger: Ledger
+    run: RunRecord
+    executor: Executor
+    pattern: SceneJob
+    """Job whose options, fingerprint and so on every scene's job takes over."""
+    watcher: Watcher = field(default_factory=Watcher)
+    _flying: int = 0
+    _losses: dict[int, int] = field(default_factory=dict)
+    _halted: str | None = None
+    _started: float = 0.0
+    _pixels_before: float = 0.0
+    _told: float = 0.0
+    _beaten: float = 0.0
+
+    def work(self) -> Standing:
+        """Work until nothing is pending; whatever ends it, the ledger says what is so.
+
+        Raises:
+            JobCancelledError: if the watcher or the user stopped it.
+            SceneError: if nothing can be written any more; run again when there is room.
+            LedgerError: if the ledger cannot be written.
+        """
+        workshop = Path(self.run.folder) / WORKSHOP
+        self._prepare(workshop)
+        self._started = self._told = self._beaten = time.monotonic()
+        self._pixels_before = self._standing().pixels
+        try:
+            while self._feed() or self._flying:
+                for finished in self.executor.wait(_TICK_SECONDS):
+                    self._flying -= 1
+                    self._settle(finished)
+                self._tell()
+        except (KeyboardInterrupt, JobCancelledError):
+            self._abandon(workshop)
+            raise JobCancelledError(
+                f"stopped: {self._standing()}; the same command goes on where this one stopped"
+            ) from None
+        except BaseException:
+            self.executor.close(kill=True)
+            raise
+        self.executor.close()
+        shutil.rmtree(workshop, ignore_errors=True)
+        standing = self._standing()
+        self.watcher.standing(standing)
+        if self._halted is not None:
+            raise SceneError(f"stopped, {standing.left} scenes left: {self._halted}; make room and run again")
+        return standing
+
+    def _prepare(self, workshop: Path) -> None:
+        """Put back what an earlier run left unfinished, and see that products can be written."""
+        shutil.rmtree(workshop, ignore_errors=True)
+        try:
+            workshop.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SceneError(f"cannot write to {self.run.folder}: {error.strerror or error}") from error
+        self.ledger.requeue(self.run.name)
+
+    def _abandon(self, workshop: Path) -> None:
+        self.executor.close(kill=True)
+        self.ledger.requeue(self.run.name)
+        shutil.rmtree(workshop, ignore_errors=True)
+
+    def _feed(self) -> bool:
+        """Hand out as many scenes as there is room for; return whether any were."""
+        room = self.executor.slots - self._flying
+        if room <= 0 or self._halted is not None:
+            return False
+        scenes = self.ledger.pending(self.run.name, room)
+        for scene in scenes:
+            relative = os.path.relpath(scene["product"], self.run.folder)
+            job = replace(
+                self.pattern,
+                fid=scene["fid"],
+                source=scene["source"],
+                product=scene["product"],
+                report=os.path.join(self.run.reports, f"{relative}.json"),
+            )
+            self.ledger.mark_running(scene["fid"], self.executor.submit(job))
+            self._flying += 1
+        return bool(scenes)
+
+    def _settle(self, finished: Finished) -> None:
+        """Write down what became of a scene."""
+        outcome, fid = finished.outcome, finished.job.fid
+        if outcome is None:
+            outcome = self._lost(fid, finished.lost or "its worker was lost")
+            if outcome is None:
+                return
+        if outcome.state == "halted":
+            self._halted = outcome.error
+            self.ledger.update(
+                fid, state="pending", error=outcome.error, error_kind=outcome.error_kind, worker=None
+            )
+            return
+        self.ledger.update(
+            fid,
+            **{
+                **outcome.values,
+                "state": outcome.state,
+                "error": outcome.error,
+                "error_kind": outcome.error_kind,
+                "finished": now(),
+                "heartbeat": None,
+            },
+        )
+        self.watcher.scene(finished.job.source, outcome)
+
+    def _lost(self, fid: int, how: str) -> SceneOutcome | None:
+        """Queue the scene of a lost worker again, or give it up when it has lost too many."""
+        self._losses[fid] = self._losses.get(fid, 0) + 1
+        if self._losses[fid] < MOST_LOSSES:
+            self.ledger.update(fid, state="pending", worker=None, error=how, error_kind="worker lost")
+            return None
+        text = f"given up after {MOST_LOSSES} workers were lost on it; the last: {how}"
+        return SceneOutcome(fid=fid, state="failed", error=text, error_kind="worker lost")
+
+    def _tell(self) -> None:
+        """Beat the heart of what runs, and say how far the run is."""
+        time_now = time.monotonic()
+        if time_now - self._beaten >= _BEAT_SECONDS:
+            self._beaten = time_now
+            self.ledger.beat(self.run.name)
+        if time_now - self._told >= 1.0:
+            self._told = time_now
+            if self.watcher.standing(self._standing()) is False:
+                raise JobCancelledError("stopped")
+
+    def _standing(self) -> Standing:
+        return standing_of(self.ledger, self.run.name, time.monotonic() - self._started, self._pixels_before)
+
+
+def standing_of(ledger: Ledger, run: str, seconds: float = 0.0, pixels_before: float = 0.0) -> Standing:
+    """Return how far a run is.
+
+    Args:
+        ledger: open ledger.
+        run: name of the run.
+        seconds: since this start of the run.
+        pixels_before: finished before this start; what came since decides the time left.
+    """
+    totals = ledger.totals(run)
+    ended = [totals[state] for state in ("done", "failed", "skipped")]
+    left = [totals[state] for state in ("pending", "running")]
+    pixels = sum(part["pixels"] for part in ended)
+    left_pixels = sum(part["pixels"] for part in left)
+    speed = (pixels - pixels_before) / seconds if seconds > 0 else 0.0
+    return Standing(
+        done=int(totals["done"]["scenes"]),
+        failed=int(totals["failed"]["scenes"]),
+        skipped=int(totals["skipped"]["scenes"]),
+        left=int(sum(part["scenes"] for part in left)),
+        pixels=pixels,
+        all_pixels=pixels + left_pixels,
+        source_bytes=totals["done"]["source_bytes"],
+        product_bytes=totals["done"]["product_bytes"],
+        seconds=seconds,
+        eta_seconds=left_pixels / speed if speed > 0 else None,
+    )

@@ -1,0 +1,218 @@
+"""Which scenes a batch is about: files, folders, lists, standard input, STAC item collections."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from rsic_geo.errors import UsageError
+
+RASTERS = (
+    "*.tif", "*.tiff", "*.gtif", "*.geotiff", "*.jp2", "*.j2k", "*.jpx", "*.img", "*.vrt", "*.png", "*.bil",
+    "*.bsq", "*.pix", "*.ntf", "*.nitf", "*.hdr.tif",
+)  # fmt: skip
+"""Files a folder is searched for when nothing else is asked for; case does not matter."""
+
+_RASTER_MEDIA = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "image/png", "application/geotiff")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One scene to be archived."""
+
+    path: str
+    """Absolute path, or a name GDAL knows (``/vsi...``)."""
+    relative: str
+    """Where it lies below the root it was found under, with ``/``; decides where its product goes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """How scenes are picked."""
+
+    include: tuple[str, ...] = ()
+    """Patterns of names or relative paths taken from folders; :data:`RASTERS` if empty."""
+    exclude: tuple[str, ...] = ()
+    """Patterns left out, from every kind of input."""
+    base: str | None = None
+    """Root that paths of files and lists are relative to; None for what they have in common."""
+    asset: str | None = None
+    """Key of the STAC asset wanted; None for those that say they are raster data."""
+    avoid: tuple[str, ...] = ()
+    """Absolute folders never searched, such as the output's."""
+
+
+def discover(
+    inputs: Iterable[str], selection: Selection, stdin: BinaryIO | None = None, *, nul: bool = False
+) -> list[Source]:
+    """Return the scenes of all inputs, each once, in a fixed order.
+
+    Args:
+        inputs: files, folders, ``@list``, ``-`` for names on ``stdin``, ``.json`` STAC items or collections.
+        selection: what is taken of them.
+        stdin: stream for ``-``.
+        nul: names on ``stdin`` end with NUL instead of a line's end.
+
+    Raises:
+        UsageError: if an input is missing or a list cannot be read.
+    """
+    found: dict[str, Source] = {}
+    named: list[str] = []
+    for word in _unfold(inputs, stdin, nul):
+        if word.startswith("/vsi") or "://" in word:
+            path = gdal_name(word)
+            found.setdefault(path, Source(path=path, relative=path.rpartition("/")[2]))
+        elif os.path.isdir(word):
+            for source in _walk(Path(word).absolute(), selection):
+                found.setdefault(source.path, source)
+        elif word.lower().endswith((".json", ".geojson")):
+            for source in _stac(Path(word), selection):
+                found.setdefault(source.path, source)
+        else:
+            named.append(os.path.abspath(word))
+    for source in _named(named, selection):
+        found.setdefault(source.path, source)
+    kept = [source for source in found.values() if not _matches(source.relative, selection.exclude)]
+    for source in kept:
+        _check_name(source.path)
+    return sorted(kept, key=lambda source: (source.relative, source.path))
+
+
+def gdal_name(address: str) -> str:
+    """Return what GDAL calls an address: a path for ``file:``, ``/vsicurl/`` for http, and so on."""
+    scheme, _, rest = address.partition("://")
+    if not rest:
+        return address
+    if scheme == "file":
+        return unquote(urlsplit(address).path)
+    stores = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
+    if scheme in stores:
+        return stores[scheme] + rest
+    if scheme in ("http", "https", "ftp"):
+        return "/vsicurl/" + address
+    raise UsageError(f"{address}: {scheme} is no place scenes are read from")
+
+
+def _unfold(inputs: Iterable[str], stdin: BinaryIO | None, nul: bool) -> Iterator[str]:
+    for word in inputs:
+        if word == "-":
+            if stdin is None:
+                raise UsageError("there is no standard input to read names from")
+            yield from _lines(stdin.read(), nul)
+        elif word.startswith("@"):
+            try:
+                content = Path(word[1:]).read_bytes()
+            except OSError as error:
+                raise UsageError(f"cannot read the list {word[1:]}: {error.strerror or error}") from error
+            yield from _lines(content, nul=b"\0" in content)
+        else:
+            yield word
+
+
+def _lines(content: bytes, nul: bool) -> Iterator[str]:
+    for line in content.split(b"\0") if nul else content.splitlines():
+        word = os.fsdecode(line) if nul else os.fsdecode(line.strip())
+        if word and (nul or not word.startswith("#")):
+            yield word
+
+
+def _walk(root: Path, selection: Selection) -> Iterator[Source]:
+    """Yield the rasters below a folder; hidden folders and links to folders are not entered."""
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise UsageError(f"cannot list {folder}: {error.strerror or error}") from error
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if not entry.name.startswith(".") and entry.path not in selection.avoid:
+                    folders.append(Path(entry.path))
+                continue
+            relative = Path(entry.path).relative_to(root).as_posix()
+            if entry.is_file() and not entry.name.startswith("."):
+                if selection.include and not _matches(relative, selection.include):
+                    continue
+                if not selection.include and not _matches(relative.lower(), RASTERS):
+                    continue
+                yield Source(path=entry.path, relative=relative)
+
+
+def _named(paths: list[str], selection: Selection) -> Iterator[Source]:
+    if not paths:
+        return
+    for path in paths:
+        if not os.path.exists(path):
+            raise UsageError(f"there is no input {path}")
+    base = selection.base or os.path.commonpath([os.path.dirname(path) for path in paths])
+    base = os.path.abspath(base)
+    for path in paths:
+        relative = os.path.relpath(path, base)
+        if relative.startswith(".."):
+            raise UsageError(f"{path} does not lie below the base folder {base}")
+        yield Source(path=path, relative=Path(relative).as_posix())
+
+
+def _matches(relative: str, patterns: tuple[str, ...]) -> bool:
+    name = relative.rpartition("/")[2]
+    return any(fnmatchcase(name, pattern) or fnmatchcase(relative, pattern) for pattern in patterns)
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        raise UsageError(
+            f"the name of {shown} is not UTF-8: a GeoPackage cannot hold it, rename it"
+        ) from None
+
+
+def _stac(path: Path, selection: Selection) -> Iterator[Source]:
+    """Yield the raster assets of a STAC item, or of a collection of items."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        kind = document.get("type")
+        items = document["features"] if kind == "FeatureCollection" else [document]
+        if kind not in ("Feature", "FeatureCollection"):
+            raise UsageError(f"{path} is no STAC item or item collection (its type is {kind!r})")
+        for item in items:
+            yield from _assets(item, path, selection)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is no STAC item or item collection: {error}") from error
+
+
+def _assets(item: dict[str, Any], path: Path, selection: Selection) -> Iterator[Source]:
+    for key, asset in sorted(item["assets"].items()):
+        if selection.asset is not None and key != selection.asset:
+            continue
+        roles = asset.get("roles") or ()
+        is_raster = str(asset.get("type", "")).lower().startswith(_RASTER_MEDIA)
+        if selection.asset is None and not ("data" in roles or (is_raster and not roles)):
+            continue
+        if selection.asset is None and asset.get("type") and not is_raster:
+            continue
+        href = str(asset["href"])
+        is_address = "://" in href or href.startswith("/vsi")
+        target = gdal_name(href) if is_address else os.path.abspath(path.parent / href)
+        parts = [
+            str(item.get("collection") or ""),
+            str(item["id"]),
+            target.rpartition("/")[2].partition("?")[0],
+        ]
+        yield Source(path=target, relative="/".join(_safe(part) for part in parts if part))
+
+
+def _safe(part: str) -> str:
+    """Return a name that stays one level of a path."""
+    return re.sub(r"[/\\\0]", "_", part).replace("..", "_") or "_"

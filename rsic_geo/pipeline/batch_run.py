@@ -1,0 +1,217 @@
+"""Starting, continuing and looking at batches: the verbs of ``rsic batch`` as functions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rsic_geo.errors import LedgerError, SceneError, UsageError
+from rsic_geo.pipeline.batch import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
+from rsic_geo.pipeline.batch_inputs import Source
+from rsic_geo.pipeline.batch_job import SceneJob, fingerprint, options_from, options_text
+from rsic_geo.pipeline.batch_plan import TEMPLATE, Registration, register
+from rsic_geo.pipeline.events import Progress
+from rsic_geo.pipeline.executors import Executor, ProcessExecutor, SerialExecutor
+from rsic_geo.pipeline.ledger import Ledger, RunRecord
+from rsic_geo.pipeline.ledger_lock import LedgerLock
+from rsic_geo.pipeline.options import EncodeOptions, Execution
+from rsic_geo.pipeline.report import version
+
+_BASE_MIB = 180
+"""What one worker takes before it opens a scene."""
+_TILE_MIB = 96
+"""What one codec thread takes at most for a tile of three bands."""
+_LEAST_MIB = _BASE_MIB + _TILE_MIB + 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Who does the work, and with how much of the machine."""
+
+    jobs: int = 1
+    """Processes of this machine; 0 = the calling process itself."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler; its workers are used instead of processes of this machine."""
+    resources: tuple[tuple[str, float], ...] = ()
+    """What a Dask worker must offer, as GPU=1."""
+    memory_mib: int | None = None
+    """Budget for all jobs of this machine together; None = no budget."""
+    execution: Execution = field(default_factory=Execution)
+    """Threads and device of each job; 0 threads = this machine's cores divided among the jobs."""
+
+    def fitted(self) -> Crew:
+        """Return the crew with threads, raster cache and jobs that fit the cores and the budget.
+
+        Raises:
+            UsageError: if not even one job fits.
+        """
+        jobs = self.jobs
+        if self.memory_mib is not None and jobs > 1:
+            jobs = max(1, min(jobs, self.memory_mib // _LEAST_MIB))
+        share = max(1, jobs)
+        threads = self.execution.threads or max(1, (os.cpu_count() or 1) // share)
+        cache = self.execution.memory_mib
+        if self.memory_mib is not None:
+            each = self.memory_mib // share
+            if each < _LEAST_MIB:
+                raise UsageError(f"{self.memory_mib} MiB are too few for one job: give at least {_LEAST_MIB}")
+            threads = max(1, min(threads, (each - _BASE_MIB - 16) // _TILE_MIB))
+            cache = max(16, min(cache, each - _BASE_MIB - _TILE_MIB * threads))
+        execution = replace(self.execution, threads=threads, memory_mib=cache)
+        return replace(self, jobs=jobs, execution=execution)
+
+    def executor(self) -> Executor:
+        """Return the executor of this crew."""
+        if self.scheduler is not None:
+            from rsic_geo.pipeline.executors_dask import DaskExecutor
+
+            return DaskExecutor(self.scheduler, dict(self.resources))
+        return SerialExecutor() if self.jobs == 0 else ProcessExecutor(self.jobs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """Choices of a run that do not change what its products are."""
+
+    run: str = "default"
+    ledger: str | None = None
+    """GeoPackage; None = in the output folder."""
+    template: str = TEMPLATE
+    skip_existing: bool = False
+    companions: bool = True
+    recheck: bool = False
+    config: tuple[tuple[str, str], ...] = ()
+    crew: Crew = field(default_factory=Crew)
+    on_registered: Callable[[Registration], None] = lambda _found: None
+
+
+def ledger_path(place: str | Path) -> Path:
+    """Return the ledger meant by a path: a GeoPackage, or the output folder of a run.
+
+    Raises:
+        LedgerError: if there is none.
+    """
+    path = Path(place)
+    path = path / LEDGER_NAME if path.is_dir() else path
+    if not path.is_file():
+        raise LedgerError(f"there is no ledger {path}: give the GeoPackage of a run, or its output folder")
+    return path
+
+
+def run_batch(
+    sources: list[Source],
+    folder: str,
+    options: EncodeOptions,
+    batch: BatchOptions,
+    watcher: Watcher,
+) -> Standing:
+    """Archive scenes, each verified before it counts; continue where an earlier run of the name stopped.
+
+    Nothing that exists is overwritten, no source is touched.
+
+    Args:
+        sources: scenes, from :func:`rsic_geo.pipeline.batch_inputs.discover`.
+        folder: where products go; made if missing.
+        options: what the products must be.
+        batch: ledger, names and workers.
+        watcher: told what happens.
+
+    Raises:
+        LedgerBusyError: if another run writes to the ledger.
+        LedgerMismatchError: if the run was started with other options.
+        UsageError: if two scenes would become one product.
+        JobCancelledError: if it was stopped.
+        SceneError: if there is no more room for products.
+    """
+    out = os.path.abspath(folder)
+    path = Path(os.path.abspath(batch.ledger)) if batch.ledger else Path(out) / LEDGER_NAME
+    text = options_text(options, _weights(options))
+    record = RunRecord(
+        name=batch.run,
+        folder=out,
+        template=batch.template,
+        reports=str(path.with_suffix("")) + "-reports",
+        options=text,
+        fingerprint=fingerprint(text),
+        version=version(),
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SceneError(f"cannot write to {path.parent}: {error.strerror or error}") from error
+    with LedgerLock(path), Ledger(path, write=True) as ledger:
+        ledger.start_run(record)
+        progress = Progress(callback=watcher.survey)
+        batch.on_registered(register(ledger, record, sources, progress, recheck=batch.recheck))
+        return _work(ledger, record, batch, watcher)
+
+
+def retry_batch(
+    place: str | Path, batch: BatchOptions, watcher: Watcher, *, like: str = "%", skipped: bool = False
+) -> Standing:
+    """Try failed scenes of a run again, with what the run was started with, and do what else is left.
+
+    Args:
+        place: ledger or output folder.
+        batch: run and workers; the ledger knows the rest.
+        watcher: told what happens.
+        like: SQL pattern of the sources.
+        skipped: also scenes that were skipped.
+    """
+    path = ledger_path(place)
+    with LedgerLock(path), Ledger(path, write=True) as ledger:
+        record = find_run(ledger, batch.run)
+        states = ("failed", "skipped") if skipped else ("failed",)
+        ledger.requeue(record.name, states, like)
+        return _work(ledger, record, batch, watcher)
+
+
+def find_run(ledger: Ledger, name: str) -> RunRecord:
+    """Return a run by name.
+
+    Raises:
+        UsageError: if there is none of the name.
+    """
+    runs = {run.name: run for run in ledger.runs()}
+    if name not in runs:
+        raise UsageError(f"{ledger.path} has no run {name!r}: it has {', '.join(runs) or 'none'}")
+    return runs[name]
+
+
+def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watcher) -> Standing:
+    crew = batch.crew.fitted()
+    options, model_sha256 = options_from(record.options, crew.execution)
+    pattern = SceneJob(
+        fid=0,
+        run=record.name,
+        source="",
+        product="",
+        report="",
+        workshop=os.path.join(record.folder, WORKSHOP),
+        options=options,
+        fingerprint=record.fingerprint,
+        model_sha256=model_sha256,
+        skip_existing=batch.skip_existing,
+        companions=batch.companions,
+        config=batch.config,
+    )
+    return Coordinator(
+        ledger=ledger, run=record, executor=crew.executor(), pattern=pattern, watcher=watcher
+    ).work()
+
+
+def _weights(options: EncodeOptions) -> str | None:
+    """Return the digest of the weights products will be made with, where any are used."""
+    if options.model == "none" or options.target.is_lossless:
+        return None
+    from rsic_geo.errors import WeightsError
+    from rsic_geo.weights import open_weights
+
+    try:
+        return open_weights(options.model).sha256
+    except WeightsError:
+        if options.model != "auto":
+            raise
+        return None

@@ -1,0 +1,299 @@
+"""Batches in one process: what is done, what is refused, what is found again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+import rasterio
+from batch_support import options, products, run, write_scene, write_scenes
+
+import rsic_geo
+from rsic_geo.errors import (
+    JobCancelledError,
+    LedgerBusyError,
+    LedgerError,
+    LedgerMismatchError,
+    SceneError,
+    UsageError,
+)
+from rsic_geo.pipeline import batch_publish, batch_scene, encode
+from rsic_geo.pipeline.batch import LEDGER_NAME, Watcher
+from rsic_geo.pipeline.batch_inputs import Selection, discover
+from rsic_geo.pipeline.batch_publish import read_json
+from rsic_geo.pipeline.batch_run import BatchOptions, Crew, retry_batch, run_batch
+from rsic_geo.pipeline.batch_status import status_of
+from rsic_geo.pipeline.ledger import Ledger
+from rsic_geo.pipeline.ledger_lock import LedgerLock
+
+
+def rows(out):
+    with Ledger(out / LEDGER_NAME) as ledger:
+        return {os.path.basename(row["source"]): dict(row) for row in ledger.scenes("default")}
+
+
+def serial(**settings):
+    return BatchOptions(crew=Crew(jobs=0), **settings)
+
+
+def test_a_tree_is_mirrored_proven_and_entered(tmp_path):
+    write_scenes(tmp_path / "in", 4)
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert (standing.done, standing.failed, standing.left) == (4, 0, 0)
+    assert len(outcomes) == 4
+    found = products(tmp_path / "out")
+    assert list(found) == [f"part{i % 2}/s{i:05d}.jp2" for i in (0, 2, 1, 3)]
+    for name, row in rows(tmp_path / "out").items():
+        product = tmp_path / "out" / row["product"]
+        assert rsic_geo.compare(row["source"], row["product"]).is_equal
+        assert row["state"] == "done"
+        assert (row["metadata"], row["masks"], row["lossless"]) == ("identical", "identical", 1)
+        assert row["product_bytes"] == product.stat().st_size
+        assert len(row["source_sha256"]) == len(row["product_sha256"]) == 64
+        receipt = read_json(row["report"])
+        assert receipt["verified"]
+        assert receipt["report"]["output"]["sha256"] == row["product_sha256"]
+        assert receipt["report"]["input"]["path"].endswith(name)
+
+
+def test_the_second_run_does_nothing(tmp_path):
+    write_scenes(tmp_path / "in", 3)
+    run(tmp_path / "in", tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jp2")}
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert standing.done == 3
+    assert outcomes == {}
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jp2")}
+    write_scene(tmp_path / "in" / "new.tif", 9)
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert (standing.done, list(outcomes)) == (4, ["new.tif"])
+
+
+def test_other_parameters_are_refused_and_welcome_under_another_name(tmp_path):
+    write_scenes(tmp_path / "in", 2)
+    run(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(LedgerMismatchError, match=r"psnr=40.*was lossless"):
+        run(tmp_path / "in", tmp_path / "out", options("psnr=40"))
+    ledger = str(tmp_path / "out" / LEDGER_NAME)
+    with pytest.raises(UsageError, match="is the product of"):
+        run(tmp_path / "in", tmp_path / "out", options("psnr=40"), run="forty", ledger=ledger)
+    standing, _ = run(tmp_path / "in", tmp_path / "out40", options("psnr=40"), run="fourty", ledger=ledger)
+    assert standing.done == 2
+    assert [entry["name"] for entry in status_of(ledger)["runs"]][::2] == ["default", "fourty"]
+
+
+@pytest.mark.parametrize("target", ["psnr=38", "max-error=3", "ratio=3", "bpp=3"])
+def test_targets_are_proven_on_the_written_file(tmp_path, target):
+    write_scene(tmp_path / "in" / "a.tif", size=128)
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out", options(target))
+    assert standing.done == 1, outcomes
+    row = rows(tmp_path / "out")["a.tif"]
+    kind, value = target.split("=")
+    assert row["target"] == target
+    if kind in ("psnr", "ratio"):
+        assert row["achieved"] >= float(value) * 0.979
+    else:
+        assert row["achieved"] <= float(value) * 1.021
+    assert row["psnr"] == pytest.approx(rsic_geo.compare(row["source"], row["product"]).psnr, abs=1e-6)
+
+
+def test_masks_and_nodata_are_proven(tmp_path):
+    path = write_scene(tmp_path / "in" / "a.tif", nodata=0)
+    with rasterio.open(path, "r+") as scene:
+        pixels = scene.read()
+        pixels[:, :9, :20] = 0
+        scene.write(pixels)
+    standing, _ = run(tmp_path / "in", tmp_path / "out", options("psnr=35"))
+    assert standing.done == 1
+    row = rows(tmp_path / "out")["a.tif"]
+    assert (row["masks"], row["metadata"], row["lossless"]) == ("identical", "identical", 0)
+
+
+def test_what_fails_its_proof_is_kept_aside_and_tried_again_on_request(tmp_path, monkeypatch):
+    write_scenes(tmp_path / "in", 2)
+    real = encode.compress
+
+    def spoiled(src, dst, wanted, progress):
+        report = real(src, dst, wanted, progress)
+        if src.endswith("s00000.tif"):
+            other = write_scene(tmp_path / "other.tif", 7)
+            os.remove(dst)
+            shutil.move(real(str(other), str(tmp_path / "other.jp2"), wanted).output["path"], dst)
+        return report
+
+    monkeypatch.setattr(batch_scene.encode, "compress", spoiled)
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert (standing.done, standing.failed) == (1, 1)
+    assert outcomes["s00000.tif"].error_kind == "verification"
+    assert "does not decode to the pixels of its source" in outcomes["s00000.tif"].error
+    assert list(products(tmp_path / "out")) == ["part1/s00001.jp2"]
+    assert (tmp_path / "out" / "part0" / "s00000.jp2.failed").exists()
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert (standing.failed, outcomes) == (1, {})
+    monkeypatch.undo()
+    standing = retry_batch(tmp_path / "out", serial(), Watcher())
+    assert (standing.done, standing.failed) == (2, 0)
+    assert rows(tmp_path / "out")["s00000.tif"]["error"] is None
+
+
+def test_a_broken_scene_fails_alone(tmp_path):
+    write_scenes(tmp_path / "in", 2)
+    (tmp_path / "in" / "broken.tif").write_bytes(b"II*\0 no raster")
+    write_scene(tmp_path / "in" / "float.tif", dtype="float32")
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert (standing.done, standing.failed) == (2, 2)
+    assert outcomes["float.tif"].error_kind == "UnsupportedSceneError"
+    failed = status_of(tmp_path / "out", list_failed=True)["runs"][0]["failed"]
+    assert {os.path.basename(scene["source"]) for scene in failed} == {"broken.tif", "float.tif"}
+
+
+def test_what_exists_is_never_overwritten(tmp_path):
+    write_scenes(tmp_path / "in", 2)
+    taken = tmp_path / "out" / "part0" / "s00000.jp2"
+    taken.parent.mkdir(parents=True)
+    taken.write_bytes(b"precious")
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert (standing.done, standing.failed) == (1, 1)
+    assert outcomes["s00000.tif"].error_kind == "exists"
+    assert taken.read_bytes() == b"precious"
+    standing = retry_batch(tmp_path / "out", serial(skip_existing=True), Watcher())
+    assert (standing.skipped, standing.failed) == (1, 0)
+    assert taken.read_bytes() == b"precious"
+
+
+def test_a_lost_product_is_made_again_and_a_changed_source_is_told(tmp_path):
+    paths = write_scenes(tmp_path / "in", 3)
+    run(tmp_path / "in", tmp_path / "out")
+    before = products(tmp_path / "out")
+    (tmp_path / "out" / "part0" / "s00000.jp2").unlink()
+    os.utime(paths[2], ns=(1, 1))
+    write_scene(paths[1], 8)
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert not outcomes["s00000.tif"].adopted
+    assert outcomes["s00002.tif"].adopted
+    assert outcomes["s00001.tif"].error_kind == "changed"
+    assert (standing.done, standing.failed) == (2, 1)
+    assert products(tmp_path / "out") == before
+
+
+def test_a_lost_ledger_is_made_again_from_the_receipts(tmp_path):
+    write_scenes(tmp_path / "in", 2)
+    run(tmp_path / "in", tmp_path / "out")
+    before = rows(tmp_path / "out")
+    (tmp_path / "out" / LEDGER_NAME).unlink()
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert standing.done == 2
+    assert all(outcome.adopted for outcome in outcomes.values())
+    after = rows(tmp_path / "out")
+    for name, row in before.items():
+        for column in ("product_sha256", "source_sha256", "geom", "psnr", "report", "seconds"):
+            assert row[column] == after[name][column]
+
+
+def test_a_source_that_changes_while_it_is_read_fails(tmp_path, monkeypatch):
+    path = write_scene(tmp_path / "in" / "a.tif")
+    real = encode.compress
+
+    def disturbed(src, dst, wanted, progress):
+        report = real(src, dst, wanted, progress)
+        os.utime(path, ns=(5, 5))
+        return report
+
+    monkeypatch.setattr(batch_scene.encode, "compress", disturbed)
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert (standing.failed, outcomes["a.tif"].error_kind) == (1, "changed")
+    assert products(tmp_path / "out") == {}
+
+
+def test_a_source_that_vanishes_fails(tmp_path):
+    write_scenes(tmp_path / "in", 2)
+    sources = discover([str(tmp_path / "in")], Selection())
+    os.remove(sources[0].path)
+    standing = run_batch(sources, str(tmp_path / "out"), options(), serial(), Watcher())
+    assert (standing.done, standing.failed) == (1, 1)
+    assert "moved or deleted" in rows(tmp_path / "out")["s00000.tif"]["error"]
+
+
+def test_no_room_stops_the_run_and_the_next_one_goes_on(tmp_path, monkeypatch):
+    write_scenes(tmp_path / "in", 3)
+    real, calls = batch_publish.os.link, []
+
+    def full(src, dst):
+        calls.append(dst)
+        if sum(str(name).endswith(".jp2") for name in calls) > 1:
+            raise OSError(28, "No space left on device")
+        real(src, dst)
+
+    monkeypatch.setattr(batch_publish.os, "link", full)
+    with pytest.raises(SceneError, match=r"2 scenes left: .*No space left.*make room and run again"):
+        run(tmp_path / "in", tmp_path / "out")
+    found = rows(tmp_path / "out")
+    assert sorted(row["state"] for row in found.values()) == ["done", "pending", "pending"]
+    monkeypatch.undo()
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    assert (standing.done, len(outcomes)) == (3, 2)
+
+
+def test_a_read_only_output_is_one_clear_line(tmp_path):
+    write_scenes(tmp_path / "in", 1)
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(SceneError, match="cannot write to"):
+        run(tmp_path / "in", tmp_path / "out")
+
+
+def test_stopping_puts_back_what_was_running(tmp_path):
+    write_scenes(tmp_path / "in", 3)
+    stop = Watcher(scene=lambda *_: (_ for _ in ()).throw(JobCancelledError("enough")))
+    with pytest.raises(JobCancelledError, match=r"stopped: 1 of 3 scenes.*goes on where this one stopped"):
+        run_batch(
+            discover([str(tmp_path / "in")], Selection()), str(tmp_path / "out"), options(), serial(), stop
+        )
+    assert sorted(row["state"] for row in rows(tmp_path / "out").values()) == ["done", "pending", "pending"]
+    assert run(tmp_path / "in", tmp_path / "out")[0].done == 3
+
+
+def test_two_runs_on_one_ledger(tmp_path):
+    write_scenes(tmp_path / "in", 1)
+    run(tmp_path / "in", tmp_path / "out")
+    with (
+        LedgerLock(tmp_path / "out" / LEDGER_NAME),
+        pytest.raises(LedgerBusyError, match=f"another run is at work on this ledger .process {os.getpid()}"),
+    ):
+        run(tmp_path / "in", tmp_path / "out")
+    assert run(tmp_path / "in", tmp_path / "out")[0].done == 1
+
+
+def test_a_foreign_file_is_no_ledger(tmp_path):
+    write_scenes(tmp_path / "in", 1)
+    (tmp_path / "x.gpkg").write_bytes(b"no database" * 100)
+    with pytest.raises(LedgerError):
+        run(tmp_path / "in", tmp_path / "out", ledger=str(tmp_path / "x.gpkg"))
+    with pytest.raises(LedgerError, match="there is no ledger"):
+        status_of(tmp_path / "nowhere")
+
+
+def test_companions_travel(tmp_path):
+    write_scene(tmp_path / "in" / "a.tif")
+    (tmp_path / "in" / "a.xml").write_text("<vendor/>")
+    (tmp_path / "in" / "a.IMD").write_text("x = 1")
+    (tmp_path / "in" / "ab.xml").write_text("another's")
+    run(tmp_path / "in", tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert {"a.jp2", "a.xml", "a.IMD"} <= names
+    assert "ab.xml" not in names
+    assert (tmp_path / "out" / "a.xml").read_text() == "<vendor/>"
+
+
+def test_a_scene_of_one_row_and_one_pixel(tmp_path):
+    write_scene(tmp_path / "in" / "row.tif", shape=(1, 64))
+    write_scene(tmp_path / "in" / "pixel.tif", shape=(1, 1))
+    assert run(tmp_path / "in", tmp_path / "out")[0].done == 2
+
+
+def test_sources_that_would_become_one_product_are_refused(tmp_path):
+    write_scene(tmp_path / "in" / "a.tif")
+    write_scene(tmp_path / "in" / "a.tiff")
+    with pytest.raises(UsageError, match=r"would both become .*\{name\}"):
+        run(tmp_path / "in", tmp_path / "out")
+    assert run(tmp_path / "in", tmp_path / "out2", template="{parent}/{name}.jp2")[0].done == 2
