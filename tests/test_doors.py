@@ -74,7 +74,7 @@ def test_arrows_point_down():
 
 OWNERS = {
     "rasterio": ("geo.io",),
-    "torch": ("enhance.network", "enhance.torch_enhancer", "training"),
+    "torch": ("enhance.ldm", "enhance.network", "enhance.torch_enhancer", "training"),
     "safetensors": ("enhance.torch_enhancer", "training"),
     "glymur": ("codecs.openjpeg", "codecs.jpeg2000"),
     "shapely": ("geo.footprint",),
@@ -82,6 +82,9 @@ OWNERS = {
     "click": ("cli",),
     "PIL": ("training", "evaluation"),
     "psutil": ("evaluation",),
+    "bjontegaard": ("evaluation",),
+    "imagecodecs": ("evaluation",),
+    "matplotlib": ("evaluation",),
     "osgeo": (),
     "dask": (),
     "qgis": (),

@@ -51,6 +51,9 @@ _rd_choices = stack(
         metavar="NAME,...",
         help="Other codecs: avif, jxl, webp, jpeg.",
     ),
+    click.option(
+        "--earlier", metavar="CSV", help="points.csv of an earlier run: show its other codecs, too."
+    ),
     click.option("--full", "with_full", is_flag=True, help="Also measure strength 1 everywhere."),
     click.option("--fast", is_flag=True, help="Network in bfloat16: twice the speed, PSNR within 0.001 dB."),
     click.option("--limit", type=click.IntRange(min=0), default=0, help="This many scenes, evenly spread."),
@@ -81,13 +84,14 @@ def rd(
     out: str | None,
     limit: int,
     crops: int,
+    earlier: str | None,
     overwrite: bool,
     **options: Any,
 ) -> None:
     """Rate and distortion: plain JPEG 2000, our archives with each model, and other codecs.
 
     Every byte of a file counts, our side information too; the anchor is the same JPEG 2000 file without it.
-    BD-rates are over the rates given. Reaches further: --threads codec threads, --jobs scenes at once.
+    BD-rates are over the rates given; they need a codec to reach at least half of the anchor's qualities.
     """
     from rsic_geo.evaluation import rd_report
     from rsic_geo.evaluation.imagery import find_scenes
@@ -101,6 +105,10 @@ def rd(
     if folder is not None:
         rd_report.check_folder(folder, overwrite=overwrite)
     result = rate_distortion(scenes, wanted, console.progress())
+    if earlier is not None:
+        from rsic_geo.evaluation.earlier import with_earlier
+
+        result = with_earlier(result, Path(earlier))
     text = rd_report.table(result)
     if folder is not None:
         rd_report.write_report(result, folder)

@@ -179,7 +179,7 @@ NAMES = tuple(_PEERS)
 
 
 def unavailable() -> dict[str, str]:
-    """Return the peers that cannot run here with the reason; an empty dictionary where all can."""
+    """Return the peers that cannot run here, and why."""
     missing = {}
     try:
         from PIL import features
@@ -197,6 +197,11 @@ def unavailable() -> dict[str, str]:
     except ImportError:
         missing["jxl"] = f"imagecodecs is not installed: {_INSTALL}"
     return missing
+
+
+def settings(name: str) -> str:
+    """Return what is fixed of a peer, for a report."""
+    return _PEERS[name](3).settings
 
 
 def get_peer(name: str, bands: int) -> Peer:

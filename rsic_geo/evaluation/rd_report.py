@@ -23,7 +23,7 @@ _LABELS = {"psnr": "PSNR", "ms_ssim": "MS-SSIM", "gmsd": "GMSD"}
 def summary(result: RdResult) -> dict[str, Any]:
     """Return everything but the single points as a plain dictionary."""
     options = result.options
-    used = [name for name in options.peers if name in result.systems]
+    used = [name for name in peers.NAMES if name in result.systems]
     return {
         "schema": "rsic-rd-1",
         "rsic_version": version(),
@@ -33,7 +33,7 @@ def summary(result: RdResult) -> dict[str, Any]:
         "sources": sorted(set(result.sources.values())),
         "rates": list(options.rates),
         "models": result.models,
-        "peers": {name: peers.get_peer(name, 3).settings for name in used},
+        "peers": {name: peers.settings(name) for name in used},
         "bd_rate_method": {
             "package": "bjontegaard", "interpolation": METHOD, "min_points": MIN_POINTS,
             "min_overlap_of_anchor": MIN_OVERLAP,

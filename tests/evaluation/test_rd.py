@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from support import VAL, needs_shared
 from rsic_geo.cli.entry import main
 from rsic_geo.container import jp2
 from rsic_geo.enhance import load_enhancer
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import SceneError, UsageError
 from rsic_geo.evaluation import rd_report
 from rsic_geo.evaluation.archives import ArchiveCoder
+from rsic_geo.evaluation.earlier import with_earlier
 from rsic_geo.evaluation.imagery import find_scenes, source_of
 from rsic_geo.evaluation.metrics import Quality
 from rsic_geo.evaluation.plots import gains_at_equal_rate
@@ -244,6 +246,28 @@ def test_the_report_of_made_up_points(tmp_path):
     text = rd_report.table(result)
     assert "+0.60" in text
     assert "a (1)" in text
+
+
+def test_codecs_of_an_earlier_run_stand_beside_those_of_this_one(tmp_path):
+    earlier, now = _result(gain=0.6), _result(gain=0.9)
+    renamed = tuple(replace(p, system="jp2+other") if p.system != ANCHOR else p for p in earlier.points)
+    rd_report.write_report(replace(earlier, points=renamed, models={}), tmp_path)
+    both = with_earlier(now, tmp_path / "points.csv")
+    assert both.systems == (ANCHOR, "jp2+net", "jp2+other")
+    assert both.summary("jp2+other", "psnr").mean == pytest.approx(
+        earlier.summary("jp2+net", "psnr").mean, abs=1e-3
+    )
+    better = replace(now, points=tuple(_louder(p) if p.system == ANCHOR else p for p in now.points))
+    with pytest.raises(UsageError, match="differs by 1.00 dB"):
+        with_earlier(better, tmp_path / "points.csv")
+    with pytest.raises(UsageError, match="no points.csv"):
+        with_earlier(now, tmp_path / "bdrate.csv")
+    with pytest.raises(SceneError, match="cannot read"):
+        with_earlier(now, tmp_path / "nothing.csv")
+
+
+def _louder(point):
+    return replace(point, quality=replace(point.quality, psnr=point.quality.psnr + 1))
 
 
 def test_measures_rise_with_quality():
