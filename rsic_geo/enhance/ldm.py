@@ -9,9 +9,6 @@ from rsic_geo.enhance.network import LdmNetwork, LdmSpec
 from rsic_geo.enhance.torch_enhancer import TorchEnhancer
 from rsic_geo.weights import WeightsFile
 
-FORMAT = "rsic-ldm-1"
-"""Names the kind of network and the version of its input convention in a weights file."""
-
 
 class LdmEnhancer(TorchEnhancer):
     """An :class:`LdmNetwork` behind the Enhancer protocol.

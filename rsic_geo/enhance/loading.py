@@ -25,11 +25,12 @@ def load_enhancer(
         return IdentityEnhancer()
     weights = open_weights(name, sha256=sha256)
     try:
-        from rsic_geo.enhance.ldm import FORMAT, LdmEnhancer
+        from rsic_geo.enhance.ldm import LdmEnhancer
+        from rsic_geo.enhance.network import LDM_FORMAT
         from rsic_geo.enhance.torch_enhancer import TorchEnhancer
     except ImportError as error:
         raise MissingDependencyError(
             f"enhancement needs PyTorch ({error.name} is missing): pip install torch safetensors"
         ) from error
-    kind = LdmEnhancer if weights.metadata.get("format") == FORMAT else TorchEnhancer
+    kind = LdmEnhancer if weights.metadata.get("format") == LDM_FORMAT else TorchEnhancer
     return kind.from_weights(weights, device=device, fast=fast)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from rsic_geo.enhance.network import ResidualUNet, UNetSpec
 
 
 @dataclass(slots=True, kw_only=True)
-class TrainState:
-    """Network, its average, optimiser and counters."""
+class RunState:
+    """What every training run has: a network, its average, optimiser and counters."""
 
-    network: ResidualUNet
-    average: ResidualUNet
+    network: nn.Module
+    average: nn.Module
     """Exponential moving average of the network's weights: what is validated and exported."""
     optimizer: torch.optim.Optimizer
     step: int = 0
@@ -30,20 +31,17 @@ class TrainState:
     history: list[dict[str, float]] = field(default_factory=list)
     """Progress records, oldest first."""
 
-    @classmethod
-    def fresh(cls, spec: UNetSpec, *, seed: int, device: torch.device) -> TrainState:
-        """Build an untrained state, the same for the same seed."""
-        torch.manual_seed(seed)
-        network = ResidualUNet(spec).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = copy.deepcopy(network).requires_grad_(False)
-        optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4)
-        return cls(network=network, average=average, optimizer=optimizer)
+    def description(self) -> dict[str, Any]:
+        """Return what is needed to build the networks again, as plain JSON types."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
         """Move the average towards the network; faster while the run is young."""
         decay = min(decay, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - decay)
+        for ours, theirs in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            ours.copy_(theirs)
 
     def save(self, path: Path, *, slim: bool = False) -> None:
         """Write everything atomically: a kill leaves the previous file.
@@ -53,7 +51,7 @@ class TrainState:
         """
         average = self.average.state_dict()
         payload: dict[str, Any] = {
-            "spec": self.network.spec.to_json(),
+            **self.description(),
             "average": {key: value.half() for key, value in average.items()} if slim else average,
             "counters": {"step": self.step, "seconds": self.seconds, "images": self.images},
             "history": self.history,
@@ -65,19 +63,54 @@ class TrainState:
         torch.save(payload, temporary)
         os.replace(temporary, path)
 
+    def restore(self, payload: dict[str, Any]) -> None:
+        """Take over weights and counters of what :meth:`save` wrote, and the optimiser if it is there."""
+        self.average.load_state_dict(payload["average"])
+        self.network.load_state_dict(payload.get("network", payload["average"]))
+        if "optimizer" in payload:
+            self.optimizer.load_state_dict(payload["optimizer"])
+        counters = payload["counters"]
+        self.step, self.seconds, self.images = counters["step"], counters["seconds"], counters["images"]
+        self.history = payload["history"]
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainState(RunState):
+    """State of a run that trains a U-Net."""
+
+    network: ResidualUNet
+    average: ResidualUNet
+
+    @classmethod
+    def fresh(cls, spec: UNetSpec, *, seed: int, device: torch.device) -> TrainState:
+        """Build an untrained state, the same for the same seed."""
+        torch.manual_seed(seed)
+        network = ResidualUNet(spec).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        average = copy.deepcopy(network).requires_grad_(False)
+        return cls(network=network, average=average, optimizer=make_optimizer(network.parameters()))
+
     @classmethod
     def load(cls, path: Path, *, device: torch.device) -> TrainState:
         """Read what :meth:`save` wrote; weights only, no code is run from the file."""
-        payload = torch.load(path, map_location=device, weights_only=True)
+        payload = read_payload(path, device)
         state = cls.fresh(UNetSpec.from_json(payload["spec"]), seed=0, device=device)
-        state.average.load_state_dict(payload["average"])
-        state.network.load_state_dict(payload.get("network", payload["average"]))
-        if "optimizer" in payload:
-            state.optimizer.load_state_dict(payload["optimizer"])
-        counters = payload["counters"]
-        state.step, state.seconds, state.images = counters["step"], counters["seconds"], counters["images"]
-        state.history = payload["history"]
+        state.restore(payload)
         return state
+
+    def description(self) -> dict[str, Any]:
+        """Return the spec of the network."""
+        return {"spec": self.network.spec.to_json()}
+
+
+def make_optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the optimiser every run uses."""
+    return torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4)
+
+
+def read_payload(path: Path, device: torch.device) -> dict[str, Any]:
+    """Return the content of a state file; weights only, no code is run from it."""
+    payload: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return payload
 
 
 def relative_loss(error: Tensor, sigma: Tensor, *, squared_share: float = 0.5) -> Tensor:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from rsic_geo.enhance.network import UNetSpec
 from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
 from rsic_geo.training.degrade import DegradeOptions
 from rsic_geo.training.plot import draw_history
-from rsic_geo.training.state import TrainState, relative_loss
+from rsic_geo.training.state import RunState, TrainState, relative_loss
 
 STATE_NAME = "state.pt"
 _SAVE_EVERY_S = 120.0
@@ -127,16 +128,19 @@ class Trainer:
         self.say = say
         self.device = choose_device(options.device)
         self.dtype = choose_precision(options.precision, self.device)
-        self.state = (
-            TrainState.load(options.resume, device=self.device)
-            if options.resume
-            else TrainState.fresh(options.spec, seed=options.seed, device=self.device)
-        )
-        self._first_step = self.state.step
-        self._sums = np.zeros(3)
+        self.state: RunState = self.open_state()
+        self._first_step, self._first_second = self.state.step, self.state.seconds
+        self._sums = torch.zeros(3, device=self.device)
         self._counted = 0
 
-    def run(self) -> TrainState:
+    def open_state(self) -> RunState:
+        """Return the state this run begins with."""
+        options = self.options
+        if options.resume:
+            return TrainState.load(options.resume, device=self.device)
+        return TrainState.fresh(options.spec, seed=options.seed, device=self.device)
+
+    def run(self) -> RunState:
         """Train until the budget is used up; the state file is current on return."""
         options, state = self.options, self.state
         packs, degrade = find_packs(options.data), DegradeOptions(grey_share=options.grey_share)
@@ -180,33 +184,40 @@ class Trainer:
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         x, target, sigma = to_batch(crops, self.device)
-        with self._autocast():
-            correction = state.network(x, sigma)
-        loss = relative_loss(x + correction - target, sigma, squared_share=options.squared_share)
+        correction, loss = self.judge(x, target, sigma)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(state.optimizer.param_groups[0]["params"], 1.0)
         state.optimizer.step()
         state.step += 1
         state.update_average(options.average_decay)
-        self._count(x, target, correction, loss)
+        self.count(x, target, correction, loss)
+
+    def judge(self, x: Tensor, target: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the correction of a batch (shapes of :func:`to_batch`), and the loss that has to go down."""
+        with self._autocast():
+            correction: Tensor = self.state.network(x, sigma)
+        error = x + correction - target
+        return correction, relative_loss(error, sigma, squared_share=self.options.squared_share)
 
     @torch.no_grad()
-    def _count(self, x: Tensor, target: Tensor, correction: Tensor, loss: Tensor) -> None:
+    def count(self, x: Tensor, target: Tensor, correction: Tensor, loss: Tensor) -> None:
         """Add up the loss and the mean log ratio of squared errors (a gain in dB per crop)."""
         base = (x - target).square().mean(dim=(1, 2, 3)) + 1e-9
         ours = (x + correction - target).square().mean(dim=(1, 2, 3)) + 1e-9
         gain = 10 * (base / ours).log10().mean()
-        self._sums += (float(loss), float(gain), 10 * float(-(ours.log10().mean())))
+        # Summed up on the device: asking for numbers at every step would make a GPU wait.
+        self._sums += torch.stack([loss.detach().float(), gain, -10 * ours.log10().mean()])
         self._counted += 1
 
     def _log(self, share: float) -> None:
-        loss, gain, psnr = (float(total) / self._counted for total in self._sums)
-        self._sums[:], self._counted = 0, 0
+        loss, gain, psnr = (total / self._counted for total in self._sums.tolist())
+        self._sums.zero_()
+        self._counted = 0
         state = self.state
         counters = {"step": float(state.step), "seconds": state.seconds}
         state.history.append({**counters, "loss": loss, "gain_db": gain, "psnr": psnr})
-        rate = (state.step - self._first_step) / max(state.seconds, 1e-9)
+        rate = (state.step - self._first_step) / max(state.seconds - self._first_second, 1e-9)
         self.say(
             f"{100 * share:5.1f} % step {state.step} loss {loss:.4f} gain {gain:+.3f} dB "
             f"psnr {psnr:.2f} dB {rate:.2f} steps/s {state.seconds:.0f} s"
@@ -215,31 +226,39 @@ class Trainer:
         draw_history(state.history, self.options.out / "history.png")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line of the trainer."""
-    parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.train", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every trainer asks for."""
     parser.add_argument("--data", type=Path, required=True, help="folder with .tar packs")
     parser.add_argument("--out", type=Path, required=True, help="folder for state, log, plot")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--budget", type=parse_duration, dest="budget_s", help="such as 60s, 9m, 1.5h")
     length.add_argument("--steps", type=int)
     parser.add_argument("--resume", type=Path, help="state file to go on from")
-    parser.add_argument("--widths", type=int, nargs="+", default=list(UNetSpec().widths))
-    parser.add_argument("--blocks", type=int, nargs="+", default=list(UNetSpec().blocks))
-    for name, kind in (("seed", int), ("batch", int), ("crop", int), ("rate", float), ("warmup", int)):
-        parser.add_argument(f"--{name}", type=kind, default=getattr(TrainOptions, name, None))
-    for name, kind in (("workers", int), ("pool", int), ("reuse", float), ("average-decay", float)):
-        parser.add_argument(f"--{name}", type=kind)
+    for name, kind in _PLAIN_OPTIONS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind)
     parser.add_argument("--slim", action="store_true", help="keep the averaged weights only")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 0: torch's choice")
+
+
+def given_options(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
+    """Return the options that were given, by the names of their fields; sets torch up for training."""
     values = vars(parser.parse_args(arguments))
     if threads := values.pop("threads"):
         torch.set_num_threads(threads)
-    spec = UNetSpec(widths=tuple(values.pop("widths")), blocks=tuple(values.pop("blocks")))
-    given = {key: value for key, value in values.items() if value is not None}
     torch.backends.cudnn.benchmark = True
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the trainer."""
+    parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.train", description=__doc__)
+    add_arguments(parser)
+    parser.add_argument("--widths", type=int, nargs="+", default=list(UNetSpec().widths))
+    parser.add_argument("--blocks", type=int, nargs="+", default=list(UNetSpec().blocks))
+    given = given_options(parser, arguments)
+    spec = UNetSpec(widths=tuple(given.pop("widths")), blocks=tuple(given.pop("blocks")))
     Trainer(TrainOptions(spec=spec, **given), say=lambda line: print(line, flush=True)).run()
     return 0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor, nn
 
-from rsic_geo.enhance.network import ResidualUNet
 from rsic_geo.training.degrade import NODE, Image8, cell_levels, code_jpeg2000, octaves_at_nodes
 from rsic_geo.training.state import TrainState
 
 RATES = (0.15, 0.25, 0.4, 0.6, 1.0)
 """Bits per pixel at which every image is coded."""
 Curve = NDArray[np.float64]
+Image32 = NDArray[np.float32]
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif"}
 
 
@@ -76,17 +78,26 @@ def _monotone(xs: tuple[float, ...], ys: Curve, places: Curve) -> Curve:
     return result
 
 
+Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(decoded x (1, 3, h, w), sigma (1, 1, h/64, w/64), original like x) -> correction like x."""
+
+
+def _pixels(image: Image8, device: torch.device) -> Tensor:
+    """Return an (h, w, 3) image as (1, 3, h', w') in 0..1, its sides filled up to multiples of 64."""
+    height, width = image.shape[:2]
+    padded = np.pad(image, ((0, -height % NODE), (0, -width % NODE), (0, 0)), mode="symmetric")
+    x = torch.from_numpy(padded).to(device).permute(2, 0, 1)[None].float() / 255
+    return x.contiguous(memory_format=torch.channels_last)
+
+
 @torch.inference_mode()
-def correct(network: ResidualUNet, decoded: Image8, levels: Image8) -> NDArray[np.float32]:
+def correct(predict: Predictor, decoded: Image8, original: Image8, device: torch.device) -> Image32:
     """Return the correction (h, w, 3), in units of 0..1, of a whole image of any size."""
     height, width = decoded.shape[:2]
-    padded = np.pad(decoded, ((0, -height % NODE), (0, -width % NODE), (0, 0)), mode="symmetric")
-    rows, cols = (np.arange(side // NODE) * NODE + NODE // 2 for side in padded.shape[:2])
-    octaves = torch.from_numpy(octaves_at_nodes(levels, rows, cols))[None, None]
-    device = next(network.parameters()).device
-    x = torch.from_numpy(padded).to(device).permute(2, 0, 1)[None].float() / 255
-    out = network(x.contiguous(memory_format=torch.channels_last), octaves.to(device).exp2())
-    pixels: NDArray[np.float32] = out[0].permute(1, 2, 0).cpu().numpy()[:height, :width]
+    rows, cols = (np.arange(-(-side // NODE)) * NODE + NODE // 2 for side in (height, width))
+    octaves = torch.from_numpy(octaves_at_nodes(cell_levels(original, decoded), rows, cols))[None, None]
+    out = predict(_pixels(decoded, device), octaves.to(device).exp2(), _pixels(original, device))
+    pixels: Image32 = out[0].permute(1, 2, 0).float().cpu().numpy()[:height, :width]
     return pixels
 
 
@@ -94,30 +105,47 @@ def _decibel(error: NDArray[np.floating[Any]]) -> float:
     return float(-10 * np.log10(np.square(error).mean() + 1e-12))
 
 
-def assess(network: ResidualUNet, image: Image8, name: str) -> ImageResult:
-    """Code one image (h, w, 3) at every rate and measure PSNR with and without the network."""
-    rows = []
+def assess(
+    predictors: Sequence[Predictor], image: Image8, name: str, device: torch.device
+) -> list[ImageResult]:
+    """Code one image (h, w, 3) at every rate and measure PSNR with and without each predictor."""
+    rows: list[list[tuple[float, ...]]] = [[] for _ in predictors]
     target = image.astype(np.float32) / 255
     for rate in RATES:
         decoded, size = code_jpeg2000(image, rate)
         base = decoded.astype(np.float32) / 255
-        change = correct(network, decoded, cell_levels(image, decoded))
-        enhanced = np.round(np.clip(base + change, 0, 1) * 255) / 255
-        strength = float((change * (target - base)).sum() / max(float(np.square(change).sum()), 1e-12))
-        fitted = np.round(np.clip(base + np.clip(strength, 0, 1.5) * change, 0, 1) * 255) / 255
         bpp = 8 * size / (image.shape[0] * image.shape[1])
-        rows.append((bpp, _decibel(target - base), _decibel(target - enhanced), _decibel(target - fitted)))
-    bpp_, codec, enhanced_, fitted_ = (tuple(column) for column in zip(*rows, strict=True))
-    return ImageResult(name=name, bpp=bpp_, codec_db=codec, enhanced_db=enhanced_, fitted_db=fitted_)
+        for row, predict in zip(rows, predictors, strict=True):
+            change = correct(predict, decoded, image, device)
+            enhanced = np.round(np.clip(base + change, 0, 1) * 255) / 255
+            strength = float((change * (target - base)).sum() / max(float(np.square(change).sum()), 1e-12))
+            fitted = np.round(np.clip(base + np.clip(strength, 0, 1.5) * change, 0, 1) * 255) / 255
+            row.append((bpp, *(_decibel(target - pixels) for pixels in (base, enhanced, fitted))))
+    columns = [[tuple(column) for column in zip(*row, strict=True)] for row in rows]
+    return [
+        ImageResult(name=name, bpp=bpp_, codec_db=codec, enhanced_db=enhanced_, fitted_db=fitted_)
+        for bpp_, codec, enhanced_, fitted_ in columns
+    ]
 
 
-def assess_folder(network: ResidualUNet, folder: Path, *, every: int = 1) -> list[ImageResult]:
-    """Assess every ``every``-th image of a folder in name order."""
+def assess_images(
+    predictors: Sequence[Predictor], folder: Path, *, device: torch.device, every: int = 1
+) -> list[list[ImageResult]]:
+    """Return, per predictor, its results on every ``every``-th image of a folder in name order."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[::every]
-    results = []
+    results: list[list[ImageResult]] = [[] for _ in predictors]
     for path in paths:
         with Image.open(path) as image:
-            results.append(assess(network, np.asarray(image.convert("RGB")), path.stem))
+            pixels = np.asarray(image.convert("RGB"))
+        for found, result in zip(results, assess(predictors, pixels, path.stem, device), strict=True):
+            found.append(result)
+    return results
+
+
+def assess_folder(network: nn.Module, folder: Path, *, every: int = 1) -> list[ImageResult]:
+    """Assess a network that is called with x and sigma; see :func:`assess_images`."""
+    device = next(network.parameters()).device
+    (results,) = assess_images([lambda x, sigma, _: network(x, sigma)], folder, device=device, every=every)
     return results
 
 

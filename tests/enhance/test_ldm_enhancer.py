@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save  # noqa: E402
 
 from rsic_geo.enhance import load_enhancer  # noqa: E402
-from rsic_geo.enhance.ldm import FORMAT, LdmEnhancer  # noqa: E402
-from rsic_geo.enhance.network import LdmNetwork  # noqa: E402
+from rsic_geo.enhance.ldm import LdmEnhancer  # noqa: E402
+from rsic_geo.enhance.network import LDM_FORMAT, LdmNetwork  # noqa: E402
 from rsic_geo.errors import WeightsError  # noqa: E402
 
 
@@ -63,7 +63,7 @@ def test_windows_placed_on_a_scene_see_the_prior_of_the_whole(busy_ldm, size):
 
 def test_weights_carry_their_spec_and_load_by_their_format(tmp_path, busy_ldm, small_ldm_spec):
     tensors = {key: value.contiguous() for key, value in busy_ldm._network.state_dict().items()}
-    metadata = {"format": FORMAT, "spec": json.dumps(small_ldm_spec.to_json())}
+    metadata = {"format": LDM_FORMAT, "spec": json.dumps(small_ldm_spec.to_json())}
     path = tmp_path / "small.safetensors"
     path.write_bytes(save(tensors, metadata=metadata))
     enhancer = load_enhancer(str(path), "cpu")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rsic_geo.enhance.network.model import LdmNetwork, macs_per_pixel
 from rsic_geo.enhance.network.prior import PriorEncoder
-from rsic_geo.enhance.network.specs import REGRESSION, SIZES, DiffusionSpec, LdmSpec, PriorSpec
+from rsic_geo.enhance.network.specs import LDM_FORMAT, REGRESSION, SIZES, DiffusionSpec, LdmSpec, PriorSpec
 from rsic_geo.enhance.network.unet import ResidualUNet, UNetSpec
 
 __all__ = [
+    "LDM_FORMAT",
     "REGRESSION",
     "SIZES",
     "DiffusionSpec",

@@ -24,6 +24,8 @@ from rsic_geo.enhance.network.unet import LATTICE, SIGMA_FLOOR, ResidualBlock
 _FOLD = 4
 """Pixels are folded 4 x 4 into channels before the first convolution."""
 _SIDE = LATTICE // _FOLD
+_MEMORY = 200
+"""Batches over which the statistics of F are averaged."""
 
 
 def _cells(x: Tensor) -> Tensor:
@@ -71,16 +73,45 @@ class CellEncoder(nn.Module):
         return tokens
 
 
+class TokenNorm(nn.Module):
+    """Brings every channel of F to mean 0 and variance 1 over all cells seen while it learned.
+
+    Running statistics are used while learning too, so that F is a function of its cell alone.
+    """
+
+    mean: Tensor
+    square: Tensor
+    seen: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("square", torch.ones(channels, 1, 1))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return tokens (n, channels, h, w) normalised; in training mode learns from them first."""
+        if self.training:
+            with torch.no_grad():
+                self.seen.add_(1).clamp_(max=_MEMORY)
+                mean = tokens.mean(dim=(0, 2, 3)).reshape(-1, 1, 1)
+                self.mean.lerp_(mean, 1 / self.seen)
+                square = (tokens - self.mean).square().mean(dim=(0, 2, 3)).reshape(-1, 1, 1)
+                self.square.lerp_(square, 1 / self.seen)
+        return (tokens - self.mean) * (self.square + 1e-8).rsqrt()
+
+
 class PriorEncoder(nn.Module):
     """The oracle, LRM of the paper: sees the original, so it exists while training only.
 
-    F has mean 0 and variance 1 over the channels of each token, by construction: one and the same tensor
-    is what the diffusion learns to generate and what the restorer is fed.
+    F is normalised: one and the same tensor is what the diffusion learns to generate and what the
+    restorer is fed.
     """
 
     def __init__(self, spec: PriorSpec) -> None:
         super().__init__()
         self.encoder = CellEncoder(6, spec)
+        self.norm = TokenNorm(spec.channels)
 
     def forward(self, x: Tensor, original: Tensor, sigma: Tensor) -> Tensor:
         """Return F (n, channels, h/64, w/64).
@@ -89,9 +120,8 @@ class PriorEncoder(nn.Module):
         """
         # What the codec took away, in units of its RMSE: the scale on which the restorer corrects.
         lost = _cells(original - x) / sigma.clamp_min(SIGMA_FLOOR).reshape(-1, 1, 1, 1, 1)
-        tokens: Tensor = self.encoder(torch.cat([_flat_cells(x, sigma), lost], dim=3), sigma)
-        tokens = tokens - tokens.mean(dim=1, keepdim=True)
-        return tokens * (tokens.square().mean(dim=1, keepdim=True) + 1e-5).rsqrt()
+        tokens: Tensor = self.norm(self.encoder(torch.cat([_flat_cells(x, sigma), lost], dim=3), sigma))
+        return tokens
 
 
 class ConditionEncoder(nn.Module):

@@ -7,6 +7,8 @@ from typing import Any
 
 from rsic_geo.enhance.network.unet import LATTICE, UNetSpec
 
+LDM_FORMAT = "rsic-ldm-1"
+"""Names the kind of network and the version of its input convention in a weights file."""
 STARTS = ("keyed", "zero")
 """What a diffusion may begin with: noise keyed by lattice position, or nothing."""
 

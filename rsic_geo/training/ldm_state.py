@@ -1,0 +1,88 @@
+"""State of a run that trains the diffusion enhancer: the networks of use, and the oracle beside them."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rsic_geo.enhance.network import LdmNetwork, LdmSpec, PriorEncoder
+from rsic_geo.training.state import RunState, make_optimizer, read_payload
+
+STAGES = ("plain", "1", "2", "regress", "joint")
+"""What a run trains; see :mod:`rsic_geo.training.ldm`."""
+_TRAINED: dict[str, tuple[str, ...]] = {
+    "plain": ("network.restorer",),
+    "1": ("network.restorer", "oracle"),
+    "2": ("network.condition", "network.denoiser"),
+    "regress": ("network.condition", "network.denoiser"),
+    "joint": ("network.restorer", "network.condition", "network.denoiser"),
+}
+"""Parts (by the start of their parameters' names) each stage trains; the others stand still."""
+
+
+class Workshop(nn.Module):
+    """The network that will be shipped and, with a prior, the oracle (LRM) that only training has."""
+
+    def __init__(self, spec: LdmSpec) -> None:
+        super().__init__()
+        self.network = LdmNetwork(spec)
+        self.oracle = PriorEncoder(spec.prior) if spec.prior else None
+
+
+@dataclass(slots=True, kw_only=True)
+class LdmState(RunState):
+    """Networks, averages and optimiser of one stage."""
+
+    network: Workshop
+    average: Workshop
+    stage: str
+
+    @classmethod
+    def fresh(cls, spec: LdmSpec, *, stage: str, seed: int, device: torch.device) -> LdmState:
+        """Build an untrained state, the same for the same seed. Raises ValueError for an unknown stage."""
+        if stage not in STAGES:
+            raise ValueError(f"stage {stage!r}: must be one of {', '.join(STAGES)}")
+        if (spec.prior is None) != (stage == "plain"):
+            raise ValueError(f"stage {stage!r} and a network {'with' if spec.prior else 'without'} a prior")
+        torch.manual_seed(seed)
+        network = Workshop(spec).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name.startswith(_TRAINED[stage]))
+        if network.oracle is not None:
+            network.oracle.train(stage == "1")  # its statistics rest with its weights
+        average = copy.deepcopy(network).requires_grad_(False).eval()
+        optimizer = make_optimizer([p for p in network.parameters() if p.requires_grad])
+        return cls(network=network, average=average, optimizer=optimizer, stage=stage)
+
+    @classmethod
+    def load(cls, path: Path, *, device: torch.device) -> LdmState:
+        """Read what :meth:`save` wrote; weights only, no code is run from the file."""
+        payload = read_payload(path, device)
+        spec = LdmSpec.from_json(payload["spec"])
+        state = cls.fresh(spec, stage=payload["stage"], seed=0, device=device)
+        state.restore(payload)
+        return state
+
+    def description(self) -> dict[str, Any]:
+        """Return spec and stage."""
+        return {"spec": self.network.network.spec.to_json(), "stage": self.stage}
+
+    def take_over(self, payload: dict[str, Any]) -> list[str]:
+        """Begin with the averaged weights of another stage, or of a U-Net; return the names not found there.
+
+        Parts of another shape (the denoiser of another schedule has the same) are refused by torch.
+        """
+        weights = dict(payload["average"])
+        if "stage" not in payload:
+            weights = {f"network.restorer.{key}": value for key, value in weights.items()}
+        missing: list[str] = []
+        for module in (self.network, self.average):
+            known = module.state_dict()
+            found = {key: value for key, value in weights.items() if key in known}
+            missing = list(module.load_state_dict(found, strict=False).missing_keys)
+        return missing

@@ -1,0 +1,90 @@
+"""The ablation table: ``python -m rsic_geo.training.ldm_validate STATE[:PRIOR] ... --data FOLDER``.
+
+Each row is a state file and the prior its restorer is fed: ``none`` (a restorer alone), ``true`` (the
+oracle's, which sees the original: a ceiling, not a decoder), ``generated`` (what the decoder has; the
+default) or ``mean`` (of 8 seeds). All rows decode the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rsic_geo.training.ldm import true_prior
+from rsic_geo.training.ldm_state import LdmState, Workshop
+from rsic_geo.training.state import TrainState, read_payload
+from rsic_geo.training.validate import Predictor, assess_images, bd_rate, summary
+
+PRIORS = ("none", "true", "generated", "mean")
+_SEEDS = 8
+
+
+def predictor(workshop: Workshop, prior: str, *, seed: int = 0) -> Predictor:
+    """Return what turns decoded pixels, sigma and original into a correction, with the prior asked for."""
+    if prior not in PRIORS:
+        raise ValueError(f"prior {prior!r}: must be one of {', '.join(PRIORS)}")
+    network = workshop.network
+
+    def generate(x: Tensor, sigma: Tensor, number: int) -> Tensor:
+        return network.generate(x, sigma, network.start_noise(sigma, seed=number))
+
+    def predict(x: Tensor, sigma: Tensor, original: Tensor) -> Tensor:
+        tokens: Tensor | None = None
+        if prior == "true":
+            tokens = true_prior(workshop, x, original, sigma)
+        elif prior == "generated":
+            tokens = generate(x, sigma, seed)
+        elif prior == "mean":
+            tokens = torch.stack([generate(x, sigma, seed + k) for k in range(_SEEDS)]).mean(dim=0)
+        return network.restorer.restore(x, sigma, tokens)
+
+    return predict
+
+
+def open_row(row: str, device: torch.device) -> Predictor:
+    """Return the predictor of ``STATE`` or ``STATE:PRIOR``; a U-Net's state is a restorer alone."""
+    path, colon, prior = row.rpartition(":")
+    if not colon:
+        path, prior = row, "generated"
+    payload = read_payload(Path(path), device)
+    if "stage" not in payload:
+        unet = TrainState.load(Path(path), device=device).average.eval()
+        return lambda x, sigma, _: unet(x, sigma)
+    workshop = LdmState.load(Path(path), device=device).average.eval()
+    return predictor(workshop, "none" if workshop.network.spec.prior is None else prior)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the ablation."""
+    parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.ldm_validate", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("rows", nargs="+", metavar="STATE[:PRIOR]")
+    parser.add_argument("--data", type=Path, required=True, help="folder of images")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th image")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--fast", action="store_true", help="convolutions in bfloat16")
+    values = parser.parse_args(arguments)
+    if values.threads:
+        torch.set_num_threads(values.threads)
+    device = torch.device(values.device)
+    predictors = [open_row(row, device) for row in values.rows]
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=values.fast):
+        results = assess_images(predictors, values.data, device=device, every=values.every)
+    for row, found in zip(values.rows, results, strict=True):
+        print(f"{row}\n{summary(found)}")
+    for row, found in zip(values.rows[1:], results[1:], strict=True):
+        rates = [
+            bd_rate(a.bpp, a.enhanced_db, b.bpp, b.enhanced_db)
+            for a, b in zip(results[0], found, strict=True)
+        ]
+        print(f"{row} against {values.rows[0]}: {sum(rates) / len(rates):+.2f} %, worst {max(rates):+.2f} %")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
