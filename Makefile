@@ -1,5 +1,7 @@
 # make demo   the main job on a small scene: compress, decompress with enhancement, a table and a picture in out/
 # make test   every test
+# make test-qgis    the tests of the QGIS plugin, on a QGIS it installs if it may
+# make plugin-zip   the plugin, as QGIS and its plugin site take it, in dist/
 # make lint   style, types and the rules on who imports whom
 #
 # Each sets up what it needs: Debian/Ubuntu packages (as root; otherwise it names them), a virtual environment in
@@ -14,13 +16,20 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-input -c constraints.txt
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-qgis plugin-zip lint clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m rsic_geo.evaluation.demo
 
 test: $(VENV)/.test
 	@$(BIN)/python -m pytest -q
+
+test-qgis: $(VENV)/.test
+	@PYTHON='$(PYTHON)' .ci/system-packages qgis
+	@RSIC_QGIS=required $(BIN)/python -m pytest -q tests/qgis
+
+plugin-zip:
+	@$(PYTHON) qgis_plugin/tools/pack.py dist $(if $(PLUGIN_URL),--url '$(PLUGIN_URL)')
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -45,7 +54,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.demo
 	@PYTHON='$(PYTHON)' .ci/system-packages test
 	@echo 'Installing the test tools'
-	@$(PIP) -e '.[test]'
+	@$(PIP) -e '.[test,plugin]'
 	@$(BIN)/python -c 'from osgeo import gdal_array' 2>/dev/null || { \
 	  command -v gdal-config >/dev/null && $(PIP) setuptools wheel && echo 'Building osgeo.gdal' && \
 	  headers="-I$$($(BIN)/python -c 'import numpy; print(numpy.get_include())')" && \

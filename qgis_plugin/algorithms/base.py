@@ -14,7 +14,7 @@ from qgis.core import (
     QgsProcessingOutputDefinition,
     QgsProcessingParameterDefinition,
 )
-from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtCore import QCoreApplication, QThread, QUrl
 from qgis.PyQt.QtGui import QIcon
 
 from ..engine.capabilities import Capabilities
@@ -33,7 +33,13 @@ class QgisMonitor(Monitor):
 
     def __init__(self, feedback: QgsProcessingFeedback) -> None:
         self._feedback = feedback
-        self.is_cancelled = feedback.isCanceled
+        self._is_in_the_way = QThread.currentThread() == QCoreApplication.instance().thread()
+
+    def is_cancelled(self) -> bool:
+        """Whether the user pressed Cancel. In the window's thread, lets the press come through."""
+        if self._is_in_the_way:
+            QCoreApplication.processEvents()
+        return self._feedback.isCanceled()
 
     def progress(self, fraction: float) -> None:
         """Move the progress bar."""
@@ -112,6 +118,22 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
     def declare(self, known: Capabilities) -> Declarations:
         """Yield parameters and outputs in the order of the dialog; ``known`` are the choices to offer."""
         raise NotImplementedError
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        if not self._is_asking:
+            # qgis_process asks the provider's own instance, which knows too few choices where the engine was
+            # never asked for them.
+            return self.create().checkParameterValues(parameters, context)
+        is_fine, text = super().checkParameterValues(parameters, context)
+        if is_fine:
+            text = self.problem(parameters, context)
+        return not text, text
+
+    def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        """Return what is wrong with values that are fine one by one; empty if nothing."""
+        return ""
 
     def capabilities(self) -> Capabilities:
         """Return the choices to offer."""

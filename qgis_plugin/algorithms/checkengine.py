@@ -17,7 +17,6 @@ from qgis.core import (
 from ..engine.capabilities import Capabilities
 from ..engine.command import TALK
 from ..engine.errors import EXIT_UNAVAILABLE
-from ..engine.report import engine_page
 from ..i18n import tr
 from ..settings import ask_capabilities, open_session
 from .base import Declarations, QgisMonitor, RsicAlgorithm
@@ -65,6 +64,8 @@ class CheckEngine(RsicAlgorithm):
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        from ..engine.report import engine_page
+
         monitor = QgisMonitor(feedback)
         session = open_session(self.parameterAsFile(parameters, "ENGINE", context))
         known = ask_capabilities(session, monitor)

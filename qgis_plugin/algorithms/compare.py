@@ -18,10 +18,7 @@ from qgis.core import (
 from ..engine import command
 from ..engine.capabilities import Capabilities
 from ..engine.errors import EngineError
-from ..engine.folder import split_patterns
-from ..engine.report import comparison_page, figures
 from ..i18n import tr
-from ..pictures import side_by_side
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import advanced, explained, finite, number, optional_number
 from .sources import raster_source
@@ -77,22 +74,21 @@ class Compare(RsicAlgorithm):
             yield QgsProcessingOutputNumber(name, text)
         yield QgsProcessingOutputBoolean("AGREE", tr("Scenes agree"))
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        is_fine, text = super().checkParameterValues(parameters, context)
-        if not is_fine:
-            return is_fine, text
+    def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         try:
             for name in ("REFERENCE", "INPUT"):
                 raster_source(self, parameters, name, context)
         except EngineError as error:
-            return False, str(error)
-        return True, ""
+            return str(error)
+        return ""
 
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        from ..engine.folder import split_patterns
+        from ..engine.report import comparison_page, figures
+        from ..pictures import side_by_side
+
         names = (
             raster_source(self, parameters, "REFERENCE", context),
             raster_source(self, parameters, "INPUT", context),

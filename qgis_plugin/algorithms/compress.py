@@ -31,7 +31,6 @@ from .parameters import (
     target_problem,
 )
 from .sources import is_same_file, raster_source
-from .subset import cut
 
 
 class Compress(RsicAlgorithm):
@@ -84,22 +83,18 @@ class Compress(RsicAlgorithm):
         ):
             yield QgsProcessingOutputNumber(name, text)
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        is_fine, text = super().checkParameterValues(parameters, context)
-        if not is_fine:
-            return is_fine, text
-        problem = target_problem(self, parameters, context)
+    def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         try:
             raster_source(self, parameters, "INPUT", context)
         except EngineError as error:
-            problem = problem or str(error)
-        return not problem, problem
+            return str(error)
+        return target_problem(self, parameters, context)
 
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        from .subset import cut
+
         source = raster_source(self, parameters, "INPUT", context)
         output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
         if is_same_file(source, output):

@@ -83,19 +83,14 @@ class Enhance(RsicAlgorithm):
         yield report_file()
         yield QgsProcessingOutputString("MODEL_NAME", tr("Network that was used"))
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        is_fine, text = super().checkParameterValues(parameters, context)
-        if not is_fine:
-            return is_fine, text
+    def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         if self.parameterAsInt(parameters, "WINDOW_SIZE", context) % 64:
-            return False, tr("The window is to be a multiple of 64 pixels.")
+            return tr("The window is to be a multiple of 64 pixels.")
         try:
             raster_source(self, parameters, "INPUT", context)
         except EngineError as error:
-            return False, str(error)
-        return True, ""
+            return str(error)
+        return ""
 
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback

@@ -17,7 +17,6 @@ from qgis.core import (
 )
 
 from ..compat import FILE_FOLDER
-from ..engine import folder
 from ..engine.capabilities import Capabilities
 from ..i18n import tr
 from .base import Declarations, QgisMonitor, RsicAlgorithm
@@ -86,16 +85,14 @@ class ReencodeFolder(RsicAlgorithm):
         ):
             yield QgsProcessingOutputNumber(name, text)
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        is_fine, text = super().checkParameterValues(parameters, context)
-        problem = text if not is_fine else target_problem(self, parameters, context)
-        return not problem, problem
+    def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        return target_problem(self, parameters, context)
 
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        from ..engine import folder
+
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
         output = self.parameterAsString(parameters, "OUTPUT_FOLDER", context)

@@ -19,7 +19,6 @@ from qgis.core import (
 from ..engine import command
 from ..engine.capabilities import Capabilities
 from ..engine.errors import EngineError
-from ..engine.report import validation_page
 from ..i18n import tr
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import explained
@@ -66,6 +65,8 @@ class Validate(RsicAlgorithm):
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        from ..engine.report import validation_page
+
         value = parameters.get("INPUT")
         if isinstance(value, QgsRasterLayer):
             path = layer_source(value)

@@ -32,3 +32,29 @@ def session(fake):
 
     environ = {**os.environ, "PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere", "PROJ_LIB": "/nowhere"}
     return Session(find_engine(str(fake)), environ=environ, extra={"RSIC_EXTRA": "yes"})
+
+
+@pytest.fixture(scope="session")
+def qgis(tmp_path_factory):
+    """Return a QGIS with a fresh profile in which the packed plugin is enabled, as a user would do it."""
+    from real import PLUGIN_NAME, Qgis, require_qgis
+
+    require_qgis()
+    found = Qgis(tmp_path_factory.mktemp("qgis home"))
+    found.install()
+    done = found.process("plugins", "enable", PLUGIN_NAME)
+    assert done.exit_code == 0, done.stderr
+    return found
+
+
+@pytest.fixture
+def fresh_qgis(tmp_path):
+    """Return a QGIS of this test alone, with the plugin installed and not enabled."""
+    from real import Qgis, require_qgis
+
+    require_qgis()
+    home = tmp_path / "home"
+    home.mkdir()
+    found = Qgis(home)
+    found.install()
+    return found

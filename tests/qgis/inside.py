@@ -1,0 +1,386 @@
+"""Runs in QGIS's own Python: `python3 inside.py SCENARIO JSON` prints the result as its last line.
+
+The tests start it as a process of its own, for their Python cannot import QGIS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+PLUGINS = Path.home() / ".local/share/QGIS/QGIS3/profiles/default/python/plugins"
+sys.path += ["/usr/share/qgis/python/plugins", str(PLUGINS)]
+
+from qgis.core import (  # noqa: E402 - QGIS's folders have to be known first
+    QgsApplication,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterRasterLayer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+
+
+def start(is_graphical: bool = False) -> QgsApplication:
+    """Start QGIS with the profile of HOME and the plugin in it."""
+    QgsApplication.setPrefixPath("/usr", True)
+    application = QgsApplication(
+        [], is_graphical, str(Path.home() / ".local/share/QGIS/QGIS3/profiles/default")
+    )
+    application.initQgis()
+    from processing.core.Processing import Processing
+
+    Processing.initialize()
+    return application
+
+
+def load() -> float:
+    """Load the plugin as QGIS does, and return how many milliseconds of processor time that took."""
+    started = time.thread_time()
+    import rsic_geo_qgis
+
+    plugin = rsic_geo_qgis.classFactory(None)
+    plugin.initProcessing()
+    load.plugin = plugin
+    return 1000 * (time.thread_time() - started)
+
+
+def run(name: str, **parameters: object) -> dict:
+    import processing
+
+    feedback = QgsProcessingFeedback(False)
+    results = processing.run(name, parameters, feedback=feedback)
+    return {**results, "log": feedback.textLog()}
+
+
+def attempt(name: str, **parameters: object) -> str:
+    """Return what an algorithm refuses or fails with; empty if it works."""
+    try:
+        run(name, **parameters)
+    except QgsProcessingException as error:
+        return str(error)
+    return ""
+
+
+def startup() -> dict:
+    """How long the plugin takes to load, and what of it touches the network."""
+    modules = set(sys.modules)
+    milliseconds = load()
+    return {"milliseconds": milliseconds, "modules": sorted(set(sys.modules) - modules)}
+
+
+def provider() -> dict:
+    load()
+    found = QgsApplication.processingRegistry().providerById("rsic")
+    algorithms = {}
+    for algorithm in found.algorithms():
+        made = algorithm.create()
+        can, why = made.canExecute()
+        algorithms[algorithm.id()] = {
+            "help": made.shortHelpString(),
+            "icon": os.path.exists(made.svgIconPath()),
+            "parameters": [
+                [p.name(), p.type(), bool(p.help()), p.description()] for p in made.parameterDefinitions()
+            ],
+            "outputs": [output.name() for output in made.outputDefinitions()],
+            "models": _options(made, "MODEL") or _options(made, "ENHANCE"),
+            "can": can,
+            "why": why,
+            "help_url": made.helpUrl(),
+            "is_asked": algorithm.parameterDefinition("MODEL") is not None,
+        }
+    return {"warning": found.warningMessage(), "version": found.versionInfo(), "algorithms": algorithms}
+
+
+def _options(algorithm: object, name: str) -> list[str]:
+    definition = algorithm.parameterDefinition(name)
+    return list(definition.options()) if definition is not None else []
+
+
+def every_algorithm(scene: str, folder: str) -> dict:
+    """Every algorithm once, each on what the one before made."""
+    load()
+    out = Path(folder)
+    common = {"DEVICE": "cpu", "THREADS": 1}
+    found = {
+        "compress": run(
+            "rsic:compress",
+            INPUT=scene,
+            TARGET="psnr",
+            TARGET_VALUE=36,
+            OUTPUT=str(out / "a.jp2"),
+            REPORT=str(out / "a.json"),
+            **common,
+        )
+    }
+    found["decompress"] = run(
+        "rsic:decompress", INPUT=str(out / "a.jp2"), OUTPUT=str(out / "b.tif"), **common
+    )
+    found["enhance"] = run(
+        "rsic:enhance", INPUT=str(out / "a.jp2"), MODEL=_models()[1], OUTPUT=str(out / "c.tif"), **common
+    )
+    found["compare"] = run(
+        "rsic:compare", REFERENCE=scene, INPUT=str(out / "b.tif"), REPORT=str(out / "d.html"), MIN_PSNR=35
+    )
+    found["validate"] = run("rsic:validate", INPUT=str(out / "a.jp2"), REPORT=str(out / "e.html"))
+    found["checkengine"] = run("rsic:checkengine", REPORT=str(out / "f.html"))
+    return found
+
+
+def _models() -> list[str]:
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:enhance")
+    return _options(algorithm, "MODEL")
+
+
+def layers(scene: str, folder: str) -> dict:
+    """Layers as input: a file in a project, a service, one in memory, a vector, a file that is none."""
+    load()
+    out = Path(folder)
+    project = QgsProject.instance()
+    layer = QgsRasterLayer(scene, "my scene")
+    project.addMapLayer(layer)
+    service = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png&zmax=3&zmin=0", "tiles", "wms")
+    from osgeo import gdal
+
+    gdal.UseExceptions()
+    gdal.Translate("/vsimem/memory.tif", scene)
+    memory = QgsRasterLayer("/vsimem/memory.tif", "in memory")
+    points = QgsVectorLayer("Point?crs=epsg:4326", "points", "memory")
+    for other in (service, memory, points):
+        project.addMapLayer(other, False)
+    target = {"MODEL": "none", "OUTPUT": str(out / "x.jp2")}
+    twin = out / "same.jp2"
+    twin.write_bytes(Path(scene).read_bytes())
+    return {
+        "valid": [service.isValid(), memory.isValid()],
+        "by_name": run("rsic:compress", INPUT="my scene", MODEL="none", OUTPUT=str(out / "by name.jp2"))[
+            "OUTPUT"
+        ],
+        "layer": run("rsic:compress", INPUT=layer, MODEL="none", OUTPUT="TEMPORARY_OUTPUT")["OUTPUT"],
+        "service": attempt("rsic:compress", INPUT=service, **target),
+        "memory": attempt("rsic:compress", INPUT=memory, **target),
+        "vector": attempt("rsic:compress", INPUT=points, **target),
+        "missing": attempt("rsic:compress", INPUT=str(out / "nothing.tif"), **target),
+        "same": attempt("rsic:compress", INPUT=str(twin), MODEL="none", OUTPUT=str(twin)),
+        "no_value": attempt("rsic:compress", INPUT=scene, TARGET="psnr", **target),
+        "lossless_enhance": attempt("rsic:enhance", INPUT=scene, OUTPUT=str(out / "y.tif")),
+        "folder": attempt("rsic:compress", INPUT=scene, MODEL="none", OUTPUT="/nonexistent/x.jp2"),
+        "left": sorted(path.name for path in out.iterdir()),
+    }
+
+
+def part(scene: str, folder: str, extent: str, bands: list[int]) -> dict:
+    load()
+    out = Path(folder)
+    run("rsic:compress", INPUT=scene, BANDS=bands, EXTENT=extent, MODEL="none", OUTPUT=str(out / "part.jp2"))
+    run("rsic:compress", INPUT=scene, BANDS=[1], MODEL="none", OUTPUT=str(out / "band.jp2"))
+    return {
+        "outside": attempt(
+            "rsic:compress", INPUT=scene, EXTENT="0,1,0,1 [EPSG:4326]", OUTPUT=str(out / "n.jp2")
+        ),
+        "band": attempt("rsic:compress", INPUT=scene, BANDS=[99], MODEL="none", OUTPUT=str(out / "n.jp2")),
+        "left": sorted(path.name for path in out.iterdir()),
+    }
+
+
+def model(scene: str, folder: str) -> dict:
+    """A model of two of our algorithms: archive, then the scene back; saved, loaded again and run."""
+    load()
+    chain = QgsProcessingModelAlgorithm("chain", "tests")
+    chain.addModelParameter(
+        QgsProcessingParameterRasterLayer("scene", "Scene"), QgsProcessingModelParameter("scene")
+    )
+    source = QgsProcessingModelChildParameterSource
+    archive = QgsProcessingModelChildAlgorithm("rsic:compress")
+    archive.setChildId("archive")
+    archive.addParameterSources("INPUT", [source.fromModelParameter("scene")])
+    for name, value in (("TARGET", "lossless"), ("MODEL", "none")):
+        archive.addParameterSources(name, [source.fromStaticValue(value)])
+    kept = QgsProcessingModelOutput("archive", "Archive")
+    kept.setChildId("archive")
+    kept.setChildOutputName("OUTPUT")
+    archive.setModelOutputs({"archive": kept})
+    chain.addChildAlgorithm(archive)
+    back = QgsProcessingModelChildAlgorithm("rsic:decompress")
+    back.setChildId("back")
+    back.addParameterSources("INPUT", [source.fromChildOutput("archive", "OUTPUT")])
+    product = QgsProcessingModelOutput("scene back", "Scene back")
+    product.setChildId("back")
+    product.setChildOutputName("OUTPUT")
+    back.setModelOutputs({"scene back": product})
+    chain.addChildAlgorithm(back)
+    path = str(Path(folder) / "chain.model3")
+    assert chain.toFile(path)
+    loaded = QgsProcessingModelAlgorithm()
+    assert loaded.fromFile(path)
+    loaded.initAlgorithm()
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback(False)
+    names = {p.description(): p.name() for p in loaded.parameterDefinitions()}
+    parameters = {
+        names["Scene"]: scene,
+        names["Archive"]: "TEMPORARY_OUTPUT",
+        names["Scene back"]: str(Path(folder) / "back.tif"),
+    }
+    results, is_fine = loaded.run(parameters, context, feedback)
+    kept = loaded.parameterDefinition(names["Archive"]).defaultFileExtension()
+    return {
+        "fine": is_fine,
+        "extension": kept,
+        "results": {k: str(v) for k, v in results.items()},
+        "log": feedback.textLog(),
+        "names": names,
+    }
+
+
+def batch(scenes: list[str], folder: str) -> dict:
+    """The dialog of QGIS's batch mode, with one row per scene."""
+    load()
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+    from qgis.gui import QgsGui
+
+    QgsGui.editorWidgetRegistry().initEditors()
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:compress")
+    dialog = BatchAlgorithmDialog(algorithm)
+    panel = dialog.mainWidget()
+    panel.addRow(len(scenes) - panel.batchRowCount())
+    columns = {definition: column for column, definition in panel.column_to_parameter_definition.items()}
+    outputs = [str(Path(folder) / f"{Path(scene).stem}.jp2") for scene in scenes]
+    context = QgsProcessingContext()
+    for row, (scene, output) in enumerate(zip(scenes, outputs, strict=True)):
+        first = 1 if panel.tblParameters.rowCount() > len(scenes) else 0
+        panel.wrappers[row][columns["INPUT"]].setParameterValue(scene, context)
+        panel.wrappers[row][columns["MODEL"]].setParameterValue("none", context)
+        panel.tblParameters.cellWidget(row + first, columns["OUTPUT"]).setValue(output)
+    panel.checkLoadLayersOnCompletion.setChecked(False)
+    dialog.runAlgorithm()
+    return {"outputs": outputs, "log": dialog.textLog() if hasattr(dialog, "textLog") else ""}
+
+
+def cancel(scene: str, output: str, after: float) -> dict:
+    """Stop in the middle of a large scene; say how long that took and who is left."""
+    load()
+    import processing
+
+    feedback = QgsProcessingFeedback(False)
+    moments: dict[str, float] = {}
+    children: list[str] = []
+
+    def watch() -> None:
+        while feedback.progress() < after and "end" not in moments:
+            time.sleep(0.02)
+        children.extend(_children())
+        moments["cancel"] = time.monotonic()
+        feedback.cancel()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    results = processing.run(
+        "rsic:compress", {"INPUT": scene, "MODEL": "none", "OUTPUT": output}, feedback=feedback
+    )
+    moments["end"] = time.monotonic()
+    watcher.join()
+    return {
+        "results": results,
+        "seconds": moments["end"] - moments["cancel"],
+        "children_before": len(children),
+        "children_after": _children(),
+        "progress": feedback.progress(),
+        "log": feedback.textLog(),
+    }
+
+
+def _children() -> list[str]:
+    """Return the living processes that have this one as parent or ancestor."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields[0] != "Z":
+                parents[int(entry.name)] = int(fields[1])
+    found: list[int] = []
+    circle = [os.getpid()]
+    while circle:
+        circle = [pid for pid, parent in parents.items() if parent in circle]
+        found += circle
+    return [str(pid) for pid in found]
+
+
+def options(engine: str) -> dict:
+    """The page in QGIS's options: what Test says of a good and a bad engine, and what is kept."""
+    load()
+    from rsic_geo_qgis.options_page import RsicOptionsFactory
+    from rsic_geo_qgis.settings import read_settings
+
+    page = RsicOptionsFactory().createWidget(None)
+    page.engine.setFilePath("/no/such/rsic")
+    page.test_button.click()
+    bad = page.verdict.text()
+    page.engine.setFilePath(engine)
+    page.test_button.click()
+    good = page.verdict.text()
+    page.memory.setText("256")
+    page.environment.setPlainText("A=1")
+    page.apply()
+    again = RsicOptionsFactory().createWidget(None)
+    kept = read_settings()
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:compress")
+    return {
+        "bad": bad,
+        "good": good,
+        "kept": [kept.engine, kept.memory, kept.environment, again.memory.text()],
+        "default": algorithm.parameterDefinition("MEMORY").defaultValue(),
+    }
+
+
+def dialogs() -> dict:
+    """The parameters dialog of every algorithm opens."""
+    load()
+    from processing.gui.AlgorithmDialog import AlgorithmDialog
+    from qgis.gui import QgsGui
+
+    QgsGui.editorWidgetRegistry().initEditors()
+    found = {}
+    for algorithm in QgsApplication.processingRegistry().providerById("rsic").algorithms():
+        dialog = AlgorithmDialog(algorithm.create())
+        try:
+            found[algorithm.name()] = {k: str(v) for k, v in dialog.createProcessingParameters().items()}
+        except Exception as error:  # a dialog without its mandatory values says so
+            found[algorithm.name()] = {"incomplete": str(error)}
+        dialog.close()
+    return found
+
+
+def unload() -> dict:
+    """The plugin goes without a trace, and comes back."""
+    load()
+    registry = QgsApplication.processingRegistry()
+    before = registry.providerById("rsic") is not None
+    load.plugin.unload()
+    between = registry.providerById("rsic") is not None
+    load()
+    return {"before": before, "between": between, "after": registry.providerById("rsic") is not None}
+
+
+GRAPHICAL = ("batch", "options", "dialogs")
+
+if __name__ == "__main__":
+    scenario, arguments = sys.argv[1], json.loads(sys.argv[2])
+    application = start(scenario in GRAPHICAL)
+    outcome = json.dumps(globals()[scenario](**arguments), default=str)
+    sys.stdout.write(f"\n{outcome}\n")
+    sys.stdout.flush()
+    os._exit(0)  # QGIS's own end is slow, and of no interest here

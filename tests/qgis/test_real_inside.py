@@ -1,0 +1,150 @@
+"""Inside QGIS's own process: every algorithm, models, batch mode, all kinds of layers, options, dialogs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from real import RSIC
+
+pytestmark = pytest.mark.qgis
+
+ALGORITHMS = ("compress", "decompress", "enhance", "compare", "validate", "reencodefolder", "checkengine")
+NETWORK_MODULES = (
+    "urllib.request",
+    "http",
+    "socket",
+    "ssl",
+    "ftplib",
+    "qgis.PyQt.QtNetwork",
+    "PyQt5.QtNetwork",
+)
+
+
+@pytest.fixture
+def scene(sample_data):
+    return sample_data / "fields_rgb_utm.tif"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    path = tmp_path / "mit Leerzeichen & ümläut"
+    path.mkdir()
+    return path
+
+
+def test_the_plugin_loads_fast_and_brings_no_network(qgis):
+    qgis.inside("startup")  # the first start of all compiles the plugin's files
+    found = min((qgis.inside("startup") for _ in range(2)), key=lambda entry: entry["milliseconds"])
+    assert found["milliseconds"] < 50
+    brought = [name for name in found["modules"] if name.startswith(NETWORK_MODULES)]
+    assert not brought
+
+
+def test_the_plugin_goes_without_a_trace(qgis):
+    assert qgis.inside("unload") == {"before": True, "between": False, "after": True}
+
+
+def test_every_algorithm_explains_itself_and_offers_what_the_engine_has(qgis):
+    found = qgis.inside("provider")
+    assert not found["warning"]
+    assert sorted(found["algorithms"]) == sorted(f"rsic:{name}" for name in ALGORITHMS)
+    for entry in found["algorithms"].values():
+        assert len(entry["help"]) > 150
+        assert entry["icon"]
+        assert entry["can"]
+        assert entry["outputs"]
+        assert all(description for _, _, _, description in entry["parameters"])
+    engine_models = json.loads(_capabilities())["models"]
+    for name in ("compress", "decompress", "enhance"):
+        assert set(engine_models) <= set(found["algorithms"][f"rsic:{name}"]["models"])
+
+
+def _capabilities() -> str:
+    import subprocess
+
+    return subprocess.run(
+        [str(RSIC), "capabilities", "--json"], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_every_algorithm_works(qgis, scene, folder):
+    found = qgis.inside("every_algorithm", scene=scene, folder=folder)
+    assert found["compress"]["PSNR"] >= 36
+    assert found["compress"]["RATIO"] > 10
+    assert json.loads((folder / "a.json").read_text())["input"]["sha256"]
+    assert found["decompress"]["ENHANCED"] is True
+    assert found["enhance"]["MODEL_NAME"]
+    assert found["compare"]["PSNR"] == pytest.approx(found["compress"]["PSNR"])
+    assert found["compare"]["AGREE"] is True
+    assert found["compare"]["DIFFERENCES"] == 0
+    assert found["validate"]["VALID"] is True
+    assert found["checkengine"]["HEALTHY"] is True
+    for entry in found.values():
+        assert str(RSIC) in entry["log"]
+    pages = [(folder / name).read_text(encoding="utf-8") for name in ("d.html", "e.html", "f.html")]
+    assert all("</html>" in page for page in pages)
+    assert pages[0].count("data:image/png;base64,") == 6
+
+
+def test_layers_that_are_files_are_taken_and_others_refused_with_what_to_do(qgis, scene, folder):
+    found = qgis.inside("layers", scene=scene, folder=folder)
+    assert found["valid"] == [True, True]
+    assert Path(found["by_name"]).name == "by name.jp2"
+    assert found["layer"].endswith(".jp2")
+    assert "tiles is no file but a layer of the provider wms: save it as GeoTIFF first" in found["service"]
+    assert "in memory is only in QGIS's memory: save it as GeoTIFF first" in found["memory"]
+    for name in ("vector", "missing"):
+        assert "INPUT" in found[name]
+    assert "same file" in found["same"]
+    assert "The target psnr needs a value above 0." in found["no_value"]
+    assert "stored losslessly" in found["lossless_enhance"]
+    assert "no folder /nonexistent" in found["folder"]
+    assert found["left"] == ["by name.jp2", "by name.jp2.aux.xml", "same.jp2"]
+
+
+def test_bands_and_an_extent_are_cut_out_exactly(qgis, scene, folder):
+    extent = "412500,412620,5321500,5321600 [EPSG:32633]"
+    found = qgis.inside("part", scene=scene, folder=folder, extent=extent, bands=[3, 1])
+    assert "does not touch the raster" in found["outside"]
+    assert "Band 99" in found["band"]
+    assert found["left"] == ["band.jp2", "band.jp2.aux.xml", "part.jp2", "part.jp2.aux.xml"]
+    with rasterio.open(scene) as source, rasterio.open(folder / "part.jp2") as part:
+        assert tuple(part.bounds) == (412500, 5321500, 412620, 5321600)
+        window = source.window(*part.bounds)
+        assert np.array_equal(part.read(), source.read([3, 1], window=window))
+        assert part.crs == source.crs
+        assert part.descriptions == ("Blue", "Red")
+
+
+def test_a_model_chains_two_algorithms(qgis, scene, folder):
+    found = qgis.inside("model", scene=scene, folder=folder)
+    assert found["fine"], found["log"]
+    assert found["extension"] == "jp2"
+    assert found["results"][found["names"]["Archive"]].endswith(".jp2")
+    with rasterio.open(scene) as source, rasterio.open(folder / "back.tif") as back:
+        assert np.array_equal(source.read(), back.read())
+        assert (source.crs, source.nodatavals) == (back.crs, back.nodatavals)
+
+
+def test_batch_mode_archives_every_row(qgis, scene, sample_data, folder):
+    scenes = [scene, sample_data / "town_pan_gcps.tif"]
+    found = qgis.inside("batch", scenes=[str(path) for path in scenes], folder=folder)
+    for path, output in zip(scenes, found["outputs"], strict=True):
+        with rasterio.open(path) as source, rasterio.open(output) as archive:
+            assert np.array_equal(source.read(), archive.read())
+
+
+def test_the_options_page_tests_and_keeps_the_engine(fresh_qgis):
+    found = fresh_qgis.inside("options", engine=str(RSIC.parent.parent))
+    assert "There is no /no/such/rsic" in found["bad"]
+    assert "works" in found["good"]
+    assert found["kept"] == [str(RSIC.parent.parent), "256", "A=1", "256"]
+    assert found["default"] == "256"
+
+
+def test_every_dialog_opens(qgis):
+    assert sorted(qgis.inside("dialogs")) == sorted(ALGORITHMS)
