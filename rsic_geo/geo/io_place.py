@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 from rasterio.transform import GCPTransformer, RPCTransformer
-from rasterio.warp import transform_geom
+from rasterio.warp import transform, transform_geom
 
 from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
 
+_WGS84 = "EPSG:4326"
 _STEPS = 16
 """Points per side of an outline: straight sides are curves in another reference system."""
 
@@ -29,16 +31,37 @@ def on_earth(geometry: dict[str, Any] | None, crs: str | None) -> dict[str, Any]
     """
     if geometry is None or not crs:
         return None
-    try:
-        with gdal_config():
-            placed: dict[str, Any] = transform_geom(CRS.from_user_input(crs), "EPSG:4326", geometry)
-    except (CRSError, ValueError):
-        return None
-    except Exception as error:  # GDAL's own, private exception classes come through
-        if type(error).__module__.startswith("rasterio"):
+    with gdal_config():
+        try:
+            placed: dict[str, Any] = transform_geom(CRS.from_user_input(crs), _WGS84, geometry)
+        except (CRSError, ValueError):
             return None
-        raise
-    return placed if placed.get("coordinates") else None
+        except Exception as error:  # GDAL's own, private exception classes come through
+            if not type(error).__module__.startswith("rasterio"):
+                raise
+            placed = {}
+        return placed if placed.get("coordinates") else _what_is_on_earth(geometry, crs)
+
+
+def _what_is_on_earth(geometry: dict[str, Any], crs: str) -> dict[str, Any] | None:
+    """Return the outer rings of a geometry without the points that have no place on earth.
+
+    The corners of a scene from a geostationary satellite look past the earth.
+    """
+    parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
+    rings = []
+    for part in parts:
+        xs, ys = zip(*(point[:2] for point in part[0]), strict=True)
+        try:
+            moved = transform(CRS.from_user_input(crs), _WGS84, xs, ys)
+        except Exception as error:
+            if type(error).__module__.startswith("rasterio"):
+                return None
+            raise
+        points = [(x, y) for x, y in zip(*moved, strict=True) if math.isfinite(x) and math.isfinite(y)]
+        if len(points) >= 3:
+            rings.append([[*points, points[0]]])
+    return {"type": "MultiPolygon", "coordinates": rings} if rings else None
 
 
 def outline_on_earth(path: str | Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from typing import Any
 from rsic_geo.errors import (
     OutputExistsError,
     RsicGeoError,
+    SceneError,
     SourceChangedError,
     VerificationError,
     WeightsError,
@@ -188,7 +189,10 @@ def _footprint(job: SceneJob, report: Report) -> bytes | None:
         placed = on_earth(densified(feature["geometry"]), feature["properties"]["crs"])
         if placed is not None:
             return geopackage_blob(placed)
-    return geopackage_blob(outline_on_earth(job.source))
+    try:
+        return geopackage_blob(outline_on_earth(job.source))
+    except SceneError:  # a footprint is for looking at; no scene fails for want of it
+        return None
 
 
 def _write_receipt(
