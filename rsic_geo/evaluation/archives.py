@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.container.header import file_header
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import UsageError
@@ -36,8 +37,10 @@ from rsic_geo.pipeline.seal import seal_archive
 from rsic_geo.pipeline.strength import CellBand, apply_correction
 
 Pixels = NDArray[Any]
-_FILE_OVERHEAD = 220
-"""About what the boxes and headers of a small JP2 file take (bytes)."""
+_CODESTREAM_OVERHEAD = 140
+"""About what a codestream's main header and end take (bytes)."""
+_TILE_OVERHEAD = 20
+"""What a tile adds beside its body: its header, and its place in the index (bytes)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +115,9 @@ class ArchiveCoder:
             enhancers: models; none gives the plain file alone.
             with_full: also give what each model does at strength 1 everywhere, with the same bytes.
         """
-        budget = int(bpp * self.plan.pixels / 8) - _FILE_OVERHEAD * len(self.plan.grid)
+        boxes = len(file_header(layout_of(self.plan), boxes_of(self.plan)))
+        overhead = boxes + _CODESTREAM_OVERHEAD + _TILE_OVERHEAD * len(self.plan.grid)
+        budget = int(bpp * self.plan.pixels / 8) - overhead
         return self.at_budget(max(budget, 64), Target(kind="bpp", value=bpp), enhancers, with_full=with_full)
 
     def at_budget(

@@ -109,7 +109,8 @@ def table(result: RdResult) -> str:
         lines.append(
             f"{system:{max(width, 24)}}" + _cells(_rate_cell(result, system, r) for r in result.options.rates)
         )
-    lines += ["", _source_table(result, sources)]
+    if result.systems[1:]:
+        lines += ["", _source_table(result, sources)]
     for system in result.systems[1:]:
         left = result.summary(system, "psnr").left_out
         if left:
