@@ -1,0 +1,98 @@
+"""What a ledger becomes for people and other programs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import xml.etree.ElementTree
+from pathlib import Path
+
+import pytest
+from batch_support import options, run, write_scene, write_scenes
+
+from rsic_geo.errors import OutputExistsError
+from rsic_geo.pipeline.batch_export import export_run
+
+
+@pytest.fixture
+def archive(tmp_path):
+    write_scenes(tmp_path / "in", 3)
+    write_scene(tmp_path / "in" / "float.tif", dtype="float32")
+    (tmp_path / "in" / "<b>&.tif").write_bytes(b"no raster")
+    run(tmp_path / "in", tmp_path / "out", options("psnr=40"))
+    return tmp_path
+
+
+def test_json_holds_every_scene(archive):
+    assert export_run(archive / "out", str(archive / "all.json"), "json") == 5
+    found = json.loads((archive / "all.json").read_text())
+    assert len(found["scenes"]) == 5
+    assert found["totals"]["done"]["scenes"] == 3
+    assert {scene["footprint"]["type"] for scene in found["scenes"] if scene["footprint"]} == {"MultiPolygon"}
+    with pytest.raises(OutputExistsError):
+        export_run(archive / "out", str(archive / "all.json"), "json")
+
+
+def test_the_page_is_well_formed_and_shows_what_failed(archive):
+    assert export_run(archive / "out", str(archive / "page.html"), "html") == 5
+    text = (archive / "page.html").read_text()
+    body = text[text.index("<body>") :].removesuffix("</html>\n")
+    page = xml.etree.ElementTree.fromstring(body.replace("<br>", "<br/>"))
+    assert len(list(page.iter("svg"))) == 2
+    assert "&lt;b&gt;&amp;.tif" in text
+    assert "do not fit JPEG 2000" in text
+    assert "Failed: 2" in text
+    assert "<script" not in text
+
+
+def test_an_empty_run_has_a_page(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.tif").touch()
+    run(tmp_path / "in", tmp_path / "out")
+    export_run(tmp_path / "out", str(tmp_path / "page.html"), "html")
+    assert "nothing yet" in (tmp_path / "page.html").read_text()
+
+
+def test_stac_items_are_valid(archive):
+    pystac = pytest.importorskip("pystac")
+    pytest.importorskip("jsonschema")
+    folder = archive / "stac"
+    assert export_run(archive / "out", str(folder), "stac") == 3
+    catalog = pystac.Catalog.from_file(str(folder / "catalog.json"))
+    items = list(catalog.get_items())
+    assert len(items) == 3
+    for item in items:
+        extensions, item.stac_extensions = item.stac_extensions, []
+        item.validate()  # the core schema comes with pystac; those of the extensions would be downloaded
+        assert len(extensions) == 4
+        asset = item.assets["data"]
+        product = Path(asset.get_absolute_href())
+        assert asset.extra_fields["file:size"] == product.stat().st_size
+        digest = hashlib.sha256(product.read_bytes()).hexdigest()
+        assert asset.extra_fields["file:checksum"] == "1220" + digest
+        assert item.properties["proj:code"] in ("EPSG:32633", "EPSG:3857", "EPSG:4326")
+        assert item.properties["proj:shape"] == [64, 64]
+        assert len(item.properties["proj:transform"]) == 6
+        assert "Stored lossy" in item.properties["processing:lineage"]
+        assert item.properties["rsic:enhanced"] is False
+        assert asset.extra_fields["bands"][0]["data_type"] == "uint8"
+
+
+def test_enhanced_products_say_so():
+    from rsic_geo.pipeline.batch_stac import _processing
+    from rsic_geo.pipeline.ledger import RunRecord
+
+    record = RunRecord(
+        name="r", folder="", template="", reports="", options="{}", fingerprint="", version="1"
+    )
+    row = {
+        "lossless": 0,
+        "psnr": 40.0,
+        "target": "bpp=1",
+        "max_error": 3.0,
+        "model": "net",
+        "model_sha256": "ab",
+    }
+    found = _processing(record, row)
+    assert found["rsic:enhanced"] is True
+    assert "partly estimated, not measured" in found["processing:lineage"]
