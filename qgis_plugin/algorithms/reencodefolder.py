@@ -8,19 +8,23 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
+    QgsProcessingOutputFile,
     QgsProcessingOutputNumber,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterNumber,
     QgsProcessingParameterString,
 )
 
-from ..compat import FILE_FOLDER
+from ..compat import FILE_FOLDER, NUMBER_INTEGER
 from ..engine.capabilities import Capabilities
 from ..i18n import tr
+from ..settings import greet
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import (
+    advanced,
     device_parameter,
     execution_parameters,
     explained,
@@ -51,11 +55,12 @@ class ReencodeFolder(RsicAlgorithm):
             "Archives every scene of a folder into another folder, which mirrors its subfolders. Sources are "
             "only read. Nothing that exists is overwritten. Every archive is verified by decoding it before "
             "it appears under its name.\n\n"
-            "What was finished is written to rsic_reencode.jsonl in the output folder: run again with the "
-            "same settings, scenes that are done and did not change are skipped. A scene that fails stops no "
-            "other.\n\n"
+            "What was finished is written to a ledger in the output folder: run again with the same "
+            "settings, scenes that are done are skipped, and those that failed are tried again. A scene that "
+            "fails stops no other. The ledger rsic-batch.gpkg is a layer of footprints with the state of "
+            "every scene; older engines keep a plain list.\n\n"
             "Outputs: a table with one line per scene, how many are done, skipped and failed (an output name "
-            "that is taken by something else counts as failed), and the compression ratio of all."
+            "that is taken by something else counts as failed), the compression ratio of all, and the ledger."
         )
 
     def declare(self, known: Capabilities) -> Declarations:
@@ -72,6 +77,10 @@ class ReencodeFolder(RsicAlgorithm):
             ),
             tr("Without it every output that exists counts as failed."),
         )
+        jobs = QgsProcessingParameterNumber(
+            "JOBS", tr("Scenes at a time"), NUMBER_INTEGER, defaultValue=1, minValue=1, maxValue=256
+        )
+        yield advanced(jobs, tr("Each needs memory and a processor core of its own."))
         yield from (device_parameter(known), *execution_parameters())
         yield QgsProcessingParameterFolderDestination("OUTPUT_FOLDER", tr("Folder of archives"))
         yield QgsProcessingParameterFileDestination(
@@ -84,6 +93,7 @@ class ReencodeFolder(RsicAlgorithm):
             ("RATIO", tr("Compression ratio")),
         ):
             yield QgsProcessingOutputNumber(name, text)
+        yield QgsProcessingOutputFile("LEDGER", tr("Ledger"))
 
     def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         return target_problem(self, parameters, context)
@@ -91,10 +101,11 @@ class ReencodeFolder(RsicAlgorithm):
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        from ..engine import folder
+        from ..engine import batch, folder
 
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
+        has_batch = greet(session, monitor).has_batch
         output = self.parameterAsString(parameters, "OUTPUT_FOLDER", context)
         job = folder.FolderJob(
             source=Path(self.parameterAsFile(parameters, "FOLDER", context)).absolute(),
@@ -106,7 +117,12 @@ class ReencodeFolder(RsicAlgorithm):
             is_recursive=self.parameterAsBool(parameters, "RECURSIVE", context),
             is_resuming=self.parameterAsBool(parameters, "RESUME", context),
         )
-        summary = folder.reencode_folder(session, job, monitor)
+        if has_batch:
+            options = batch.BatchOptions(jobs=self.parameterAsInt(parameters, "JOBS", context))
+            summary = batch.reencode_with_batch(session, job, options, monitor)
+        else:
+            summary = folder.reencode_folder(session, job, monitor)
+        ledger = job.output / (batch.LEDGER if has_batch else folder.LEDGER)
         if not summary.rows:
             feedback.pushWarning(tr("No scene in this folder has a name of these patterns."))
         path = self.parameterAsFileOutput(parameters, "SUMMARY", context)
@@ -123,4 +139,9 @@ class ReencodeFolder(RsicAlgorithm):
                 done=values["DONE"], skipped=values["SKIPPED"], failed=values["FAILED"]
             )
         )
-        return {"OUTPUT_FOLDER": output, **values, **({"SUMMARY": path} if path else {})}
+        return {
+            "OUTPUT_FOLDER": output,
+            "LEDGER": str(ledger),
+            **values,
+            **({"SUMMARY": path} if path else {}),
+        }

@@ -13,12 +13,16 @@ class Event:
     """One line of the engine. Kinds that are not known here come from a newer engine and are left alone."""
 
     kind: str
-    """progress, warning, error, done, or text for a line that is no JSON."""
+    """progress, warning, error, done, scene, or text for a line that is no JSON."""
     message: str = ""
     fraction: float | None = None
     """Share of the job that is done, 0..1; progress only."""
     exit_code: int | None = None
     """What the process will return; error only."""
+    source: str = ""
+    """Path of the scene of a batch; scene only."""
+    state: str = ""
+    """What became of it: done or failed; scene only."""
 
 
 def parse_line(line: str) -> Event | None:
@@ -32,6 +36,9 @@ def parse_line(line: str) -> Event | None:
         entries = None
     if not isinstance(entries, dict) or not isinstance(entries.get("event"), str):
         return Event("text", text)
+    if entries["event"] == "scene":
+        source, state = str(entries.get("source") or ""), str(entries.get("state") or "")
+        return Event("scene", _text(entries.get("error")), source=source, state=state)
     return Event(
         entries["event"],
         _text(entries.get("message")),

@@ -1,6 +1,6 @@
 """Re-encoding a folder scene by scene: nothing overwritten, nothing done twice, nothing lost.
 
-This is the loop for engines without `rsic batch`; :func:`reencode_folder` is where the two ways would part.
+This is the loop for engines without `rsic batch`, and the job and summary that both ways share.
 """
 
 from __future__ import annotations

@@ -42,6 +42,9 @@ class Monitor:
     def console(self, text: str) -> None:
         """Show a line the engine's libraries wrote."""
 
+    def scene(self, source: str, state: str, error: str) -> None:
+        """Take what became of one scene of a batch."""
+
     def is_cancelled(self) -> bool:
         """Whether the user wants to stop."""
         return False
@@ -166,6 +169,8 @@ class _Listener:
             self._monitor.warning(event.message)
         elif event.kind == "error":
             self._error = event
+        elif event.kind == "scene":
+            self._monitor.scene(event.source, event.state, event.message)
         elif event.kind == "text":
             self._last_words.append(event.message)
             self._monitor.console(event.message)

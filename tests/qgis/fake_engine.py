@@ -107,7 +107,41 @@ def compress(source: Path, output: Path, words: list[str]) -> int:
     return 0
 
 
+def batch(words: list[str]) -> int:
+    """A batch whose ledger is a JSON file; scenes that hold the word `failed` fail."""
+    verb, first, second = words[1:4]
+    ledger = Path(first) if verb == "retry" else Path(second) / "rsic-batch.gpkg"
+    if verb == "export":
+        Path(second).write_text(json.dumps({"scenes": list(json.loads(Path(first).read_text()).values())}))
+        print("{}")
+        return 0
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    rows = json.loads(ledger.read_text()) if ledger.exists() else {}
+    scenes = sorted(Path(first).rglob("*.tif")) if verb == "run" else [Path(name) for name in rows]
+    for scene in scenes:
+        before = rows.get(str(scene), {}).get("state")
+        if before == "done" or (before == "failed" and verb == "run"):
+            continue
+        is_fine = "failed" not in scene.read_text()
+        rows[str(scene)] = {
+            "source": str(scene),
+            "product": str(ledger.parent / f"{scene.stem}.jp2"),
+            "state": "done" if is_fine else "failed",
+            "source_bytes": 100 if is_fine else None,
+            "product_bytes": 25 if is_fine else None,
+            "error": None if is_fine else "cannot be read",
+            "words": words,
+        }
+        event("scene", **{key: rows[str(scene)][key] for key in ("source", "state", "error")})
+    ledger.write_text(json.dumps(rows))
+    states = [row["state"] for row in rows.values()]
+    print(json.dumps({"done": states.count("done"), "failed": states.count("failed")}))
+    return 3 if "failed" in states else 0
+
+
 def main(words: list[str]) -> int:
+    if words[:1] == ["batch"]:
+        return batch(words)
     if words[:1] == ["capabilities"]:
         beside = Path(sys.argv[0]).with_suffix(".capabilities")
         print(beside.read_text() if beside.exists() else json.dumps(CAPABILITIES))

@@ -138,6 +138,20 @@ def every_algorithm(scene: str, folder: str) -> dict:
     return found
 
 
+def ledger(path: str) -> dict:
+    """The ledger of a folder as a layer: its features, where they are, and their states."""
+    layer = QgsVectorLayer(path, "ledger", "ogr")
+    fields = layer.fields().names()
+    features = list(layer.getFeatures()) if layer.isValid() else []
+    boxes = [feature.geometry().boundingBox() for feature in features if not feature.geometry().isEmpty()]
+    return {
+        "valid": layer.isValid(),
+        "crs": layer.crs().authid(),
+        "states": sorted(str(feature["state"]) for feature in features) if "state" in fields else [],
+        "centres": [[box.center().x(), box.center().y()] for box in boxes],
+    }
+
+
 def _models() -> list[str]:
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:enhance")
     return _options(algorithm, "MODEL")

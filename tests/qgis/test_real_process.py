@@ -105,6 +105,10 @@ def test_a_folder_is_archived_and_resumed(qgis, tmp_path, sample_data):
     assert (found["DONE"], found["SKIPPED"], found["FAILED"]) == (2, 0, 1)
     assert found["RATIO"] > 0.5
     assert (tmp_path / "out" / "sub" / "b.jp2").exists()
+    layer = qgis.inside("ledger", path=found["LEDGER"])
+    assert layer["valid"]
+    assert layer["states"] == ["done", "done", "failed"]
+    assert any(abs(x - 13.827) < 0.01 and abs(y - 48.041) < 0.01 for x, y in layer["centres"])
     found = qgis.algorithm("rsic:reencodefolder", **parameters)
     assert (found["DONE"], found["SKIPPED"], found["FAILED"]) == (0, 2, 1)
     assert (tmp_path / "s.csv").read_text(encoding="utf-8").count("skipped") == 2
