@@ -14,12 +14,15 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import nn
 
-from rsic_geo.enhance.network import UNetSpec
-from rsic_geo.training.state import TrainState
+from rsic_geo.enhance.network import LDM_FORMAT, REGRESSION, LdmSpec, macs_per_pixel
+from rsic_geo.training.ldm_state import LdmState
+from rsic_geo.training.state import RunState, TrainState, read_payload
 
 FORMAT = "rsic-unet-1"
 """Kind of network and version of its input convention."""
@@ -37,7 +40,7 @@ _CARD = """# {name}
 
 | | |
 |---|---|
-| network | residual U-Net at half resolution, widths {widths}, blocks {blocks} |
+| network | {network} |
 | size | {parameters:.2f} M parameters, {kmacs:.0f} kMAC per pixel |
 | input | decoded pixels in 0..1 (3 bands, or one band seen three times) and their RMSE on a 64 px lattice |
 | output | a correction to add, scaled per scene cell by the strength stored in the archive |
@@ -88,12 +91,11 @@ def export(options: ExportOptions) -> str:
     """Write weights, card and manifest row; return the sha256. Raises ValueError on a bad name or size."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,47}", options.name):
         raise ValueError(f"{options.name!r}: names are lower-case letters, digits, dots and dashes")
-    state = TrainState.load(options.state, device=torch.device("cpu"))
-    spec = state.average.spec
-    tensors = {key: value.half().contiguous() for key, value in state.average.state_dict().items()}
+    shipped = open_shipped(options.state)
+    tensors = {key: value.half().contiguous() for key, value in shipped.network.state_dict().items()}
     metadata = {
-        "format": FORMAT,
-        "spec": json.dumps(spec.to_json()),
+        "format": shipped.format,
+        "spec": json.dumps(shipped.spec),
         "name": options.name,
         "licence": _LICENCE,
     }
@@ -102,22 +104,64 @@ def export(options: ExportOptions) -> str:
         raise ValueError(f"{len(content)} bytes are too many to ship (limit {MAX_BYTES})")
     digest = hashlib.sha256(content).hexdigest()
     _write(options.folder / f"{options.name}.safetensors", content)
-    _write(options.folder / f"{options.name}.md", _card(options, state, spec, digest).encode())
+    _write(options.folder / f"{options.name}.md", _card(options, shipped, digest).encode())
     _update_manifest(options, digest)
     return digest
 
 
-def _card(options: ExportOptions, state: TrainState, spec: UNetSpec, digest: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped:
+    """The part of a training state that is shipped."""
+
+    network: nn.Module
+    format: str
+    spec: dict[str, Any]
+    """JSON of the network's spec."""
+    description: str
+    """One line for the card."""
+    steps: int
+    seconds: float
+    """Training time."""
+
+
+def open_shipped(path: Path) -> Shipped:
+    """Return what a state file of either trainer has to ship: averaged weights, no optimiser, no oracle."""
+    device = torch.device("cpu")
+    state: RunState
+    if "stage" not in read_payload(path):
+        state = TrainState.load(path, device=device)
+        network: nn.Module = state.average
+        unet, spec, kind, extra = state.average.spec, state.average.spec.to_json(), FORMAT, ""
+    else:
+        state = LdmState.load(path, device=device)
+        network, ldm = state.average.network, state.average.network.spec
+        unet, spec, kind, extra = ldm.restorer, ldm.to_json(), LDM_FORMAT, _prior_words(ldm)
+        if ldm.prior is None:  # the same network, weights and all
+            network, spec, kind = state.average.network.restorer, unet.to_json(), FORMAT
+    words = f"residual U-Net at half resolution, widths {unet.widths}, blocks {unet.blocks}{extra}"
+    return Shipped(
+        network=network, format=kind, spec=spec, description=words, steps=state.step, seconds=state.seconds
+    )
+
+
+def _prior_words(spec: LdmSpec) -> str:
+    if spec.prior is None:
+        return ""
+    steps = f"{spec.diffusion.steps} diffusion steps from {spec.diffusion.start} noise"
+    how = "one regression" if spec.diffusion == REGRESSION else steps
+    return f"; prior of {spec.prior.channels} numbers per 64 px cell by {how}, fused by DFAM and FiLM"
+
+
+def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
     return _CARD.format(
         name=options.name,
         summary=options.summary,
-        widths=spec.widths,
-        blocks=spec.blocks,
-        parameters=sum(p.numel() for p in state.average.parameters()) / 1e6,
-        kmacs=spec.macs_per_pixel / 1e3,
+        network=shipped.description,
+        parameters=sum(p.numel() for p in shipped.network.parameters()) / 1e6,
+        kmacs=macs_per_pixel(shipped.network) / 1e3,
         sha256=digest,
-        steps=state.step,
-        minutes=state.seconds / 60,
+        steps=shipped.steps,
+        minutes=shipped.seconds / 60,
         measured=options.measured.strip(),
     )
 

@@ -11,7 +11,7 @@ joint      restorer, condition encoder, diffusion (or regressor)  the original, 
 =========  =====================================================  ==========================================
 
 ``--resume`` goes on with a state of the same stage, or begins a stage with what another one left.
-``--warm`` begins a restorer with the weights of a U-Net (a state of `training.train`).
+``--warm`` begins with the weights of a U-Net (a state of `training.train`) or with exported weights.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from rsic_geo.enhance.network import REGRESSION, SIZES, LdmSpec
-from rsic_geo.training.ldm_state import STAGES, LdmState, Workshop
+from rsic_geo.training.ldm_state import STAGES, LdmState, Workshop, read_weights
 from rsic_geo.training.state import read_payload, relative_loss
 from rsic_geo.training.train import Trainer, TrainOptions, add_arguments, given_options
 
@@ -39,7 +39,7 @@ class LdmOptions(TrainOptions):
     ldm: LdmSpec = field(default_factory=LdmSpec)
     """Networks of a run that begins; a resumed run has those of its state."""
     warm: Path | None = None
-    """State of a U-Net whose weights the restorer begins with."""
+    """State of a U-Net, or exported weights of either kind, to begin with."""
     prior_weight: float = 0.1
     """Weight of the distance to F beside the error of the pixels, in the joint stage."""
 
@@ -53,7 +53,7 @@ class LdmTrainer(Trainer):
     def open_state(self) -> LdmState:
         """Return the state of the same stage, or one that begins with what another stage left."""
         options = self.options
-        payload = read_payload(options.resume, self.device) if options.resume else {}
+        payload = read_payload(options.resume) if options.resume else {}
         if payload.get("stage") == options.stage:
             same = LdmState.fresh(
                 LdmSpec.from_json(payload["spec"]), stage=options.stage, seed=0, device=self.device
@@ -69,9 +69,9 @@ class LdmTrainer(Trainer):
             spec = replace(spec, diffusion=options.ldm.diffusion)
         state = LdmState.fresh(spec, stage=options.stage, seed=options.seed, device=self.device)
         if options.warm:
-            state.take_over(read_payload(options.warm, self.device))
+            state.take_over(read_weights(options.warm))
         if payload:
-            state.take_over(payload)
+            state.take_over(payload["average"])
             counters = payload["counters"]
             state.images, state.seconds = counters["images"], counters["seconds"]
         return state
@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_arguments(parser)
     parser.add_argument("--stage", choices=STAGES, required=True)
     parser.add_argument("--size", choices=tuple(SIZES), default="tiny")
-    parser.add_argument("--warm", type=Path, help="state of a U-Net the restorer begins with")
+    parser.add_argument("--warm", type=Path, help="state of a U-Net or .safetensors to begin with")
     parser.add_argument("--prior-weight", type=float)
     given = given_options(parser, arguments)
     options = LdmOptions(ldm=SIZES[given.pop("size")], **given)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rsic_geo.enhance.network import LdmNetwork, LdmSpec, PriorEncoder
 from rsic_geo.training.state import RunState, make_optimizer, read_payload
@@ -62,7 +63,7 @@ class LdmState(RunState):
     @classmethod
     def load(cls, path: Path, *, device: torch.device) -> LdmState:
         """Read what :meth:`save` wrote; weights only, no code is run from the file."""
-        payload = read_payload(path, device)
+        payload = read_payload(path)
         spec = LdmSpec.from_json(payload["spec"])
         state = cls.fresh(spec, stage=payload["stage"], seed=0, device=device)
         state.restore(payload)
@@ -72,17 +73,22 @@ class LdmState(RunState):
         """Return spec and stage."""
         return {"spec": self.network.network.spec.to_json(), "stage": self.stage}
 
-    def take_over(self, payload: dict[str, Any]) -> list[str]:
-        """Begin with the averaged weights of another stage, or of a U-Net; return the names not found there.
+    def take_over(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of another stage, by the names of a workshop; the rest stays untrained.
 
-        Parts of another shape (the denoiser of another schedule has the same) are refused by torch.
+        Raises RuntimeError for weights of other shapes.
         """
-        weights = dict(payload["average"])
-        if "stage" not in payload:
-            weights = {f"network.restorer.{key}": value for key, value in weights.items()}
-        missing: list[str] = []
         for module in (self.network, self.average):
             known = module.state_dict()
-            found = {key: value for key, value in weights.items() if key in known}
-            missing = list(module.load_state_dict(found, strict=False).missing_keys)
-        return missing
+            module.load_state_dict({k: v for k, v in weights.items() if k in known}, strict=False)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the weights of a state file or an exported file, by the names they have in a workshop."""
+    if path.suffix == ".safetensors":
+        weights = safetensors.torch.load_file(path)
+        prefix = "network." if any(name.startswith("restorer.") for name in weights) else "network.restorer."
+    else:
+        payload = read_payload(path)
+        weights, prefix = payload["average"], "" if "stage" in payload else "network.restorer."
+    return {prefix + name: value for name, value in weights.items()}

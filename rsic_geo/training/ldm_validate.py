@@ -50,7 +50,7 @@ def open_row(row: str, device: torch.device) -> Predictor:
     path, colon, prior = row.rpartition(":")
     if not colon:
         path, prior = row, "generated"
-    payload = read_payload(Path(path), device)
+    payload = read_payload(Path(path))
     if "stage" not in payload:
         unet = TrainState.load(Path(path), device=device).average.eval()
         return lambda x, sigma, _: unet(x, sigma)

@@ -92,7 +92,7 @@ class TrainState(RunState):
     @classmethod
     def load(cls, path: Path, *, device: torch.device) -> TrainState:
         """Read what :meth:`save` wrote; weights only, no code is run from the file."""
-        payload = read_payload(path, device)
+        payload = read_payload(path)
         state = cls.fresh(UNetSpec.from_json(payload["spec"]), seed=0, device=device)
         state.restore(payload)
         return state
@@ -107,9 +107,9 @@ def make_optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4)
 
 
-def read_payload(path: Path, device: torch.device) -> dict[str, Any]:
-    """Return the content of a state file; weights only, no code is run from it."""
-    payload: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+def read_payload(path: Path) -> dict[str, Any]:
+    """Return the content of a state file, on the CPU; weights only, no code is run from it."""
+    payload: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return payload
 
 

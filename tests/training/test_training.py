@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from PIL import Image  # noqa: E402
+from training_support import picture, write_pack  # noqa: E402
 
 from rsic_geo.enhance import load_enhancer  # noqa: E402
 from rsic_geo.enhance.network import UNetSpec  # noqa: E402
@@ -26,25 +25,9 @@ from rsic_geo.weights import list_weights  # noqa: E402
 SMALL = UNetSpec(widths=(8, 16), blocks=(1, 1))
 
 
-def picture(seed: int, height: int = 200, width: int = 260) -> np.ndarray:
-    """Return fields, an edge and some noise, (height, width, 3) uint8."""
-    rng = np.random.default_rng(seed)
-    fields = np.kron(rng.uniform(40, 210, (height // 20, width // 20, 3)), np.ones((20, 20, 1)))
-    return (fields + rng.normal(0, 6, (height, width, 3))).clip(0, 255).astype(np.uint8)
-
-
 @pytest.fixture(scope="module")
 def pack_folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("packs")
-    with tarfile.open(folder / "train-0.tar", "w") as tar:
-        for number in range(4):
-            content = io.BytesIO()
-            Image.fromarray(picture(number)).save(content, "PNG")
-            member = tarfile.TarInfo(f"synthetic__{number}.png")
-            member.size = content.tell()
-            content.seek(0)
-            tar.addfile(member, content)
-    return folder
+    return write_pack(tmp_path_factory.mktemp("packs"))
 
 
 def options(folder: Path, out: Path, **given) -> train.TrainOptions:
