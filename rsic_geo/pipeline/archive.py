@@ -65,7 +65,13 @@ class Archive:
 
     def _set_up(self, enhance: str, allow_other_model: bool) -> None:
         side = self.side
-        self._enhance = enhance
+        self._enhance = "off" if enhance == "none" else enhance
+        if self._enhance not in ("auto", "off") and (side is None or side.model is None):
+            what = "no archive of rsic_geo" if side is None else "an archive made without a model"
+            raise UsageError(
+                f"{self.path} is {what}: it holds no strengths for {enhance}; decode it with "
+                "--enhance off, or repair it by estimate with `rsic enhance`"
+            )
         self._allow_other_model = allow_other_model
         self._enhancer: Enhancer | None = None
         self._planes: Planes | None = None

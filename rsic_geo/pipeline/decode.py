@@ -61,6 +61,8 @@ def decompress(
             allow_other_model=options.allow_other_model,
         ) as archive,
     ):
+        if not archive.is_archive and options.enhance == "auto":
+            report.warn("no archive of rsic_geo: decoded as it is; `rsic enhance` repairs it by estimate")
         snapshot = with_provenance(archive)
         writer = SceneWriter(
             dst,
