@@ -1,8 +1,8 @@
 """Takes the pictures of the documentation in a real QGIS under Xvfb: `python3 screenshots.py [FOLDER]`.
 
-Needs qgis, xvfb and an engine (RSIC_ENGINE, PATH or the checkout's .venv); leaves the user's own profile alone.
-It prepares a profile and scenes in a temporary folder and starts QGIS with this very file as its script, which
-takes the pictures step by step while QGIS runs.
+Needs qgis, xvfb and an engine (RSIC_ENGINE, PATH or the checkout's .venv); leaves the user's profile alone. It
+prepares a profile and scenes in a temporary folder and starts QGIS with this very file as its script, which takes
+the pictures step by step while QGIS runs.
 """
 
 from __future__ import annotations
@@ -134,12 +134,12 @@ class Photographer:
 
     def canvas(self) -> None:
         """Take the map before and after, and put both halves side by side."""
-        from qgis.core import QgsRectangle
+        from qgis.core import QgsRectangle, QgsVector
         from qgis.PyQt.QtGui import QColor, QPainter, QPixmap
         from qgis.utils import iface
 
         canvas = iface.mapCanvas()
-        centre = self.layers[0].extent().center()
+        centre = self.layers[0].extent().center() + QgsVector(-40, 60)
         canvas.setExtent(QgsRectangle(centre.x() - 110, centre.y() - 95, centre.x() + 110, centre.y() + 95))
         halves = []
         for layer in reversed(self.layers):
@@ -147,7 +147,7 @@ class Photographer:
             canvas.refresh()
             canvas.waitWhileRendering()
             halves.append(canvas.grab())
-        side = min(halves[0].width(), halves[0].height(), 420)
+        side = min(halves[0].width(), halves[0].height(), 300)
         left, top = (halves[0].width() - side) // 2, (halves[0].height() - side) // 2
         picture = QPixmap(2 * side + 4, side)
         picture.fill(QColor("white"))
@@ -162,13 +162,16 @@ class Photographer:
         self.save(picture, "before_after", is_photograph=True)
 
     def save(self, picture: object, name: str, is_photograph: bool = False) -> None:
-        """Write a picture with 256 colours, which keeps it small."""
+        """Write a picture; one of widgets with 256 colours, which keeps it small."""
         from qgis.PyQt.QtCore import Qt
         from qgis.PyQt.QtGui import QImage
 
-        dither = Qt.ImageConversionFlag
-        flags = dither.DiffuseDither if is_photograph else dither.ThresholdDither | dither.AvoidDither
-        image = picture.toImage().convertToFormat(QImage.Format.Format_Indexed8, flags)
+        image = picture.toImage().convertToFormat(QImage.Format.Format_RGB32)
+        if not is_photograph:
+            image = image.convertToFormat(
+                QImage.Format.Format_Indexed8,
+                Qt.ImageConversionFlag.ThresholdDither | Qt.ImageConversionFlag.AvoidDither,
+            )
         if not image.save(str(self.folder / f"{name}.png"), "PNG", 0):
             raise OSError(f"cannot write {name}.png into {self.folder}")
 
