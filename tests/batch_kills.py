@@ -24,7 +24,7 @@ from batch_support import RSIC, products, write_scenes
 from rasterio.windows import Window, bounds
 from support import SCENES
 
-from rsic_geo.pipeline.batch import LEDGER_NAME
+from rsic_geo.pipeline.batch import LEDGER_NAME, WORKSHOP
 from rsic_geo.pipeline.ledger import Ledger
 
 
@@ -74,29 +74,37 @@ def command(source: Path, out: Path, *words: str) -> list[str]:
     return [*RSIC, "batch", "run", str(source), str(out), "--model", "none", "--threads", "1", *words]
 
 
-def kill_until_done(
-    words: list[str], kills: int, generator: random.Random, uptime: tuple[float, float] = (1.0, 4.0)
-) -> Counter[str]:
-    """Run a batch, killing it, its coordinator or a worker at random moments; return what was killed."""
+def kill_until_done(words: list[str], kills: int, generator: random.Random, longest: float) -> Counter[str]:
+    """Run a batch, killing it, its coordinator or a worker at random moments; return what was killed.
+
+    Four of five kills wait until a worker has a scene in its hands, and then up to ``longest`` seconds more;
+    the others come before that, while the run starts.
+    """
+    workshop = Path(words[words.index("run") + 2]) / WORKSHOP
     done: Counter[str] = Counter()
     process = _start(words)
     while done.total() < kills:
-        time.sleep(generator.uniform(*uptime))
+        if generator.random() < 0.8:
+            while process.poll() is None and not (workshop.is_dir() and any(workshop.iterdir())):
+                time.sleep(0.02)
+            time.sleep(generator.uniform(0, longest))
+        else:
+            time.sleep(generator.uniform(0, 3))
         if process.poll() is not None:
             done["ended before the kill"] += 1
             process = _start(words)
             continue
         what = generator.choice(("worker", "coordinator", "all"))
         workers = _workers(process)
-        if what == "worker" and workers:
-            _kill(generator.choice(workers))
-            done["worker"] += 1
+        if what == "worker":
+            if workers:
+                _kill(generator.choice(workers))
+                done["worker"] += 1
             continue
-        victims = [psutil.Process(process.pid), *(workers if what == "all" else [])]
-        for victim in victims:
+        for victim in [psutil.Process(process.pid), *(workers if what == "all" else [])]:
             _kill(victim)
         process.wait()
-        done["coordinator" if what == "coordinator" else "all"] += 1
+        done[what] += 1
         process = _start(words)
     assert process.wait(timeout=1200) == 0
     return done
@@ -152,7 +160,7 @@ def main() -> None:
         subprocess.run(command(folder / "in", folder / "once", "--jobs", "2"), check=True)
         print(f"uninterrupted: {time.monotonic() - start:.1f} s", flush=True)
         start = time.monotonic()
-        killed = kill_until_done(command(folder / "in", folder / "out", *more), kills, random.Random(11))
+        killed = kill_until_done(command(folder / "in", folder / "out", *more), kills, random.Random(11), 2.0)
         print(f"killed {dict(killed)}: {time.monotonic() - start:.1f} s", flush=True)
         print(f"identical: {check(folder / 'in', folder / 'out', products(folder / 'once'))}")
 

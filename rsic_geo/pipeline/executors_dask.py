@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = "30s"
 """How long the scheduler may take to answer."""
+_COUNT_SECONDS = 2.0
+"""How often workers are counted; they come and go."""
 
 
 class DaskExecutor:
@@ -54,6 +57,8 @@ class DaskExecutor:
                 f"no Dask scheduler answers at {address} ({error}): start one with `dask scheduler`"
             ) from error
         self._resources = resources or None
+        self._places = 1
+        self._counted = -_COUNT_SECONDS
         self._work = work
         self._futures: dict[str, tuple[Future[Any], SceneJob]] = {}
         self._ended: SimpleQueue[str] = SimpleQueue()
@@ -62,7 +67,15 @@ class DaskExecutor:
     @property
     def slots(self) -> int:
         """Threads of all workers, or as many scenes as the resources allow, and some to keep them busy."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        if time.monotonic() - self._counted > _COUNT_SECONDS:
+            self._places, self._counted = self._count(), time.monotonic()
+        return self._places
+
+    def _count(self) -> int:
+        try:
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        except TypeError:  # before 2025, when it told about all workers by itself
+            workers = self._client.scheduler_info()["workers"].values()
         if self._resources is None:
             places = sum(int(worker["nthreads"]) for worker in workers)
         else:
