@@ -1,8 +1,8 @@
 """Takes the pictures of the documentation in a real QGIS under Xvfb: `python3 screenshots.py [FOLDER]`.
 
-Needs qgis, xvfb and an engine (RSIC_ENGINE, PATH or the checkout's .venv); leaves the user's profile alone. It
-prepares a profile and scenes in a temporary folder and starts QGIS with this very file as its script, which takes
-the pictures step by step while QGIS runs.
+Needs qgis, xvfb and an engine (RSIC_ENGINE, PATH or the checkout's .venv); leaves the user's profile alone.
+It prepares a profile and scenes in a temporary folder and starts QGIS with this very file as its script,
+which takes the pictures step by step while QGIS runs.
 """
 
 from __future__ import annotations
@@ -139,15 +139,15 @@ class Photographer:
         from qgis.utils import iface
 
         canvas = iface.mapCanvas()
-        centre = self.layers[0].extent().center() + QgsVector(-40, 60)
-        canvas.setExtent(QgsRectangle(centre.x() - 110, centre.y() - 95, centre.x() + 110, centre.y() + 95))
+        centre = self.layers[0].extent().center() + QgsVector(-60, -60)
+        canvas.setExtent(QgsRectangle(centre.x() - 260, centre.y() - 170, centre.x() + 260, centre.y() + 170))
         halves = []
         for layer in reversed(self.layers):
             canvas.setLayers([layer])
             canvas.refresh()
             canvas.waitWhileRendering()
             halves.append(canvas.grab())
-        side = min(halves[0].width(), halves[0].height(), 300)
+        side = min(halves[0].width(), halves[0].height(), 320)
         left, top = (halves[0].width() - side) // 2, (halves[0].height() - side) // 2
         picture = QPixmap(2 * side + 4, side)
         picture.fill(QColor("white"))
