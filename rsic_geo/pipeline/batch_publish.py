@@ -42,7 +42,10 @@ def publish(finished: Path, product: Path, companions: list[Path]) -> None:
     """
     product.parent.mkdir(parents=True, exist_ok=True)
     for companion in companions:
-        _copy(companion, product.with_name(companion.name))
+        copy = finished.with_name(f"companion-{companion.name}")
+        shutil.copy2(companion, copy)
+        _flush(copy)
+        _claim(copy, product.with_name(companion.name))
     sidecar = sidecar_path(finished)
     if sidecar.exists():
         _flush(sidecar)
@@ -69,23 +72,35 @@ def set_aside(finished: Path, product: Path) -> Path:
     raise SceneError(f"there are a thousand failed products of {product}: remove them")
 
 
-def write_json(path: str | Path, document: dict[str, Any]) -> None:
+def write_json(path: str | Path, document: dict[str, Any], folder: Path | None = None) -> None:
     """Write a report that appears whole, in the place of an older one of the same scene.
+
+    Args:
+        path: of the report.
+        document: what it says.
+        folder: where it is written before it takes its name, so that a kill leaves nothing beside it; used
+            where it lies on the same file system.
 
     Raises:
         OSError: if it cannot be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(document, stream, ensure_ascii=False, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    name = f".{path.name}.{secrets.token_hex(4)}.part"
+    for place in (path.parent,) if folder is None else (folder, path.parent):
+        temporary = place / name
+        try:
+            with temporary.open("w", encoding="utf-8") as stream:
+                json.dump(document, stream, ensure_ascii=False, indent=1)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV or place == path.parent:
+                raise
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def read_json(path: str | Path) -> dict[str, Any] | None:
@@ -122,16 +137,6 @@ def _claim(temporary: Path, place: Path) -> None:
             raise OutputExistsError(f"{place} exists already: move it away") from None
         os.rename(temporary, place)
     temporary.unlink(missing_ok=True)
-
-
-def _copy(original: Path, place: Path) -> None:
-    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-    try:
-        shutil.copy2(original, temporary)
-        _flush(temporary)
-        _claim(temporary, place)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -89,11 +89,12 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
         if proof.problems:
             place = set_aside(finished, product)
             text = f"{'; '.join(proof.problems)}: the product was kept as {place}"
-            _write_receipt(job, report, proof, values, problem=text)
+            values["report"] = f"{job.report}.failed"
+            write_json(values["report"], _receipt(job, report, proof, values), folder)
             return SceneOutcome(
                 fid=job.fid, state="failed", values=values, error=text, error_kind="verification"
             )
-        _write_receipt(job, report, proof, values)
+        write_json(job.report, _receipt(job, report, proof, values), folder)
         publish(finished, product, companions_of(job.source) if job.companions else [])
     return SceneOutcome(fid=job.fid, state="done", values=values)
 
@@ -195,30 +196,24 @@ def _footprint(job: SceneJob, report: Report) -> bytes | None:
         return None
 
 
-def _write_receipt(
-    job: SceneJob, report: Report, proof: Proof, values: dict[str, Any], problem: str | None = None
-) -> None:
-    """Write the JSON report: evidence for people, and what a resumed run recognises a product by."""
+def _receipt(job: SceneJob, report: Report, proof: Proof, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON report: evidence for people, and what a resumed run recognises a product by."""
     entries = report.to_json()
     entries["input"] = {**entries["input"], "sha256": values["source_sha256"]}
     entries["output"] = {
         "path": job.product, "bytes": values["product_bytes"], "sha256": values["product_sha256"],
     }  # fmt: skip
     entries.pop("verified", None)
-    write_json(
-        job.report if problem is None else f"{job.report}.failed",
-        {
-            "schema": RECEIPT_SCHEMA,
-            "run": job.run,
-            "verified": problem is None,
-            "problem": problem,
-            "fingerprint": job.fingerprint,
-            "proof": proof.to_json(),
-            "ledger": {name: value for name, value in values.items() if name != "geom"},
-            "footprint": blob_geojson(values["geom"]),
-            "report": entries,
-        },
-    )
+    return {
+        "schema": RECEIPT_SCHEMA,
+        "run": job.run,
+        "verified": not proof.problems,
+        "fingerprint": job.fingerprint,
+        "proof": proof.to_json(),
+        "ledger": {name: value for name, value in values.items() if name != "geom"},
+        "footprint": blob_geojson(values["geom"]),
+        "report": entries,
+    }
 
 
 def _failed(job: SceneJob, error: BaseException, started: float) -> SceneOutcome:

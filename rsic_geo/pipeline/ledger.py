@@ -112,7 +112,8 @@ class Ledger:
         try:
             yield
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
-            raise LedgerError(f"ledger {self.path}: {error}") from error
+            hint = "; make room and run again" if "full" in str(error) else ""
+            raise LedgerError(f"ledger {self.path}: {error}{hint}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import rasterio
@@ -297,3 +299,43 @@ def test_sources_that_would_become_one_product_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"would both become .*\{name\}"):
         run(tmp_path / "in", tmp_path / "out")
     assert run(tmp_path / "in", tmp_path / "out2", template="{parent}/{name}.jp2")[0].done == 2
+
+
+def test_a_full_disk(tmp_path):
+    """Work on a file system of 300 kB, if this process may mount one."""
+    write_scenes(tmp_path / "in", 40, size=128)
+    small = tmp_path / "small"
+    small.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("this process may not mount a small file system")
+    try:
+        with pytest.raises((SceneError, LedgerError), match=r"(No space left|full).*make room and run again"):
+            run(tmp_path / "in", small / "out")
+        states = status_of(small / "out")["runs"][0]["states"]
+        assert 0 < states["done"] < 40
+        assert states["failed"] == 0
+        assert states["done"] <= len(list((small / "out").rglob("*.jp2"))) <= states["done"] + 3
+        subprocess.run(["mount", "-o", "remount,size=20m", str(small)], check=True)
+        assert run(tmp_path / "in", small / "out")[0].done == 40
+        assert len(products(small / "out")) == 40
+        for row in rows(small / "out").values():
+            assert rsic_geo.compare(row["source"], row["product"]).is_equal
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_file_size_limit_fails_the_scene_and_not_the_run(tmp_path):
+    write_scenes(tmp_path / "in", 2)
+    write_scene(tmp_path / "in" / "big.tif", size=1400)
+    words = (
+        f"ulimit -f 600; {sys.executable} -m rsic_geo batch run {tmp_path}/in {tmp_path}/out --model none"
+    )
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "2 scenes done and verified, 1 failed" in done.stdout
+    assert rows(tmp_path / "out")["big.tif"]["state"] == "failed"
+    assert len(products(tmp_path / "out")) == 2
+    assert retry_batch(tmp_path / "out", serial(), Watcher()).done == 3
