@@ -244,7 +244,7 @@ class _Bench:
         return run_measured([*words, source, str(target)])
 
     def _tiff_options(self) -> list[str]:
-        """Return options both sides obey while they write; a compression level would cost ours a second copy."""
+        """Return options both sides obey while writing; a compression level would cost ours a copy."""
         interleave = "PIXEL" if self.profile.count <= 4 else "BAND"
         return [
             "TILED=YES", "BLOCKXSIZE=512", "BLOCKYSIZE=512", "COMPRESS=DEFLATE", "PREDICTOR=2",
