@@ -305,7 +305,11 @@ def _watcher(console: Console) -> Watcher:
         elif outcome.state == "failed":
             console.warn(f"{source}: {one_line(outcome.error or 'failed')}")
 
-    return Watcher(standing=standing, scene=scene, survey=None)
+    def survey(fraction: float, message: str) -> None:
+        if console.mode == "json":
+            event("survey", fraction=round(fraction, 4), message=message)
+
+    return Watcher(standing=standing, scene=scene, survey=survey)
 
 
 def _finish(console: Console, standing: Standing) -> int:

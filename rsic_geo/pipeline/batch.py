@@ -137,7 +137,9 @@ class Coordinator:
         standing = self._standing()
         self.watcher.standing(standing)
         if self._halted is not None:
-            raise SceneError(f"stopped, {standing.left} scenes left: {self._halted}; make room and run again")
+            raise SceneError(
+                f"stopped, {standing.left} scenes left: {self._halted}; run again when that is mended"
+            )
         return standing
 
     def _prepare(self, workshop: Path) -> None:

@@ -51,7 +51,10 @@ class Crew:
         if self.memory_mib is not None and jobs > 1:
             jobs = max(1, min(jobs, self.memory_mib // _LEAST_MIB))
         share = max(1, jobs)
-        threads = self.execution.threads or max(1, (os.cpu_count() or 1) // share)
+        cores = (
+            1 if self.scheduler is not None else os.cpu_count() or 1
+        )  # a Dask worker's own are not known here
+        threads = self.execution.threads or max(1, cores // share)
         cache = self.execution.memory_mib
         if self.memory_mib is not None:
             each = self.memory_mib // share

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = "30s"
 """How long the scheduler may take to answer."""
+_GONE = "the Dask scheduler is gone: start it and run again, the rest goes on from here"
 _COUNT_SECONDS = 2.0
 """How often workers are counted; they come and go."""
 
@@ -98,6 +99,8 @@ class DaskExecutor:
     def wait(self, seconds: float) -> list[Finished]:
         """Return the outcomes that arrived."""
         finished = []
+        if self._client.status == "closed":
+            raise SceneError(_GONE)
         with contextlib.suppress(Empty):
             keys = [self._ended.get(timeout=seconds)]
             while not self._ended.empty():
@@ -111,10 +114,22 @@ class DaskExecutor:
         try:
             outcome = future.result(timeout=30)
         except Exception as error:  # a killed worker, a cancelled future, a worker without our package
-            outcome, text = None, " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            return self._unfinished(job, error)
         finally:
             future.release()
-        if isinstance(outcome, SceneOutcome):
+        return Finished(job=job, outcome=outcome)
+
+    def _unfinished(self, job: SceneJob, error: Exception) -> Finished:
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        if self._client.status != "running":
+            raise SceneError(_GONE)
+        if isinstance(error, ImportError | AttributeError):
+            outcome = SceneOutcome(
+                fid=job.fid,
+                state="halted",
+                error=f"a worker lacks this version of rsic-geo ({text}): install it there",
+                error_kind="no room",
+            )
             return Finished(job=job, outcome=outcome)
         return Finished(job=job, outcome=None, lost=f"the cluster lost it ({text})")
 

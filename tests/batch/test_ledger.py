@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import signal
 import sqlite3
@@ -231,3 +232,44 @@ def test_geometries_survive(tmp_path):
     assert geometry is not None
     assert geopackage_blob(geometry) == square(3, 4)
     assert geopackage_blob(None) is blob_geojson(None) is None
+
+
+QGIS = """
+import json, os, sys
+from qgis.core import QgsApplication, QgsVectorLayer
+application = QgsApplication([], False)
+application.initQgis()
+layer = QgsVectorLayer(sys.argv[1] + "|layername=scenes", "scenes", "ogr")
+renderer, box = layer.renderer(), layer.extent()
+print(json.dumps({
+    "valid": layer.isValid(), "crs": layer.crs().authid(), "renderer": renderer.type(),
+    "states": [category.value() for category in renderer.categories()],
+    "west": box.xMinimum(), "east": box.xMaximum(),
+    "features": [
+        [f["source"], f["state"], f.geometry().centroid().asPoint().x()] for f in layer.getFeatures()
+    ],
+}))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.qgis
+def test_qgis_shows_it_by_state(tmp_path):
+    foreign = ("PYTHON", "PROJ_", "GDAL_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    environment["QT_QPA_PLATFORM"] = "offscreen"
+    found = subprocess.run(["/usr/bin/python3", "-c", "import qgis.core"], capture_output=True, check=False)
+    if found.returncode:
+        pytest.skip("there is no QGIS with the system's Python")
+    write_scenes(tmp_path / "in", 3)
+    ledger = _ledger_of(tmp_path)
+    words = ["/usr/bin/python3", "-c", QGIS, str(ledger)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert (seen["valid"], seen["crs"], seen["renderer"]) == (True, "EPSG:4326", "categorizedSymbol")
+    assert seen["states"] == ["pending", "running", "done", "failed", "skipped"]
+    assert [state for _, state, _ in seen["features"]] == ["done"] * 3
+    for source, _, lon in seen["features"]:
+        assert abs(lon - {0: 15, 1: -10.8, 2: 140}[int(Path(source).stem[1:]) % 3]) < 0.3
+    assert seen["west"] < 0 < seen["east"]
