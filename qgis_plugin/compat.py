@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from qgis.core import (
     Qgis,
-    QgsProcessing,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
@@ -16,13 +15,11 @@ if hasattr(Qgis, "ProcessingNumberParameterType"):  # since 3.36
     FILE_FOLDER = Qgis.ProcessingFileParameterBehavior.Folder
     FILE_FILE = Qgis.ProcessingFileParameterBehavior.File
     FLAG_ADVANCED = Qgis.ProcessingParameterFlag.Advanced
-    SOURCE_RASTER = Qgis.ProcessingSourceType.Raster
 else:
     NUMBER_DOUBLE = QgsProcessingParameterNumber.Type.Double
     NUMBER_INTEGER = QgsProcessingParameterNumber.Type.Integer
     FILE_FOLDER = QgsProcessingParameterFile.Behavior.Folder
     FILE_FILE = QgsProcessingParameterFile.Behavior.File
     FLAG_ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-    SOURCE_RASTER = QgsProcessing.SourceType.TypeRaster
 
-__all__ = ["FILE_FILE", "FILE_FOLDER", "FLAG_ADVANCED", "NUMBER_DOUBLE", "NUMBER_INTEGER", "SOURCE_RASTER"]
+__all__ = ["FILE_FILE", "FILE_FOLDER", "FLAG_ADVANCED", "NUMBER_DOUBLE", "NUMBER_INTEGER"]

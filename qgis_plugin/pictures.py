@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from qgis.core import (
-    QgsContrastEnhancement,
     QgsProcessingFeedback,
     QgsRasterInterface,
     QgsRasterLayer,
-    QgsRasterMinMaxOrigin,
     QgsRectangle,
 )
 from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice
@@ -31,12 +29,7 @@ def side_by_side(reference: str, other: str, feedback: QgsProcessingFeedback) ->
     if not all(layer.isValid() for layer in layers):
         return []
     first = layers[0]
-    first.setContrastEnhancement(
-        QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum,
-        QgsRasterMinMaxOrigin.Limits.CumulativeCut,
-        first.extent(),
-        250000,
-    )
+    first.setDefaultContrastEnhancement()
     renderer = first.renderer()
     alike = renderer.clone()
     alike.setInput(layers[1].dataProvider())

@@ -160,6 +160,12 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
         """
         raise NotImplementedError
 
+    def name_layer(self, context: QgsProcessingContext, output: str, source: str, what: str) -> None:
+        """Name the layer of ``output`` after its source, if it will be loaded and the user left it to us."""
+        if context.willLoadLayerOnCompletion(output):
+            details = context.layerToLoadOnCompletionDetails(output)
+            details.name = f"{Path(source).stem} ({what})"
+
     def open_engine(self, monitor: QgisMonitor, feedback: QgsProcessingFeedback) -> Session:
         """Return the engine, once it has said that it understands this plugin.
 

@@ -99,8 +99,14 @@ class Compress(RsicAlgorithm):
         output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
         if is_same_file(source, output):
             raise EngineError(tr("Input and output are the same file: choose another output."))
+        self.name_layer(context, output, source, tr("archive"))
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
+        extensions = self.capabilities().archive_extensions
+        if extensions and not output.lower().endswith(extensions):
+            raise EngineError(
+                tr("The name of an archive ends in {extension}.").format(extension=extensions[0])
+            )
         bands = self.parameterAsInts(parameters, "BANDS", context) if parameters.get("BANDS") else []
         extent = None
         if parameters.get("EXTENT"):

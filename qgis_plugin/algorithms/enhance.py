@@ -99,6 +99,7 @@ class Enhance(RsicAlgorithm):
         output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
         if is_same_file(source, output):
             raise EngineError(tr("Input and output are the same file: choose another output."))
+        self.name_layer(context, output, source, tr("enhanced"))
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)

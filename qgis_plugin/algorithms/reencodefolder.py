@@ -105,7 +105,8 @@ class ReencodeFolder(RsicAlgorithm):
 
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
-        has_batch = greet(session, monitor).has_batch
+        known = greet(session, monitor)
+        has_batch = known.has_batch
         output = self.parameterAsString(parameters, "OUTPUT_FOLDER", context)
         job = folder.FolderJob(
             source=Path(self.parameterAsFile(parameters, "FOLDER", context)).absolute(),
@@ -113,7 +114,7 @@ class ReencodeFolder(RsicAlgorithm):
             patterns=folder.split_patterns(self.parameterAsString(parameters, "PATTERN", context)),
             compression=read_compression(self, parameters, context),
             execution=read_execution(self, parameters, context),
-            extension=".jp2",
+            extension=known.archive_extension,
             is_recursive=self.parameterAsBool(parameters, "RECURSIVE", context),
             is_resuming=self.parameterAsBool(parameters, "RESUME", context),
         )

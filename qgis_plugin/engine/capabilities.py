@@ -28,6 +28,13 @@ class Capabilities:
     devices: tuple[str, ...] = ()
     tile_sizes: tuple[int, ...] = ()
     output_formats: tuple[str, ...] = ()
+    archive_extensions: tuple[str, ...] = ()
+    """With the dot; the first one is usual."""
+
+    @property
+    def archive_extension(self) -> str:
+        """The usual extension of archives, with the dot."""
+        return next(iter(self.archive_extensions), ".jp2")
 
     @property
     def has_batch(self) -> bool:
@@ -73,6 +80,7 @@ def parse_capabilities(text: str) -> Capabilities:
         devices=_words(entries, "devices"),
         tile_sizes=tuple(int(size) for size in _words(entries, "tile_sizes") if size.isdigit()),
         output_formats=_words(entries, "output_formats"),
+        archive_extensions=_words(entries, "archive_extensions"),
     )
 
 

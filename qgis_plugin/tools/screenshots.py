@@ -119,7 +119,7 @@ class Photographer:
 
     def dialog(self) -> None:
         """Take the dialog of enhance."""
-        import processing
+        from qgis import processing
         from qgis.PyQt.QtCore import QTimer
 
         dialog = processing.createAlgorithmDialog("rsic:enhance", {"INPUT": "archive", "STRENGTH": 0.8})

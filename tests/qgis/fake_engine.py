@@ -31,6 +31,7 @@ CAPABILITIES = {
     "devices": ["auto", "cpu"],
     "tile_sizes": [512, 1024],
     "output_formats": ["GTiff", "COG"],
+    "archive_extensions": [".jp2"],
 }
 
 

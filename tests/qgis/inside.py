@@ -25,6 +25,7 @@ from qgis.core import (  # noqa: E402 - QGIS's folders have to be known first
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelOutput,
     QgsProcessingModelParameter,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterRasterLayer,
     QgsProject,
     QgsRasterLayer,
@@ -191,6 +192,27 @@ def layers(scene: str, folder: str) -> dict:
         "lossless_enhance": attempt("rsic:enhance", INPUT=scene, OUTPUT=str(out / "y.tif")),
         "folder": attempt("rsic:compress", INPUT=scene, MODEL="none", OUTPUT="/nonexistent/x.jp2"),
         "left": sorted(path.name for path in out.iterdir()),
+    }
+
+
+def loading(scene: str, folder: str) -> dict:
+    """What Processing would load into the project after a run, and under which name."""
+    load()
+    context = QgsProcessingContext()
+    project = QgsProject.instance()
+    context.setProject(project)
+    feedback = QgsProcessingFeedback(False)
+    output = QgsProcessingOutputLayerDefinition(str(Path(folder) / "x.jp2"), project)
+    parameters = {"INPUT": scene, "MODEL": "none", "OUTPUT": output}
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:compress")
+    results, is_fine = algorithm.run(parameters, context, feedback)
+    from processing.gui.Postprocessing import handleAlgorithmResults
+
+    handleAlgorithmResults(algorithm, context, feedback, False, parameters)
+    return {
+        "fine": is_fine,
+        "wrong name": attempt("rsic:compress", INPUT=scene, MODEL="none", OUTPUT=str(Path(folder) / "x.tif")),
+        "layers": [[layer.name(), layer.source(), layer.isValid()] for layer in project.mapLayers().values()],
     }
 
 

@@ -106,6 +106,14 @@ def test_layers_that_are_files_are_taken_and_others_refused_with_what_to_do(qgis
     assert found["left"] == ["by name.jp2", "by name.jp2.aux.xml", "same.jp2"]
 
 
+def test_the_archive_is_loaded_as_a_layer_named_after_its_source(qgis, scene, folder):
+    found = qgis.inside("loading", scene=scene, folder=folder)
+    assert found["fine"]
+    assert found["layers"] == [["fields_rgb_utm (archive)", str(folder / "x.jp2"), True]]
+    assert "The name of an archive ends in .jp2." in found["wrong name"]
+    assert not (folder / "x.tif").exists()
+
+
 def test_bands_and_an_extent_are_cut_out_exactly(qgis, scene, folder):
     extent = "412500,412620,5321500,5321600 [EPSG:32633]"
     found = qgis.inside("part", scene=scene, folder=folder, extent=extent, bands=[3, 1])
