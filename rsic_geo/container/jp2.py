@@ -147,12 +147,15 @@ def read_side_information(path: str | Path) -> bytes | None:
     """Return the content of our box, or None when the file has none.
 
     Raises:
-        ContainerError: No JP2 file, or damaged.
+        ContainerError: No JP2 file, or damaged; also where a box is ours but for a few bytes of its name.
     """
     with Path(path).open("rb") as file:
-        for box in _jp2_boxes(file):
+        boxes = _jp2_boxes(file)
+        for box in boxes:
             if _is_ours(file, box):
                 return read_content(file, box, MAX_SIDE_INFORMATION)[16:]
+        if any(_is_nearly_ours(file, box) for box in boxes):
+            raise ContainerError("the name of the side information is damaged: copy the file again")
     return None
 
 
@@ -201,6 +204,13 @@ def _is_ours(file: BinaryIO, box: Box) -> bool:
         return False
     file.seek(box.content_offset)
     return file.read(16) == SIDE_INFORMATION_UUID.bytes
+
+
+def _is_nearly_ours(file: BinaryIO, box: Box) -> bool:
+    """Return whether three of four bytes of type and UUID are those of our box."""
+    file.seek(box.content_offset)
+    found, ours = box.kind + file.read(16), b"uuid" + SIDE_INFORMATION_UUID.bytes
+    return sum(a == b for a, b in zip(found, ours, strict=False)) >= 15
 
 
 def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rsic_geo.container import jp2
-from rsic_geo.container.boxes import iter_boxes
+from rsic_geo.container.boxes import iter_boxes, read_content
 from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ChecksumError, ContainerError
@@ -16,21 +16,26 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.j2k import SOT_BYTES
 
+MAX_HEADER_BYTES = 1 << 20
+"""Longest JP2 header box (bytes); ours hold a palette at most."""
 _HINT = "copy the file again from its source, or restore it from a backup"
 
 
 def header_crc(file: BinaryIO, index: CodestreamIndex) -> int:
-    """Return the CRC-32 of the codestream's main header, from SOC to before the first tile-part.
+    """Return the CRC-32 of what decides how tiles become pixels: the JP2 header box and the main header.
+
+    The main header is counted from SOC to before the first tile-part.
 
     Raises:
         ContainerError: if the file holds no codestream box or no tile.
     """
-    start = next((box.content_offset for box in iter_boxes(file) if box.kind == b"jp2c"), None)
-    if start is None or not index.parts:
+    boxes = {box.kind: box for box in reversed(list(iter_boxes(file)))}
+    stream, header = boxes.get(b"jp2c"), boxes.get(b"jp2h")
+    if stream is None or header is None or not index.parts:
         raise ContainerError("the file holds no JPEG 2000 tiles: it is no archive of rsic_geo")
-    end = min(part.offset for part in index.parts)
-    file.seek(start)
-    return zlib.crc32(file.read(end - start))
+    crc = zlib.crc32(read_content(file, header, MAX_HEADER_BYTES))
+    file.seek(stream.content_offset)
+    return zlib.crc32(file.read(min(part.offset for part in index.parts) - stream.content_offset), crc)
 
 
 class PayloadCheck:
