@@ -6,11 +6,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rsic_geo.errors import JobCancelledError, SceneError
+from rsic_geo.errors import JobCancelledError, LedgerError, SceneError
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.events import ProgressCallback
 from rsic_geo.pipeline.executors import Executor, Finished
@@ -131,6 +132,8 @@ class Coordinator:
             ) from None
         except BaseException:
             self.executor.close(kill=True)
+            with suppress(LedgerError):  # the ledger may be what failed; the next start puts back the rest
+                self.ledger.requeue(self.run.name)
             raise
         self.executor.close()
         shutil.rmtree(workshop, ignore_errors=True)
