@@ -56,6 +56,8 @@ class CodedScene:
     cell_sse: NDArray[np.float64]
     """(bands, cell rows, cell columns)."""
     cell_count: NDArray[np.float64]
+    is_measured: bool = True
+    """Whether the errors are known; False leaves them 0."""
     max_error: float = 0.0
     body_bytes: int = 0
     """Bytes of all tiles as they lie in the file, without SOT."""

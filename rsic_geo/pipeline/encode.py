@@ -141,7 +141,10 @@ class _Job:
         with Jp2Writer(self.path, layout_of(self.plan), boxes_of(self.plan)) as writer:
             coder = SceneCoder(self.reader, self.plan, writer, self.options.execution.workers)
             params = J2KParams(lossless=False, mct=self.plan.mct, tile_size=self.plan.grid.tile_size)
-            search = RateSearch(coder=coder, plan=self.plan, params=params)
+            is_measured = bool(
+                self.enhancer or self.options.verify == "full" or not self.options.target.is_size
+            )
+            search = RateSearch(coder=coder, plan=self.plan, params=params, is_measured=is_measured)
             coded, seal = self._code(search, writer)
         achieved = self._achieved(coded, seal)
         before = time.perf_counter()
@@ -290,6 +293,11 @@ class _Job:
         return None if value == float("inf") else value
 
     def _quality(self, coded: CodedScene) -> dict[str, Any]:
+        if not coded.is_measured:
+            return {
+                "psnr_codec": None, "psnr": None, "psnr_per_band": None, "max_abs_error": None, "model": None,
+                "cells_enhanced": 0.0,
+            }  # fmt: skip
         final = coded.sse if self.enhancement is None else self.enhancement.sse
         model = None
         if self.enhancement is not None and self.enhancer is not None:

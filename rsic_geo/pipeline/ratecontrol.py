@@ -50,6 +50,8 @@ class RateSearch:
     _curves: list[TileCurve] = field(default_factory=list)
     passes: int = 0
     """Encoding passes made."""
+    is_measured: bool = True
+    """False: tiles of a size target are not decoded again, so nothing is known of their errors."""
     measuring_seconds: float = 0.0
     """Time spent on the tiles' curves."""
 
@@ -92,11 +94,14 @@ class RateSearch:
 
         def coding(tile: TileInput) -> TileResult:
             size = max(1, sizes[tile.number])
-            if is_exact:
-                return tilework.code(tile, self.params, max_bytes=size)
-            return tilework.code(tile, replace(self.params, ratio=tile.pixels.nbytes / size))
+            params = self.params if is_exact else replace(self.params, ratio=tile.pixels.nbytes / size)
+            return tilework.code(
+                tile, params, max_bytes=size if is_exact else None, is_measured=self.is_measured
+            )
 
-        return self.coder.encode(coding, progress)
+        coded = self.coder.encode(coding, progress)
+        coded.is_measured = self.is_measured
+        return coded
 
 
 def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:

@@ -25,6 +25,13 @@ class Seal:
     """Our box within it."""
 
 
+def _pixel_crcs(coded: CodedScene, crcs: tuple[int, ...]) -> tuple[int, ...]:
+    """Return one checksum per tile of a lossless archive, one in all of a lossy one, none if not decoded."""
+    if coded.plan.lossless:
+        return crcs
+    return (scene_crc(crcs),) if coded.is_measured else ()
+
+
 def seal_archive(
     path: Path,
     coded: CodedScene,
@@ -53,7 +60,7 @@ def seal_archive(
         tile_size=plan.grid.tile_size,
         header_crc=crc,
         tile_crcs=tile_crcs,
-        pixel_crcs=crcs if plan.lossless else (scene_crc(crcs),),
+        pixel_crcs=_pixel_crcs(coded, crcs),
         seed=options.seed,
         planes=coded.planes,
         target={} if options.target.kind == "lossless" else {options.target.kind: options.target.value},

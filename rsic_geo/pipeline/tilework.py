@@ -124,13 +124,20 @@ def _merge_bands(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return valid[:1] if (valid == valid[:1]).all() else valid
 
 
-def code(tile: TileInput, params: jpeg2000.J2KParams, max_bytes: int | None = None) -> TileResult:
+def code(
+    tile: TileInput,
+    params: jpeg2000.J2KParams,
+    max_bytes: int | None = None,
+    *,
+    is_measured: bool = True,
+) -> TileResult:
     """Encode a tile, decode it again and measure what happened.
 
     Args:
         tile: what to code.
         params: how.
         max_bytes: byte budget of the tile's codestream body; None lets ``params`` decide.
+        is_measured: False leaves a lossy tile undecoded; its errors and pixel checksum then read 0.
     """
     started = time.perf_counter()
     if max_bytes is None:
@@ -138,11 +145,14 @@ def code(tile: TileInput, params: jpeg2000.J2KParams, max_bytes: int | None = No
     else:
         stream = jpeg2000.encode_tile_bytes(tile.pixels, params, max_bytes)
     seconds = time.perf_counter() - started
-    result = _lossless_result(tile, stream) if params.lossless else measure(tile, stream)
+    if params.lossless:
+        result = replace(_flawless(tile, stream), pixel_crc=pixel_crc(tile.pixels))
+    else:
+        result = measure(tile, stream) if is_measured else _flawless(tile, stream)
     return replace(result, coding_seconds=seconds)
 
 
-def _lossless_result(tile: TileInput, stream: bytes) -> TileResult:
+def _flawless(tile: TileInput, stream: bytes) -> TileResult:
     count = _cell_count(tile)
     return TileResult(
         number=tile.number,
@@ -151,7 +161,7 @@ def _lossless_result(tile: TileInput, stream: bytes) -> TileResult:
         max_error=0.0,
         cell_sse=np.zeros(count.shape),
         cell_count=count,
-        pixel_crc=pixel_crc(tile.pixels),
+        pixel_crc=0,
     )
 
 
