@@ -22,6 +22,7 @@ from ..engine.errors import EngineCancelledError, EngineError
 from ..engine.session import Monitor, Session
 from ..i18n import tr
 from ..settings import current_capabilities, engine_problem, greet, open_session, remembered_capabilities
+from .sources import is_same_file, raster_source
 
 Declaration = Union[QgsProcessingParameterDefinition, QgsProcessingOutputDefinition]  # noqa: UP007 - Python 3.9
 Declarations = Iterator[Declaration]
@@ -68,12 +69,15 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
     NAME = ""
     GROUP = ("", "")
     """Identifier and name; the name is translated when it is shown."""
+    SOURCES: tuple[str, ...] = ()
+    """Parameters that are rasters the engine opens."""
     TAGS = ""
     """Comma separated words the toolbox finds the algorithm by, beside its name."""
 
     def __init__(self, is_asking: bool = False) -> None:
         super().__init__()
         self._is_asking = is_asking
+        self._sources: dict[str, str] = {}
 
     def createInstance(self) -> RsicAlgorithm:
         # The provider's own instances only show names; one made to be used may ask the engine for choices.
@@ -131,8 +135,42 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
             text = self.problem(parameters, context)
         return not text, text
 
+    def prepareAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        # The one step that QGIS runs in the thread layers belong to.
+        try:
+            self._sources = {name: raster_source(self, parameters, name, context) for name in self.SOURCES}
+        except EngineError as error:
+            raise QgsProcessingException(str(error)) from error
+        return True
+
+    def source(self, name: str) -> str:
+        """Return the file behind a raster parameter."""
+        return self._sources[name]
+
+    def output(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, source: str, what: str
+    ) -> str:
+        """Return the file of the raster output; its layer is named after ``source`` where we may.
+
+        Raises:
+            EngineError: if it is the source.
+        """
+        path = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        if is_same_file(source, path):
+            raise EngineError(tr("Input and output are the same file: choose another output."))
+        if context.willLoadLayerOnCompletion(path):
+            context.layerToLoadOnCompletionDetails(path).name = f"{Path(source).stem} ({what})"
+        return path
+
     def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         """Return what is wrong with values that are fine one by one; empty if nothing."""
+        try:
+            for name in self.SOURCES:
+                raster_source(self, parameters, name, context)
+        except EngineError as error:
+            return str(error)
         return ""
 
     def capabilities(self) -> Capabilities:
@@ -159,12 +197,6 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
             EngineError: shown to the user as it is.
         """
         raise NotImplementedError
-
-    def name_layer(self, context: QgsProcessingContext, output: str, source: str, what: str) -> None:
-        """Name the layer of ``output`` after its source, if it will be loaded and the user left it to us."""
-        if context.willLoadLayerOnCompletion(output):
-            details = context.layerToLoadOnCompletionDetails(output)
-            details.name = f"{Path(source).stem} ({what})"
 
     def open_engine(self, monitor: QgisMonitor, feedback: QgsProcessingFeedback) -> Session:
         """Return the engine, once it has said that it understands this plugin.

@@ -17,11 +17,9 @@ from qgis.core import (
 
 from ..engine import command
 from ..engine.capabilities import Capabilities
-from ..engine.errors import EngineError
 from ..i18n import tr
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import advanced, explained, finite, number, optional_number
-from .sources import raster_source
 
 _DIFFERENT = 4
 
@@ -31,6 +29,7 @@ class Compare(RsicAlgorithm):
 
     NAME = "compare"
     GROUP = ("quality", "Quality")
+    SOURCES = ("REFERENCE", "INPUT")
     TAGS = "difference,psnr,rmse,quality,metadata,verify,equal,report"
 
     def displayName(self) -> str:
@@ -74,14 +73,6 @@ class Compare(RsicAlgorithm):
             yield QgsProcessingOutputNumber(name, text)
         yield QgsProcessingOutputBoolean("AGREE", tr("Scenes agree"))
 
-    def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
-        try:
-            for name in ("REFERENCE", "INPUT"):
-                raster_source(self, parameters, name, context)
-        except EngineError as error:
-            return str(error)
-        return ""
-
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
@@ -89,10 +80,7 @@ class Compare(RsicAlgorithm):
         from ..engine.report import comparison_page, figures
         from ..pictures import side_by_side
 
-        names = (
-            raster_source(self, parameters, "REFERENCE", context),
-            raster_source(self, parameters, "INPUT", context),
-        )
+        names = (self.source("REFERENCE"), self.source("INPUT"))
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
         words = command.compare(

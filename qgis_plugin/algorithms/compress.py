@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
@@ -30,7 +31,6 @@ from .parameters import (
     target_parameters,
     target_problem,
 )
-from .sources import is_same_file, raster_source
 
 
 class Compress(RsicAlgorithm):
@@ -38,6 +38,7 @@ class Compress(RsicAlgorithm):
 
     NAME = "compress"
     GROUP = ("compression", "Compression")
+    SOURCES = ("INPUT",)
     TAGS = "archive,jpeg 2000,jp2,lossless,shrink,raster,convert,codec"
 
     def displayName(self) -> str:
@@ -84,22 +85,26 @@ class Compress(RsicAlgorithm):
             yield QgsProcessingOutputNumber(name, text)
 
     def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
-        try:
-            raster_source(self, parameters, "INPUT", context)
-        except EngineError as error:
-            return str(error)
-        return target_problem(self, parameters, context)
+        return super().problem(parameters, context) or target_problem(self, parameters, context)
+
+    def prepareAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        self._extent = None
+        if parameters.get("EXTENT"):
+            layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+            crs = layer.crs() if layer is not None else QgsCoordinateReferenceSystem()
+            extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)
+            self._extent = None if extent.isNull() else extent
+        return super().prepareAlgorithm(parameters, context, feedback)
 
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         from .subset import cut
 
-        source = raster_source(self, parameters, "INPUT", context)
-        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
-        if is_same_file(source, output):
-            raise EngineError(tr("Input and output are the same file: choose another output."))
-        self.name_layer(context, output, source, tr("archive"))
+        source = self.source("INPUT")
+        output = self.output(parameters, context, source, tr("archive"))
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
         extensions = self.capabilities().archive_extensions
@@ -108,12 +113,8 @@ class Compress(RsicAlgorithm):
                 tr("The name of an archive ends in {extension}.").format(extension=extensions[0])
             )
         bands = self.parameterAsInts(parameters, "BANDS", context) if parameters.get("BANDS") else []
-        extent = None
-        if parameters.get("EXTENT"):
-            layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
-            extent = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
-        if bands or (extent is not None and not extent.isNull()):
-            source = cut(source, bands, extent, context, feedback)
+        if bands or self._extent is not None:
+            source = cut(source, bands, self._extent, context, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
         job = command.Job(source, output, read_execution(self, parameters, context), report)
         words = command.compress(job, read_compression(self, parameters, context))

@@ -15,7 +15,6 @@ from qgis.core import (
 from ..engine import command
 from ..engine.capabilities import Capabilities
 from ..engine.command import AUTO
-from ..engine.errors import EngineError
 from ..i18n import tr
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import (
@@ -31,7 +30,6 @@ from .parameters import (
     report_file,
     word,
 )
-from .sources import is_same_file, raster_source
 
 
 class Decompress(RsicAlgorithm):
@@ -39,6 +37,7 @@ class Decompress(RsicAlgorithm):
 
     NAME = "decompress"
     GROUP = ("compression", "Compression")
+    SOURCES = ("INPUT",)
     TAGS = "archive,jpeg 2000,jp2,restore,extract,decode,raster,geotiff,cog"
 
     def displayName(self) -> str:
@@ -81,11 +80,8 @@ class Decompress(RsicAlgorithm):
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        source = raster_source(self, parameters, "INPUT", context)
-        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
-        if is_same_file(source, output):
-            raise EngineError(tr("Input and output are the same file: choose another output."))
-        self.name_layer(context, output, source, tr("decompressed"))
+        source = self.source("INPUT")
+        output = self.output(parameters, context, source, tr("decompressed"))
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)

@@ -14,7 +14,6 @@ from qgis.core import (
 from ..engine import command
 from ..engine.capabilities import Capabilities
 from ..engine.command import AUTO
-from ..engine.errors import EngineError
 from ..i18n import tr
 from ..settings import read_settings
 from .base import Declarations, QgisMonitor, RsicAlgorithm
@@ -33,7 +32,6 @@ from .parameters import (
     report_file,
     word,
 )
-from .sources import is_same_file, raster_source
 
 
 class Enhance(RsicAlgorithm):
@@ -41,6 +39,7 @@ class Enhance(RsicAlgorithm):
 
     NAME = "enhance"
     GROUP = ("enhancement", "Enhancement")
+    SOURCES = ("INPUT",)
     TAGS = "repair,restore,artifacts,deblock,denoise,neural network,deep learning,jpeg,webp,jpeg 2000,quality"
 
     def displayName(self) -> str:
@@ -86,20 +85,13 @@ class Enhance(RsicAlgorithm):
     def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         if self.parameterAsInt(parameters, "WINDOW_SIZE", context) % 64:
             return tr("The window is to be a multiple of 64 pixels.")
-        try:
-            raster_source(self, parameters, "INPUT", context)
-        except EngineError as error:
-            return str(error)
-        return ""
+        return super().problem(parameters, context)
 
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        source = raster_source(self, parameters, "INPUT", context)
-        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
-        if is_same_file(source, output):
-            raise EngineError(tr("Input and output are the same file: choose another output."))
-        self.name_layer(context, output, source, tr("enhanced"))
+        source = self.source("INPUT")
+        output = self.output(parameters, context, source, tr("enhanced"))
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)

@@ -216,6 +216,37 @@ def loading(scene: str, folder: str) -> dict:
     }
 
 
+def background(scene: str, folder: str, extent: str) -> dict:
+    """A run as a dialog starts it: in a thread of its own, with a layer of the project."""
+    load()
+    from qgis.core import QgsProcessingAlgRunnerTask
+    from qgis.PyQt.QtCore import QEventLoop
+
+    project = QgsProject.instance()
+    layer = QgsRasterLayer(scene, "my scene")
+    project.addMapLayer(layer)
+    found = {}
+    for name, changes in (("whole", {}), ("part", {"EXTENT": extent, "BANDS": [2]})):
+        context = QgsProcessingContext()
+        context.setProject(project)
+        feedback = QgsProcessingFeedback(False)
+        output = str(Path(folder) / f"{name}.jp2")
+        parameters = {"INPUT": layer.id(), "MODEL": "none", "OUTPUT": output, **changes}
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:compress")
+        task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
+        loop = QEventLoop()
+
+        def finish(is_fine: bool, results: dict, name: str = name, loop: QEventLoop = loop) -> None:
+            found[name] = {"fine": is_fine, **results}
+            loop.quit()
+
+        task.executed.connect(finish)
+        QgsApplication.taskManager().addTask(task)
+        loop.exec()
+        found[name]["log"] = feedback.textLog()
+    return found
+
+
 def part(scene: str, folder: str, extent: str, bands: list[int]) -> dict:
     load()
     out = Path(folder)

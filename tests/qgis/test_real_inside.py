@@ -114,6 +114,16 @@ def test_the_archive_is_loaded_as_a_layer_named_after_its_source(qgis, scene, fo
     assert not (folder / "x.tif").exists()
 
 
+def test_a_run_in_the_background_takes_layers_of_the_project(qgis, scene, folder):
+    found = qgis.inside(
+        "background", scene=scene, folder=folder, extent="412500,412620,5321500,5321600 [EPSG:32633]"
+    )
+    for name in ("whole", "part"):
+        assert found[name]["fine"], found[name]["log"]
+    with rasterio.open(folder / "whole.jp2") as whole, rasterio.open(folder / "part.jp2") as part:
+        assert (whole.shape, part.shape, part.count) == ((512, 640), (100, 120), 1)
+
+
 def test_bands_and_an_extent_are_cut_out_exactly(qgis, scene, folder):
     extent = "412500,412620,5321500,5321600 [EPSG:32633]"
     found = qgis.inside("part", scene=scene, folder=folder, extent=extent, bands=[3, 1])

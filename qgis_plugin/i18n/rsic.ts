@@ -1,0 +1,892 @@
+<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE TS>
+<TS version="2.1">
+<context>
+    <name>Rsic</name>
+    <message>
+        <location filename="../algorithms/base.py"/>
+        <source>Input and output are the same file: choose another output.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/base.py"/>
+        <source>Cancelled: nothing was written.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/base.py"/>
+        <source>Engine: rsic {version}, {program} ({origin})</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Setup</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>install,doctor,settings,test,diagnose,gpu,cuda,version</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Check engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Says whether the program rsic is there and works, and what to do if not.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Finds the program rsic, asks it what it can do, and lets it examine itself: libraries, drivers, GPU, networks, disk space.
+
+It is searched for in Settings &gt; Options &gt; RSIC, the environment variable RSIC_ENGINE, PATH, and the folder .venv of the checkout this plugin is linked from, in this order. To try another one, give the path of its rsic, of a Python that has it, or of their environment's folder.
+
+Outputs: a page with what was found, whether all is well, and the engine's version.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Program</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Found by</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Version</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Codecs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Networks</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Devices</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Empty: the one the other algorithms use.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Report</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>All is well</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Version of the engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Engine to check</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>HTML file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Quality</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>difference,psnr,rmse,quality,metadata,verify,equal,report</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Compare scenes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Compares pixels and every piece of metadata, and shows both scenes side by side.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Compares every pixel and every piece of metadata of a raster with a reference. An archive is compared by what it decompresses to.
+
+PSNR has the peak of the data type and is over the pixels that are valid in the reference; it is empty where both are equal. Scenes agree where pixels and metadata are equal, or where the pixels are within the bounds given.
+
+Outputs: a page with the numbers of every band, all differences in metadata, and pictures side by side with their difference; PSNR, RMSE, largest error, samples that differ, number of differences in metadata, and whether the scenes agree.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Metadata fields to leave out</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Both are stretched alike. The difference is amplified 4 times. Archives are shown as other programs show them, not repaired.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Reference</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Compared with</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Empty: pixels are to be equal.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Largest error to agree</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Names as the report shows them, separated by commas.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>PSNR (dB)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>RMSE</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Largest error</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Samples that differ</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Differences in metadata</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Scenes agree</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>The scenes agree.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>The scenes differ.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Lowest PSNR to agree (dB)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Side by side</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Compression</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>archive,jpeg 2000,jp2,lossless,shrink,raster,convert,codec</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Compress scene</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Writes a scene as a smaller JPEG 2000 archive that every GIS opens.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Writes a raster as an archive: a plain GeoJP2 file that every GIS opens, with one box more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired.
+
+lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB.
+
+JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for rotated scenes.
+
+Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>lossless</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>archive</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>{size:,.0f} bytes, {ratio:.2f} times smaller, {quality}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Scene</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>None chosen means all.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Extent</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Archive</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Compression ratio</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Bits per pixel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Bytes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR {psnr:.2f} dB</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Bands</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>The name of an archive ends in {extension}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>archive,jpeg 2000,jp2,restore,extract,decode,raster,geotiff,cog</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Decompress scene</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Gives an archived scene back as GeoTIFF, complete and repaired.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Gives back the scene of an archive as GeoTIFF or COG: pixels, nodata, masks, georeferencing and every piece of metadata it had.
+
+auto repairs what the codec broke as the archive says, with the network it names; off gives the pixels the codec kept, as other programs show them. A lossless archive comes back exactly either way. A JPEG 2000 file of another program is decoded too; its pixels are only repaired where a network is named.
+
+Outputs: the scene as a layer, and whether it was enhanced. Enhanced pixels are for looking at; keep lossless archives for measuring.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Accept another version of the network</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>decompressed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>auto: as the archive says. off: not at all. Or with the network named.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Pixels were repaired</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Pixels were repaired.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Pixels are as the codec kept them.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Repair</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>The quality the archive promises is then not certain.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Enhancement</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>repair,restore,artifacts,deblock,denoise,neural network,deep learning,jpeg,webp,jpeg 2000,quality</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Enhance lossy raster</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Repairs what JPEG, JPEG 2000, WebP or another lossy codec broke.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Repairs a raster that went through a lossy codec (JPEG 2000, JPEG, WebP, JPEG XL, LERC) with a neural network. The raster is to be the lossy file itself: a copy that was stored losslessly no longer tells how much was lost.
+
+Without the original nobody can prove that the result is better: the strength is estimated, with caution, and the output says what was done to it. Enhanced pixels are for looking at; keep the input for measuring.
+
+The whole raster is enhanced, in windows that leave no seam and need little memory. An archive of this plugin is simply decompressed.
+
+Outputs: the raster as a layer, and the name of the network.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Window (pixels)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>The window is to be a multiple of 64 pixels.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>enhanced</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Lossy raster</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>auto takes the best of the engine's networks for the raster.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Share of the correction to apply, 0 to 1.5; empty to let the engine estimate it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Enhanced</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Network that was used</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Network</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Strength</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>A multiple of 64; empty for the engine's default.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Everything the engine knows about the result, with SHA-256 of input and output.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Memory for raster cache</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Threads (0 = all cores)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Device of the network</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>auto takes a GPU where there is one the engine can use.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Accept a floating-point scene</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Verify by decoding what was written</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Creation options</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>JSON file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>As 512 (MiB), 2GB or 10%; empty for the engine's default.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>lossless: every pixel comes back. psnr (dB) and max-error (digital numbers): as small as this quality allows. ratio and bpp (bits per pixel): a size, met within 2 %. Checked by decoding.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Not used for lossless. Usual values: psnr 40, max-error 4, ratio 20, bpp 0.5.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>auto takes the best of the engine's networks for the scene, none stores the codec's pixels as they are.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>It is stored as uint16 with a scale and an offset, which is not lossless.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>NAME=VALUE as GDAL takes them, separated by |, such as COMPRESS=LZW|BIGTIFF=YES.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Target</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Value of the target (dB, digital numbers, ratio, bits per pixel)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Network whose repair the archive promises</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Codec</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Codec tile (pixels)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>GDAL .aux.xml beside the archive</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>The target {target} needs a value above 0.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Output format</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>batch,folder,directory,many,bulk,store,migrate,jpeg 2000,compress</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Re-encode folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Archives every scene of a folder, and goes on where it was stopped.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Archives every scene of a folder into another folder, which mirrors its subfolders. Sources are only read. Nothing that exists is overwritten. Every archive is verified by decoding it before it appears under its name.
+
+What was finished is written to a ledger in the output folder: run again with the same settings, scenes that are done are skipped, and those that failed are tried again. A scene that fails stops no other. The ledger rsic-batch.gpkg is a layer of footprints with the state of every scene; older engines keep a plain list.
+
+Outputs: a table with one line per scene, how many are done, skipped and failed (an output name that is taken by something else counts as failed), the compression ratio of all, and the ledger.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes at a time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Folder of scenes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Patterns separated by semicolons; * stands for any letters.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Subfolders too</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Without it every output that exists counts as failed.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Each needs memory and a processor core of its own.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Folder of archives</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Summary</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes archived</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes that were done before</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes that failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Ledger</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>No scene in this folder has a name of these patterns.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>File names</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Go on where an earlier run stopped</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>CSV file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{done} done, {skipped} done before, {failed} failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>There is no raster {name}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>{name} is no file but a layer of the provider {provider}: save it as GeoTIFF first (Export &gt; Save As, raw data) and choose that file.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>{name} is only in QGIS's memory: save it as GeoTIFF first and choose that file.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>{name} is on another machine: copy it to a local file first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/subset.py"/>
+        <source>The extent asked for does not touch the raster.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/subset.py"/>
+        <source>Bands and extent could not be cut out: {error}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/subset.py"/>
+        <source>unknown error</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>check,checksum,damage,integrity,archive,jp2,jpeg 2000</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Validate archive</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Checks whether an archive is whole: structure, checksums, pixels.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Checks an archive byte by byte against its checksums and by decoding it. Without pixels only structure and checksums are checked, which is faster and finds damaged bytes too. A raster of another program is read through once.
+
+Outputs: a page with what was found, whether the file is whole, and the number of problems. A damaged file is a result, not a failure of the algorithm.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>All files</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Without it structure and checksums only.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>The file is whole</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Problems</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>No file was given.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>The file is whole.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>The file is damaged or incomplete.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Archives and rasters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Decode every pixel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Program rsic, or a Python that has it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>found by itself: RSIC_ENGINE, PATH</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>512 (MiB), 2GB or 10%; empty for the engine's default</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Test</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>The work is done by the program rsic in a process of its own. Install the Python package rsic-geo in a Python environment of its own, and give the path of that environment's rsic or python here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Default device</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Default network</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Extra environment (NAME=VALUE)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Asking the engine...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>rsic {version} works: {program} ({origin}). Networks: {models}. Devices: {devices}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>none</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../pictures.py"/>
+        <source>whole</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../pictures.py"/>
+        <source>detail</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../pictures.py"/>
+        <source>Difference</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../provider.py"/>
+        <source>RSIC: archives of georeferenced scenes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../provider.py"/>
+        <source>engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../settings.py"/>
+        <source>s</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+</TS>
