@@ -14,8 +14,8 @@ EXIT_DIFFERENT = 4
 
 
 def _agree(entries: dict[str, Any], min_psnr: float | None, max_error: float | None) -> bool:
-    """Whether the comparison passes: equal, or within the bounds that were given; metadata always equal."""
-    if entries["metadata_diff"] or not entries["mask_equal"]:
+    """Whether it passes: equal, or within the bounds that were given; metadata and validity always equal."""
+    if entries["metadata_diff"] or not entries["mask_equal"] or not entries["valid_equal"]:
         return False
     if entries["pixels_equal"]:
         return True

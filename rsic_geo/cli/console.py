@@ -174,13 +174,19 @@ class Console:
             event("done")
 
     def check_report(self) -> None:
-        """Refuse a report file that is there already, before any work is done.
+        """Refuse a report file that is there already or cannot be, before any work is done.
 
         Raises:
             OutputExistsError: if it exists and ``--overwrite`` was not given.
+            SceneError: if there is no such folder.
         """
-        if self.report_path is not None and os.path.exists(self.report_path) and not self.overwrite:
+        if self.report_path is None:
+            return
+        if os.path.exists(self.report_path) and not self.overwrite:
             raise OutputExistsError(f"{self.report_path} exists: use --overwrite to replace it")
+        folder = os.path.dirname(self.report_path) or "."
+        if not os.path.isdir(folder):
+            raise SceneError(f"cannot write the report {self.report_path}: there is no folder {folder}")
 
     @staticmethod
     def _write_report(path: str, document: str) -> None:

@@ -49,8 +49,8 @@ def decompress(
 ) -> None:
     """Give back the scene of the archive INPUT as the GeoTIFF or COG OUTPUT, with all of its metadata.
 
-    A JPEG 2000 file of another program is decoded too; --enhance auto leaves its pixels alone, a network's
-    name repairs them as far as can be told without the original.
+    A JPEG 2000 file of another program is decoded too, its pixels as they are: `rsic enhance` repairs them as
+    far as can be told without the original.
     """
     from rsic_geo.pipeline.decode import decompress as run
     from rsic_geo.pipeline.options import DecodeOptions

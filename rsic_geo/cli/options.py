@@ -94,6 +94,11 @@ def talking(verb: Verb) -> Verb:
             overwrite=bool(kwargs.get("overwrite")),
         )
         console.check_report()
+        if report is not None and any(
+            isinstance(value, str) and os.path.abspath(value) == os.path.abspath(report)
+            for value in (kwargs.get("source"), kwargs.get("destination"))
+        ):
+            raise UsageError(f"the report {report} would replace the scene: give another name")
         with _library_messages(console), _gdal_settings(dict(config)):
             try:
                 return verb(*args, console=console, **kwargs)

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from rsic_geo.errors import OutputExistsError, SceneError
+from rsic_geo.errors import OutputExistsError, SceneError, UsageError
 
 SIDECARS = (".aux.xml", ".msk", ".ovr")
 """What GDAL puts beside a raster and reads together with it."""
@@ -19,10 +19,12 @@ class PendingFile:
         """Choose the temporary name.
 
         Raises:
-            OutputExistsError: the final name is taken and ``overwrite`` is False.
+            OutputExistsError: the final name is taken and ``overwrite`` is False, or it is a folder.
             SceneError: the folder does not exist.
         """
         self.path = Path(path)
+        if self.path.is_dir():
+            raise OutputExistsError(f"{path} is a folder: give the name of a file")
         if self.path.exists() and not overwrite:
             raise OutputExistsError(f"{path} exists already: choose another name or ask to overwrite it")
         if not self.path.parent.is_dir():
@@ -51,6 +53,16 @@ class PendingFile:
         """Remove whatever exists under the temporary name."""
         for leftover in self.path.parent.glob(_literal(self.temporary.stem) + "*"):
             leftover.unlink(missing_ok=True)
+
+
+def check_apart(source: str | Path, output: str | Path) -> None:
+    """Refuse an output that is the source itself, under whatever name: writing it would destroy the source.
+
+    Raises:
+        UsageError: both are one file.
+    """
+    if os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output):
+        raise UsageError("source and output are the same file: give another output")
 
 
 def sidecar_path(path: Path) -> Path:

@@ -51,6 +51,7 @@ class BandErrors:
             return
         error = np.where(valid & ~same, other.astype(np.float64) - reference.astype(np.float64), 0.0)
         np.abs(error, out=error)
+        error[np.isnan(error)] = np.inf  # a number against NaN: no number says how far apart they are
         self.sad += float(error.sum())
         self.sse += float(np.vdot(error, error).real)
         self.max_abs_error = max(self.max_abs_error, float(error.max(initial=0.0)))
@@ -190,6 +191,8 @@ def _compare_pixels(a: Archive, b: Archive, progress: Progress) -> tuple[tuple[B
     )
     grid = TileGrid(height=a.profile.height, width=a.profile.width, tile_size=_WINDOW)
     masks_equal = a.has_mask == b.has_mask
+    clear = [i for i, name in enumerate(a.profile.colorinterp) if name == "alpha"]
+    is_alpha = np.array([i in clear for i in range(a.profile.count)])[:, None, None]
     for done, index in enumerate(grid, start=1):
         window = grid.core(index)
         first, second = a.read(window), b.read(window)
@@ -198,6 +201,8 @@ def _compare_pixels(a: Archive, b: Archive, progress: Progress) -> tuple[tuple[B
         if mask_a is not None and mask_b is not None:
             masks_equal = masks_equal and bool((mask_a == mask_b).all())
         keep = valid if mask_a is None else valid & (mask_a != 0)
+        for alpha in clear:  # what is transparent has no colour; the alpha band itself counts everywhere
+            keep = keep & ((first[alpha] != 0)[None] | is_alpha)
         for i, band in enumerate(bands):
             band.add(first[i], second[i], keep[i])
             band.valid_equal = band.valid_equal and bool((valid[i] == other_valid[i]).all())

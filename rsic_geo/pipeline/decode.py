@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rsic_geo.errors import ChecksumError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.io import SceneWriter, gdal_config
+from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.window import Window
@@ -47,8 +48,10 @@ def decompress(
         ChecksumError: if stored bytes or lossless pixels are damaged.
         MetadataLossError: if the output format cannot hold the scene's metadata.
         OutputExistsError: if ``dst`` exists and overwriting was not asked for.
+        UsageError: if ``dst`` is ``src``.
     """
     options = options or DecodeOptions()
+    check_apart(src, dst)
     report = Progress(callback=progress)
     started = time.perf_counter()
     environment = {"GDAL_CACHEMAX": str(options.execution.memory_mib)}
@@ -159,7 +162,7 @@ def _details(archive: Archive) -> dict[str, Any]:
     switched_on = float(np.mean(side.strengths > 0)) if side.strengths.size else 0.0
     return {
         "archive": True,
-        "lossless": side.lossless,
+        "lossless": side.lossless and not side.extras,
         "enhanced": archive.is_enhanced,
         "model": None if side.model is None else {"name": side.model.name, "sha256": side.model.sha256},
         "seed": side.seed,

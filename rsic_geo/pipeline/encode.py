@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +12,9 @@ from typing import Any
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.enhance.base import Enhancer
-from rsic_geo.errors import SceneError, TargetNotReachedError, UsageError, WeightsError
+from rsic_geo.errors import RsicGeoError, SceneError, TargetNotReachedError, UsageError, WeightsError
 from rsic_geo.geo.io import SceneReader, gdal_config, open_scene, write_pam_sidecar
-from rsic_geo.geo.io_files import PendingFile
+from rsic_geo.geo.io_files import PendingFile, check_apart
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.archive_boxes import boxes_of, layout_of
@@ -97,11 +96,12 @@ def _pending(src: str, dst: str, overwrite: bool) -> Iterator[PendingFile]:
     """Reserve a temporary name beside the output; whatever happens, no half file stays."""
     if str(dst).startswith("/vsi"):
         raise UsageError("archives are written to local files: write it here and copy it")
-    if Path(src).exists() and Path(dst).exists() and os.path.samefile(src, dst):
-        raise UsageError("source and output are the same file: give another output")
+    check_apart(src, dst)
     pending = PendingFile(dst, overwrite=overwrite)
     try:
         yield pending
+    except RsicGeoError:  # some are OSErrors too, such as weights that are missing
+        raise
     except OSError as error:
         raise SceneError(f"cannot write {dst}: {error.strerror or error}") from error
     finally:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.io import SceneWriter, gdal_config
+from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.lattice import CELL, byte_from_strength
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
@@ -56,6 +57,7 @@ def enhance(
     options = options or DecodeOptions(enhance="auto")
     if options.enhance in ("off", "none"):
         raise UsageError("nothing to do: enhancement is off")
+    check_apart(src, dst)
     report = Progress(callback=progress)
     with (
         gdal_config({"GDAL_CACHEMAX": str(options.execution.memory_mib)}),
@@ -63,6 +65,8 @@ def enhance(
     ):
         if not archive.is_archive:
             return _enhance_foreign(archive, dst, options, report)
+    if options.strength is not None:
+        raise UsageError("an archive of rsic_geo holds the strength of every cell: leave out the strength")
     return decompress(src, dst, options, progress)
 
 

@@ -15,7 +15,7 @@ from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 
 _HELD_TILES = 256
-"""Unpacked tiles kept per kind: a row of tiles of a very wide scene."""
+"""Most unpacked tiles kept; fewer where a row of tiles is shorter, for a tile may have many bands."""
 
 
 class Planes:
@@ -35,7 +35,8 @@ class Planes:
         kinds = {kind for _, kind in packed}
         self.has_valid, self.has_mask = "valid" in kinds, "mask" in kinds
         self.has_alpha = "alpha" in kinds
-        self._tile = lru_cache(maxsize=_HELD_TILES)(self._unpack)
+        held = min(_HELD_TILES, (-(-grid.width // grid.tile_size) + 1) * max(1, len(kinds)))
+        self._tile = lru_cache(maxsize=held)(self._unpack)
 
     def valid(self, window: Window, bands: int) -> NDArray[np.bool_] | None:
         """Return (bands, h, w), False where a band holds nodata; None when there are no such planes."""
