@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from rasterio.crs import CRS
@@ -12,7 +11,8 @@ from rasterio.io import DatasetReader
 from rasterio.transform import GCPTransformer, RPCTransformer
 from rasterio.warp import transform, transform_geom
 
-from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
+from rsic_geo.geo.io_env import gdal_config, scene_errors
+from rsic_geo.geo.io_read import SceneReader
 
 _WGS84 = "EPSG:4326"
 _STEPS = 16
@@ -64,22 +64,23 @@ def _what_is_on_earth(geometry: dict[str, Any], crs: str) -> dict[str, Any] | No
     return {"type": "MultiPolygon", "coordinates": rings} if rings else None
 
 
-def outline_on_earth(path: str | Path) -> dict[str, Any] | None:
+def outline_on_earth(scene: SceneReader) -> dict[str, Any] | None:
     """Return the outline of a whole scene in longitude and latitude, or None if its place is unknown.
 
     Transform, control points and rational polynomials place a scene, in this order.
 
     Raises:
-        SceneError: if the scene cannot be opened.
+        SceneError: if its georeference cannot be read.
     """
-    with gdal_config(), scene_errors("read", path), open_dataset(path) as dataset:
-        corners = [(0, 0), (0, dataset.width), (dataset.height, dataset.width), (dataset.height, 0)]
+    with gdal_config(), scene_errors("place", scene.path):
+        height, width = scene.profile.height, scene.profile.width
+        corners = [(0, 0), (0, width), (height, width), (height, 0)]
         ring = []
         for (row, col), (next_row, next_col) in zip(corners, corners[1:] + corners[:1], strict=True):
             for step in range(_STEPS):
                 part = step / _STEPS
                 ring.append((row + (next_row - row) * part, col + (next_col - col) * part))
-        placed = _to_ground(dataset, ring)
+        placed = _to_ground(scene._dataset, ring)
         if placed is None:
             return None
         points, crs = placed

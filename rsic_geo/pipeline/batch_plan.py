@@ -8,11 +8,12 @@ import sqlite3
 import string
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rsic_geo.errors import JobCancelledError, RsicGeoError, UsageError
+from rsic_geo.errors import JobCancelledError, RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
 from rsic_geo.geo.io import open_scene
 from rsic_geo.geo.io_place import outline_on_earth
@@ -144,9 +145,11 @@ def survey(path: str) -> dict[str, Any]:
                 "bands": p.count,
                 "dtype": p.dtype,
             }
+            with suppress(SceneError):  # a scene without a known place has no footprint
+                entries["geom"] = geopackage_blob(outline_on_earth(reader))
         if os.path.isfile(path):
             entries["source_bytes"] = os.path.getsize(path)
-        return {**entries, "geom": geopackage_blob(outline_on_earth(path))}
+        return entries
     except (RsicGeoError, OSError, ValueError):
         return {}  # the scene itself will say what is wrong with it
 

@@ -17,7 +17,7 @@ from rsic_geo.errors import (
     WeightsError,
 )
 from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
-from rsic_geo.geo.io import gdal_config
+from rsic_geo.geo.io import gdal_config, open_scene
 from rsic_geo.geo.io_place import on_earth, outline_on_earth
 from rsic_geo.pipeline import encode
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
@@ -191,7 +191,8 @@ def _footprint(job: SceneJob, report: Report) -> bytes | None:
         if placed is not None:
             return geopackage_blob(placed)
     try:
-        return geopackage_blob(outline_on_earth(job.source))
+        with open_scene(job.source) as reader:
+            return geopackage_blob(outline_on_earth(reader))
     except SceneError:  # a footprint is for looking at; no scene fails for want of it
         return None
 

@@ -19,6 +19,7 @@ from pipeline_support import osgeo_gdal
 
 from rsic_geo.errors import LedgerMismatchError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson, geopackage_blob
+from rsic_geo.geo.io import open_scene
 from rsic_geo.geo.io_place import on_earth, outline_on_earth
 from rsic_geo.pipeline.batch import LEDGER_NAME
 from rsic_geo.pipeline.batch_status import status_of
@@ -81,7 +82,8 @@ def test_footprints_follow_the_valid_pixels(tmp_path):
         scene.write(pixels)
     with Ledger(_ledger_of(tmp_path)) as ledger:
         (row,) = ledger.scenes("default")
-    whole = blob_bounds(geopackage_blob(outline_on_earth(path)))
+    with open_scene(path) as reader:
+        whole = blob_bounds(geopackage_blob(outline_on_earth(reader)))
     half = blob_bounds(row["geom"])
     assert half[0] == pytest.approx((whole[0] + whole[2]) / 2, abs=1e-9)
     assert half[1:] == pytest.approx(whole[1:], abs=1e-9)
