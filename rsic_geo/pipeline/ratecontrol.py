@@ -29,6 +29,8 @@ PSNR_SLACK = 0.05
 """A PSNR may exceed its target by this much (dB) before another search round is worth its time."""
 MAX_ROUNDS = 8
 MAX_SIZE_PASSES = 4
+_STEP_BYTES = 256
+"""Bytes a tile may fall short of its size, for want of a pass that fits, with more left to code."""
 EXACT_TILES = 6
 """A scene of no more tiles is too small for the encoder's shortfalls to even out."""
 PROBE_TILES = 6
@@ -180,12 +182,11 @@ def to_psnr(
     """
     peak = search.plan.radiometry.dtype_peak
     curves = search.curves(progress.stage(0, 0.3), psnr=target)
-    count = float(_scored(search, progress))
+    count = float(_scored(search, progress.stage(0.3, 0.3)))
     wanted = sse_of(target, count, peak)
     aim, best = wanted * 10 ** (expected_gain / 10), None
     low, high = 0.0, math.inf  # aims known to reach, aims known to miss
-    before: tuple[int, ...] = ()
-    most = 0
+    before = most = 0
     for attempt in range(MAX_ROUNDS):
         stage = progress.stage(0.3 + 0.7 * attempt / MAX_ROUNDS, 0.3 + 0.7 * (attempt + 1) / MAX_ROUNDS)
         allocation = allocate.for_error(curves, aim)
@@ -200,20 +201,26 @@ def to_psnr(
                 return coded
         else:
             high = min(high, aim)
-            if sum(allocation.sizes) > 1.05 * sum(before) and coded.body_bytes <= most:
-                break  # more was asked for and nothing came: everything is coded
+            asked = sum(allocation.sizes)
+            is_ignored = asked > 1.1 * coded.body_bytes + _STEP_BYTES * len(allocation.sizes)
+            if is_ignored and asked >= before and coded.body_bytes <= most:
+                break  # much more was asked for and nothing came: everything is coded
         aim = _next_aim(aim, wanted, achieved, low, high)
         if not reached and coded.body_bytes == most:
             aim = max(0.96 * aim, low)  # a step too small for the encoder
-        before, most = allocation.sizes, coded.body_bytes
-    sizes = _everything(search.plan) if best is None else best[0].sizes
-    coded = search.encode_sizes(sizes, progress.stage(0.95, 0.98))
-    achieved = finish(coded, progress.stage(0.98, 1))
-    if psnr_of(achieved, coded.total_count, peak) < target + PSNR_MARGIN:
-        raise TargetNotReachedError(
-            f"psnr={target:g} cannot be met by lossy JPEG 2000 on this scene: use --target lossless"
-        )
-    return coded
+        before, most = sum(allocation.sizes), coded.body_bytes
+    else:
+        if best is None:  # steps too coarse for the search: well below the error wanted, before all there is
+            best = (allocate.for_error(curves, wanted / 8), 0.0)
+    last = [_everything(search.plan)] if best is None else [best[0].sizes, _everything(search.plan)]
+    for sizes in last:
+        coded = search.encode_sizes(sizes, progress.stage(0.95, 0.98))
+        achieved = finish(coded, progress.stage(0.98, 1))
+        if psnr_of(achieved, coded.total_count, peak) >= target + PSNR_MARGIN:
+            return coded
+    raise TargetNotReachedError(
+        f"psnr={target:g} cannot be met by lossy JPEG 2000 on this scene: use --target lossless"
+    )
 
 
 def _everything(plan: ScenePlan) -> tuple[int, ...]:

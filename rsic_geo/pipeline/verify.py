@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rsic_geo.errors import RsicGeoError, VerificationError
+from rsic_geo.errors import JobCancelledError, RsicGeoError, VerificationError
 from rsic_geo.geo.io import SceneReader, metadata_differences
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import Archive, open_archive
@@ -42,7 +42,7 @@ def verify_archive(
         with open_archive(str(path), enhance="off", execution=Execution()) as archive:
             worst = _verify_tiles(archive, source, coded, progress)
             lost = metadata_differences(coded.plan.snapshot, archive.snapshot)
-    except VerificationError:
+    except (VerificationError, JobCancelledError):
         raise
     except RsicGeoError as error:
         raise VerificationError(f"the written archive cannot be read back: {error}") from error
