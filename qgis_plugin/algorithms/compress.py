@@ -73,7 +73,8 @@ class Compress(RsicAlgorithm):
         )
         yield QgsProcessingParameterExtent("EXTENT", tr("Extent"), optional=True)
         yield from (*target_parameters(known)[3:], device_parameter(known), *execution_parameters())
-        yield RasterDestination("OUTPUT", tr("Archive"), "jp2")
+        extensions = known.archive_extensions or (known.archive_extension,)
+        yield RasterDestination("OUTPUT", tr("Archive"), [extension.lstrip(".") for extension in extensions])
         yield report_file()
         for name, text in (
             ("RATIO", tr("Compression ratio")),

@@ -18,6 +18,7 @@ from ..engine.command import AUTO
 from ..i18n import tr
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import (
+    TIFF,
     RasterDestination,
     advanced,
     choice,
@@ -73,7 +74,7 @@ class Decompress(RsicAlgorithm):
             device_parameter(known),
             *execution_parameters(),
         )
-        yield RasterDestination("OUTPUT", tr("Scene"), "tif")
+        yield RasterDestination("OUTPUT", tr("Scene"), TIFF)
         yield report_file()
         yield QgsProcessingOutputBoolean("ENHANCED", tr("Pixels were repaired"))
 

@@ -18,6 +18,7 @@ from ..i18n import tr
 from ..settings import read_settings
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import (
+    TIFF,
     RasterDestination,
     advanced,
     choice,
@@ -78,7 +79,7 @@ class Enhance(RsicAlgorithm):
             advanced(window, tr("A multiple of 64; empty for the engine's default.")),
             *execution_parameters(),
         )
-        yield RasterDestination("OUTPUT", tr("Enhanced"), "tif")
+        yield RasterDestination("OUTPUT", tr("Enhanced"), TIFF)
         yield report_file()
         yield QgsProcessingOutputString("MODEL_NAME", tr("Network that was used"))
 

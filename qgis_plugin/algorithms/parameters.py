@@ -25,27 +25,28 @@ from ..i18n import tr
 from ..settings import read_settings
 
 NONE = "none"
+TIFF = ("tif", "tiff")
 
 
 class RasterDestination(QgsProcessingParameterRasterDestination):
-    """A raster output with an extension of its own, where the provider has but one for all."""
+    """A raster output with extensions of its own, where the provider has but one list for all."""
 
-    def __init__(self, name: str, description: str, extension: str) -> None:
+    def __init__(self, name: str, description: str, extensions: Sequence[str]) -> None:
         super().__init__(name, description)
-        self._extension = extension
+        self._extensions = list(extensions)
 
     def clone(self) -> RasterDestination:
-        other = RasterDestination(self.name(), self.description(), self._extension)
+        other = RasterDestination(self.name(), self.description(), self._extensions)
         other.setFlags(self.flags())
         other.setDefaultValue(self.defaultValue())
         other.setHelp(self.help())
         return other
 
     def defaultFileExtension(self) -> str:
-        return self._extension
+        return self._extensions[0]
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
-        return [self._extension] if self._extension == "jp2" else ["tif", "tiff"]
+        return self._extensions
 
 
 def advanced(parameter: QgsProcessingParameterDefinition, text: str = "") -> QgsProcessingParameterDefinition:

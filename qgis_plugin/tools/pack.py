@@ -17,7 +17,7 @@ PLACEHOLDER = "https://example.org/rsic_geo"
 """Where the project is, until it is published somewhere: the plugin site wants a page that answers."""
 _LEFT_OUT = ("tools", "docs", "__pycache__")
 _SUFFIXES = (".py", ".txt", ".svg", ".png", ".html", ".css", ".qm", ".ts", ".md")
-_NAMES = ("LICENSE", ".flake8", ".bandit")
+_NAMES = ("LICENSE", ".flake8")
 _TIME = (2026, 1, 1, 0, 0, 0)
 
 
