@@ -124,7 +124,7 @@ def plan_scene(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader
         alpha_bands=tuple(b for b, name in enumerate(names) if name == "alpha"),
         mct=colour_transform_pays(reader, lossless=lossless),
         lossless=lossless,
-        has_nodata=opened.profile.has_nodata or opened.profile.has_band_masks or affinity is not None,
+        has_nodata=opened.profile.has_nodata or affinity is not None,
         affinity=affinity,
         footprint=_footprint(opened.profile, valid[0]),
     )
@@ -172,7 +172,12 @@ def usual_tile_size(bands: int) -> int:
 
 
 def check_supported(profile: SceneProfile) -> None:
-    """Raise UnsupportedSceneError where JPEG 2000 has no place for the scene's samples."""
+    """Raise UnsupportedSceneError where an archive has no place for the scene's samples or masks."""
+    if profile.has_band_masks:
+        raise UnsupportedSceneError(
+            "bands with masks of their own cannot be given back as a GeoTIFF: make them one mask "
+            "for all bands (gdal_translate -mask 1), or nodata"
+        )
     if profile.dtype in JP2_TYPES:
         return
     hint = (

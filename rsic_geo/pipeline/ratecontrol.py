@@ -153,6 +153,8 @@ def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
 
 def psnr_of(sse: float, count: float, peak: float) -> float:
     """Return ``10 log10(peak^2 * count / sse)`` in dB; infinite where there is no error."""
+    if math.isinf(sse):
+        return -math.inf
     return math.inf if sse <= 0 or count <= 0 else 10 * math.log10(peak * peak * count / sse)
 
 

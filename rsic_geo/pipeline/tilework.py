@@ -85,6 +85,8 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
     if raw.mask is not None:
         planes["mask"] = _pack(raw.mask[None])
     if lossless:
+        if raw.nodata_valid is not None and raw.nodata is None:  # quantised: no sample value says nodata
+            planes["valid"] = _pack(_merge_bands(raw.nodata_valid))
         return TileInput(
             number=raw.number, pixels=raw.pixels, original=raw.pixels, scored=None, planes=planes
         )

@@ -1,0 +1,147 @@
+"""What operators run into: floats with holes, masks of bands, targets far too low, one file for both ends."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
+
+import rsic_geo
+from rsic_geo.cli.entry import main
+from rsic_geo.errors import UnsupportedSceneError, UsageError
+
+PLACE = {"crs": "EPSG:32633", "transform": from_origin(500000, 5500000, 10, 10)}
+
+
+def waves(bands: int, height: int, width: int, dtype: str, *, middle: float, swing: float) -> np.ndarray:
+    rows, cols = np.mgrid[0:height, 0:width]
+    noise = np.random.default_rng(3).normal(0, swing / 15, (bands, height, width))
+    planes = [np.sin(cols / 9 + band) + 0.5 * np.cos(rows / 7) for band in range(bands)]
+    return (middle + swing * np.stack(planes) + noise).astype(dtype)
+
+
+def write(path: Path, pixels: np.ndarray, **profile) -> Path:
+    shape = dict(zip(("count", "height", "width"), pixels.shape, strict=True))
+    with rasterio.open(
+        path, "w", driver="GTiff", dtype=pixels.dtype.name, **shape, **{**PLACE, **profile}
+    ) as scene:
+        scene.write(pixels)
+    return path
+
+
+@pytest.mark.parametrize("target", ["lossless", "max-error=4"])
+@pytest.mark.parametrize("nodata", [-9999.0, math.nan, None])
+def test_holes_in_a_quantised_float_scene_come_back(tmp_path, target, nodata):
+    pixels = waves(1, 90, 80, "float32", middle=1, swing=3)
+    hole = math.nan if nodata is None else nodata
+    pixels[0, :20] = pixels[0, 50, 3:9] = hole
+    source = write(tmp_path / "s.tif", pixels, nodata=nodata)
+    archive, back = tmp_path / "a.jp2", tmp_path / "b.tif"
+    rsic_geo.compress(source, archive, target=target, quantize="uint16")
+    assert rsic_geo.decompress(archive, back).details["lossless"] is False
+    with rasterio.open(back) as scene:
+        found = scene.read()
+    holes = np.isnan(pixels) if math.isnan(hole) else pixels == hole
+    np.testing.assert_array_equal(found[holes], np.full(holes.sum(), hole, np.float32))
+    step = np.ptp(pixels[~holes]) / 65535
+    assert np.abs(found[~holes] - pixels[~holes]).max() <= (4.6 if target != "lossless" else 0.6) * step
+    assert rsic_geo.compare(source, back).metadata == ()
+
+
+def test_a_number_against_nan_is_no_agreement(tmp_path):
+    pixels = waves(1, 40, 30, "float32", middle=1, swing=3)
+    source = write(tmp_path / "s.tif", pixels)
+    pixels[0, 7, 7] = math.nan
+    other = write(tmp_path / "o.tif", pixels)
+    for pair in ((source, other), (other, source)):
+        assert main(["compare", *map(str, pair), "--max-error", "5", "-q"]) == 4
+        assert main(["compare", *map(str, pair), "--min-psnr", "5", "-q"]) == 4
+    assert main(["compare", str(other), str(other), "-q"]) == 0
+
+
+def test_lost_nodata_is_no_agreement(tmp_path):
+    pixels = waves(1, 40, 30, "int16", middle=500, swing=100)
+    pixels[0, :10] = -9999
+    source = write(tmp_path / "s.tif", pixels, nodata=-9999)
+    pixels[0, 3, 3] = 480
+    other = write(tmp_path / "o.tif", pixels, nodata=-9999)
+    assert main(["compare", str(source), str(other), "--min-psnr", "30", "-q"]) == 4
+
+
+def test_colours_under_full_transparency_do_not_count(tmp_path):
+    pixels = waves(4, 120, 110, "uint8", middle=110, swing=50)
+    pixels[3], pixels[3, :60], pixels[:3, :60] = 255, 0, 0
+    source = write(tmp_path / "s.tif", pixels, photometric="RGB", alpha="yes")
+    with rasterio.open(source) as scene:
+        assert scene.colorinterp[3] is ColorInterp.alpha
+    archive = tmp_path / "a.jp2"
+    rsic_geo.compress(source, archive, target="psnr=40", model="none")
+    assert main(["compare", str(source), str(archive), "--min-psnr", "40", "-q"]) == 0
+
+
+@pytest.mark.parametrize(("dtype", "swing", "target"), [("uint8", 60, 20), ("int16", 900, 42)])
+def test_a_target_far_below_the_scene_takes_few_bytes(tmp_path, dtype, swing, target):
+    """Where tiles are at their smallest, more bytes asked for bring nothing, but there are more."""
+    source = write(tmp_path / "s.tif", waves(2, 120, 130, dtype, middle=100, swing=swing))
+    low, high = (
+        rsic_geo.compress(source, tmp_path / f"{db}.jp2", target=f"psnr={db}", model="none").details
+        for db in (target, target + 12)
+    )
+    assert low["psnr"] >= target
+    assert low["bytes"] <= high["bytes"]
+
+
+def test_masks_of_single_bands_are_refused(tmp_path):
+    write(tmp_path / "two.tif", waves(2, 30, 30, "uint8", middle=100, swing=50))
+    band = (
+        '<VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename relativeToVRT="1">two.tif'
+        "</SourceFilename><SourceBand>{}</SourceBand></SimpleSource>{}</VRTRasterBand>"
+    )
+    inner = band.format(2, "").replace(' band="1"', "")
+    text = band.format(1, f"<MaskBand>{inner}</MaskBand>")
+    scene = tmp_path / "scene.vrt"
+    scene.write_text(f'<VRTDataset rasterXSize="30" rasterYSize="30">{text}</VRTDataset>')
+    with pytest.raises(UnsupportedSceneError, match="mask"):
+        rsic_geo.compress(scene, tmp_path / "a.jp2")
+    assert not (tmp_path / "a.jp2").exists()
+
+
+def test_no_verb_writes_onto_its_input(tmp_path):
+    source = write(tmp_path / "s.tif", waves(3, 40, 40, "uint8", middle=100, swing=50))
+    archive = tmp_path / "a.jp2"
+    rsic_geo.compress(source, archive)
+    before = archive.read_bytes()
+    for verb in (rsic_geo.compress, rsic_geo.decompress, rsic_geo.enhance):
+        with pytest.raises(UsageError, match="same file"):
+            verb(archive, tmp_path / "." / "a.jp2", overwrite=True)
+    words = [
+        "decompress",
+        str(archive),
+        str(tmp_path / "b.tif"),
+        "--report",
+        str(archive),
+        "--overwrite",
+        "-q",
+    ]
+    assert main(words) == 2
+    assert archive.read_bytes() == before
+    assert {each.name for each in tmp_path.iterdir()} == {"s.tif", "a.jp2"}
+
+
+def test_missing_weights_have_their_exit_code(tmp_path, capsys):
+    source = write(tmp_path / "s.tif", waves(3, 40, 40, "uint8", middle=100, swing=50))
+    words = ["compress", str(source), str(tmp_path / "a.jp2"), "--target", "psnr=40", "--model", "nosuch"]
+    assert main(words) == 5
+    assert "no weights named 'nosuch'" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(tmp_path):
+    source = write(tmp_path / "s.tif", waves(3, 40, 40, "uint8", middle=100, swing=50))
+    words = ["compress", str(source), str(tmp_path / "a.jp2"), "--report", str(tmp_path / "no" / "r.json")]
+    assert main(words) == 1
+    assert not (tmp_path / "a.jp2").exists()
