@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rsic_geo.geo.io_copy import fetch_raster
 from rsic_geo.geo.io_env import gdal_config, gdal_version, same_crs
 from rsic_geo.geo.io_jp2 import degenerate_geotiff, write_pam_sidecar
 from rsic_geo.geo.io_read import SceneReader, open_scene
@@ -13,6 +14,7 @@ __all__ = [
     "SceneReader",
     "SceneWriter",
     "degenerate_geotiff",
+    "fetch_raster",
     "gdal_config",
     "gdal_version",
     "metadata_differences",

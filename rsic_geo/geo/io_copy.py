@@ -1,4 +1,4 @@
-"""GDAL's own read-and-write as a process: what bench compares with where gdal_translate is missing.
+"""Copies by GDAL: of files behind its virtual file systems, and of rasters, as a process bench compares with.
 
 ``python -m rsic_geo.geo.io_copy SOURCE TARGET DRIVER NAME=VALUE ...``
 """
@@ -21,6 +21,16 @@ def copy_raster(source: str, target: str, driver: str, options: Mapping[str, str
     """
     with gdal_config(), scene_errors("copy", source):
         rasterio.shutil.copy(source, target, driver=driver, **dict(options))
+
+
+def fetch_raster(source: str, target: str) -> None:
+    """Copy the file of a ``/vsi`` name, byte for byte, to a local name.
+
+    Raises:
+        SceneError: if GDAL cannot read or write it.
+    """
+    with gdal_config(), scene_errors("copy", source):
+        rasterio.shutil.copyfiles(source, target)
 
 
 def main(argv: Sequence[str]) -> None:

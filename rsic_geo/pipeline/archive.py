@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +18,7 @@ from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import ContainerError, UsageError, WeightsMismatchError
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io import SceneReader, open_scene
+from rsic_geo.geo.io import SceneReader, fetch_raster, open_scene
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
@@ -55,13 +57,26 @@ class Archive:
         self.path = str(path)
         self.execution = execution or Execution()
         self.warnings: list[str] = []
-        self.side: SideInfo | None = _read_side(self.path)
-        self.reader: SceneReader = open_scene(self.path)
+        self._held = ExitStack()
         try:
+            self._file = self._local_file()
+            self.side: SideInfo | None = _read_side(self._file)
+            self.reader: SceneReader = self._held.enter_context(open_scene(self._file))
             self._set_up(enhance, allow_other_model)
         except BaseException:
-            self.reader.close()
+            self._held.close()
             raise
+
+    def _local_file(self) -> str:
+        """Return the path; of a JP2 file behind a ``/vsi`` name, whose boxes GDAL hides, that of a copy."""
+        if not self.path.startswith("/vsi"):
+            return self.path
+        with open_scene(self.path) as reader:
+            if not reader.driver.startswith("JP2"):
+                return self.path
+        copy = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / "scene.jp2"
+        fetch_raster(self.path, str(copy))
+        return str(copy)
 
     def _set_up(self, enhance: str, allow_other_model: bool) -> None:
         side = self.side
@@ -93,7 +108,7 @@ class Archive:
         grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
         alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
         self._planes = Planes(side.planes, grid, dtype=stored.dtype, alpha_bands=alpha)
-        self._check = PayloadCheck(self.path, side, grid)
+        self._check = PayloadCheck(self._file, side, grid)
         self._check.structure()
 
     def __enter__(self) -> Archive:
@@ -108,7 +123,7 @@ class Archive:
 
     def close(self) -> None:
         """Close the file; further reads fail."""
-        self.reader.close()
+        self._held.close()
 
     @property
     def has_mask(self) -> bool:
@@ -318,7 +333,7 @@ class _Decoded:
 
 
 def _read_side(path: str) -> SideInfo | None:
-    if path.startswith("/vsi") or not _starts_like_jp2(path):
+    if not _starts_like_jp2(path):
         return None
     packed = jp2.read_side_information(path)
     return None if packed is None else check_side(sideinfo.unpack(packed))
@@ -353,7 +368,7 @@ def open_archive(
     """Open a scene; an archive of rsic_geo is read as its final output, any other raster as it is.
 
     Args:
-        path: file or GDAL name (``/vsi...``).
+        path: file or GDAL name (``/vsi...``; a JP2 file behind one is copied to the temporary folder first).
         enhance: auto (what the archive says), off, or a model's name.
         execution: threads, device, window size.
         allow_other_model: enhance with other weights than the archive was made with.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,21 @@ def test_a_report_that_cannot_be_written_is_said_before_the_work(tmp_path):
     words = ["compress", str(source), str(tmp_path / "a.jp2"), "--report", str(tmp_path / "no" / "r.json")]
     assert main(words) == 1
     assert not (tmp_path / "a.jp2").exists()
+
+
+def test_an_archive_in_a_zip_is_an_archive(tmp_path, capsys):
+    pixels = waves(2, 70, 60, "int16", middle=500, swing=300)
+    pixels[:, :9] = -9999
+    source = write(tmp_path / "s.tif", pixels, nodata=-9999)
+    archive = tmp_path / "a.jp2"
+    rsic_geo.compress(source, archive, target="max-error=3", sidecar="never")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as bundle:
+        bundle.write(archive, "in/a.jp2")
+    inside = f"/vsizip/{tmp_path}/z.zip/in/a.jp2"
+    assert rsic_geo.info(inside)["archive"]
+    assert rsic_geo.validate(inside)["archive"]
+    report = rsic_geo.decompress(inside, tmp_path / "b.tif")
+    assert report.warnings == ()
+    words = ["compare", str(source), str(tmp_path / "b.tif"), "--max-error", "3"]
+    assert main(words) == 0
+    assert rsic_geo.compare(tmp_path / "b.tif", inside).is_equal
