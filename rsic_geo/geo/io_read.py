@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.errors import NodataShadowWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
@@ -157,7 +159,8 @@ class SceneReader:
 
     def read_valid_overview(self, out_height: int, out_width: int) -> Valid:
         """Return where the scene holds data by nodata, mask and alpha together, decimated (height, width)."""
-        with gdal_config(), scene_errors("read the mask of", self.path):
+        with gdal_config(), scene_errors("read the mask of", self.path), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NodataShadowWarning)  # both nodata and alpha: nodata counts
             return np.asarray(self._dataset.dataset_mask(out_shape=(out_height, out_width)), dtype=bool)
 
 

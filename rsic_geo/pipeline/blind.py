@@ -34,7 +34,7 @@ SHIFT = (3, 5)
 """Rows and columns cut off before coding again (px); odd, so that every wavelet level sees another phase."""
 FACTORS = {"JPEG2000": 1.15, "other": 1.35}
 """True error over the error of shifted recompression, near the lower end of what was measured."""
-LOSSY_COMPRESSIONS = ("jpeg", "webp", "jxl", "lerc", "yccbcr jpeg")
+LOSSY_COMPRESSIONS = ("jpeg", "ycbcr jpeg", "webp", "jxl", "lerc", "lerc_deflate", "lerc_zstd")
 _TILE = 2048
 
 
