@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
+from rsic_geo.errors import UnsupportedSceneError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.lattice import CELL
+from rsic_geo.geo.window import Window
 from rsic_geo.pipeline import tilework
 from rsic_geo.pipeline.allocate import TileCurve
 from rsic_geo.pipeline.events import Progress
@@ -90,7 +92,11 @@ class SceneCoder:
         self.reader, self.plan, self.writer, self.workers = reader, plan, writer, workers
 
     def raw_tiles(self, only: Collection[int] | None = None) -> Iterator[tilework.RawTile]:
-        """Read the tiles of the scene in row-major order: all, or those of the numbers given."""
+        """Read the tiles of the scene in row-major order: all, or those of the numbers given.
+
+        Raises:
+            UnsupportedSceneError: if the mask has values no GeoTIFF's mask can hold.
+        """
         plan = self.plan
         for index in plan.grid:
             if only is not None and plan.grid.index_number(index) not in only:
@@ -101,10 +107,19 @@ class SceneCoder:
                 number=plan.grid.index_number(index),
                 pixels=pixels,
                 nodata_valid=self.reader.read_valid(window, pixels) if plan.has_nodata else None,
-                mask=self.reader.read_mask(window) if plan.profile.has_mask else None,
+                mask=self._mask(window),
                 alpha=plan.alpha_bands,
                 nodata=plan.profile.nodata if plan.profile.has_nodata else None,
             )
+
+    def _mask(self, window: Window) -> NDArray[np.uint8] | None:
+        mask = self.reader.read_mask(window) if self.plan.profile.has_mask else None
+        if mask is not None and ((mask != 0) & (mask != 255)).any():
+            raise UnsupportedSceneError(
+                "the scene's mask holds values between 0 and 255, which a GeoTIFF's mask cannot give back: "
+                "make them 0 or 255, or make the mask an alpha band (gdal_translate -b 1 ... -b mask)"
+            )
+        return mask
 
     def curves(
         self, params: J2KParams, progress: Progress, only: Collection[int] | None = None

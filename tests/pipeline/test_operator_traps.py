@@ -164,3 +164,16 @@ def test_an_archive_in_a_zip_is_an_archive(tmp_path, capsys):
     words = ["compare", str(source), str(tmp_path / "b.tif"), "--max-error", "3"]
     assert main(words) == 0
     assert rsic_geo.compare(tmp_path / "b.tif", inside).is_equal
+
+
+@pytest.mark.parametrize("value", [1, 128, 254])
+def test_masks_of_more_than_two_values_are_refused(tmp_path, capsys, value):
+    """GDAL writes a GeoTIFF's mask with one bit: 128 would come back as 255."""
+    source = write(tmp_path / "s.tif", waves(3, 50, 40, "uint8", middle=100, swing=50))
+    mask = np.full((1, 50, 40), 255, np.uint8)
+    mask[0, :9], mask[0, 20, 20] = 0, value
+    with rasterio.open(write(tmp_path / "s.tif.msk", mask), "r+") as beside:
+        beside.update_tags(**{f"INTERNAL_MASK_FLAGS_{band}": "2" for band in (1, 2, 3)})
+    assert main(["compress", str(source), str(tmp_path / "a.jp2")]) == 2
+    assert "mask" in capsys.readouterr().err
+    assert {each.name for each in tmp_path.iterdir()} == {"s.tif", "s.tif.msk"}
