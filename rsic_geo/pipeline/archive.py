@@ -22,6 +22,7 @@ from rsic_geo.geo.io import SceneReader, fetch_raster, open_scene
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.affine import Affinity
 from rsic_geo.pipeline.enhancing import EnhancementPlan, correct_window
@@ -296,8 +297,9 @@ class Archive:
                 valid[:, i] = line[list(bands), 0][:, cols - left]
         if self._affinity:
             return self._affinity.restore(pixels, valid, self.profile.nodata)
-        for i, band in enumerate(bands):
-            value = self.profile.nodata[band]
+        nodata = [self.profile.nodata[band] for band in bands]
+        pixels = avoid_nodata(pixels, valid, nodata)
+        for i, value in enumerate(nodata):
             if value is not None:
                 pixels[i][~valid[i]] = value
         return pixels
