@@ -77,7 +77,8 @@ def compare_summary(entries: Mapping[str, Any]) -> str:
 
 def _errors(entries: Mapping[str, Any]) -> str:
     psnr = entries["psnr"]
-    quality = "no error on valid samples" if psnr is None else f"PSNR {psnr:.2f} dB"
+    none = "no error on valid samples" if entries["rmse"] == 0 else "numbers against NaN"
+    quality = none if psnr is None else f"PSNR {psnr:.2f} dB"
     return f"{quality}, RMSE {entries['rmse']:.4g}, largest error {entries['max_abs_error']:g}"
 
 

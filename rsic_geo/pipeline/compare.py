@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.io import metadata_differences
+from rsic_geo.geo.io_read import equals_nodata
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
@@ -212,4 +213,8 @@ def _compare_pixels(a: Archive, b: Archive, progress: Progress) -> tuple[tuple[B
 
 def _radiometry(scene: Archive) -> Radiometry:
     pixels = scene.read(out_shape=decimated_shape(scene.profile))
-    return Radiometry.fit(scene.profile.dtype, [(pixels, np.ones(pixels.shape, np.bool_))])
+    valid = np.ones(pixels.shape, np.bool_)
+    for band, value in enumerate(scene.profile.nodata):
+        if value is not None:
+            valid[band] = ~equals_nodata(pixels[band], value)
+    return Radiometry.fit(scene.profile.dtype, [(pixels, valid)])

@@ -68,6 +68,8 @@ def compress(
         open_scene(src) as opened,
     ):
         reader, plan = plan_scene(opened, options)
+        if plan.not_finite:
+            report.warn(f"{plan.not_finite} samples are infinite or NaN: they come back as nodata")
         job = _Job(
             reader=reader,
             plan=plan,

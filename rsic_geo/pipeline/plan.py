@@ -48,6 +48,8 @@ class ScenePlan:
     """Scaling of a float scene that is stored as integers."""
     footprint: dict[str, Any] | None
     """GeoJSON feature of the valid pixels in CRS units; None for a scene without a place."""
+    not_finite: int = 0
+    """Samples of a float scene, infinite or NaN, that come back as nodata because integers cannot say so."""
 
     @property
     def raw_bytes(self) -> int:
@@ -101,7 +103,7 @@ def plan_scene(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader
         UsageError: if the target makes no sense for the scene.
     """
     pixels, valid = sample(opened)
-    reader, affinity = _quantised(opened, options)
+    reader, affinity, not_finite = _quantised(opened, options)
     profile = reader.profile
     check_supported(profile)
     names = tuple(name.lower() for name in profile.colorinterp)
@@ -127,31 +129,36 @@ def plan_scene(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader
         has_nodata=opened.profile.has_nodata or affinity is not None,
         affinity=affinity,
         footprint=_footprint(opened.profile, valid[0]),
+        not_finite=not_finite,
     )
 
 
-def _quantised(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader, Affinity | None]:
+def _quantised(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader, Affinity | None, int]:
     if options.quantize is None or opened.profile.dtype not in ("float32", "float64"):
-        return opened, None
-    low, high = _exact_range(opened)
+        return opened, None, 0
+    low, high, not_finite = _exact_range(opened)
     affinity = Affinity.fit(opened.profile.dtype, low, high)
-    return cast("SceneReader", QuantisedReader(opened, affinity)), affinity
+    return cast("SceneReader", QuantisedReader(opened, affinity)), affinity, not_finite
 
 
-def _exact_range(opened: SceneReader) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the smallest and largest valid value of every band, from all pixels."""
+def _exact_range(opened: SceneReader) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Return the smallest and largest valid value of every band, and how many others get lost."""
     p = opened.profile
     low, high = np.full(p.count, np.inf), np.full(p.count, -np.inf)
+    fills = np.array([np.nan if value is None else value for value in p.nodata], np.float64)[:, None, None]
+    not_finite = 0
     grid = TileGrid(height=p.height, width=p.width, tile_size=SAMPLE_SIDE)
     for index in grid:
         window = grid.core(index)
         pixels = opened.read(window)
-        keep = opened.read_valid(window, pixels) & np.isfinite(pixels)
+        valid = opened.read_valid(window, pixels)
+        keep = valid & np.isfinite(pixels)
+        not_finite += int(np.count_nonzero(valid & ~keep & ~(np.isnan(pixels) & np.isnan(fills))))
         low = np.minimum(low, np.where(keep, pixels, np.inf).min(axis=(1, 2)))
         high = np.maximum(high, np.where(keep, pixels, -np.inf).max(axis=(1, 2)))
     empty = ~np.isfinite(low)
     low[empty], high[empty] = 0.0, 1.0
-    return tuple(map(float, low)), tuple(map(float, high))
+    return tuple(map(float, low)), tuple(map(float, high)), not_finite
 
 
 def _footprint(profile: SceneProfile, valid: NDArray[np.bool_]) -> dict[str, Any] | None:

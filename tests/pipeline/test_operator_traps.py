@@ -177,3 +177,22 @@ def test_masks_of_more_than_two_values_are_refused(tmp_path, capsys, value):
     assert main(["compress", str(source), str(tmp_path / "a.jp2")]) == 2
     assert "mask" in capsys.readouterr().err
     assert {each.name for each in tmp_path.iterdir()} == {"s.tif", "s.tif.msk"}
+
+
+@pytest.mark.parametrize(("nodata", "lost"), [(-9999.0, 3), (math.nan, 1), (None, 1)])
+def test_values_that_are_no_numbers_are_counted(tmp_path, nodata, lost):
+    pixels = waves(1, 40, 30, "float32", middle=1, swing=3)
+    pixels[0, 3, 3], pixels[0, 9, 9:11] = math.inf, math.nan
+    source = write(tmp_path / "s.tif", pixels, nodata=nodata)
+    warnings = rsic_geo.compress(source, tmp_path / "a.jp2", quantize="uint16").warnings
+    assert warnings == (f"{lost} samples are infinite or NaN: they come back as nodata",)
+
+
+def test_the_used_range_is_that_of_valid_samples(tmp_path):
+    pixels = waves(1, 40, 30, "int16", middle=500, swing=100)
+    pixels[0, :10] = -9999
+    source = write(tmp_path / "s.tif", pixels, nodata=-9999)
+    pixels[0, 20, 20] += 2
+    band = rsic_geo.compare(source, write(tmp_path / "o.tif", pixels, nodata=-9999)).to_json()["bands"][0]
+    wanted = 10 * math.log10(np.ptp(pixels[0, 10:].astype(float)) ** 2 * 900 / 4)
+    assert band["psnr_used_range"] == pytest.approx(wanted, abs=1)
