@@ -6,7 +6,6 @@ import pytest
 from case_runner import CaseRunner
 from support import BROKEN, scene_params
 
-
 LARGE = 100_000_000
 """Pixels that take longer than a case may."""
 
