@@ -76,6 +76,13 @@ class Jp2Writer:
         """CRC-32 of every tile's body, in tile order. Raises ContainerError while a tile is missing."""
         return tuple(self._crcs[tile] for tile in self._tiles())
 
+    def restart(self) -> None:
+        """Forget all tiles and give their space on disk back: every tile is going to be coded again."""
+        self._spool.seek(0)
+        self._spool.truncate()
+        self._bodies.clear()
+        self._crcs.clear()
+
     def add_tile(self, tile: int, codestream: bytes) -> int:
         """Store the single-tile codestream of tile `tile`, replacing an earlier one; returns body bytes.
 

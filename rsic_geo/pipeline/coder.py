@@ -147,6 +147,7 @@ class SceneCoder:
         """Code every tile by ``coding``, spool the codestreams and gather the errors."""
         plan = self.plan
         coded = empty_coded(plan)
+        self.writer.restart()
 
         def work(raw: tilework.RawTile) -> tuple[TileResult, TileInput]:
             tile = tilework.prepare(raw, lossless=plan.lossless)

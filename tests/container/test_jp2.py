@@ -178,6 +178,26 @@ def test_tiles_may_come_in_any_order_and_again(tmp_path):
     assert path.read_bytes() == expected.read_bytes()
 
 
+def test_another_pass_takes_the_place_of_the_one_before(tmp_path):
+    """A search codes a scene many times: its spool holds one coding, not all of them."""
+    layout = Jp2Layout(height=30, width=64, bands=1, dtype="uint8", tile_size=64)
+    first, second = (encode_tile(noise((1, 30, 64), "uint8", seed), LOSSLESS) for seed in (1, 2))
+    with Jp2Writer(tmp_path / "scene.jp2", layout) as writer:
+        sizes = []
+        for stream in (first, second, second):
+            writer.restart()
+            with pytest.raises(ContainerError, match="never stored"):
+                writer.finish()
+            writer.add_tile(0, stream)
+            sizes.append(writer._spool.seek(0, 2))
+        assert sizes[1] == sizes[2] < 1.5 * sizes[0]
+        writer.finish()
+    with Jp2Writer(tmp_path / "once.jp2", layout) as writer:
+        writer.add_tile(0, second)
+        writer.finish()
+    assert (tmp_path / "scene.jp2").read_bytes() == (tmp_path / "once.jp2").read_bytes()
+
+
 def test_single_tiles_come_back_as_codestreams_with_their_checksum(tmp_path):
     pixels = noise((2, 100, 150), "int16")
     path = tmp_path / "scene.jp2"
