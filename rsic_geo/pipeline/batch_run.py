@@ -19,10 +19,12 @@ from rsic_geo.pipeline.ledger_lock import LedgerLock
 from rsic_geo.pipeline.options import EncodeOptions, Execution
 from rsic_geo.pipeline.report import version
 
-_BASE_MIB = 180
-"""What one worker takes before it opens a scene."""
-_TILE_MIB = 96
+_BASE_MIB = 200
+"""What one worker takes at most beside its tiles and cache, measured on scenes of three bands."""
+_TILE_MIB = 64
 """What one codec thread takes at most for a tile of three bands."""
+_COORDINATOR_MIB = 100
+"""What the process that writes the ledger takes."""
 _LEAST_MIB = _BASE_MIB + _TILE_MIB + 16
 
 
@@ -47,19 +49,18 @@ class Crew:
         Raises:
             UsageError: if not even one job fits.
         """
-        jobs = self.jobs
-        if self.memory_mib is not None and jobs > 1:
-            jobs = max(1, min(jobs, self.memory_mib // _LEAST_MIB))
+        budget = None if self.memory_mib is None else self.memory_mib - _COORDINATOR_MIB
+        jobs = self.jobs if budget is None else max(min(1, self.jobs), min(self.jobs, budget // _LEAST_MIB))
         share = max(1, jobs)
-        cores = (
-            1 if self.scheduler is not None else os.cpu_count() or 1
-        )  # a Dask worker's own are not known here
+        # How many cores the workers of a cluster have is not known here.
+        cores = 1 if self.scheduler is not None else os.cpu_count() or 1
         threads = self.execution.threads or max(1, cores // share)
         cache = self.execution.memory_mib
-        if self.memory_mib is not None:
-            each = self.memory_mib // share
+        if budget is not None:
+            each = budget // share
             if each < _LEAST_MIB:
-                raise UsageError(f"{self.memory_mib} MiB are too few for one job: give at least {_LEAST_MIB}")
+                least = _LEAST_MIB + _COORDINATOR_MIB
+                raise UsageError(f"{self.memory_mib} MiB are too few for one job: give at least {least}")
             threads = max(1, min(threads, (each - _BASE_MIB - 16) // _TILE_MIB))
             cache = max(16, min(cache, each - _BASE_MIB - _TILE_MIB * threads))
         execution = replace(self.execution, threads=threads, memory_mib=cache)

@@ -53,7 +53,8 @@ def archive_scene(job: SceneJob, progress: ProgressCallback | None = None) -> Sc
     """
     started = time.monotonic()
     try:
-        with gdal_config(dict(job.config)):
+        cache = {"GDAL_CACHEMAX": str(job.options.execution.memory_mib)}
+        with gdal_config(cache | dict(job.config)):
             return _archive(job, Progress(callback=progress), started)
     except RsicGeoError as error:
         if error.exit_code == 130:

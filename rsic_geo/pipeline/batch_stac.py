@@ -160,6 +160,7 @@ def _asset(row: Any, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.
     import pystac
 
     nodata = snapshot.nodata if snapshot is not None else (None,) * row["bands"]
+    sampling = "point" if snapshot is not None and snapshot.area_or_point == "Point" else "area"
     names = snapshot.colorinterp if snapshot is not None else ("",) * row["bands"]
     return pystac.Asset(
         href=Path(os.path.relpath(row["product"], folder)).as_posix(),
@@ -169,15 +170,19 @@ def _asset(row: Any, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.
             "file:size": row["product_bytes"],
             "file:checksum": _SHA256_MULTIHASH + row["product_sha256"],
             "bands": [
-                {"name": f"{i}", "description": name or "undefined", **_samples(row["dtype"], value)}
+                {
+                    "name": f"{i}",
+                    "description": name or "undefined",
+                    **_samples(row["dtype"], value, sampling),
+                }
                 for i, (name, value) in enumerate(zip(names, nodata, strict=True), start=1)
             ],
         },
     )
 
 
-def _samples(dtype: str, nodata: float | None) -> dict[str, Any]:
-    found: dict[str, Any] = {"data_type": dtype}
+def _samples(dtype: str, nodata: float | None, sampling: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"data_type": dtype, "raster:sampling": sampling}
     if nodata is not None:
         found["nodata"] = nodata if math.isfinite(nodata) else str(nodata)
     return found

@@ -76,6 +76,7 @@ def test_stac_items_are_valid(archive):
         assert "Stored lossy" in item.properties["processing:lineage"]
         assert item.properties["rsic:enhanced"] is False
         assert asset.extra_fields["bands"][0]["data_type"] == "uint8"
+        assert asset.extra_fields["bands"][0]["raster:sampling"] == "area"
 
 
 def test_enhanced_products_say_so():

@@ -116,7 +116,7 @@ def test_memory_is_shared_by_the_jobs():
     from rsic_geo.pipeline.batch_run import Crew
     from rsic_geo.pipeline.options import Execution
 
-    crew = Crew(jobs=8, memory_mib=2000, execution=Execution(threads=4)).fitted()
+    crew = Crew(jobs=8, memory_mib=1500, execution=Execution(threads=4)).fitted()
     assert 1 < crew.jobs < 8
     assert crew.execution.threads == 1
     assert crew.execution.memory_mib >= 16
