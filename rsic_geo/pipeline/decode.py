@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,7 @@ def decompress(
             overwrite=options.overwrite,
         )
         with writer:
-            for window, pixels in final_pixels(archive, report.stage(0, 0.97)):
-                writer.write(window, pixels)
-                mask = archive.read_mask(window)
-                if mask is not None:
-                    writer.write_mask(window, mask)
+            write_rows(writer, archive, final_pixels(archive, report.stage(0, 0.97)))
             report.report(0.98, "finishing")
             writer.commit()
         report.report(1.0, "done")
@@ -92,6 +89,25 @@ def decompress(
             warnings=tuple(archive.warnings + report.warnings),
             details=_details(archive),
         )
+
+
+def write_rows(writer: SceneWriter, archive: Archive, windows: Iterable[tuple[Window, NDArray[Any]]]) -> None:
+    """Write windows and their part of the dataset mask; the next one is decoded while one is written."""
+
+    def write(window: Window, pixels: NDArray[Any], mask: NDArray[np.uint8] | None) -> None:
+        writer.write(window, pixels)
+        if mask is not None:
+            writer.write_mask(window, mask)
+
+    with ThreadPoolExecutor(1) as pool:
+        pending: Future[None] | None = None
+        for window, pixels in windows:
+            mask = archive.read_mask(window)
+            if pending is not None:
+                pending.result()
+            pending = pool.submit(write, window, pixels, mask)
+        if pending is not None:
+            pending.result()
 
 
 def with_provenance(archive: Archive) -> MetadataSnapshot:
