@@ -22,23 +22,30 @@ class PendingFile:
             OutputExistsError: the final name is taken and ``overwrite`` is False, or it is a folder.
             SceneError: the folder does not exist.
         """
-        self.path = Path(path)
-        if self.path.is_dir():
-            raise OutputExistsError(f"{path} is a folder: give the name of a file")
-        if self.path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists already: choose another name or ask to overwrite it")
+        self.path, self._overwrite = Path(path), overwrite
+        self._check_name()
         if not self.path.parent.is_dir():
             raise SceneError(f"cannot write {path}: there is no folder {self.path.parent}")
         token = secrets.token_hex(4)
         self.temporary = self.path.with_name(f".{self.path.stem[:40]}.{token}.part{self.path.suffix}")
         self.sidecar = sidecar_path(self.temporary)
 
+    def _check_name(self) -> None:
+        if self.path.is_dir():
+            raise OutputExistsError(f"{self.path} is a folder: give the name of a file")
+        if self.path.exists() and not self._overwrite:
+            raise OutputExistsError(f"{self.path} exists already: choose another name or ask to overwrite it")
+
     def publish(self) -> None:
         """Give the file and its sidecar their final names, after both are safely on disk.
 
         The file itself comes last, so whoever sees it sees it complete. Sidecars of a file that
         was overwritten are removed: they would be read as if they belonged to the new one.
+
+        Raises:
+            OutputExistsError: somebody else took the name meanwhile.
         """
+        self._check_name()
         has_sidecar = self.sidecar.exists()
         for pending in (self.temporary, self.sidecar) if has_sidecar else (self.temporary,):
             _flush(pending)

@@ -14,7 +14,7 @@ from rasterio.transform import from_origin
 
 import rsic_geo
 from rsic_geo.cli.entry import main
-from rsic_geo.errors import UnsupportedSceneError, UsageError
+from rsic_geo.errors import OutputExistsError, UnsupportedSceneError, UsageError
 
 PLACE = {"crs": "EPSG:32633", "transform": from_origin(500000, 5500000, 10, 10)}
 
@@ -196,3 +196,18 @@ def test_the_used_range_is_that_of_valid_samples(tmp_path):
     band = rsic_geo.compare(source, write(tmp_path / "o.tif", pixels, nodata=-9999)).to_json()["bands"][0]
     wanted = 10 * math.log10(np.ptp(pixels[0, 10:].astype(float)) ** 2 * 900 / 4)
     assert band["psnr_used_range"] == pytest.approx(wanted, abs=1)
+
+
+@pytest.mark.parametrize("verb", [rsic_geo.compress, rsic_geo.decompress])
+def test_a_name_taken_meanwhile_is_left_alone(tmp_path, verb):
+    source = write(tmp_path / "s.tif", waves(1, 40, 30, "uint8", middle=100, swing=50))
+    out = tmp_path / "out.x"
+
+    def somebody_else(fraction: float, message: str) -> bool:
+        out.write_bytes(b"theirs")
+        return True
+
+    with pytest.raises(OutputExistsError):
+        verb(source, out, progress=somebody_else)
+    assert out.read_bytes() == b"theirs"
+    assert {each.name for each in tmp_path.iterdir()} == {"s.tif", "out.x"}
