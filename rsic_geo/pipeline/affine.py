@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 
 STEPS = 65535
+_ENORMOUS = 1e300
+"""Ranges and steps beyond this are computed in quarters, because they or their sums exceed a double."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +33,15 @@ class Affinity:
     @classmethod
     def fit(cls, dtype: str, low: tuple[float, ...], high: tuple[float, ...]) -> Affinity:
         """Return the scaling that maps each band's used range onto all 65536 steps."""
-        scale = tuple((b - a) / STEPS if b > a else 1.0 for a, b in zip(low, high, strict=True))
+        scale = tuple(_step(a, b) if b > a else 1.0 for a, b in zip(low, high, strict=True))
         return cls(dtype=dtype, scale=scale, offset=low)
 
     def quantise(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
         """Return (bands, h, w) as integers; invalid pixels become 0."""
-        scale, offset = self._columns()
-        with np.errstate(invalid="ignore", over="ignore"):
-            steps = np.rint((np.where(valid, pixels, 0).astype(np.float64) - offset) / scale)
+        scale, offset, part = self._columns()
+        values = np.where(valid, pixels, 0).astype(np.float64)
+        with np.errstate(over="ignore"):
+            steps = np.rint((values * part - offset * part) / (scale * part))
         return np.where(valid, np.clip(steps, 0, STEPS), 0).astype(np.uint16)
 
     def restore(
@@ -45,17 +50,25 @@ class Affinity:
         valid: NDArray[np.bool_] | None,
         nodata: tuple[float | int | None, ...],
     ) -> NDArray[Any]:
-        """Return floats (bands, h, w), invalid pixels holding their band's nodata value (NaN where none)."""
-        scale, offset = self._columns()
-        out = (pixels.astype(np.float64) * scale + offset).astype(self.dtype)
+        """Return floats (bands, h, w), invalid pixels holding their band's nodata value (NaN where none).
+
+        Valid pixels at a nodata value move off it by the least a float can.
+        """
+        scale, offset, part = self._columns()
+        limits = np.finfo(self.dtype)
+        values = (pixels.astype(np.float64) * (scale * part) + offset * part) / part
+        out = np.clip(values, limits.min, limits.max).astype(self.dtype)
         if valid is not None:
+            out = avoid_nodata(out, valid, nodata)
             for band in range(len(out)):
                 value = nodata[band]
                 out[band][~valid[band]] = np.nan if value is None else value
         return out
 
-    def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return np.array(self.scale)[:, None, None], np.array(self.offset)[:, None, None]
+    def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return scale, offset, and a factor that keeps bands of enormous range within doubles."""
+        scale, offset = np.array(self.scale)[:, None, None], np.array(self.offset)[:, None, None]
+        return scale, offset, np.where(scale > _ENORMOUS, 0.25, 1.0)
 
     @property
     def step(self) -> float:
@@ -85,6 +98,12 @@ class Affinity:
                 f"the archive's float scaling cannot be read ({error}): the file is damaged"
             ) from error
         return cls(dtype=dtype, scale=scale, offset=offset)
+
+
+def _step(low: float, high: float) -> float:
+    """Return the least step with which all of a range is reached; never 0 or infinite."""
+    step = (high / 4 - low / 4) / STEPS * 4 if high / 4 - low / 4 > _ENORMOUS else (high - low) / STEPS
+    return step if step * STEPS >= high - low else math.nextafter(step, math.inf)
 
 
 class QuantisedReader:
