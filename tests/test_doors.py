@@ -36,7 +36,9 @@ def test_importing_the_library_loads_nothing_heavy():
     assert not _modules_after("import rsic_geo") & set(HEAVY)
 
 
-@pytest.mark.parametrize("verb", ["compress", "decompress", "info", "compare", "capabilities", "models", "batch"])
+@pytest.mark.parametrize(
+    "verb", ["compress", "decompress", "info", "compare", "capabilities", "models", "batch"]
+)
 def test_help_of_a_verb_loads_no_torch(verb):
     loaded = _modules_after(f"from rsic_geo.cli import main; main(['{verb}', '--help'])")
     assert not loaded & {"torch", "dask", "distributed", "compressai", "qgis", "rasterio"}

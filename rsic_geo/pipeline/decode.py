@@ -55,9 +55,8 @@ def decompress(
     check_apart(src, dst)
     report = Progress(callback=progress)
     started = time.perf_counter()
-    environment = {"GDAL_CACHEMAX": str(options.execution.memory_mib)}
     with (
-        gdal_config(environment),
+        gdal_config(options.execution.gdal),
         open_archive(
             src,
             enhance=options.enhance,
@@ -73,7 +72,7 @@ def decompress(
             archive.profile,
             snapshot,
             driver=options.driver,
-            creation_options=dict(options.creation_options),
+            creation_options=options.execution.output_options(options.creation_options),
             overwrite=options.overwrite,
         )
         with writer:

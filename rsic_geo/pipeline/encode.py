@@ -63,7 +63,7 @@ def compress(
     if options.codec != "jp2":
         raise UsageError(f"codec {options.codec!r} is not known: use jp2")
     with (
-        gdal_config({"GDAL_CACHEMAX": str(options.execution.memory_mib)}),
+        gdal_config(options.execution.gdal),
         _pending(src, dst, options.overwrite) as pending,
         open_scene(src) as opened,
     ):

@@ -60,7 +60,7 @@ def enhance(
     check_apart(src, dst)
     report = Progress(callback=progress)
     with (
-        gdal_config({"GDAL_CACHEMAX": str(options.execution.memory_mib)}),
+        gdal_config(options.execution.gdal),
         open_archive(src, execution=options.execution) as archive,
     ):
         if not archive.is_archive:
@@ -84,7 +84,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
         archive.profile,
         _estimated_snapshot(archive, enhancer, strength),
         driver=options.driver,
-        creation_options=dict(options.creation_options),
+        creation_options=options.execution.output_options(options.creation_options),
         overwrite=options.overwrite,
     )
     with writer:

@@ -98,6 +98,17 @@ class Execution:
         """Threads to start."""
         return self.threads or os.cpu_count() or 1
 
+    @property
+    def gdal(self) -> dict[str, str]:
+        """GDAL configuration while this work is carried out."""
+        asked = {"GDAL_NUM_THREADS": str(self.threads)} if self.threads else {}
+        return {"GDAL_CACHEMAX": str(self.memory_mib), **asked}
+
+    def output_options(self, asked: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        """Return creation options of an output: those asked for, and the number of threads."""
+        given = {name.upper(): value for name, value in asked}
+        return {"NUM_THREADS": str(self.threads), **given} if self.threads else given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:

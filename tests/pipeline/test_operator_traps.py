@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
@@ -211,3 +212,13 @@ def test_a_name_taken_meanwhile_is_left_alone(tmp_path, verb):
         verb(source, out, progress=somebody_else)
     assert out.read_bytes() == b"theirs"
     assert {each.name for each in tmp_path.iterdir()} == {"s.tif", "out.x"}
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+def test_threads_asked_for_are_the_threads_gdal_starts(tmp_path, driver, monkeypatch):
+    source = write(tmp_path / "s.tif", waves(1, 40, 30, "uint8", middle=100, swing=50))
+    seen = []
+    copy = rasterio.shutil.copy
+    monkeypatch.setattr(rasterio.shutil, "copy", lambda *a, **k: (seen.append(k), copy(*a, **k))[1])
+    rsic_geo.decompress(source, tmp_path / "o.tif", threads=3, driver=driver)
+    assert {each["NUM_THREADS"] for each in seen if each["driver"] == driver} == {"3"}
