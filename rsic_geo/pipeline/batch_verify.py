@@ -136,8 +136,13 @@ def _compare(original: SceneReader, archive: Archive, progress: Progress) -> tup
 def _compare_window(original: SceneReader, archive: Archive, window: Window, bands: list[BandErrors]) -> bool:
     """Count one window into ``bands``; return whether masks, nodata and alpha are the same in it."""
     ours, theirs = original.read(window), archive.read(window)
-    keep = original.read_valid(window, ours)
-    same = bool(np.array_equal(keep, archive.read_valid(window)))
+    keep, stored_keep = original.read_valid(window, ours), archive.read_valid(window)
+    same = True
+    if ours.dtype.kind in "fc":  # NaN and infinity are no measurement, declared as nodata or not
+        finite = np.isfinite(ours)
+        same = bool(np.array_equal(ours[~finite], theirs[~finite], equal_nan=True))
+        keep, stored_keep = keep & finite, stored_keep & np.isfinite(theirs)
+    same &= bool(np.array_equal(keep, stored_keep))
     mask, stored = original.read_mask(window), archive.read_mask(window)
     if mask is not None and stored is not None:
         same &= bool(np.array_equal(mask, stored))

@@ -112,6 +112,17 @@ def test_masks_and_nodata_are_proven(tmp_path):
     assert (row["masks"], row["metadata"], row["lossless"]) == ("identical", "identical", 0)
 
 
+def test_nan_without_a_nodata_value_is_proven_too(tmp_path):
+    path = write_scene(tmp_path / "in" / "a.tif", dtype="float32")
+    with rasterio.open(path, "r+") as scene:
+        pixels = scene.read()
+        pixels[:, 5:20, :9] = float("nan")
+        scene.write(pixels)
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out", options("psnr=40", quantize="uint16"))
+    assert standing.done == 1, outcomes
+    assert rows(tmp_path / "out")["a.tif"]["masks"] == "identical"
+
+
 def test_what_fails_its_proof_is_kept_aside_and_tried_again_on_request(tmp_path, monkeypatch):
     write_scenes(tmp_path / "in", 2)
     real = encode.compress
