@@ -26,6 +26,7 @@ from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.pipeline.ratecontrol import RateSearch, psnr_of
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.seal import Seal, seal_archive
+from rsic_geo.pipeline.source import open_source
 from rsic_geo.pipeline.verify import verify_archive
 
 SIZE_PROMISE = 0.02
@@ -65,7 +66,7 @@ def compress(
     with (
         gdal_config(options.execution.gdal),
         _pending(src, dst, options.overwrite) as pending,
-        open_scene(src) as opened,
+        open_source(src, options.execution) as opened,
     ):
         reader, plan = plan_scene(opened, options)
         if plan.not_finite:

@@ -17,6 +17,8 @@ from pipeline_support import Smoother, installed, measured, painted, write_scene
 from rasterio.enums import ColorInterp
 
 import rsic_geo
+from rsic_geo.container.jp2 import find_codestream
+from rsic_geo.errors import ChecksumError
 
 TYPES = ("uint8", "uint16", "int16")
 COLOURS = (
@@ -164,12 +166,48 @@ def test_many_at_once(tmp_path):
         assert all(pool.map(there_and_back, sources))
 
 
-def test_an_archive_of_an_archive(tmp_path):
-    """An archive is a scene like any other: enhanced pixels in, the same out."""
-    source = write_scene(tmp_path / "s.tif", painted((3, 200, 300)), nodata=0)
+@pytest.mark.parametrize("first", ["bpp=1", "psnr=34", "lossless"])
+@pytest.mark.parametrize("habit", ["nodata", "mask", "alpha"])
+def test_an_archive_is_a_scene_like_any_other(tmp_path, first, habit):
+    """Compressed again without loss it gives the same final pixels, nodata, masks and metadata."""
+    rows, cols = np.mgrid[0:200, 0:600]
+    inside = rows + cols // 2 > 60
+    pixels = painted((4 if habit == "alpha" else 3, 200, 600))
+    if habit == "nodata":
+        pixels[:, ~inside] = 0
+    elif habit == "alpha":
+        pixels[3] = np.where(inside, 255, 0)
+    source = write_scene(
+        tmp_path / "s.tif",
+        pixels,
+        mask=inside if habit == "mask" else None,
+        nodata=0 if habit == "nodata" else None,
+        alpha="YES",
+    )
+    archive = tmp_path / "a.jp2"
     with installed(Smoother()):
-        rsic_geo.compress(source, tmp_path / "a.jp2", target="bpp=1")
-        rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "a.tif")
-        rsic_geo.compress(tmp_path / "a.tif", tmp_path / "b.jp2")
-        rsic_geo.decompress(tmp_path / "b.jp2", tmp_path / "b.tif")
-    assert rsic_geo.compare(tmp_path / "a.tif", tmp_path / "b.tif").is_equal
+        rsic_geo.compress(source, archive, target=first, sidecar="never", tile_size=256)
+        rsic_geo.decompress(archive, tmp_path / "a.tif")
+        for name in ("a.jp2", "a.tif"):
+            rsic_geo.compress(tmp_path / name, tmp_path / "b.jp2", overwrite=True)
+            rsic_geo.decompress(tmp_path / "b.jp2", tmp_path / "b.tif", overwrite=True)
+            assert rsic_geo.compare(tmp_path / "a.tif", tmp_path / "b.tif").is_equal
+            assert rsic_geo.compare(archive, tmp_path / "b.jp2").is_equal
+        rsic_geo.compress(archive, tmp_path / "c.jp2", target="psnr=30")
+        found = rsic_geo.compare(archive, tmp_path / "c.jp2")
+        assert found.psnr is None or found.psnr >= 30
+        assert found.mask_equal
+        assert found.metadata == ()
+
+
+def test_a_damaged_archive_is_no_source(tmp_path):
+    source = write_scene(tmp_path / "s.tif", painted((1, 300, 300)))
+    rsic_geo.compress(source, tmp_path / "a.jp2", target="psnr=36", model="none")
+    damaged = bytearray((tmp_path / "a.jp2").read_bytes())
+    with (tmp_path / "a.jp2").open("rb") as file:
+        part = find_codestream(file).parts[0]
+    damaged[part.offset + part.length // 2] ^= 4
+    (tmp_path / "a.jp2").write_bytes(damaged)
+    with pytest.raises(ChecksumError, match="tile 0"):
+        rsic_geo.compress(tmp_path / "a.jp2", tmp_path / "b.jp2")
+    assert not (tmp_path / "b.jp2").exists()
