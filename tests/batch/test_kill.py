@@ -106,5 +106,6 @@ def test_stopping_in_order(tmp_path, number):
     with Ledger(tmp_path / "out" / LEDGER_NAME) as ledger:
         totals = ledger.totals("default")
     assert totals["running"]["scenes"] == 0
-    assert totals["done"]["scenes"] == len(products(tmp_path / "out"))
+    done, finished = totals["done"]["scenes"], len(products(tmp_path / "out"))
+    assert done <= finished <= done + 2  # what two workers finished unheard is found finished by the next run
     assert not (tmp_path / "out" / f"{LEDGER_NAME}-wal").exists()
