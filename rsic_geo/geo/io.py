@@ -7,7 +7,7 @@ from rsic_geo.geo.io_env import gdal_config, gdal_version, same_crs
 from rsic_geo.geo.io_jp2 import degenerate_geotiff, write_pam_sidecar
 from rsic_geo.geo.io_read import SceneReader, open_scene
 from rsic_geo.geo.io_snapshot import metadata_differences
-from rsic_geo.geo.io_write import DRIVERS, SceneWriter
+from rsic_geo.geo.io_write import DRIVERS, SceneWriter, metadata_lost_in_geotiff
 
 __all__ = [
     "DRIVERS",
@@ -18,6 +18,7 @@ __all__ = [
     "gdal_config",
     "gdal_version",
     "metadata_differences",
+    "metadata_lost_in_geotiff",
     "open_scene",
     "same_crs",
     "write_pam_sidecar",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -185,6 +187,20 @@ def _set_what_copying_loses(dataset: DatasetWriter, snapshot: MetadataSnapshot) 
     wanted = tuple(ColorInterp[name] for name in snapshot.colorinterp)
     if dataset.colorinterp != wanted and ColorInterp.palette not in wanted:
         dataset.colorinterp = wanted
+
+
+def metadata_lost_in_geotiff(snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    """Return what neither a GeoTIFF nor its sidecar could say of a scene; tried on a file of one pixel."""
+    small = replace(snapshot, width=1, height=1)
+    with tempfile.TemporaryDirectory(prefix="rsic-") as folder, gdal_config():
+        path = Path(folder) / "pixel.tif"
+        with scene_errors("keep the metadata of", path):
+            create_from_vrt(str(path), small, {"COMPRESS": "NONE"})
+            with open_dataset(path, "r+") as dataset:
+                _set_what_copying_loses(dataset, small)
+                if small.has_explicit_mask:
+                    dataset.write_mask(True)
+            return restore_with_sidecar(path, small)
 
 
 def _creation_options(profile: SceneProfile, asked: Mapping[str, str]) -> dict[str, str]:

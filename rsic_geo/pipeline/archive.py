@@ -29,6 +29,7 @@ from rsic_geo.pipeline.enhancing import EnhancementPlan, correct_window
 from rsic_geo.pipeline.integrity import PayloadCheck
 from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.record import check_side
+from rsic_geo.pipeline.reduced import masked_means
 from rsic_geo.pipeline.restore import Planes, finish_pixels
 from rsic_geo.pipeline.strength import scaled_correction
 
@@ -273,6 +274,15 @@ class Archive:
         self, area: Window, out_shape: tuple[int, int], bands: tuple[int, ...] | None
     ) -> Pixels:
         self.check_payload(area)
+        if (
+            self.side is not None
+            and self.side.lossless
+            and self.profile.has_nodata
+            and self._affinity is None
+        ):
+            # the coarser resolutions of a lossless archive mix nodata into the pixels around it
+            chosen = tuple(range(self.profile.count)) if bands is None else bands
+            return masked_means(self, area, out_shape, chosen)
         pixels = self.reader.read_resampled(area, out_shape, bands=bands)
         planes = self._planes
         if planes is None:

@@ -12,8 +12,15 @@ from typing import Any
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.enhance.base import Enhancer
-from rsic_geo.errors import RsicGeoError, SceneError, TargetNotReachedError, UsageError, WeightsError
-from rsic_geo.geo.io import SceneReader, gdal_config, open_scene, write_pam_sidecar
+from rsic_geo.errors import (
+    MetadataLossError,
+    RsicGeoError,
+    SceneError,
+    TargetNotReachedError,
+    UsageError,
+    WeightsError,
+)
+from rsic_geo.geo.io import SceneReader, gdal_config, metadata_lost_in_geotiff, open_scene, write_pam_sidecar
 from rsic_geo.geo.io_files import PendingFile, check_apart
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.pipeline import ratecontrol
@@ -69,6 +76,10 @@ def compress(
         open_source(src, options.execution) as opened,
     ):
         reader, plan = plan_scene(opened, options)
+        lost = metadata_lost_in_geotiff(plan.snapshot)
+        if lost:
+            first = "; ".join(str(item) for item in lost[:3])
+            raise MetadataLossError(f"no GeoTIFF could give this scene's metadata back: {first}")
         if plan.not_finite:
             report.warn(f"{plan.not_finite} samples are infinite or NaN: they come back as nodata")
         job = _Job(
@@ -174,6 +185,11 @@ class _Job:
         }
 
     @property
+    def _fit_bound(self) -> float | None:
+        """Largest error strengths may leave: one less than asked for; devices and windows round apart."""
+        return None if self._bound is None else max(self._bound - 1, 0.0)
+
+    @property
     def _bound(self) -> float | None:
         """Largest absolute error asked for."""
         return self.options.target.value if self.options.target.kind == "max-error" else None
@@ -205,7 +221,7 @@ class _Job:
         if self.enhancer is None or coded.total_sse <= 0:
             return coded.total_sse
         fit = FitOptions(
-            window_size=self.options.execution.window_size, max_error=self._bound, seed=self.options.seed
+            window_size=self.options.execution.window_size, max_error=self._fit_bound, seed=self.options.seed
         )
         before = time.perf_counter()
         with open_scene(self.path) as decoded:

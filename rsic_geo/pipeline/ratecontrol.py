@@ -23,6 +23,8 @@ from rsic_geo.pipeline.tilework import TileInput, TileResult
 
 SIZE_TOLERANCE = 0.01
 """Sizes are searched to within this part of the target; the promise is twice as wide."""
+ENHANCED_MARGIN = 0.005
+"""What a PSNR after enhancement must exceed its target by (dB): devices and window sizes differ a little."""
 PSNR_MARGIN = 0.0005
 """What a PSNR must exceed its target by (dB): decoders differ in a few pixels by one digital number."""
 PSNR_SLACK = 0.05
@@ -186,6 +188,7 @@ def to_psnr(
     curves = search.curves(progress.stage(0, 0.3), psnr=target)
     count = float(_scored(search, progress.stage(0.3, 0.3)))
     wanted = sse_of(target, count, peak)
+    margin = ENHANCED_MARGIN if expected_gain else PSNR_MARGIN
     aim, best = wanted * 10 ** (expected_gain / 10), None
     low, high = 0.0, math.inf  # aims known to reach, aims known to miss
     before = most = 0
@@ -194,7 +197,7 @@ def to_psnr(
         allocation = allocate.for_error(curves, aim)
         coded = search.encode_sizes(allocation.sizes, stage.stage(0, 0.5))
         achieved = finish(coded, stage.stage(0.5, 1))
-        reached = psnr_of(achieved, coded.total_count, peak) >= target + PSNR_MARGIN
+        reached = psnr_of(achieved, coded.total_count, peak) >= target + margin
         if reached:
             low = max(low, aim)
             best = (allocation, achieved)
@@ -218,7 +221,7 @@ def to_psnr(
     for sizes in last:
         coded = search.encode_sizes(sizes, progress.stage(0.95, 0.98))
         achieved = finish(coded, progress.stage(0.98, 1))
-        if psnr_of(achieved, coded.total_count, peak) >= target + PSNR_MARGIN:
+        if psnr_of(achieved, coded.total_count, peak) >= target + margin:
             return coded
     raise TargetNotReachedError(
         f"psnr={target:g} cannot be met by lossy JPEG 2000 on this scene: use --target lossless"
