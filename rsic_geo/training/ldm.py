@@ -40,6 +40,8 @@ class LdmOptions(TrainOptions):
     """Networks of a run that begins; a resumed run has those of its state."""
     warm: Path | None = None
     """State of a U-Net, or exported weights of either kind, to begin with."""
+    hold: bool = False
+    """Whether the restorer's U-Net rests: what is gained is the prior's, and nothing can be lost."""
     prior_weight: float = 0.1
     """Weight of the distance to F beside the error of the pixels, in the joint stage."""
 
@@ -54,12 +56,8 @@ class LdmTrainer(Trainer):
         """Return the state of the same stage, or one that begins with what another stage left."""
         options = self.options
         payload = read_payload(options.resume) if options.resume else {}
-        if payload.get("stage") == options.stage:
-            same = LdmState.fresh(
-                LdmSpec.from_json(payload["spec"]), stage=options.stage, seed=0, device=self.device
-            )
-            same.restore(payload)
-            return same
+        if options.resume and payload["stage"] == options.stage and payload["hold"] == options.hold:
+            return LdmState.load(options.resume, device=self.device)
         spec = LdmSpec.from_json(payload["spec"]) if payload else options.ldm
         if options.stage == "plain":
             spec = replace(spec, prior=None)
@@ -67,7 +65,9 @@ class LdmTrainer(Trainer):
             spec = replace(spec, diffusion=REGRESSION)
         elif options.stage == "2":
             spec = replace(spec, diffusion=options.ldm.diffusion)
-        state = LdmState.fresh(spec, stage=options.stage, seed=options.seed, device=self.device)
+        state = LdmState.fresh(
+            spec, stage=options.stage, seed=options.seed, device=self.device, hold=options.hold
+        )
         if options.warm:
             state.take_over(read_weights(options.warm))
         if payload:
@@ -132,6 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stage", choices=STAGES, required=True)
     parser.add_argument("--size", choices=tuple(SIZES), default="tiny")
     parser.add_argument("--warm", type=Path, help="state of a U-Net or .safetensors to begin with")
+    parser.add_argument("--hold", action="store_true", help="train only what the prior touches")
     parser.add_argument("--prior-weight", type=float)
     given = given_options(parser, arguments)
     options = LdmOptions(ldm=SIZES[given.pop("size")], **given)

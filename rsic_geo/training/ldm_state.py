@@ -24,6 +24,8 @@ _TRAINED: dict[str, tuple[str, ...]] = {
     "joint": ("network.restorer", "network.condition", "network.denoiser"),
 }
 """Parts (by the start of their parameters' names) each stage trains; the others stand still."""
+_TOLD = ("network.restorer.dfam", "network.restorer.films")
+"""Parts of the restorer that read the prior."""
 
 
 class Workshop(nn.Module):
@@ -42,36 +44,46 @@ class LdmState(RunState):
     network: Workshop
     average: Workshop
     stage: str
+    hold: bool = False
+    """Whether the restorer's U-Net rests, so that only what the prior touches is trained."""
 
     @classmethod
-    def fresh(cls, spec: LdmSpec, *, stage: str, seed: int, device: torch.device) -> LdmState:
+    def fresh(
+        cls, spec: LdmSpec, *, stage: str, seed: int, device: torch.device, hold: bool = False
+    ) -> LdmState:
         """Build an untrained state, the same for the same seed. Raises ValueError for an unknown stage."""
         if stage not in STAGES:
             raise ValueError(f"stage {stage!r}: must be one of {', '.join(STAGES)}")
+        if hold and stage == "plain":
+            raise ValueError("stage 'plain' has nothing to train while the U-Net is held")
         if (spec.prior is None) != (stage == "plain"):
             raise ValueError(f"stage {stage!r} and a network {'with' if spec.prior else 'without'} a prior")
         torch.manual_seed(seed)
         network = Workshop(spec).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         for name, parameter in network.named_parameters():
-            parameter.requires_grad_(name.startswith(_TRAINED[stage]))
+            rests = hold and name.startswith("network.restorer") and not name.startswith(_TOLD)
+            parameter.requires_grad_(name.startswith(_TRAINED[stage]) and not rests)
         if network.oracle is not None:
             network.oracle.train(stage == "1")  # its statistics rest with its weights
         average = copy.deepcopy(network).requires_grad_(False).eval()
         optimizer = make_optimizer([p for p in network.parameters() if p.requires_grad])
-        return cls(network=network, average=average, optimizer=optimizer, stage=stage)
+        return cls(network=network, average=average, optimizer=optimizer, stage=stage, hold=hold)
 
     @classmethod
     def load(cls, path: Path, *, device: torch.device) -> LdmState:
         """Read what :meth:`save` wrote; weights only, no code is run from the file."""
         payload = read_payload(path)
         spec = LdmSpec.from_json(payload["spec"])
-        state = cls.fresh(spec, stage=payload["stage"], seed=0, device=device)
+        state = cls.fresh(
+            spec, stage=payload["stage"], seed=0, device=device, hold=payload.get("hold", False)
+        )
         state.restore(payload)
         return state
 
     def description(self) -> dict[str, Any]:
-        """Return spec and stage."""
-        return {"spec": self.network.network.spec.to_json(), "stage": self.stage}
+        """Return spec, stage and what rests."""
+        spec = self.network.network.spec.to_json()
+        return {"spec": spec, "stage": self.stage, "hold": self.hold}
 
     def take_over(self, weights: dict[str, Tensor]) -> None:
         """Begin with the weights of another stage, by the names of a workshop; the rest stays untrained.

@@ -143,10 +143,24 @@ def test_a_restorer_begins_with_the_weights_of_a_u_net(pack_folder, tmp_path):
                 torch.testing.assert_close(workshop.network(x, sigma), expected, atol=tolerance, rtol=0)
 
 
+def test_a_held_u_net_rests_while_what_reads_the_prior_learns(pack_folder, stages, tmp_path):
+    state = run(pack_folder, tmp_path, "joint", resume=stages["2"], hold=True)
+    before, after = weights(stages["2"]), weights(tmp_path / STATE_NAME)
+    moved = {".".join(k.split(".")[:3]) for k in after if not torch.equal(before[k], after[k])}
+    told = {"network.restorer.dfam", "network.restorer.films"}
+    assert {name for name in moved if name.startswith("network.restorer")} == told
+    again = run(pack_folder, tmp_path / "b", "joint", resume=tmp_path / STATE_NAME, hold=True, steps=1)
+    assert (again.hold, again.step) == (True, state.step + 1)
+    free = run(pack_folder, tmp_path / "c", "joint", resume=tmp_path / STATE_NAME, steps=1)
+    assert (free.hold, free.step) == (False, 1)
+
+
 def test_stages_that_do_not_fit_are_refused():
     for stage, spec in (("1", LdmSpec(prior=None)), ("plain", SPEC), ("3", SPEC)):
         with pytest.raises(ValueError, match="stage"):
             LdmState.fresh(spec, stage=stage, seed=0, device=CPU)
+    with pytest.raises(ValueError, match="held"):
+        LdmState.fresh(LdmSpec(prior=None), stage="plain", seed=0, device=CPU, hold=True)
 
 
 def test_the_command_line_runs_a_stage(pack_folder, tmp_path, capsys):
