@@ -41,7 +41,7 @@ class LdmOptions(TrainOptions):
     warm: Path | None = None
     """State of a U-Net, or exported weights of either kind, to begin with."""
     hold: bool = False
-    """Whether the restorer's U-Net rests: what is gained is the prior's, and nothing can be lost."""
+    """Whether the restorer's U-Net rests, so that a change is the prior's alone (it can still be a loss)."""
     prior_weight: float = 0.1
     """Weight of the distance to F beside the error of the pixels, in the joint stage."""
 
