@@ -2,10 +2,11 @@
 
 Coding a decoded scene again with its own codec at its own size changes almost nothing, because the wavelet or
 block grid is the same. Shifted by a few pixels the grid is another one, and the new coding loses about as
-much as the first did. Measured on the development images, the first coding's error is 1.05 to 1.85 times that
-of the second for JPEG 2000 (0.15 to 2 bpp, largest at low rates) and 1.3 to 2.5 times for JPEG: the factors
-below are near the lower ends, because telling an enhancer too much distortion does harm and too little only
-helps less.
+much as the first did. On development images the
+first coding's error was 1.05 to 2.3 times that of the second for JPEG 2000 (0.15 to 2 bpp, largest at low
+rates; ``python -m rsic_geo.evaluation.trials blind IMAGE...``) and 1.3 to 2.6 times for JPEG (one trial, no
+command kept). The factors below are near the lower ends, because telling an enhancer too much distortion does
+harm and too little only helps less.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The transform was made for red, green and blue, but it only subtracts bands that look alike. On the
 development scenes it is worth 4 to 12 dB at equal size on the first three bands of Sentinel-2, Landsat 8,
-CBERS-4 and EnMAP stacks, and costs 1 to 4 dB where near infrared comes first; so pieces of a scene decide.
+CBERS-4 and EnMAP stacks, and costs 1 to 4 dB where near infrared comes first; so pieces of a scene decide
+(``python -m rsic_geo.evaluation.trials colour SCENE...``).
 """
 
 from __future__ import annotations

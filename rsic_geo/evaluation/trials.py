@@ -1,0 +1,81 @@
+"""Trials behind two choices of the pipeline, to be made again on any scenes.
+
+``python -m rsic_geo.evaluation.trials colour SCENE...`` says what the colour transform is worth on the first
+three bands; ``... blind IMAGE...`` how far shifted recompression is from the true error of a coding.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, encode_tile_bytes
+from rsic_geo.geo.io import open_scene
+from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.blind import SHIFT
+
+_SIDE = 512
+_BPP = (0.15, 0.3, 0.6, 1.2, 2.0)
+
+
+def middle(scene: str) -> NDArray[Any]:
+    """Return the first three bands (3, h, w) of the middle of a scene, at most 512 px a side."""
+    with open_scene(scene) as reader:
+        p = reader.profile
+        height, width = min(_SIDE, p.height), min(_SIDE, p.width)
+        window = Window(
+            row_off=(p.height - height) // 2, col_off=(p.width - width) // 2, height=height, width=width
+        )
+        return reader.read(window, bands=(0, 1, 2))
+
+
+def rmse(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Return the root mean square difference of two arrays of one shape."""
+    return float(np.sqrt(np.mean((first.astype(np.float64) - second) ** 2)))
+
+
+def colour_gain(pixels: NDArray[Any], ratio: float) -> float:
+    """Return what the colour transform gains at equal size (dB)."""
+    params = J2KParams(lossless=False, ratio=ratio)
+    errors = [
+        rmse(decode_tile(encode_tile(pixels, replace(params, mct=mct))), pixels) for mct in (False, True)
+    ]
+    return float(20 * np.log10(max(errors[0], 1e-9) / max(errors[1], 1e-9)))
+
+
+def blind_ratio(pixels: NDArray[Any], bpp: float) -> float:
+    """Return the true error of a coding over that of coding it again, shifted, at the same rate."""
+    params = J2KParams(lossless=False, mct=True)
+    budget = int(bpp * pixels.shape[1] * pixels.shape[2] / 8)
+    decoded = decode_tile(encode_tile_bytes(pixels, params, budget))
+    cut = np.ascontiguousarray(decoded[:, SHIFT[0] :, SHIFT[1] :])
+    again = decode_tile(encode_tile_bytes(cut, params, budget))
+    return rmse(pixels[:, SHIFT[0] :, SHIFT[1] :], cut) / max(rmse(cut, again), 1e-9)
+
+
+def main() -> None:
+    """Print one line per scene, or per rate."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("trial", choices=["colour", "blind"])
+    parser.add_argument("scenes", nargs="+")
+    arguments = parser.parse_args()
+    if arguments.trial == "colour":
+        for scene in arguments.scenes:
+            pixels = middle(scene)
+            print(
+                f"{colour_gain(pixels, 8):+6.2f} dB at 8:1 {colour_gain(pixels, 30):+6.2f} dB at 30:1  {scene}"
+            )
+        return
+    pieces = [middle(scene) for scene in arguments.scenes]
+    for bpp in _BPP:
+        ratios = np.array([blind_ratio(pixels, bpp) for pixels in pieces])
+        spread = f"{ratios.min():.2f} median {np.median(ratios):.2f} largest {ratios.max():.2f}"
+        print(f"{bpp:4.2f} bpp: true over estimated error, smallest {spread}")
+
+
+if __name__ == "__main__":
+    main()
