@@ -66,9 +66,8 @@ def main() -> None:
     if arguments.trial == "colour":
         for scene in arguments.scenes:
             pixels = middle(scene)
-            print(
-                f"{colour_gain(pixels, 8):+6.2f} dB at 8:1 {colour_gain(pixels, 30):+6.2f} dB at 30:1  {scene}"
-            )
+            gains = [f"{colour_gain(pixels, ratio):+6.2f} dB at {ratio}:1" for ratio in (8, 30)]
+            print(*gains, scene)
         return
     pieces = [middle(scene) for scene in arguments.scenes]
     for bpp in _BPP:
