@@ -18,6 +18,7 @@ def describe() -> dict[str, Any]:
     from importlib.metadata import version
 
     from rsic_geo.codecs import registry
+    from rsic_geo.pipeline.names import ARCHIVE_SUFFIXES
     from rsic_geo.pipeline.options import TILE_SIZES
     from rsic_geo.weights import list_weights
 
@@ -33,7 +34,7 @@ def describe() -> dict[str, Any]:
         "targets": ["lossless", "psnr", "max-error", "ratio", "bpp"],
         "tile_sizes": list(TILE_SIZES),
         "models": [row.name for row in list_weights()],
-        "archive_extensions": [".jp2"],
+        "archive_extensions": [suffix for row in ARCHIVE_SUFFIXES.values() for suffix in row],
         "output_formats": ["GTiff", "COG"],
         "devices": ["auto", "cpu", "cuda"],
         "progress": ["auto", "bar", "json", "none"],

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.enhancing import corrections
 from rsic_geo.pipeline.events import Progress, ProgressCallback
+from rsic_geo.pipeline.names import check_scene_name
 from rsic_geo.pipeline.options import DecodeOptions
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
@@ -49,10 +49,11 @@ def decompress(
         ChecksumError: if stored bytes or lossless pixels are damaged.
         MetadataLossError: if the output format cannot hold the scene's metadata.
         OutputExistsError: if ``dst`` exists and overwriting was not asked for.
-        UsageError: if ``dst`` is ``src``.
+        UsageError: if ``dst`` is ``src``, or its name is not that of a TIFF.
     """
     options = options or DecodeOptions()
     check_apart(src, dst)
+    check_scene_name(dst)
     report = Progress(callback=progress)
     started = time.perf_counter()
     with (
@@ -184,8 +185,3 @@ def _details(archive: Archive) -> dict[str, Any]:
         "cells_enhanced": switched_on,
         "target": dict(side.target),
     }
-
-
-def default_output(src: str) -> str:
-    """Return the name a decompressed scene gets when none is given."""
-    return str(Path(src).with_suffix(".tif"))

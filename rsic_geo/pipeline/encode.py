@@ -28,6 +28,7 @@ from rsic_geo.pipeline.archive_boxes import boxes_of, layout_of
 from rsic_geo.pipeline.coder import CodedScene, SceneCoder
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.finish import Enhancement, FitOptions, Readers, fit_enhancement
+from rsic_geo.pipeline.names import check_archive_name
 from rsic_geo.pipeline.options import EncodeOptions, Target
 from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.pipeline.ratecontrol import RateSearch, psnr_of
@@ -64,12 +65,14 @@ def compress(
         TargetNotReachedError: if the target cannot be met.
         VerificationError: if the written file does not decode to what was promised.
         OutputExistsError: if ``dst`` exists and overwriting was not asked for.
+        UsageError: if ``dst`` has not the codec's suffix, or is ``src``.
     """
     options = options or EncodeOptions()
     report = Progress(callback=progress)
     started = time.perf_counter()
     if options.codec != "jp2":
         raise UsageError(f"codec {options.codec!r} is not known: use jp2")
+    check_archive_name(dst, options.codec)
     with (
         gdal_config(options.execution.gdal),
         _pending(src, dst, options.overwrite) as pending,

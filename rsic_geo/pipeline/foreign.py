@@ -25,6 +25,7 @@ from rsic_geo.pipeline.blind import estimate_levels
 from rsic_geo.pipeline.decode import decompress
 from rsic_geo.pipeline.enhancing import EnhancementPlan, corrections
 from rsic_geo.pipeline.events import Progress, ProgressCallback
+from rsic_geo.pipeline.names import check_scene_name
 from rsic_geo.pipeline.options import DecodeOptions
 from rsic_geo.pipeline.plan import band_groups, sample
 from rsic_geo.pipeline.report import Report, describe_file
@@ -58,6 +59,7 @@ def enhance(
     if options.enhance in ("off", "none"):
         raise UsageError("nothing to do: enhancement is off")
     check_apart(src, dst)
+    check_scene_name(dst)
     report = Progress(callback=progress)
     with (
         gdal_config(options.execution.gdal),
