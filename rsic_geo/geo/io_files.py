@@ -19,7 +19,8 @@ class PendingFile:
         """Choose the temporary name.
 
         Raises:
-            OutputExistsError: the final name is taken and ``overwrite`` is False, or it is a folder.
+            OutputExistsError: the final name or that of a sidecar is taken and ``overwrite`` is False, or it
+                is a folder.
             SceneError: the folder does not exist.
         """
         self.path, self._overwrite = Path(path), overwrite
@@ -33,8 +34,15 @@ class PendingFile:
     def _check_name(self) -> None:
         if self.path.is_dir():
             raise OutputExistsError(f"{self.path} is a folder: give the name of a file")
-        if self.path.exists() and not self._overwrite:
+        if self._overwrite:
+            return
+        if self.path.exists():
             raise OutputExistsError(f"{self.path} exists already: choose another name or ask to overwrite it")
+        for stray in (self.path.with_name(self.path.name + suffix) for suffix in SIDECARS):
+            if stray.exists():  # it would be replaced, or read as if it belonged to the output
+                raise OutputExistsError(
+                    f"{stray} exists already: move it away, choose another name or ask to overwrite it"
+                )
 
     def publish(self) -> None:
         """Give the file and its sidecar their final names, after both are safely on disk.

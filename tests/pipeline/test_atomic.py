@@ -92,6 +92,21 @@ def test_nothing_is_overwritten_unasked(inputs, tmp_path, verb):
     assert rsic_geo.validate(out)["valid"]
 
 
+@VERBS
+@pytest.mark.parametrize("suffix", [".aux.xml", ".msk", ".ovr"])
+def test_no_sidecar_is_overwritten_unasked(inputs, tmp_path, verb, suffix):
+    """A stray sidecar is somebody's file: not replaced, deleted, or read as if it were ours."""
+    out = output_of(verb, tmp_path)
+    stray = out.with_name(out.name + suffix)
+    stray.write_bytes(b"precious")
+    with pytest.raises(OutputExistsError, match=stray.name):
+        verb(inputs, out)
+    assert list(tmp_path.iterdir()) == [stray]
+    assert stray.read_bytes() == b"precious"
+    verb(inputs, out, overwrite=True)
+    assert not stray.exists() or stray.read_bytes() != b"precious"
+
+
 def stop_at(share: float, stop: BaseException | None) -> Callable[[float, str], bool]:
     def progress(fraction: float, message: str) -> bool:
         if fraction < share:
