@@ -3,13 +3,16 @@
 Layout: major, minor, fields, CRC-32. A field is a tag byte (number * 2 + 1 when deflated), the length of its
 content as a varint, and its content. Fields at their default are left out, unknown ones are skipped, so minor
 versions may add fields. Every content is checked before it is believed.
+
+What the file around the box says already (:class:`Picture`) is presumed and stored only where the scene
+differs: on a small scene every byte here is one the codec cannot use.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +30,11 @@ DEFAULT_TILE_SIZE = 1024
 Cells = npt.NDArray[np.uint8]
 """One byte per 256 px cell, (groups, rows, columns)."""
 
-_LOSSLESS, _TILE_SIZE, _HEADER_CRC, _TILE_CRCS, _PIXEL_CRCS = range(1, 6)
+_LOSSLESS, _TILE_SIZE, _CRCS, _CELLS = range(1, 5)
 _MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT = range(6, 13)
+_DIGEST_BYTES = 8
+_COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
+_NO_SNAPSHOT = MetadataSnapshot(width=1, height=1, count=1)
 
 
 def _no_cells() -> Cells:
@@ -41,7 +47,7 @@ class ModelReference:
 
     name: str
     sha256: str
-    """64 hexadecimal digits."""
+    """First 16 hexadecimal digits of the SHA-256 of the weights; longer ones given are cut."""
 
     def __post_init__(self) -> None:
         """Refuse anything but a name and a digest."""
@@ -49,8 +55,38 @@ class ModelReference:
             digest = bytes.fromhex(self.sha256)
         except ValueError:
             digest = b""
-        if not self.name or len(digest) != 32:
-            raise ContainerError(f"model {self.name!r} needs a name and a SHA-256 of 64 hexadecimal digits")
+        if not self.name or not _DIGEST_BYTES <= len(digest) <= 32:
+            raise ContainerError(f"model {self.name!r} needs a name and 16 to 64 digits of a SHA-256")
+        object.__setattr__(self, "sha256", digest[:_DIGEST_BYTES].hex())
+
+    def matches(self, sha256: str) -> bool:
+        """Return whether these are the weights with that SHA-256 (64 hexadecimal digits)."""
+        return sha256.lower().startswith(self.sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What the file around the side information says about its pixels; presumed of the scene."""
+
+    height: int
+    """Rows (px)."""
+    width: int
+    """Columns (px)."""
+    count: int
+    """Bands."""
+    dtype: str
+    """Numpy name of the stored samples."""
+
+    def snapshot(self, *, lossless: bool) -> MetadataSnapshot:
+        """Return the metadata of a scene that has none: grey, or red, green and blue."""
+        return MetadataSnapshot(
+            width=self.width,
+            height=self.height,
+            count=self.count,
+            dtypes=(self.dtype,) * self.count,
+            colorinterp=_COLOURS.get(self.count, ()),
+            has_statistics=lossless,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,38 +121,49 @@ class SideInfo:
     """Anything else, JSON."""
 
 
-def pack(side: SideInfo) -> bytes:
+def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
     """Return the content of the box.
+
+    Args:
+        side: what to store.
+        picture: what the file says without it; :func:`unpack` must be told the same.
 
     Raises:
         ContainerError: A value does not fit.
     """
+    plain = _Presumed.of(picture, side)
+    radiometry = None if side.radiometry == plain.radiometry else side.radiometry
     document = {
-        "s": side.snapshot.to_json(),
-        "r": None if side.radiometry is None else side.radiometry.to_json(),
+        "s": _changes(plain.snapshot, side.snapshot.to_json()),
+        "r": None if radiometry is None else radiometry.to_json(),
         "t": dict(side.target),
         "x": dict(side.extras),
     }
     writer = codec.Writer()
     writer.add(_LOSSLESS, b"\1" if side.lossless else b"")
     writer.add(_TILE_SIZE, codec.varint(side.tile_size) if side.tile_size != DEFAULT_TILE_SIZE else b"")
-    writer.add(_HEADER_CRC, codec.pack_crcs((side.header_crc,)))
-    writer.add(_TILE_CRCS, codec.pack_crcs(side.tile_crcs))
-    writer.add(_PIXEL_CRCS, codec.pack_crcs(side.pixel_crcs))
+    writer.add(_CRCS, _pack_crcs(side))
     if side.model is not None:
         writer.add(_MODEL, bytes.fromhex(side.model.sha256) + side.model.name.encode())
     writer.add(_SEED, codec.varint(side.seed) if side.seed else b"")
-    writer.add(_GROUPS, codec.pack_groups(side.groups))
-    writer.add(_LEVELS, codec.pack_cells(side.levels))
-    writer.add(_STRENGTHS, codec.pack_cells(side.strengths))
+    writer.add(_GROUPS, codec.pack_groups(side.groups) if side.groups != plain.groups else b"")
+    if side.levels.shape == side.strengths.shape:
+        writer.add(_CELLS, codec.pack_cells(np.concatenate([side.levels, side.strengths])))
+    else:
+        writer.add(_LEVELS, codec.pack_cells(side.levels))
+        writer.add(_STRENGTHS, codec.pack_cells(side.strengths))
     writer.add(_PLANES, codec.pack_planes(side.planes))
     writer.add(_DOCUMENT, codec.pack_json({key: value for key, value in document.items() if value}))
     body = bytes((MAJOR, MINOR)) + writer.data()
     return body + zlib.crc32(body).to_bytes(4, "big")
 
 
-def unpack(data: bytes) -> SideInfo:
+def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
     """Read the content of the box.
+
+    Args:
+        data: what :func:`pack` returned.
+        picture: what the file says without it, as told to :func:`pack`.
 
     Raises:
         VersionError: Written by a newer, incompatible version.
@@ -134,27 +181,91 @@ def unpack(data: bytes) -> SideInfo:
         raise ChecksumError("the side information is damaged: copy the file again")
     found = codec.read_fields(data[2:-4])
     document = codec.unpack_json(found.get(_DOCUMENT, b"{}"))
-    header_crc = codec.unpack_crcs(found.get(_HEADER_CRC, b""))
-    return SideInfo(
+    levels, strengths = _cells(found)
+    header_crc, tile_crcs, pixel_crcs = _unpack_crcs(found.get(_CRCS, b""))
+    side = SideInfo(
         lossless=_LOSSLESS in found,
-        snapshot=_snapshot(_member(document, "s")),
+        snapshot=_NO_SNAPSHOT,
         tile_size=Reader(found[_TILE_SIZE]).varint() if _TILE_SIZE in found else DEFAULT_TILE_SIZE,
-        header_crc=header_crc[0] if header_crc else 0,
-        tile_crcs=codec.unpack_crcs(found.get(_TILE_CRCS, b"")),
-        pixel_crcs=codec.unpack_crcs(found.get(_PIXEL_CRCS, b"")),
+        header_crc=header_crc,
+        tile_crcs=tile_crcs,
+        pixel_crcs=pixel_crcs,
         model=_model(found[_MODEL]) if _MODEL in found else None,
         seed=Reader(found[_SEED]).varint() if _SEED in found else 0,
-        groups=codec.unpack_groups(found.get(_GROUPS, b"")),
-        levels=codec.unpack_cells(found.get(_LEVELS, b"")),
-        strengths=codec.unpack_cells(found.get(_STRENGTHS, b"")),
-        radiometry=Radiometry.from_json(_member(document, "r")) if "r" in document else None,
+        levels=levels,
+        strengths=strengths,
         planes=codec.unpack_planes(found.get(_PLANES, b"")),
         target=_member(document, "t"),
         extras=_member(document, "x"),
     )
+    plain = _Presumed.of(picture, side)
+    return replace(
+        side,
+        snapshot=_snapshot({**plain.snapshot, **_member(document, "s")}),
+        groups=codec.unpack_groups(found[_GROUPS]) if _GROUPS in found else plain.groups,
+        radiometry=Radiometry.from_json(_member(document, "r")) if "r" in document else plain.radiometry,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Presumed:
+    """What a file with this picture most likely holds: not stored."""
+
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[tuple[int, ...], ...] = ()
+    radiometry: Radiometry | None = None
+
+    @classmethod
+    def of(cls, picture: Picture | None, side: SideInfo) -> _Presumed:
+        """Return what goes without saying; groups and scale only beside a model."""
+        if picture is None:
+            return cls()
+        snapshot = picture.snapshot(lossless=side.lossless).to_json()
+        if side.model is None:
+            return cls(snapshot=snapshot)
+        scale = Radiometry.whole_range(picture.dtype, picture.count)
+        groups = (tuple(range(picture.count)),) if picture.count in _COLOURS else ()
+        return cls(snapshot=snapshot, groups=groups, radiometry=scale)
+
+
+def _changes(plain: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that differ; null for one that is presumed and not there."""
+    gone = {key: None for key in plain if key not in fields}
+    return {key: value for key, value in fields.items() if key not in plain or plain[key] != value} | gone
+
+
+def _pack_crcs(side: SideInfo) -> bytes:
+    crcs = (side.header_crc, *side.tile_crcs, *side.pixel_crcs)
+    if crcs == (0,):
+        return b""
+    return codec.varint(len(side.tile_crcs)) + codec.pack_crcs(crcs)
+
+
+def _unpack_crcs(content: bytes) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Return checksums of the main header, of tile bodies, of pixels."""
+    if not content:
+        return 0, (), ()
+    reader = Reader(content)
+    tiles = reader.varint()
+    crcs = codec.unpack_crcs(reader.rest())
+    if len(crcs) <= tiles:
+        raise ContainerError("checksums are cut short: the side information is damaged")
+    return crcs[0], crcs[1 : 1 + tiles], crcs[1 + tiles :]
+
+
+def _cells(found: Mapping[int, bytes]) -> tuple[Cells, Cells]:
+    """Return levels and strengths."""
+    if _CELLS not in found:
+        return codec.unpack_cells(found.get(_LEVELS, b"")), codec.unpack_cells(found.get(_STRENGTHS, b""))
+    both = codec.unpack_cells(found[_CELLS])
+    if len(both) % 2:
+        raise ContainerError("levels and strengths do not match: the side information is damaged")
+    half = len(both) // 2
+    return both[:half], both[half:]
 
 
 def _snapshot(document: Mapping[str, Any]) -> MetadataSnapshot:
+    document = {key: value for key, value in document.items() if value is not None}
     count = document.get("count")
     if not isinstance(count, int) or not 1 <= count <= MAX_COMPONENTS:
         raise ContainerError(f"stored metadata name {count!r} bands: the side information is damaged")
@@ -170,6 +281,6 @@ def _member(document: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def _model(content: bytes) -> ModelReference:
     try:
-        return ModelReference(name=content[32:].decode(), sha256=content[:32].hex())
+        return ModelReference(name=content[_DIGEST_BYTES:].decode(), sha256=content[:_DIGEST_BYTES].hex())
     except UnicodeDecodeError as error:
         raise ContainerError("the name of the model is no text: the side information is damaged") from error

@@ -26,7 +26,7 @@ from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.affine import Affinity
 from rsic_geo.pipeline.enhancing import EnhancementPlan, correct_window
-from rsic_geo.pipeline.integrity import PayloadCheck
+from rsic_geo.pipeline.integrity import PayloadCheck, picture_of
 from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.record import check_side
 from rsic_geo.pipeline.reduced import masked_means
@@ -162,11 +162,11 @@ class Archive:
             raise UsageError("this scene records no enhancer: use `rsic enhance` with a model's name")
         name = side.model.name if self._enhance == "auto" else self._enhance
         enhancer = load_enhancer(name, self.execution.device)
-        if enhancer.sha256 != side.model.sha256:
+        if not side.model.matches(enhancer.sha256):
             if not self._allow_other_model:
                 raise WeightsMismatchError(
-                    f"the archive was made with model {side.model.name} ({side.model.sha256[:12]}), here is "
-                    f"{name} ({enhancer.sha256[:12]}): install that model, or decode with --enhance off"
+                    f"the archive was made with model {side.model.name} ({side.model.sha256}), here is "
+                    f"{name} ({enhancer.sha256[:16]}): install that model, or decode with --enhance off"
                 )
             self._warn("enhanced with another model than the archive was made with: no promise on its error")
         return enhancer
@@ -348,7 +348,11 @@ def _read_side(path: str) -> SideInfo | None:
     if not _starts_like_jp2(path):
         return None
     packed = jp2.read_side_information(path)
-    return None if packed is None else check_side(sideinfo.unpack(packed))
+    if packed is None:
+        return None
+    with Path(path).open("rb") as file:
+        size = jp2.find_codestream(file).size
+    return check_side(sideinfo.unpack(packed, picture_of(size)))
 
 
 def _starts_like_jp2(path: str) -> bool:

@@ -10,11 +10,11 @@ from typing import BinaryIO
 from rsic_geo.container import jp2
 from rsic_geo.container.boxes import iter_boxes, read_content
 from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry
-from rsic_geo.container.sideinfo import SideInfo
+from rsic_geo.container.sideinfo import Picture, SideInfo
 from rsic_geo.errors import ChecksumError, ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
-from rsic_geo.j2k import SOT_BYTES
+from rsic_geo.j2k import SOT_BYTES, ImageSize
 
 MAX_HEADER_BYTES = 1 << 20
 """Longest JP2 header box (bytes); ours hold a palette at most."""
@@ -36,6 +36,18 @@ def header_crc(file: BinaryIO, index: CodestreamIndex) -> int:
     crc = zlib.crc32(read_content(file, header, MAX_HEADER_BYTES))
     file.seek(stream.content_offset)
     return zlib.crc32(file.read(min(part.offset for part in index.parts) - stream.content_offset), crc)
+
+
+def picture_of(size: ImageSize) -> Picture:
+    """Return what a codestream says about its pixels."""
+    first = size.components[0]
+    kind = "int16" if first.is_signed else "uint16"
+    return Picture(
+        height=size.height - size.y0,
+        width=size.width - size.x0,
+        count=len(size.components),
+        dtype="uint8" if first.precision == 8 and not first.is_signed else kind,
+    )
 
 
 class PayloadCheck:

@@ -10,7 +10,7 @@ from rsic_geo.container.sideinfo import ModelReference, SideInfo
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.finish import Enhancement
-from rsic_geo.pipeline.integrity import header_crc
+from rsic_geo.pipeline.integrity import header_crc, picture_of
 from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.record import scene_crc
 
@@ -51,7 +51,8 @@ def seal_archive(
     """
     plan = coded.plan
     with path.open("rb") as file:
-        crc = header_crc(file, jp2.find_codestream(file))
+        index = jp2.find_codestream(file)
+        crc = header_crc(file, index)
     before = path.stat().st_size
     crcs = tuple(coded.pixel_crcs[number] for number in range(len(plan.grid)))
     side = SideInfo(
@@ -76,6 +77,6 @@ def seal_archive(
             strengths=enhancement.strengths,
             radiometry=plan.radiometry,
         )
-    jp2.append_side_information(path, sideinfo.pack(side))
+    jp2.append_side_information(path, sideinfo.pack(side, picture_of(index.size)))
     after = path.stat().st_size
     return Seal(file_bytes=after, side_bytes=after - before)

@@ -11,12 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsic_geo.container import fields, preset, sideinfo
-from rsic_geo.container.sideinfo import ModelReference, SideInfo, pack, unpack
+from rsic_geo.container.sideinfo import ModelReference, Picture, SideInfo, pack, unpack
 from rsic_geo.errors import ChecksumError, ContainerError, VersionError
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
 
-RGB = MetadataSnapshot(width=400, height=400, count=3, colorinterp=("red", "green", "blue"))
+RGB = MetadataSnapshot(
+    width=400, height=400, count=3, colorinterp=("red", "green", "blue"), has_statistics=False
+)
+PICTURE = Picture(height=400, width=400, count=3, dtype="uint8")
+PICTURES = [
+    None,
+    PICTURE,
+    Picture(height=2000, width=3000, count=4, dtype="int16"),
+    Picture(height=1, width=7, count=1, dtype="uint16"),
+]
 MODEL = ModelReference(name="rgb", sha256="0f" * 32)
 PLAIN = SideInfo(lossless=False, snapshot=RGB, tile_crcs=(2**32 - 1,), pixel_crcs=(5,), target={"bpp": 0.15})
 FULL = SideInfo(
@@ -58,9 +67,15 @@ def assert_same(ours: SideInfo, theirs: SideInfo) -> None:
             assert getattr(ours, name) == getattr(theirs, name), name
 
 
+@pytest.mark.parametrize("picture", PICTURES)
 @pytest.mark.parametrize("side", [PLAIN, FULL, SideInfo(lossless=True, snapshot=RGB)])
-def test_every_field_comes_back(side):
-    assert_same(side, unpack(pack(side)))
+def test_every_field_comes_back_whatever_is_presumed(side, picture):
+    assert_same(side, unpack(pack(side, picture), picture))
+
+
+def test_what_the_picture_says_is_not_stored():
+    assert "width" not in str(fields.read_fields(pack(PLAIN, PICTURE)[2:-4]))
+    assert len(pack(PLAIN, PICTURE)) < len(pack(PLAIN)) - 10
 
 
 @given(
@@ -87,6 +102,7 @@ def test_any_values_come_back(shape, crcs, seed, planes, fill):
         strengths=cells,
     )
     assert_same(side, unpack(pack(side)))
+    assert_same(side, unpack(pack(side, PICTURE), PICTURE))
 
 
 def test_small_scenes_pay_little():
@@ -103,8 +119,15 @@ def test_small_scenes_pay_little():
         radiometry=Radiometry.whole_range("uint8", 3),
         target={"bpp": 0.15},
     )
-    assert len(pack(PLAIN)) <= 40
-    assert len(pack(enhanced)) <= 72
+    assert_same(enhanced, unpack(pack(enhanced, PICTURE), PICTURE))
+    assert len(pack(PLAIN, PICTURE)) <= 32
+    assert len(pack(enhanced, PICTURE)) <= 60
+
+
+def test_a_model_is_known_by_the_beginning_of_its_digest():
+    assert MODEL.matches("0f" * 32)
+    assert MODEL.matches("0F" * 32)
+    assert not MODEL.matches("0f" * 7 + "1f" * 25)
 
 
 def test_the_dictionary_never_changes():
@@ -171,7 +194,10 @@ def test_fields_that_would_inflate_without_end_are_refused():
 @pytest.mark.parametrize(
     ("tag", "content"),
     [
-        (4, b"abc"),
+        (3, b"abc"),
+        (3, b"\xff\xff\x03" + bytes(8)),
+        (4, b"\x01\x01abc"),
+        (4, b"\x00\x00\x01"),
         (8, b"\xff\xff\x03"),
         (9, b"\x02\x02\x01"),
         (9, b"\x00\x00\x01"),
@@ -184,7 +210,7 @@ def test_fields_that_would_inflate_without_end_are_refused():
         (12, b'{"s":{"width":1,"height":1,"count":1000000000000}}'),
         (12, b'{"s":{"width":1,"height":1,"count":1},"t":5}'),
         (6, b"short"),
-        (6, bytes(32) + b"\xff"),
+        (6, bytes(8) + b"\xff"),
         (7, b"\xff" * 11),
     ],
 )
@@ -215,7 +241,7 @@ def test_values_that_do_not_fit_are_refused(values):
         pack(SideInfo(lossless=True, snapshot=RGB, **values))
 
 
-@pytest.mark.parametrize(("name", "sha256"), [("", "0f" * 32), ("rgb", "0f" * 31), ("rgb", "zz" * 32)])
+@pytest.mark.parametrize(("name", "sha256"), [("", "0f" * 32), ("rgb", "0f" * 7), ("rgb", "0f" * 33), ("rgb", "zz" * 32)])
 def test_a_model_needs_a_name_and_a_digest(name, sha256):
     with pytest.raises(ContainerError):
         ModelReference(name=name, sha256=sha256)
