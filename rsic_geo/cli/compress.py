@@ -76,7 +76,8 @@ archive_choices = stack(
         type=click.Choice(["auto", "never", "require"]),
         default="auto",
         show_default=True,
-        help="GDAL .aux.xml beside the archive, for readers that are not rsic.",
+        help="GDAL .aux.xml beside the archive, for readers that are not rsic: with what they would miss, if "
+        "anything (auto), not at all, or always and with all metadata (require).",
     ),
     click.option(
         "--seed", type=int, default=0, show_default=True, help="Seed recorded for networks that draw noise."

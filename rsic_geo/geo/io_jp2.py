@@ -42,10 +42,17 @@ def degenerate_geotiff(snapshot: MetadataSnapshot) -> bytes | None:
         return _create(area, folder / "area.tif").read_bytes()
 
 
-def write_pam_sidecar(path: str | Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+def write_pam_sidecar(
+    path: str | Path, snapshot: MetadataSnapshot, *, everything: bool = False
+) -> list[MetadataDifference]:
     """Write beside a finished JP2 what GDAL does not find inside it: the .aux.xml with the rest.
 
     No sidecar is written, and an old one is removed, if the file says everything itself.
+
+    Args:
+        path: the JP2.
+        snapshot: what its readers are to find.
+        everything: write a sidecar in any case, with all a sidecar can say.
 
     Returns:
         what GDAL will not find in the sidecar either, such as a mask.
@@ -54,7 +61,7 @@ def write_pam_sidecar(path: str | Path, snapshot: MetadataSnapshot) -> list[Meta
         SceneError: the JP2 cannot be read or the sidecar not written.
     """
     with gdal_config(), scene_errors("write the sidecar of", path):
-        return restore_with_sidecar(Path(path), snapshot)
+        return restore_with_sidecar(Path(path), snapshot, everything=everything)
 
 
 @contextmanager

@@ -25,17 +25,26 @@ def create_from_vrt(target: str, snapshot: MetadataSnapshot, options: Mapping[st
         rasterio.shutil.copy(str(template), target, driver="GTiff", **{**options, **fixed})
 
 
-def restore_with_sidecar(path: Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
-    """Write what a finished file does not say to its PAM sidecar; return what is still missing."""
+def restore_with_sidecar(
+    path: Path, snapshot: MetadataSnapshot, *, everything: bool = False
+) -> list[MetadataDifference]:
+    """Write what a finished file does not say to its PAM sidecar; return what is still missing.
+
+    Args:
+        path: the finished file.
+        snapshot: what its readers are to find.
+        everything: write a sidecar in any case, with all a sidecar can say.
+    """
     sidecar = sidecar_path(path)
     sidecar.unlink(missing_ok=True)
     differences = _differences(path, snapshot)
-    if not differences:
+    if not differences and not everything:
         return []
-    content = pam_xml(snapshot, _sidecar_fields(differences), wkt2)
-    if not content:
+    fields = _all_fields(snapshot) if everything else _sidecar_fields(differences)
+    content = pam_xml(snapshot, fields, wkt2)
+    if not content and not everything:
         return differences
-    sidecar.write_bytes(content)
+    sidecar.write_bytes(content or b"<PAMDataset />")
     return _differences(path, snapshot)
 
 
@@ -49,6 +58,21 @@ def wkt2(definition: str) -> str:
 def _differences(path: Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
     with open_dataset(path) as dataset:
         return metadata_differences(snapshot, take_snapshot(dataset))
+
+
+def _all_fields(snapshot: MetadataSnapshot) -> set[Field]:
+    """Return the fields of a snapshot that say more than GDAL takes for granted."""
+    fields: set[Field] = {("georeference", None), ("rpcs", None)}
+    if snapshot.area_or_point == "Point":
+        fields.add(("area_or_point", None))
+    fields |= {(f"tags[{domain}]", None) for domain in snapshot.tags}
+    usual = {"scales": 1.0, "offsets": 0.0}
+    for band in range(1, snapshot.count + 1):
+        named = [name for name in BAND_FIELDS if name not in usual]
+        named += [name for name, value in usual.items() if getattr(snapshot, name)[band - 1] != value]
+        fields |= {(name, band) for name in named}
+        fields |= {(f"tags[{domain}]", band) for domain in snapshot.band_tags.get(band, {})}
+    return fields
 
 
 def _sidecar_fields(differences: list[MetadataDifference]) -> set[Field]:

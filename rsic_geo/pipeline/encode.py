@@ -95,7 +95,8 @@ def compress(
         )
         outcome = job.run()
         if options.sidecar != "never":
-            write_pam_sidecar(pending.temporary, plan.snapshot)
+            everything = options.sidecar == "require"
+            write_pam_sidecar(pending.temporary, plan.snapshot, everything=everything)
         pending.publish()
         report.report(1.0, "done")
         return Report(

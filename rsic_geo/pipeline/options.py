@@ -125,7 +125,8 @@ class EncodeOptions:
     quantize: str | None = None
     """Integer type a float scene is quantised to (``uint16``); None refuses float scenes."""
     sidecar: Literal["auto", "never", "require"] = "auto"
-    """Whether a GDAL ``.aux.xml`` is written beside the archive (auto: when GDAL would lose something)."""
+    """Whether a GDAL ``.aux.xml`` is written beside the archive: with what GDAL would lose where that is
+    something (auto), not at all (never), or always and with all of the metadata (require)."""
     verify: Literal["none", "full"] = "full"
     overwrite: bool = False
     execution: Execution = field(default_factory=Execution)
