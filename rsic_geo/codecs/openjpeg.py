@@ -8,9 +8,13 @@ none of these limits, so they are driven directly, with a stream in memory and m
 from __future__ import annotations
 
 import ctypes
+import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +32,8 @@ _SEEK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
 _FAILED = ctypes.c_size_t(-1).value or 0
 PROGRESSIONS = {"LRCP": 0, "RLCP": 1, "RPCL": 2, "PCRL": 3, "CPRL": 4}
 _CHUNK_BYTES = 1 << 16
+_ALIAS = "_rsic_geo_glymur"
+_BINDINGS = f"{_ALIAS}.lib.openjp2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,15 +181,30 @@ def library_version() -> str:
 
 
 def _bindings() -> _Foreign:
-    try:
-        from glymur.lib import openjp2  # the library is looked for on import
-    except ImportError as error:
-        raise MissingDependencyError("JPEG 2000 needs glymur: pip install glymur") from error
+    openjp2 = sys.modules.get(_BINDINGS) or _import_bindings()
     if openjp2.OPENJP2 is None:
         raise MissingDependencyError(
             "the OpenJPEG library is missing: install libopenjp2-7 (apt) or openjpeg (conda, brew)"
         )
     return openjp2
+
+
+def _import_bindings() -> _Foreign:
+    """Import glymur's binding of OpenJPEG, which looks for the library on import.
+
+    It is imported under a package name of our own: glymur's top imports lxml, Pillow and, where there
+    are any, GDAL's bindings, for things not used here and for as long as all of rsic_geo takes to start.
+    """
+    spec = importlib.util.find_spec("glymur")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingDependencyError("JPEG 2000 needs glymur: pip install glymur")
+    package = ModuleType(_ALIAS)
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules.setdefault(_ALIAS, package)
+    try:
+        return importlib.import_module(_BINDINGS)
+    except ImportError as error:
+        raise MissingDependencyError(f"glymur is not usable ({error}): pip install 'glymur>=0.14'") from error
 
 
 def _one_line(text: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jp2_support import landscape, noise
 
+from rsic_geo.codecs import openjpeg
 from rsic_geo.codecs.jpeg2000 import (
     J2KParams,
     body_size,
@@ -230,7 +233,25 @@ _SMALL = encode_tile(landscape((3, 48, 40)), J2KParams(lossless=False, mct=True,
 
 
 def test_a_missing_library_is_named_with_its_package(monkeypatch):
-    openjp2 = pytest.importorskip("glymur.lib.openjp2")
-    monkeypatch.setattr(openjp2, "OPENJP2", None)
+    openjpeg.library_version()  # the binding is loaded now
+    monkeypatch.setattr(sys.modules[openjpeg._BINDINGS], "OPENJP2", None)
     with pytest.raises(MissingDependencyError, match="libopenjp2-7"):
         encode_tile(np.zeros((1, 8, 8), np.uint8), LOSSLESS)
+
+
+def test_a_missing_glymur_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, openjpeg._BINDINGS, raising=False)
+    monkeypatch.setitem(sys.modules, "glymur", None)
+    with pytest.raises(MissingDependencyError, match="pip install glymur"):
+        encode_tile(np.zeros((1, 8, 8), np.uint8), LOSSLESS)
+
+
+def test_coding_a_tile_loads_no_more_of_glymur_than_it_needs():
+    code = (
+        "import sys, numpy as np; from rsic_geo.codecs.jpeg2000 import *; "
+        "encode_tile(np.zeros((1, 8, 8), np.uint8), J2KParams(lossless=True)); "
+        "assert not {'glymur', 'lxml', 'PIL', 'osgeo'} & set(sys.modules), sorted(sys.modules); "
+        "import glymur; assert glymur.version.openjpeg_version"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
