@@ -17,12 +17,20 @@ from rsic_geo.geo.io import SceneWriter, gdal_config
 from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.part import Part
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
-from rsic_geo.pipeline.enhancing import corrections
+from rsic_geo.pipeline.enhancing import corrections, corrections_in
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.names import check_scene_name
 from rsic_geo.pipeline.options import DecodeOptions
+from rsic_geo.pipeline.part import (
+    choose_part,
+    describe_part,
+    enhancement_asked,
+    part_mask,
+    reduced_pixels,
+)
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
 from rsic_geo.pipeline.tilework import pixel_crc
@@ -60,39 +68,47 @@ def decompress(
         gdal_config(options.execution.gdal),
         open_archive(
             src,
-            enhance=options.enhance,
+            enhance=enhancement_asked(options),
             execution=options.execution,
             allow_other_model=options.allow_other_model,
         ) as archive,
     ):
         if not archive.is_archive and options.enhance == "auto":
             report.warn("no archive of rsic_geo: decoded as it is; `rsic enhance` repairs it by estimate")
-        snapshot = with_provenance(archive)
+        part = choose_part(archive.snapshot, options, report)
+        profile, snapshot = archive.profile, with_provenance(archive)
+        if part is not None:
+            profile, snapshot = part.of_profile(profile), part.of_snapshot(snapshot)
         writer = SceneWriter(
             dst,
-            archive.profile,
+            profile,
             snapshot,
             driver=options.driver,
             creation_options=options.execution.output_options(options.creation_options),
             overwrite=options.overwrite,
         )
         with writer:
-            write_rows(writer, archive, final_pixels(archive, report.stage(0, 0.97)))
+            write_rows(writer, archive, part_pixels(archive, part, report.stage(0, 0.97)), part)
             report.report(0.98, "finishing")
             writer.commit()
         report.report(1.0, "done")
         return Report(
             verb="decompress",
             source=describe_file(src, archive.profile),
-            output=describe_file(dst, archive.profile),
+            output=describe_file(dst, profile),
             seconds=time.perf_counter() - started,
             warnings=tuple(archive.warnings + report.warnings),
-            details=_details(archive),
+            details={**_details(archive), **describe_part(part)},
         )
 
 
-def write_rows(writer: SceneWriter, archive: Archive, windows: Iterable[tuple[Window, NDArray[Any]]]) -> None:
-    """Write windows and their part of the dataset mask; the next one is decoded while one is written."""
+def write_rows(
+    writer: SceneWriter,
+    archive: Archive,
+    windows: Iterable[tuple[Window, NDArray[Any]]],
+    part: Part | None = None,
+) -> None:
+    """Write windows (of ``part``) and their dataset mask; the next one is decoded while one is written."""
 
     def write(window: Window, pixels: NDArray[Any], mask: NDArray[np.uint8] | None) -> None:
         writer.write(window, pixels)
@@ -102,7 +118,7 @@ def write_rows(writer: SceneWriter, archive: Archive, windows: Iterable[tuple[Wi
     with ThreadPoolExecutor(1) as pool:
         pending: Future[None] | None = None
         for window, pixels in windows:
-            mask = archive.read_mask(window)
+            mask = archive.read_mask(window) if part is None else part_mask(archive, part, window)
             if pending is not None:
                 pending.result()
             pending = pool.submit(write, window, pixels, mask)
@@ -124,23 +140,53 @@ def with_provenance(archive: Archive) -> MetadataSnapshot:
     return replace(archive.snapshot, tags={**archive.snapshot.tags, PROVENANCE_DOMAIN: made_by})
 
 
-def final_pixels(archive: Archive, progress: Progress) -> Iterator[tuple[Window, NDArray[Any]]]:
+def part_pixels(
+    archive: Archive, part: Part | None, progress: Progress
+) -> Iterator[tuple[Window, NDArray[Any]]]:
+    """Yield windows that together are a part of the scene (None: all of it), counted from its corner.
+
+    Raises:
+        ChecksumError: if a tile's bytes, or a lossless tile's pixels, are damaged.
+    """
+    if part is None:
+        yield from final_pixels(archive, progress)
+    elif part.level:
+        yield from reduced_pixels(archive, part, progress)
+    else:
+        for window, pixels in final_pixels(archive, progress, part):
+            yield window.within(part.window), pixels if part.bands is None else pixels[list(part.bands)]
+
+
+def final_pixels(
+    archive: Archive, progress: Progress, part: Part | None = None
+) -> Iterator[tuple[Window, NDArray[Any]]]:
     """Yield windows that together are the scene and their final pixels (bands, h, w), in bounded memory.
+
+    With ``part`` only its window is covered, and bands it leaves out need not be enhanced.
 
     Raises:
         ChecksumError: if a tile's bytes, or a lossless tile's pixels, are damaged.
     """
     if archive.is_enhanced and archive.side is not None and archive.side.strengths.any():
-        yield from _enhanced_rows(archive, progress)
+        yield from _enhanced_rows(archive, progress, part)
         return
     size = archive.side.tile_size if archive.side is not None else 1024
     grid = TileGrid(height=archive.profile.height, width=archive.profile.width, tile_size=size)
-    for done, index in enumerate(grid, start=1):
+    area = Window.full(grid.height, grid.width) if part is None else part.window
+    tiles = grid.tiles_touching(area)
+    for done, index in enumerate(tiles, start=1):
         window = grid.core(index)
-        pixels = archive.read_decoded(window)
-        _check_pixels(archive, grid.index_number(index), pixels)
-        yield window, archive.finish(pixels, window)
-        progress.report(done / len(grid), "decoding")
+        wanted = window.intersection(area)
+        if wanted is None:
+            continue
+        if wanted == window or (archive.side is not None and archive.side.lossless):
+            pixels = archive.read_decoded(window)  # all of a tile, for its checksum
+            _check_pixels(archive, grid.index_number(index), pixels)
+            pixels = pixels[(slice(None), *wanted.within(window).slices)]
+        else:
+            pixels = archive.read_decoded(wanted)
+        yield wanted, archive.finish(pixels, wanted)
+        progress.report(done / len(tiles), "decoding")
 
 
 def _check_pixels(archive: Archive, number: int, pixels: NDArray[Any]) -> None:
@@ -160,15 +206,24 @@ class _Source:
         return self._archive.read_decoded(window, bands=bands)
 
 
-def _enhanced_rows(archive: Archive, progress: Progress) -> Iterator[tuple[Window, NDArray[Any]]]:
+def _enhanced_rows(
+    archive: Archive, progress: Progress, part: Part | None
+) -> Iterator[tuple[Window, NDArray[Any]]]:
     side = archive.side
     if side is None:
         raise AssertionError("only archives are enhanced here")
-    for rows in corrections(_Source(archive), archive.enhancer, archive.enhancement_plan(), progress):
-        decoded = archive.read_decoded(rows.window)
-        strengths = side.strengths[:, rows.window.row_off // CELL]
-        pixels = scaled_correction(decoded, rows.correction, strengths, side.groups)
-        yield rows.window, archive.finish(pixels, rows.window)
+    plan = archive.enhancement_plan()
+    if part is None:
+        found = corrections(_Source(archive), archive.enhancer, plan, progress)
+    else:
+        plan = plan.for_bands(part.bands)
+        found = corrections_in(_Source(archive), archive.enhancer, plan, part.window, progress)
+    for rows in found:
+        window = rows.window
+        decoded = archive.read_decoded(window)
+        strengths = side.strengths[:, window.row_off // CELL]
+        pixels = scaled_correction(decoded, rows.correction, strengths, side.groups, col_off=window.col_off)
+        yield window, archive.finish(pixels, window)
 
 
 def _details(archive: Archive) -> dict[str, Any]:

@@ -8,7 +8,7 @@ absolute place in the scene, so window size, order and workers do not matter bey
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +60,13 @@ class EnhancementPlan:
         cols = slice(window.col_off // CELL, (window.col_stop - 1) // CELL + 1)
         return bool(self.active[group, rows, cols].any())
 
+    def for_bands(self, bands: tuple[int, ...] | None) -> EnhancementPlan:
+        """Return a plan that leaves out the groups none of ``bands`` (from 0; None: all) is of."""
+        if bands is None:
+            return self
+        used = np.array([any(band in members for band in bands) for members in self.groups], np.bool_)
+        return replace(self, active=self.active & used[:, None, None])
+
     def grid(self, enhancer: Enhancer) -> TileGrid:
         """Return the enhancement windows of the whole scene."""
         halo = -(-enhancer.halo // NODE) * NODE
@@ -68,10 +75,10 @@ class EnhancementPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectedRows:
-    """Decoded pixels and corrections of full-width rows that are final."""
+    """Corrections of rows that are final, inside one row of cells and as wide as what was asked for."""
 
     window: Window
-    """Rows covered; starts on a multiple of the cell size relative to the area asked for."""
+    """Pixels of the scene that are covered."""
     correction: NDArray[np.float32]
     """(bands, h, w), digital numbers to add at strength 1; zero in bands of no group."""
 
@@ -175,20 +182,72 @@ def correct_window(
         plan: levels, groups and radiometry of the scene.
         area: pixels wanted, inside the scene.
     """
-    grid = plan.grid(enhancer)
     out = np.zeros((plan.radiometry.bands, area.height, area.width), np.float32)
-    for jobs in _batches(_jobs(enhancer, plan, area)):
-        if not jobs[0].is_wanted:
-            continue
-        for job, result in zip(jobs, _correct_batch(jobs, source, enhancer, plan), strict=True):
-            shared = job.padded.intersection(area)
-            if shared is None:
-                raise AssertionError("a window was corrected that is not wanted")
-            inner = shared.shifted(-job.padded.row_off, -job.padded.col_off).slices
-            weights = window_weights(grid, job.index)[inner]
-            target = shared.shifted(-area.row_off, -area.col_off).slices
-            out[(slice(None), *target)] += weights * result[(slice(None), *inner)]
+    for rows in corrections_in(source, enhancer, plan, area, Progress()):
+        out[(slice(None), *rows.window.within(area).slices)] = rows.correction
     return out
+
+
+def corrections_in(
+    source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan, area: Window, progress: Progress
+) -> Iterator[CorrectedRows]:
+    """Yield the corrections of one window of the scene from top to bottom, equal to that part of the whole's.
+
+    Memory is the width of the window times the reach of one row of enhancement windows.
+
+    Args:
+        source: decoded pixels.
+        enhancer: proposes corrections.
+        plan: levels, groups and radiometry of the scene.
+        area: pixels wanted, inside the scene.
+        progress: told after each batch.
+    """
+    grid = plan.grid(enhancer)
+    touched = list(_jobs(enhancer, plan, area))
+    top = area.row_off
+    sums = np.zeros((plan.radiometry.bands, 0, area.width), np.float32)
+    done = 0
+    for row in sorted({job.index.row for job in touched}):
+        row_jobs = [job for job in touched if job.index.row == row]
+        reach = min(max(job.padded.row_stop for job in row_jobs), area.row_stop) - top
+        grown = np.zeros((sums.shape[0], max(reach, sums.shape[1]), area.width), np.float32)
+        grown[:, : sums.shape[1]] = sums
+        sums = grown
+        for jobs in _batches(iter(row_jobs)):
+            if jobs[0].is_wanted:
+                held = Window.between(top, top + sums.shape[1], area.col_off, area.col_stop)
+                for job, result in zip(jobs, _correct_batch(jobs, source, enhancer, plan), strict=True):
+                    _add(sums, held, job, result, grid)
+            done += len(jobs)
+            progress.report(done / len(touched), "enhancing")
+        is_last = row == touched[-1].index.row
+        stop = area.row_stop if is_last else max(top, (row + 1) * grid.tile_size - grid.halo)
+        yield from _cut(top, stop, area, sums)
+        sums, top = sums[:, stop - top :], stop
+
+
+def _add(
+    sums: NDArray[np.float32], held: Window, job: _Job, result: NDArray[np.float32], grid: TileGrid
+) -> None:
+    """Add a weighted window to the rows ``held`` of an area."""
+    shared = job.padded.intersection(held)
+    if shared is None:
+        return
+    inner = shared.within(job.padded).slices
+    weights = window_weights(grid, job.index)[inner]
+    sums[(slice(None), *shared.within(held).slices)] += weights * result[(slice(None), *inner)]
+
+
+def _cut(top: int, stop: int, area: Window, sums: NDArray[np.float32]) -> Iterator[CorrectedRows]:
+    """Yield rows ``top`` to before ``stop`` of the scene, cut where a row of cells ends."""
+    first = top
+    while first < stop:
+        last = min(first - first % CELL + CELL, stop)
+        yield CorrectedRows(
+            window=Window.between(first, last, area.col_off, area.col_stop),
+            correction=sums[:, first - top : last - top],
+        )
+        first = last
 
 
 def corrections(

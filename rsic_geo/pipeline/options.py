@@ -158,6 +158,22 @@ class DecodeOptions:
     """One strength for every cell instead of the archive's (foreign files only)."""
     allow_other_model: bool = False
     """Decode with another model than the one the archive was made with."""
+    srcwin: tuple[int, int, int, int] | None = None
+    """Part of the scene: first column, first row, columns, rows (px); at most one of the three windows."""
+    projwin: tuple[float, float, float, float] | None = None
+    """Part of the scene: x and y of its upper left, then of its lower right corner."""
+    bbox: tuple[float, float, float, float] | None = None
+    """Part of the scene: least x, least y, greatest x, greatest y."""
+    window_crs: str | None = None
+    """Reference system of ``projwin`` or ``bbox``; None for the scene's."""
+    bands: tuple[int, ...] = ()
+    """Bands wanted, from 1, in the order of the output; empty for all."""
+    level: int = 0
+    """How often the sides are halved; from 1 on nothing is enhanced (``decompress`` only)."""
+    change: str | None = None
+    """GeoTIFF to write with what enhancement added to each sample (``enhance`` only)."""
+    max_change: float | None = None
+    """Largest change of a sample by enhancement, in digital numbers (``enhance`` only)."""
     overwrite: bool = False
     execution: Execution = field(default_factory=Execution)
 
@@ -167,3 +183,21 @@ class DecodeOptions:
             raise UsageError(f"output format {self.driver!r}: use GTiff or COG")
         if self.strength is not None and not 0 <= self.strength <= 1.5:
             raise UsageError("strength must be between 0 and 1.5")
+        if self.max_change is not None and not 0 <= self.max_change < math.inf:
+            raise UsageError("the largest change must be 0 or more digital numbers")
+        self._check_part()
+
+    def _check_part(self) -> None:
+        boxes = [box for box in (self.projwin, self.bbox) if box is not None]
+        if len(boxes) + (self.srcwin is not None) > 1:
+            raise UsageError("give one window only: in pixels, by two corners, or as a bounding box")
+        if self.window_crs is not None and not boxes:
+            raise UsageError("a reference system of the window needs a window in map coordinates")
+        if not all(math.isfinite(value) for box in boxes for value in box):
+            raise UsageError("the window's coordinates must be numbers")
+        if self.srcwin is not None and (min(self.srcwin[:2]) < 0 or min(self.srcwin[2:]) < 1):
+            raise UsageError("a window in pixels starts at 0 or more and has at least 1 column and row")
+        if any(band < 1 for band in self.bands):
+            raise UsageError("bands are counted from 1")
+        if not 0 <= self.level <= 31:
+            raise UsageError("the level must be between 0 (full size) and 31")
