@@ -17,9 +17,9 @@ from rsic_geo.evaluation.bdrate import BdRate, BdSummary, RateCurve, bd_rate, su
 from rsic_geo.evaluation.imagery import source_of
 from rsic_geo.evaluation.metrics import Quality, quality
 from rsic_geo.evaluation.peers import DialSearch, get_peer
-from rsic_geo.pipeline.coder import threaded_map
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
+from rsic_geo.pipeline.tileread import threaded_map
 
 ANCHOR = "jp2"
 """What BD-rates are counted against: plain JPEG 2000, our box neither written nor counted."""

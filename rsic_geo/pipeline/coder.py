@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
-from rsic_geo.errors import UnsupportedSceneError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.lattice import CELL
-from rsic_geo.geo.window import Window
-from rsic_geo.pipeline import tilework
 from rsic_geo.pipeline.allocate import TileCurve
+from rsic_geo.pipeline.bands import BandStore, Bench
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.tilework import TileInput, TileResult
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def threaded_map(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Yield ``work(item)`` in order; at most ``2 * workers`` items are held at any moment."""
-    if workers <= 1:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                pending.append(pool.submit(work, item))
-                if len(pending) >= 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+from rsic_geo.pipeline.tilepass import TilePass, TileRecord
+from rsic_geo.pipeline.tileread import raw_tiles
+from rsic_geo.pipeline.tilework import RawTile, TileResult
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,36 +65,12 @@ class SceneCoder:
     def __init__(self, reader: SceneReader, plan: ScenePlan, writer: Jp2Writer, workers: int) -> None:
         """Hold the scene, the plan, where tiles are spooled to, and how many threads may work."""
         self.reader, self.plan, self.writer, self.workers = reader, plan, writer, workers
+        self.bands: BandStore | None = None
+        """Where finished row bands are kept; None keeps none."""
 
-    def raw_tiles(self, only: Collection[int] | None = None) -> Iterator[tilework.RawTile]:
-        """Read the tiles of the scene in row-major order: all, or those of the numbers given.
-
-        Raises:
-            UnsupportedSceneError: if the mask has values no GeoTIFF's mask can hold.
-        """
-        plan = self.plan
-        for index in plan.grid:
-            if only is not None and plan.grid.index_number(index) not in only:
-                continue
-            window = plan.grid.core(index)
-            pixels = self.reader.read(window)
-            yield tilework.RawTile(
-                number=plan.grid.index_number(index),
-                pixels=pixels,
-                nodata_valid=self.reader.read_valid(window, pixels) if plan.has_nodata else None,
-                mask=self._mask(window),
-                alpha=plan.alpha_bands,
-                nodata=plan.profile.nodata if plan.profile.has_nodata else None,
-            )
-
-    def _mask(self, window: Window) -> NDArray[np.uint8] | None:
-        mask = self.reader.read_mask(window) if self.plan.profile.has_mask else None
-        if mask is not None and ((mask != 0) & (mask != 255)).any():
-            raise UnsupportedSceneError(
-                "the scene's mask holds values between 0 and 255, which a GeoTIFF's mask cannot give back: "
-                "make them 0 or 255, or make the mask an alpha band (gdal_translate -b 1 ... -b mask)"
-            )
-        return mask
+    def raw_tiles(self) -> Iterator[RawTile]:
+        """Read the tiles of the scene in row-major order."""
+        return raw_tiles(self.reader, self.plan)
 
     def curves(
         self, params: J2KParams, progress: Progress, only: Collection[int] | None = None
@@ -129,35 +80,31 @@ class SceneCoder:
         Raises:
             JobCancelledError: if the caller cancels.
         """
+        todo = TilePass(work="curves", params=params)
+        records = self._records(todo, progress, "measuring tiles", only)
+        return [TileCurve.from_points(*record.points) for record in records]
 
-        def work(raw: tilework.RawTile) -> TileCurve:
-            tile = tilework.prepare(raw, lossless=False)
-            return TileCurve.from_points(*tilework.curve_points(tile, params))
-
-        out = []
-        total = len(self.plan.grid) if only is None else len(only)
-        for curve in threaded_map(work, self.raw_tiles(only), self.workers):
-            out.append(curve)
-            progress.report(len(out) / total, "measuring tiles")
-        return out
-
-    def encode(
-        self, coding: Callable[[TileInput], TileResult], progress: Progress, message: str = "encoding"
-    ) -> CodedScene:
-        """Code every tile by ``coding``, spool the codestreams and gather the errors."""
-        plan = self.plan
-        coded = empty_coded(plan)
+    def encode(self, todo: TilePass, progress: Progress, message: str = "encoding") -> CodedScene:
+        """Code every tile, spool the codestreams and gather the errors."""
+        coded = empty_coded(self.plan)
         self.writer.restart()
-
-        def work(raw: tilework.RawTile) -> tuple[TileResult, TileInput]:
-            tile = tilework.prepare(raw, lossless=plan.lossless)
-            return coding(tile), tile
-
-        for done, (result, tile) in enumerate(threaded_map(work, self.raw_tiles(), self.workers), start=1):
-            coded.body_bytes += self.writer.add_tile(result.number, result.codestream)
-            _gather(coded, result, tile)
-            progress.report(done / len(plan.grid), message)
+        for record in self._records(todo, progress, message):
+            assert record.result is not None
+            coded.body_bytes += self.writer.add_tile(record.number, record.result.codestream)
+            _gather(coded, record.result, record.planes)
         return coded
+
+    def _records(
+        self, todo: TilePass, progress: Progress, message: str, only: Collection[int] | None = None
+    ) -> Iterator[TileRecord]:
+        bench = Bench(reader=self.reader, plan=self.plan, workers=self.workers)
+        if self.bands is not None and only is None:
+            yield from self.bands.records(bench, todo, progress, message)
+            return
+        total = len(self.plan.grid) if only is None else len(only)
+        for done, record in enumerate(bench.make(todo, only), start=1):
+            yield record
+            progress.report(done / total, message)
 
 
 def empty_coded(plan: ScenePlan) -> CodedScene:
@@ -173,7 +120,7 @@ def empty_coded(plan: ScenePlan) -> CodedScene:
     )
 
 
-def _gather(coded: CodedScene, result: TileResult, tile: TileInput) -> None:
+def _gather(coded: CodedScene, result: TileResult, planes: dict[str, bytes]) -> None:
     grid = coded.plan.grid
     index = grid.tile_number(result.number)
     core = grid.core(index)
@@ -188,5 +135,5 @@ def _gather(coded: CodedScene, result: TileResult, tile: TileInput) -> None:
     coded.pixel_crcs[result.number] = result.pixel_crc
     coded.tile_sse[result.number] = float(result.sse.sum())
     coded.tile_max_error[result.number] = result.max_error
-    for kind, packed in tile.planes.items():
+    for kind, packed in planes.items():
         coded.planes[(result.number, kind)] = packed

@@ -19,7 +19,7 @@ from rsic_geo.pipeline.coder import CodedScene, SceneCoder
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.options import Target
 from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.tilework import TileInput, TileResult
+from rsic_geo.pipeline.tilepass import TilePass
 
 SIZE_TOLERANCE = 0.01
 """Sizes are searched to within this part of the target; the promise is twice as wide."""
@@ -94,16 +94,14 @@ class RateSearch:
         on) is left to the search over the scene, which costs no second coding of each tile.
         """
         self.passes += 1
-        is_exact = len(self.plan.grid) <= EXACT_TILES
-
-        def coding(tile: TileInput) -> TileResult:
-            size = max(1, sizes[tile.number])
-            params = self.params if is_exact else replace(self.params, ratio=tile.pixels.nbytes / size)
-            return tilework.code(
-                tile, params, max_bytes=size if is_exact else None, is_measured=self.is_measured
-            )
-
-        coded = self.coder.encode(coding, progress)
+        todo = TilePass(
+            work="sizes",
+            params=self.params,
+            sizes=sizes,
+            is_exact=len(self.plan.grid) <= EXACT_TILES,
+            is_measured=self.is_measured,
+        )
+        coded = self.coder.encode(todo, progress)
         coded.is_measured = self.is_measured
         return coded
 
@@ -122,7 +120,7 @@ def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:
 def lossless(coder: SceneCoder, progress: Progress) -> CodedScene:
     """Code every tile reversibly."""
     params = J2KParams(lossless=True, mct=coder.plan.mct, tile_size=coder.plan.grid.tile_size)
-    return coder.encode(lambda tile: tilework.code(tile, params), progress)
+    return coder.encode(TilePass(work="lossless", params=params), progress)
 
 
 def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
@@ -267,29 +265,8 @@ def to_max_error(search: RateSearch, bound: float, progress: Progress) -> CodedS
         TargetNotReachedError: if a tile misses the bound at the finest lossy quality.
     """
     search.passes += 1
-
-    def coding(tile: TileInput) -> TileResult:
-        return _tile_within(tile, search.params, bound)
-
-    return search.coder.encode(coding, progress, "searching tile by tile")
-
-
-def _tile_within(tile: TileInput, params: J2KParams, bound: float) -> TileResult:
-    raw = tile.pixels.size * tile.pixels.dtype.itemsize
-    finest = tilework.code(tile, replace(params, ratio=None))
-    if finest.max_error > bound:
-        return tilework.code(tile, replace(params, lossless=True, ratio=None))
-    best, low, high = finest, 1, min(len(finest.codestream), raw)
-    for _ in range(12):
-        if high - low <= max(64, high // 50):
-            break
-        middle = int(math.sqrt(low * high)) if high > 8 * low else (low + high) // 2
-        trial = tilework.code(tile, replace(params, ratio=raw / middle))
-        if trial.max_error <= bound:
-            best, high = trial, middle
-        else:
-            low = middle
-    return best
+    todo = TilePass(work="within", params=search.params, bound=bound)
+    return search.coder.encode(todo, progress, "searching tile by tile")
 
 
 def check_size(target: Target, plan: ScenePlan, file_bytes: int) -> float:

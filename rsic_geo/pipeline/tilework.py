@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from dataclasses import dataclass, field, replace
@@ -152,6 +153,28 @@ def code(
     else:
         result = measure(tile, stream) if is_measured else _flawless(tile, stream)
     return replace(result, coding_seconds=seconds)
+
+
+def code_within(tile: TileInput, params: jpeg2000.J2KParams, bound: float) -> TileResult:
+    """Encode a tile with as few bytes as keep its largest absolute error within ``bound``.
+
+    A tile that misses the bound at the finest lossy quality is coded reversibly.
+    """
+    raw = tile.pixels.size * tile.pixels.dtype.itemsize
+    finest = code(tile, replace(params, ratio=None))
+    if finest.max_error > bound:
+        return code(tile, replace(params, lossless=True, ratio=None))
+    best, low, high = finest, 1, min(len(finest.codestream), raw)
+    for _ in range(12):
+        if high - low <= max(64, high // 50):
+            break
+        middle = int(math.sqrt(low * high)) if high > 8 * low else (low + high) // 2
+        trial = code(tile, replace(params, ratio=raw / middle))
+        if trial.max_error <= bound:
+            best, high = trial, middle
+        else:
+            low = middle
+    return best
 
 
 def _flawless(tile: TileInput, stream: bytes) -> TileResult:
