@@ -208,14 +208,15 @@ def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watch
 
 def _weights(options: EncodeOptions) -> str | None:
     """Return the digest of the weights products will be made with, where any are used."""
-    if options.model == "none" or options.target.is_lossless:
+    if options.model == "none":
         return None
     from rsic_geo.errors import WeightsError
     from rsic_geo.weights import open_weights
 
     try:
-        return open_weights(options.model).sha256
+        digest = open_weights(options.model).sha256
     except WeightsError:
         if options.model != "auto":
             raise
         return None
+    return None if options.target.is_lossless else digest

@@ -36,6 +36,7 @@ from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.seal import Seal, seal_archive
 from rsic_geo.pipeline.source import open_source
 from rsic_geo.pipeline.verify import verify_archive
+from rsic_geo.weights import open_weights
 
 SIZE_PROMISE = 0.02
 """Largest miss of a size target, as part of it."""
@@ -128,7 +129,11 @@ def _pending(src: str, dst: str, overwrite: bool) -> Iterator[PendingFile]:
 
 def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress) -> Enhancer | None:
     """Return the enhancer the archive will name, or None."""
-    if options.model == "none" or plan.lossless or not plan.groups or plan.affinity is not None:
+    if options.model == "none":
+        return None
+    if plan.lossless or not plan.groups or plan.affinity is not None:
+        if options.model != "auto":
+            open_weights(options.model)  # a name nobody knows is a mistake even where no network is used
         return None
     from rsic_geo.enhance import load_enhancer  # torch only when needed
 

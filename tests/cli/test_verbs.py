@@ -206,6 +206,20 @@ def test_the_doctor_is_content_here_and_says_what_is_missing(capsys, monkeypatch
     assert missing[0]["advice"]
 
 
+@pytest.mark.parametrize("words", [[], ["--target", "max-error=0"], ["--target", "psnr=40"]])
+def test_a_model_nobody_knows_is_refused_even_where_none_is_used(scene, tmp_path, capsys, words):
+    assert main(["compress", str(scene), str(tmp_path / "a.jp2"), "--model", "nosuch", *words]) == 5
+    assert main(["batch", "run", str(scene), str(tmp_path / "out"), "--model", "nosuch", *words, "-q"]) == 5
+    err = capsys.readouterr().err
+    assert err.count("\n") == 2
+    assert err.count("nosuch") == 2
+    assert [path.name for path in tmp_path.rglob("*.jp2")] == []
+
+
+def test_a_model_that_exists_is_no_mistake_where_none_is_used(scene, tmp_path):
+    assert main(["compress", str(scene), str(tmp_path / "a.jp2"), "--model", "rsic-tiny", "-q"]) == 0
+
+
 def test_a_foreign_proj_does_not_break_us(scene, tmp_path):
     environment = {
         **os.environ,
