@@ -14,8 +14,9 @@ from rsic_geo.geo.lattice import CELL, level_from_rmse
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.enhancing import EnhancementPlan, corrections
+from rsic_geo.pipeline.enhancing import CorrectedRows, EnhancementPlan, PixelSource, corrections
 from rsic_geo.pipeline.events import Progress
+from rsic_geo.pipeline.fitlog import FitLog, FittedRow
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.strength import CellBand, fit_cell_row, scaled_correction
 
@@ -45,8 +46,8 @@ class Readers:
 
     source: SceneReader
     """The original."""
-    decoded: SceneReader
-    """The archive just written, as GDAL decodes it."""
+    decoded: PixelSource
+    """The archive just written, as its readers decode it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ class FitOptions:
     """Largest absolute error allowed after enhancement."""
     seed: int = 0
     """Seed of enhancers that begin with noise."""
+    log: FitLog | None = None
+    """Where fitted rows of cells are kept, so that the same fit interrupted goes on."""
     watch: Callable[[Window, CellBand, NDArray[np.generic]], None] | None = None
     """Shown every row of cells: its place, what was fitted, and the final pixels (bands, h, w)."""
 
@@ -112,39 +115,56 @@ def fit_enhancement(
         options: window size and bound on the error.
         progress: told after each batch of windows.
     """
-    plan, source, decoded = coded.plan, readers.source, readers.decoded
-    nodata = plan.profile.nodata if plan.profile.has_nodata else None
+    plan, decoded = coded.plan, readers.decoded
     levels = distortion_levels(coded)
     strengths = np.zeros_like(levels)
     sse = np.zeros(plan.profile.count)
     worst = 0.0
+    active = levels > 0
+    kept = {} if options.log is None else options.log.rows(enhancer, options.seed, options.max_error)
+    active[:, list(kept)] = False
     todo = EnhancementPlan(
         height=plan.profile.height,
         width=plan.profile.width,
         groups=plan.groups,
         levels=levels,
         radiometry=plan.radiometry,
-        active=levels > 0,
+        active=active,
         window_size=options.window_size,
         seed=options.seed,
     )
     for rows in corrections(decoded, enhancer, todo, progress):
-        pixels = source.read(rows.window)
-        band = CellBand(
-            original=pixels,
-            decoded=decoded.read(rows.window),
-            correction=rows.correction,
-            valid=scored_pixels(source, plan, rows.window, pixels),
-            nodata=nodata,
-        )
         row = rows.window.row_off // CELL
-        strengths[:, row] = fit_cell_row(band, plan.groups, max_error=options.max_error)
-        final = scaled_correction(band.decoded, rows.correction, strengths[:, row], plan.groups)
-        if nodata is not None:
-            final = avoid_nodata(final, band.valid, nodata)
-        if options.watch is not None:
-            options.watch(rows.window, band, final)
-        error = (final.astype(np.float32) - pixels.astype(np.float32)) * band.valid
-        sse += np.einsum("bij,bij->b", error, error, dtype=np.float64)
-        worst = max(worst, float(np.abs(error).max(initial=0.0)))
+        fitted = kept.get(row)
+        if fitted is None:
+            fitted = _fit_row(readers, plan, rows, options)
+            if options.log is not None:
+                options.log.add(row, fitted)
+        strengths[:, row] = fitted.strengths
+        sse += fitted.sse
+        worst = max(worst, fitted.max_error)
     return Enhancement(levels=levels, strengths=strengths, sse=sse, max_error=worst)
+
+
+def _fit_row(readers: Readers, plan: ScenePlan, rows: CorrectedRows, options: FitOptions) -> FittedRow:
+    """Fit the strengths of one row of cells, and measure what is left after enhancement."""
+    pixels = readers.source.read(rows.window)
+    band = CellBand(
+        original=pixels,
+        decoded=readers.decoded.read(rows.window),
+        correction=rows.correction,
+        valid=scored_pixels(readers.source, plan, rows.window, pixels),
+        nodata=plan.profile.nodata if plan.profile.has_nodata else None,
+    )
+    strengths = fit_cell_row(band, plan.groups, max_error=options.max_error)
+    final = scaled_correction(band.decoded, rows.correction, strengths, plan.groups)
+    if band.nodata is not None:
+        final = avoid_nodata(final, band.valid, band.nodata)
+    if options.watch is not None:
+        options.watch(rows.window, band, final)
+    error = (final.astype(np.float32) - pixels.astype(np.float32)) * band.valid
+    return FittedRow(
+        strengths=strengths,
+        sse=np.einsum("bij,bij->b", error, error, dtype=np.float64),
+        max_error=float(np.abs(error).max(initial=0.0)),
+    )
