@@ -55,6 +55,7 @@ $(VENV)/.test: $(VENV)/.demo
 	@PYTHON='$(PYTHON)' .ci/system-packages test
 	@echo 'Installing the test tools'
 	@$(PIP) -e '.[test,plugin]'
+	@$(PIP) --no-deps 'compressai>=1.2.8,<2; python_version < "3.13"'
 	@$(BIN)/python -c 'from osgeo import gdal_array' 2>/dev/null || { \
 	  command -v gdal-config >/dev/null && $(PIP) setuptools wheel && echo 'Building osgeo.gdal' && \
 	  headers="-I$$($(BIN)/python -c 'import numpy; print(numpy.get_include())')" && \

@@ -76,11 +76,11 @@ def test_arrows_point_down():
 
 OWNERS = {
     "rasterio": ("geo.io",),
-    "torch": ("enhance.ldm", "enhance.network", "enhance.torch_enhancer", "training"),
-    "safetensors": ("enhance.torch_enhancer", "training"),
+    "torch": ("codecs.learned", "enhance.ldm", "enhance.network", "enhance.torch_enhancer", "training"),
+    "safetensors": ("codecs.learned", "enhance.torch_enhancer", "training"),
     "glymur": ("codecs.openjpeg", "codecs.jpeg2000"),
     "shapely": ("geo.footprint",),
-    "compressai": ("codecs.learned",),
+    "compressai": ("codecs.learned_rans",),
     "click": ("cli",),
     "PIL": ("training", "evaluation"),
     "psutil": ("evaluation",),

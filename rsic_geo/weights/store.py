@@ -25,6 +25,8 @@ else:
 ENVIRONMENT_VARIABLE = "RSIC_GEO_WEIGHTS"
 """Names a folder with further ``NAME.safetensors`` files."""
 
+ENHANCER, CODEC = "enhancer", "codec"
+_DEFAULT_KEYS = {ENHANCER: "default", CODEC: "default_codec"}
 SUFFIX = ".safetensors"
 MAX_BYTES = 512 * 2**20
 """No weights file larger than this is opened."""
@@ -45,6 +47,8 @@ class WeightsRow:
     """One line: what the network is and what it gains."""
     licence: str
     """Licence of the weights and what its training data allow."""
+    kind: str = ENHANCER
+    """What the weights are for: ``enhancer`` or ``codec``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +79,14 @@ def list_weights(folder: Path | None = None) -> tuple[WeightsRow, ...]:
     """Return the rows of the manifest of ``folder`` (default: the package), in file order."""
     fields = WeightsRow.__dataclass_fields__
     rows = _manifest(folder or _PACKAGED).get("weights", [])
-    return tuple(WeightsRow(**{key: str(row[key]) for key in fields}) for row in rows)
+    return tuple(
+        WeightsRow(**{key: str(row[key]) for key in fields if key in row or key != "kind"}) for row in rows
+    )
 
 
-def default_name(folder: Path | None = None) -> str:
-    """Return the name ``auto`` stands for. Raises WeightsNotFoundError if no weights are shipped."""
-    name = _manifest(folder or _PACKAGED).get("default")
+def default_name(folder: Path | None = None, *, kind: str = ENHANCER) -> str:
+    """Return the name ``auto`` stands for. Raises WeightsNotFoundError if no weights of that kind are shipped."""
+    name = _manifest(folder or _PACKAGED).get(_DEFAULT_KEYS[kind])
     if not name:
         raise WeightsNotFoundError("no weights are shipped with this installation; give a .safetensors file")
     return str(name)

@@ -1,0 +1,323 @@
+"""The learned codec: pixels of one tile <-> a payload that decodes to the same symbols everywhere.
+
+Payload, little-endian:
+
+====== ==== =======================================================================
+offset size what
+====== ==== =======================================================================
+0      1    version, 1
+1      1    bands, 1 or 3
+2      2    height in px
+4      2    width in px
+6      1    quality level
+7      8    first bytes of the weights' sha256
+15     4    CRC-32 of all other bytes of the payload
+19     4    CRC-32 of bytes 0 to 14 and of the symbols, each as int16
+23     ...  symbols as the rANS coder of CompressAI writes them: hyper-latent, then steps
+====== ==== =======================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor
+
+from rsic_geo.codecs.learned_network import (
+    BLOCK,
+    CHANNELS,
+    FORMAT,
+    LEVELS,
+    CodecSpec,
+    ExactEntropy,
+    LearnedNetwork,
+    round_with,
+    shipped_tensors,
+)
+from rsic_geo.codecs.learned_network.exact import ENCODER_ONLY, FROZEN, ONE, SYMBOL_LIMIT
+from rsic_geo.codecs.learned_network.spec import HYPER_STRIDE
+from rsic_geo.codecs.learned_rans import SymbolReader, SymbolWriter
+from rsic_geo.errors import (
+    BitstreamError,
+    ChecksumError,
+    UnsupportedSceneError,
+    UsageError,
+    WeightsError,
+    WeightsMismatchError,
+)
+from rsic_geo.weights import WeightsFile, open_weights
+from rsic_geo.weights.store import default_name
+
+CODEC_ID = "learned"
+DTYPES = ("uint8", "uint16", "int16")
+VERSION = 1
+MAX_SIDE = 2048
+"""Largest side of a tile in px."""
+MAX_REDUCE = 5
+_HEADER = struct.Struct("<BBHHB8s")
+_CHECKS = struct.Struct("<II")
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedTile:
+    """One coded tile."""
+
+    payload: bytes
+    reconstruction: Samples
+    """What :meth:`LearnedCodec.decode_tile` gives back, (bands, height, width), not clipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadInfo:
+    """What the head of a payload says."""
+
+    bands: int
+    height: int
+    width: int
+    level: int
+    """Quality level, 0..255."""
+    weights: bytes
+    """First 8 bytes of the weights' sha256."""
+
+
+class LearnedCodec:
+    """A network with its entropy coder; safe to share between threads.
+
+    Symbols are decided by integer arithmetic and are the same on every device. Pixels are made in float32:
+    devices may differ by rounding.
+    """
+
+    codec_id = CODEC_ID
+    dtypes = DTYPES
+    is_lossless_capable = False
+
+    def __init__(self, name: str = "auto", *, device: str = "auto", sha256: str | None = None) -> None:
+        """Open weights by name or path.
+
+        Raises:
+            WeightsNotFoundError, WeightsMismatchError, WeightsError: no weights, others, or none of a codec.
+            MissingDependencyError: compressai is not installed.
+            UsageError: no such device.
+        """
+        SymbolWriter.check()
+        self._open(
+            open_weights(default_name(kind="codec") if name == "auto" else name, sha256=sha256), device
+        )
+
+    @classmethod
+    def from_weights(cls, weights: WeightsFile, *, device: str = "auto") -> LearnedCodec:
+        """Return the codec of weights already opened. Raises as the constructor does."""
+        SymbolWriter.check()
+        codec = cls.__new__(cls)
+        codec._open(weights, device)
+        return codec
+
+    def _open(self, weights: WeightsFile, device: str) -> None:
+        self.name, self.sha256 = weights.name, weights.sha256
+        self.device = _choose_device(device)
+        if weights.metadata.get("format") != FORMAT:
+            raise WeightsError(f"weights {weights.name!r} are not those of a learned codec ({FORMAT})")
+        try:
+            self.spec = CodecSpec.from_json(weights.spec)
+            tensors = safetensors.torch.load(weights.content)
+            frozen = {k.removeprefix(FROZEN): v for k, v in tensors.items() if k.startswith(FROZEN)}
+            self._entropy = ExactEntropy(self.spec, frozen, self.device)
+            network = LearnedNetwork(self.spec)
+            rest = {k: v.float() for k, v in tensors.items() if not k.startswith(FROZEN)}
+            left_out, strange = network.load_state_dict(rest, strict=False)
+            if strange or any(not k.startswith("entropy.") or k.startswith(ENCODER_ONLY) for k in left_out):
+                raise ValueError("tensors missing")
+        except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
+            raise WeightsError(f"weights {weights.name!r} do not fit the codec they describe") from error
+        self._network = network.eval().requires_grad_(False).to(self.device)
+
+    def encode_tile(self, samples: Samples, quality: float) -> LearnedTile:
+        """Code samples (1 or 3 bands, height, width), 0..1 over the scene's radiometry, at a quality of 0..1.
+
+        Raises:
+            UnsupportedSceneError: not such an array, not finite, or too large.
+            UsageError: quality outside 0..1.
+        """
+        samples = _checked(samples)
+        if not 0.0 <= quality <= 1.0:
+            raise UsageError(f"quality {quality} is outside 0..1")
+        bands, height, width = samples.shape
+        level = round(quality * (LEVELS - 1))
+        header = _HEADER.pack(VERSION, bands, height, width, level, bytes.fromhex(self.sha256[:16]))
+        with torch.inference_mode(), _float32():
+            x = self._pad(samples)
+            told = torch.tensor([level], device=self.device)
+            v = self._network.analysis(x, self._network.gains(told), told)
+            z = self._network.entropy.hyper_latents(v)[0].double().round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
+            writer = SymbolWriter(self._entropy.cdf, self._entropy.half_width)
+            writer.put(z, self._hyper_index(z))
+            latents = torch.zeros(v.shape[1:], dtype=torch.float64, device=self.device)
+            for step in self._entropy.steps(z, level, latents):
+                residual = v[0, step.channels][:, step.mask].double() - step.means / ONE
+                symbols = round_with(residual, step.index, self._entropy.limits.double())
+                step.symbols = symbols.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
+                writer.put(step.symbols, step.index)
+            reconstruction = self._synthesise(latents, level, samples.shape)
+        string = writer.finish()
+        check = _CHECKS.pack(zlib.crc32(string, zlib.crc32(header)), writer.checksum(header))
+        return LearnedTile(payload=header + check + string, reconstruction=reconstruction)
+
+    def decode_tile(self, payload: bytes, *, reduce: int = 0) -> Samples:
+        """Return samples (bands, ceil(h / 2^reduce), ceil(w / 2^reduce)), not clipped.
+
+        A reduced picture is the mean of the full one over squares of 2^reduce px.
+
+        Raises:
+            BitstreamError: no payload of this codec, or cut short.
+            ChecksumError: damaged.
+            WeightsMismatchError: made with other weights.
+        """
+        if not 0 <= reduce <= MAX_REDUCE:
+            raise UsageError(f"reduce {reduce} is outside 0..{MAX_REDUCE}")
+        info = read_header(payload)
+        with torch.inference_mode(), _float32():
+            latents, _ = self._read(payload)
+            pixels = self._synthesise(latents, info.level, (info.bands, info.height, info.width))
+        return _shrink(pixels, reduce) if reduce else pixels
+
+    def symbols_of(self, payload: bytes) -> NDArray[np.int16]:
+        """Return all symbols of a payload in the order they are coded; raises as :meth:`decode_tile`."""
+        with torch.inference_mode():
+            return self._read(payload)[1]
+
+    def _read(self, payload: bytes) -> tuple[Tensor, NDArray[np.int16]]:
+        """Return latents (192, h, w) and all symbols of a payload, checked."""
+        info = read_header(payload)
+        if info.weights.hex() != self.sha256[:16]:
+            raise WeightsMismatchError(
+                f"the tile was coded with weights {info.weights.hex()}..., these are {self.sha256[:16]}...: "
+                "open the archive with the weights it names"
+            )
+        header, string = payload[: _HEADER.size], payload[_HEADER.size + _CHECKS.size :]
+        _, expected = _CHECKS.unpack_from(payload, _HEADER.size)
+        height, width = -(-info.height // BLOCK), -(-info.width // BLOCK)
+        shape = (self.spec.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
+        count = shape[0] * shape[1] * shape[2] + CHANNELS * height * width
+        reader = SymbolReader(string, self._entropy.cdf, self._entropy.half_width, count)
+        z_index = self._hyper_index(torch.empty(shape))
+        z = reader.take(z_index).to(self.device)
+        latents = torch.zeros((CHANNELS, height, width), dtype=torch.float64, device=self.device)
+        for step in self._entropy.steps(z, info.level, latents):
+            step.symbols = reader.take(step.index).to(self.device)
+        if reader.checksum(header) != expected:
+            raise ChecksumError(
+                "the symbols of the tile are not those that were coded: it cannot be decoded here"
+            )
+        return latents, reader.symbols()
+
+    def _hyper_index(self, z: Tensor) -> Tensor:
+        return self._entropy.hyper_index[:, None, None].expand(z.shape)
+
+    def _pad(self, samples: Samples) -> Tensor:
+        """Return (1, 3, h, w) with the sides filled up to whole blocks by mirroring."""
+        _, height, width = samples.shape
+        padded = np.pad(samples, ((0, 0), (0, -height % BLOCK), (0, -width % BLOCK)), mode="symmetric")
+        x = torch.from_numpy(np.ascontiguousarray(padded))[None].to(self.device)
+        return x.expand(-1, 3, -1, -1)
+
+    def _synthesise(self, latents: Tensor, level: int, shape: tuple[int, ...]) -> Samples:
+        told = torch.tensor([level], device=self.device)
+        v = (latents / ONE).float()[None]
+        pixels = self._network.synthesis(v, self._network.gains(told), told)[0, :, : shape[1], : shape[2]]
+        if shape[0] == 1:
+            pixels = pixels.mean(dim=0, keepdim=True)
+        result: Samples = pixels.contiguous().cpu().numpy()
+        return result
+
+
+def read_header(payload: bytes) -> PayloadInfo:
+    """Return what the head of a payload says, after checking all its bytes.
+
+    Raises:
+        BitstreamError: no payload of this codec, or of a newer version.
+        ChecksumError: bytes are damaged or missing.
+    """
+    start = _HEADER.size + _CHECKS.size
+    if len(payload) < start:
+        raise BitstreamError(f"{len(payload)} bytes are no tile of the learned codec: it is cut short")
+    version, bands, height, width, level, weights = _HEADER.unpack_from(payload)
+    if version != VERSION:
+        raise BitstreamError(f"version {version} of the learned codec's tiles is unknown: update rsic-geo")
+    found, _ = _CHECKS.unpack_from(payload, _HEADER.size)
+    if zlib.crc32(payload[start:], zlib.crc32(payload[: _HEADER.size])) != found:
+        raise ChecksumError("the bytes of the tile do not match their checksum: damaged or cut short")
+    if bands not in (1, 3) or not 0 < height <= MAX_SIDE or not 0 < width <= MAX_SIDE:
+        raise BitstreamError(
+            f"a tile of {bands} bands and {width} x {height} px is none of the learned codec"
+        )
+    return PayloadInfo(bands, height, width, level, weights)
+
+
+def random_weights(spec: CodecSpec | None = None, *, seed: int = 0, name: str = "random") -> WeightsFile:
+    """Return an untrained codec: a lapped transform with wide distributions. For tests and first steps."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = LearnedNetwork(spec or CodecSpec())
+    metadata = {"format": FORMAT, "spec": json.dumps(network.spec.to_json()), "name": name}
+    content = safetensors.torch.save(shipped_tensors(network), metadata=metadata)
+    digest = hashlib.sha256(content).hexdigest()
+    return WeightsFile(name=name, sha256=digest, content=content, metadata=metadata)
+
+
+def _checked(samples: Samples) -> Samples:
+    if samples.ndim != 3 or samples.shape[0] not in (1, 3) or 0 in samples.shape:
+        raise UnsupportedSceneError(
+            f"the learned codec takes (1 or 3 bands, height, width), not {samples.shape}: group the bands"
+        )
+    if max(samples.shape[1:]) > MAX_SIDE:
+        raise UnsupportedSceneError(
+            f"the learned codec takes tiles of at most {MAX_SIDE} px: use smaller ones"
+        )
+    samples = np.ascontiguousarray(samples, dtype=np.float32)
+    if not np.isfinite(samples).all():
+        raise UnsupportedSceneError("the tile has samples that are not finite: fill them first")
+    return samples
+
+
+def _shrink(pixels: Samples, reduce: int) -> Samples:
+    """Return means over squares of 2^reduce px, smaller ones at the lower and right border."""
+    side = 1 << reduce
+    _, height, width = pixels.shape
+    rows, columns = np.arange(0, height, side), np.arange(0, width, side)
+    total = np.add.reduceat(np.add.reduceat(pixels.astype(np.float64), rows, axis=1), columns, axis=2)
+    areas = np.diff(np.append(rows, height))[:, None] * np.diff(np.append(columns, width))[None]
+    means: Samples = (total / areas).astype(np.float32)
+    return means
+
+
+def _choose_device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_available()):
+        raise UsageError(f"device {name!r} is not available here; use auto or cpu")
+    return device
+
+
+def _float32() -> AbstractContextManager[None]:
+    """Keep convolutions on CUDA in full float32 and repeatable."""
+    return torch.backends.cudnn.flags(  # type: ignore[no-any-return]
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+
+
+__all__ = ["CODEC_ID", "LearnedCodec", "LearnedTile", "PayloadInfo", "random_weights", "read_header"]

@@ -1,0 +1,235 @@
+"""The entropy model in integers: the same symbols on every device, thread count and library.
+
+All numbers are integers carried in float64. Activations have 10 binary places and at most 21 bits, weights 12
+binary places and at most 17 bits, and no layer sums more than 2^13 products, so every sum stays below 2^53:
+exact, and the order of its terms does not matter. Convolutions are matrix products of shifted copies, no library
+may choose an algorithm (Winograd, Fourier) that rounds. Divisions are by powers of two, then floor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rsic_geo.codecs.learned_network import tables
+from rsic_geo.codecs.learned_network.entropy import (
+    LOWEST_LOG2,
+    MAGNITUDE_STEPS,
+    SIGNED_DIVISOR,
+    GroupModel,
+    phase_mask,
+    phases,
+)
+from rsic_geo.codecs.learned_network.model import DEAD_ZONE, LearnedNetwork
+from rsic_geo.codecs.learned_network.spec import KNOTS, LEVELS, CodecSpec
+
+PLACES = 10
+"""Binary places of activations, means and log2 scales."""
+ONE = 1 << PLACES
+WEIGHT_PLACES = 12
+_WEIGHT_LIMIT = 1 << 17
+_LIMIT = float(1 << 20)
+_MEAN_LIMIT = float(1 << 25)
+SYMBOL_LIMIT = 32767
+"""Largest size of a symbol."""
+MAX_TERMS = 1 << 13
+FROZEN = "exact."
+"""Start of the names of integer tensors in a weights file."""
+ENCODER_ONLY = "entropy.hyper_analysis."
+"""The one part of the entropy model that is shipped in floating point."""
+_FULL_PRECISION = ("matrix", "knots", "steps", "before", "after")
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One step of coding: the places of a phase in the channels of a group."""
+
+    means: Tensor
+    """(channels, places) expected values, in units of 1/1024 quantiser steps, integers in float64."""
+    index: Tensor
+    """(channels, places) int64 rows of the frequency table."""
+    mask: Tensor
+    """(height, width) places coded now."""
+    channels: slice
+    symbols: Tensor | None = None
+    """(channels, places) integers in float64: to be filled in before the next step is asked for."""
+
+
+def freeze(network: LearnedNetwork) -> dict[str, Tensor]:
+    """Return the entropy model as integer tensors on the CPU, ready to be shipped.
+
+    Raises:
+        ValueError: a weight is too large for the fixed point: the network was badly trained.
+    """
+    model, gains = network.entropy, network.gains
+    frozen: dict[str, Tensor] = {}
+    for name in ("hyper_enter", "hyper_quality", "hyper_leave"):
+        _freeze_layer(frozen, name, getattr(model, name))
+    for group in model.groups:
+        assert isinstance(group, GroupModel)
+        layers = dict(group.named_modules())
+        for name, layer in layers.items():
+            if isinstance(layer, nn.Conv2d):
+                _freeze_layer(frozen, f"{group.group}.{name}", layer)
+    log2 = (gains.knots + gains.deviation).detach().double().cpu() / math.log(2)
+    frozen["base"] = _to_integer(log2 * ONE)
+    index = (model.hyper_scales.detach().double().cpu() - LOWEST_LOG2) * tables.PER_OCTAVE
+    frozen["hyper_index"] = index.floor().clamp(1, tables.SCALES - 1).int()
+    probability = tables.probabilities(model)
+    frozen["cdf"], frozen["half_width"] = tables.cumulative(probability)
+    frozen["limits"] = tables.thresholds(probability, DEAD_ZONE).float()
+    return frozen
+
+
+def _to_integer(values: Tensor) -> Tensor:
+    whole = values.round()
+    return whole.to(torch.int16 if float(whole.abs().max()) < 2**15 else torch.int32)
+
+
+def _freeze_layer(frozen: dict[str, Tensor], name: str, layer: nn.Conv2d) -> None:
+    """Store a convolution as a matrix (out, rows x columns x in) and a bias with all binary places."""
+    weight = layer.weight.detach().double().cpu().permute(0, 2, 3, 1).reshape(layer.out_channels, -1)
+    whole = _to_integer(weight * (1 << WEIGHT_PLACES))
+    if float(whole.abs().max()) > _WEIGHT_LIMIT or whole.shape[1] > MAX_TERMS:
+        raise ValueError(f"layer {name}: weights up to {float(weight.abs().max()):.1f} do not fit 17 bits")
+    frozen[f"{name}.weight"] = whole
+    if layer.bias is not None:
+        places = PLACES + WEIGHT_PLACES
+        frozen[f"{name}.bias"] = (layer.bias.detach().double().cpu() * (1 << places)).round().to(torch.int32)
+
+
+def shipped_tensors(network: LearnedNetwork) -> dict[str, Tensor]:
+    """Return what a weights file holds: integers of the entropy model, float16 or float32 of the rest."""
+    shipped = {f"{FROZEN}{name}": tensor.contiguous() for name, tensor in freeze(network).items()}
+    for name, value in network.state_dict().items():
+        if name.startswith("entropy.") and not name.startswith(ENCODER_ONLY):
+            continue
+        is_fine = name.endswith(_FULL_PRECISION) or value.dim() < 2
+        shipped[name] = value.detach().cpu().to(torch.float32 if is_fine else torch.float16).contiguous()
+    return shipped
+
+
+class ExactEntropy:
+    """The frozen entropy model, on one device."""
+
+    def __init__(self, spec: CodecSpec, frozen: dict[str, Tensor], device: torch.device) -> None:
+        """Take over what :func:`freeze` returned; KeyError or ValueError if it does not fit ``spec``."""
+        self.spec, self.device = spec, device
+        expected = freeze(LearnedNetwork(spec))
+        fixed = {name for name in expected if name not in ("cdf", "limits")}
+        if frozen.keys() != expected.keys() or any(frozen[k].shape != expected[k].shape for k in fixed):
+            raise ValueError("the integer tensors are not those of the network described")
+        self._tensors = {key: value.to(device, torch.float64) for key, value in frozen.items()}
+        if any(float(self._tensors[k].abs().max()) > _WEIGHT_LIMIT for k in fixed if k.endswith(".weight")):
+            raise ValueError("integer weights beyond 17 bits")
+        self.cdf, self.half_width = frozen["cdf"].int(), frozen["half_width"].int()
+        self.hyper_index = frozen["hyper_index"].long()
+        self.limits = frozen["limits"].float().to(device)
+
+    def _product(self, name: str, columns: Tensor) -> Tensor:
+        """Return sums (out, places) with all binary places, bias included."""
+        total = self._tensors[f"{name}.weight"] @ columns
+        bias = self._tensors.get(f"{name}.bias")
+        return total if bias is None else total + bias[:, None]
+
+    def _hyper_features(self, z: Tensor, level: int, height: int, width: int) -> Tensor:
+        """Return features (hyper, height x width) of hyper-latent symbols z (channels, h/4, w/4)."""
+        told = self._tensors["hyper_quality.weight"] * (level * (ONE // LEVELS))
+        hidden = self._product("hyper_enter", _columns((z * ONE).clamp(-_LIMIT, _LIMIT))) + told
+        hidden = _activate(hidden).reshape(-1, *z.shape[1:])
+        hidden = hidden.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        shape = hidden.shape[1:]
+        hidden = _activate(self._product("hyper_leave", _columns(hidden))).reshape(-1, *shape)
+        hidden = hidden.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        return hidden[:, :height, :width].reshape(hidden.shape[0], -1)
+
+    def _base(self, level: int) -> Tensor:
+        """Return expected log2 scales (192,) at a quality level, 10 binary places."""
+        spacing = LEVELS // (KNOTS - 1)
+        knot, share = divmod(level, spacing)
+        knots = self._tensors["base"]
+        return torch.floor((knots[knot] * (spacing - share) + knots[knot + 1] * share) / spacing)
+
+    def steps(self, z: Tensor, level: int, latents: Tensor) -> Iterator[Step]:
+        """Go through the steps of coding; each must get its symbols before the next one is taken.
+
+        Args:
+            z: hyper-latent symbols (channels, ceil(h/4), ceil(w/4)), integers in float64.
+            level: quality level, 0..255.
+            latents: (192, h, w) float64 zeros; filled with dequantised latents in units of 1/1024 steps.
+        """
+        height, width = latents.shape[1:]
+        hyper, base = self._hyper_features(z, level, height, width), self._base(level)
+        earlier: list[Tensor] = []
+        first = 0
+        for group, count in enumerate(self.spec.groups):
+            channels = slice(first, first + count)
+            first += count
+            known = latents[channels]
+            shared = self._product(f"{group}.hyper", hyper)
+            if group:
+                shared = shared + self._product(f"{group}.earlier", _columns(torch.cat(earlier)))
+            for phase, parities in enumerate(phases(group)):
+                mask = phase_mask(parities, height, width, self.device)
+                means, logs = self._expect(group, phase, shared, known, mask)
+                logs = logs + base[channels, None]
+                index = torch.floor((logs - LOWEST_LOG2 * ONE) / (ONE // tables.PER_OCTAVE))
+                step = Step(means, index.clamp(0, tables.SCALES - 1).long(), mask, channels)
+                yield step
+                assert step.symbols is not None
+                known[:, mask] = step.symbols * ONE + means
+            earlier.append(_own_features(group, known))
+
+    def _expect(
+        self, group: int, phase: int, shared: Tensor, known: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return means and what is added to log2 scales, both (channels, places), 10 binary places."""
+        chosen = mask.reshape(-1)
+        direct = None
+        if phase:
+            own = _columns(_own_features(group, known))[:, chosen]
+            shared = shared[:, chosen] + self._product(f"{group}.own.{phase - 1}", own)
+            if f"{group}.direct.{phase - 1}.weight" in self._tensors:
+                direct = self._product(f"{group}.direct.{phase - 1}", _columns(known)[:, chosen])
+        elif not bool(chosen.all()):
+            shared = shared[:, chosen]
+        out = self._product(f"{group}.leave", _activate(self._product(f"{group}.middle", _activate(shared))))
+        count = known.shape[0]
+        if out.shape[0] == count:
+            return torch.zeros_like(out), _shift(out).clamp(-_LIMIT, _LIMIT)
+        means = out[:count] if direct is None else out[:count] + direct
+        return _shift(means).clamp(-_MEAN_LIMIT, _MEAN_LIMIT), _shift(out[count:]).clamp(-_LIMIT, _LIMIT)
+
+
+def _shift(total: Tensor) -> Tensor:
+    """Return sums with the binary places of a weight taken off, rounded."""
+    unit = float(1 << WEIGHT_PLACES)
+    return torch.floor((total + unit / 2) / unit)
+
+
+def _activate(total: Tensor) -> Tensor:
+    return _shift(total).clamp(0.0, _LIMIT)
+
+
+def _columns(x: Tensor) -> Tensor:
+    """Return the 3 x 3 neighbours (9 x channels, h x w) of x (channels, h, w), zeros outside."""
+    height, width = x.shape[1:]
+    padded = F.pad(x, (1, 1, 1, 1))
+    parts = [padded[:, r : r + height, c : c + width] for r in range(3) for c in range(3)]
+    return torch.cat(parts).reshape(-1, height * width)
+
+
+def _own_features(group: int, v: Tensor) -> Tensor:
+    """Return what `GroupModel.own_features` does, in fixed point."""
+    size = v.abs()
+    pressed = torch.zeros_like(v)
+    for limit, divisor in MAGNITUDE_STEPS:
+        pressed += torch.floor(size.clamp(max=limit * ONE) / divisor)
+    if group:
+        return pressed
+    return torch.cat([torch.floor(v / SIGNED_DIVISOR).clamp(-_LIMIT, _LIMIT), pressed])

@@ -1,0 +1,89 @@
+"""What a learned codec is made of: channel groups, widths, the axis of quality."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FORMAT = "rsic-codec-1"
+"""Kind of network and version of its conventions, in the metadata of weights."""
+BLOCK = 8
+"""Side in px of the block one latent place stands for."""
+HYPER_STRIDE = 4
+"""Latent places per place of the hyper-latent, along each side."""
+CHANNELS = 3 * BLOCK * BLOCK
+LEVELS = 256
+"""Steps of the quality axis."""
+KNOTS = 9
+"""Knots of the gains along the quality axis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecSpec:
+    """Everything that decides the shapes of a network's tensors."""
+
+    groups: tuple[int, ...] = (8, 24, 48, 112)
+    """Latent channels coded together, from low to high frequencies; they sum to 192."""
+    hidden: tuple[int, ...] = (64, 64, 96, 96)
+    """Width of the context network of each group."""
+    hyper: int = 64
+    """Width of the hyper transforms."""
+    hyper_latents: int = 24
+    analysis: int = 64
+    """Width of the analysis's nonlinear part."""
+    synthesis: int = 96
+    """Width of the synthesis's nonlinear part in the latent domain."""
+    post: int = 32
+    """Width of the restoring filter at half resolution."""
+    post_blocks: int = 2
+    lambda_low: float = 0.0004
+    """Weight of the squared error (units of 8 bit samples) against bits per pixel, at quality 0."""
+    lambda_high: float = 0.045
+    """The same at quality 1."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if sum(self.groups) != CHANNELS or min(self.groups) < 1 or len(self.groups) != len(self.hidden):
+            raise ValueError(f"groups of a codec sum to {CHANNELS}, each with its hidden width")
+        if not 0 < self.lambda_low < self.lambda_high:
+            raise ValueError("the range of lambda is empty")
+
+    def weight(self, quality: float) -> float:
+        """Return lambda at a quality of 0..1."""
+        return self.lambda_low * (self.lambda_high / self.lambda_low) ** quality
+
+    def step(self, quality: float) -> float:
+        """Return the quantiser step (units of 8 bit samples) that lambda asks for at high rate.
+
+        A step costs step^2 / 12 of squared error, a bit less divides it by four; one latent is one of three
+        bands of a pixel.
+        """
+        return math.sqrt(12 * 3 / (2 * math.log(2) * self.weight(quality)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        fields = asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> CodecSpec:
+        """Return the spec of :meth:`to_json`; raises TypeError or ValueError."""
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        )
+
+
+SPECS = {
+    "tiny": CodecSpec(),
+    "base": CodecSpec(
+        hidden=(96, 96, 160, 160),
+        hyper=96,
+        hyper_latents=32,
+        analysis=160,
+        synthesis=192,
+        post=64,
+        post_blocks=4,
+    ),
+}
+"""Sizes by name."""

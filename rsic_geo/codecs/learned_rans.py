@@ -1,0 +1,138 @@
+"""CompressAI's rANS coder behind arrays of symbols.
+
+Only its compiled coder is loaded, not the package around it: importing ``compressai`` pulls in torchvision
+and torch_geometric, which fail beside a CPU build of torch, and forbids numpy 2. The coder needs
+none of them.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+import threading
+import zlib
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rsic_geo.errors import ChecksumError, MissingDependencyError
+
+_Foreign: TypeAlias = Any
+"""What compressai hands out: it carries no types."""
+_EXTENSION = "compressai.ans"
+_lock = threading.Lock()
+_loaded: list[_Foreign] = []
+
+
+def coder() -> _Foreign:
+    """Return CompressAI's module ``ans``. Raises MissingDependencyError."""
+    with _lock:
+        if not _loaded:
+            _loaded.append(_load())
+        return _loaded[0]
+
+
+def _load() -> _Foreign:
+    if _EXTENSION in sys.modules:
+        return sys.modules[_EXTENSION]
+    package = importlib.util.find_spec("compressai")
+    places = list(package.submodule_search_locations or []) if package else []
+    spec = importlib.machinery.PathFinder.find_spec(_EXTENSION, places) if places else None
+    if spec is None or spec.loader is None:
+        raise MissingDependencyError(_missing())
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"compressai's coder cannot be loaded ({error}): reinstall it"
+        ) from error
+    return module
+
+
+def _missing() -> str:
+    if sys.version_info >= (3, 13):
+        return (
+            "the learned codec needs compressai, which has no build for Python 3.13: use Python 3.10 to 3.12"
+        )
+    return "the learned codec needs compressai: pip install 'rsic-geo[learned]'"
+
+
+class _Symbols:
+    """Symbols met so far, in order, and the table they are coded with."""
+
+    def __init__(self, cdf: Tensor, half_width: Tensor) -> None:
+        sizes = (2 * half_width + 3).tolist()
+        self._table = ([row[:size] for row, size in zip(cdf.tolist(), sizes, strict=True)], sizes)
+        self._offsets = (-half_width).tolist()
+        self._parts: list[NDArray[np.int16]] = []
+
+    def symbols(self) -> NDArray[np.int16]:
+        """Return all symbols, uncoded zeros included."""
+        return np.concatenate([part.reshape(-1) for part in self._parts])
+
+    def checksum(self, header: bytes) -> int:
+        """Return the CRC-32 of a header and of all symbols as little-endian int16."""
+        return zlib.crc32(self.symbols().astype("<i2").tobytes(), zlib.crc32(header))
+
+
+class SymbolWriter(_Symbols):
+    """Collects symbols and writes them as one string."""
+
+    def __init__(self, cdf: Tensor, half_width: Tensor) -> None:
+        super().__init__(cdf, half_width)
+        self._coder = coder().BufferedRansEncoder()
+
+    @staticmethod
+    def check() -> None:
+        """Raise MissingDependencyError if there is no coder."""
+        coder()
+
+    def put(self, symbols: Tensor, index: Tensor) -> None:
+        """Append symbols (integers in float64) with their rows of the table; row 0 is not coded."""
+        values, rows = symbols.cpu().numpy().astype(np.int16), index.cpu().numpy()
+        self._parts.append(values)
+        coded = rows > 0
+        cdf, sizes = self._table
+        self._coder.encode_with_indexes(
+            values[coded].tolist(), rows[coded].tolist(), cdf, sizes, self._offsets
+        )
+
+    def finish(self) -> bytes:
+        """Return the string."""
+        return bytes(self._coder.flush())
+
+
+class SymbolReader(_Symbols):
+    """Reads symbols back from a string."""
+
+    def __init__(self, string: bytes, cdf: Tensor, half_width: Tensor, count: int) -> None:
+        """Open a string for at most ``count`` symbols.
+
+        The coder reads on behind the end of a string that does not belong to its table; zeros are put there,
+        as far as it can get.
+        """
+        super().__init__(cdf, half_width)
+        self._coder = coder().RansDecoder()
+        self._coder.set_stream(string + bytes(8 * count + 64))
+
+    def take(self, index: Tensor) -> Tensor:
+        """Return symbols (float64) like ``index``, rows of the table; row 0 is not coded and gives zeros.
+
+        Raises:
+            ChecksumError: a symbol no encoder writes.
+        """
+        rows = index.cpu().numpy()
+        coded = rows > 0
+        cdf, sizes = self._table
+        found = self._coder.decode_stream(rows[coded].tolist(), cdf, sizes, self._offsets)
+        wide = np.zeros(rows.shape, dtype=np.int64)
+        wide[coded] = found
+        if wide.size and np.abs(wide).max() > np.iinfo(np.int16).max:
+            raise ChecksumError("the symbols of the tile are not those that were coded: it is damaged")
+        self._parts.append(wide.astype(np.int16))
+        return torch.from_numpy(wide.astype(np.float64))
