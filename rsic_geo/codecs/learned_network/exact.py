@@ -2,8 +2,8 @@
 
 All numbers are integers carried in float64. Activations have 10 binary places and at most 21 bits, weights 12
 binary places and at most 17 bits, and no layer sums more than 2^13 products, so every sum stays below 2^53:
-exact, and the order of its terms does not matter. Convolutions are matrix products of shifted copies, no library
-may choose an algorithm (Winograd, Fourier) that rounds. Divisions are by powers of two, then floor.
+exact, and the order of its terms does not matter. Convolutions are matrix products of shifted copies, no
+library may choose an algorithm (Winograd, Fourier) that rounds. Divisions are by powers of two, then floor.
 """
 
 from __future__ import annotations

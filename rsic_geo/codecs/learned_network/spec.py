@@ -51,7 +51,7 @@ class CodecSpec:
 
     def weight(self, quality: float) -> float:
         """Return lambda at a quality of 0..1."""
-        return self.lambda_low * (self.lambda_high / self.lambda_low) ** quality
+        return float(self.lambda_low * (self.lambda_high / self.lambda_low) ** quality)
 
     def step(self, quality: float) -> float:
         """Return the quantiser step (units of 8 bit samples) that lambda asks for at high rate.
