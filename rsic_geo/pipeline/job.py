@@ -1,0 +1,246 @@
+"""What every kind of archive has in common on its way from a scene to a verified file."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from rsic_geo.enhance.base import Enhancer
+from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.geo.io import SceneReader
+from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.pipeline import ratecontrol
+from rsic_geo.pipeline.bands import BandStore
+from rsic_geo.pipeline.coder import CodedScene
+from rsic_geo.pipeline.enhancing import PixelSource
+from rsic_geo.pipeline.events import Progress
+from rsic_geo.pipeline.finish import Enhancement, FitOptions, Readers, fit_enhancement
+from rsic_geo.pipeline.options import EncodeOptions, Target
+from rsic_geo.pipeline.plan import ScenePlan
+from rsic_geo.pipeline.ratecontrol import psnr_of
+from rsic_geo.pipeline.seal import Seal
+from rsic_geo.pipeline.verify import verify_archive
+
+SIZE_PROMISE = 0.02
+"""Largest miss of a size target, as part of it."""
+MAX_SIZE_ROUNDS = 4
+USUAL_GAIN = 0.3
+"""What enhancement usually adds (dB); only where a search for a PSNR begins."""
+
+
+class Search(Protocol):
+    """What a search for a target reports of itself."""
+
+    passes: int
+    """Encoding passes made."""
+    measuring_seconds: float
+    """Time spent on finding out where to look."""
+
+
+WriterT = TypeVar("WriterT")
+SearchT = TypeVar("SearchT", bound=Search)
+
+
+@dataclass(slots=True, kw_only=True)
+class Job(ABC, Generic[WriterT, SearchT]):
+    """One scene on its way into an archive. Each kind of archive codes, stores and seals in its own way."""
+
+    codec: ClassVar[str]
+    """Name of the codec."""
+    reader: SceneReader
+    plan: ScenePlan
+    options: EncodeOptions
+    path: Path
+    enhancer: Enhancer | None
+    progress: Progress
+    enhancement: Enhancement | None = None
+    enhancing_seconds: float = 0.0
+    bands: BandStore | None = None
+    """Where finished row bands are kept; None keeps none."""
+
+    def run(self) -> dict[str, Any]:
+        """Code, fit, seal and verify; return the report's numbers."""
+        with self._open() as writer:
+            search = self._search(writer)
+            coded, seal = self._code(search, writer)
+        achieved = self._achieved(coded, seal)
+        before = time.perf_counter()
+        if self.options.verify == "full":
+            verify_archive(self.path, self.reader, coded, self._bound, self.progress.stage(0.9, 1))
+        return {
+            "codec": self.codec,
+            "lossless": self.plan.lossless and self.plan.affinity is None,
+            "target": {"asked": str(self.options.target), "achieved": achieved},
+            "bytes": seal.file_bytes,
+            "side_information_bytes": seal.side_bytes,
+            "ratio": self.plan.raw_bytes / seal.file_bytes,
+            "bpp": seal.file_bytes * 8 / self.plan.pixels,
+            "encoding_passes": max(1, search.passes),
+            "timing": {
+                "measuring": round(search.measuring_seconds, 3),
+                "coding_last_pass_all_threads": round(coded.coding_seconds, 3),
+                "enhancing": round(self.enhancing_seconds, 3),
+                "verifying": round(time.perf_counter() - before, 3),
+            },
+            **self._quality(coded),
+            "footprint": self.plan.footprint,
+            "verified": self.options.verify == "full",
+        }
+
+    @classmethod
+    @abstractmethod
+    def completed(cls, options: EncodeOptions) -> EncodeOptions:
+        """Return the options with what this kind of archive decides itself. Raises UsageError."""
+
+    @abstractmethod
+    def write_sidecar(self) -> None:
+        """Write what lies beside the finished archive."""
+
+    @abstractmethod
+    def _open(self) -> AbstractContextManager[WriterT]:
+        """Return what collects the tiles."""
+
+    @abstractmethod
+    def _search(self, writer: WriterT) -> SearchT:
+        """Return what codes the scene, as often as the target needs."""
+
+    @abstractmethod
+    def _code(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
+        """Code the scene to its target and write the archive."""
+
+    @abstractmethod
+    def _to_bytes(self, search: SearchT, budget: int, progress: Progress) -> CodedScene:
+        """Code all tiles to a number of bytes."""
+
+    @abstractmethod
+    def _store(self, writer: WriterT) -> None:
+        """Write what the enhancement is fitted to, where that is a file."""
+
+    @abstractmethod
+    def _decoded(self, writer: WriterT) -> AbstractContextManager[PixelSource]:
+        """Return the decoded pixels the enhancement is fitted to."""
+
+    @abstractmethod
+    def _seal(self, coded: CodedScene, writer: WriterT) -> Seal:
+        """Write the archive with its side information."""
+
+    @property
+    def _fit_bound(self) -> float | None:
+        """Largest error strengths may leave: one less than asked for; devices and windows round apart."""
+        return None if self._bound is None else max(self._bound - 1, 0.0)
+
+    @property
+    def _bound(self) -> float | None:
+        """Largest absolute error asked for."""
+        return self.options.target.value if self.options.target.kind == "max-error" else None
+
+    def _finish(self, coded: CodedScene, writer: WriterT, progress: Progress) -> float:
+        """Write the scene, fit the enhancement to it; return the squared error of the final output."""
+        self._store(writer)
+        self.enhancement = None
+        if self.enhancer is None or coded.total_sse <= 0:
+            return coded.total_sse
+        fit = FitOptions(
+            window_size=self.options.execution.window_size, max_error=self._fit_bound, seed=self.options.seed
+        )
+        before = time.perf_counter()
+        with self._decoded(writer) as decoded:
+            enhancement = fit_enhancement(
+                Readers(source=self.reader, decoded=decoded), coded, self.enhancer, fit, progress
+            )
+        self.enhancing_seconds += time.perf_counter() - before
+        if not enhancement.is_useful:
+            return coded.total_sse
+        self.enhancement = enhancement
+        return float(enhancement.sse.sum())
+
+    def _to_size(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
+        """Code to a size of the whole file; what headers and side information take is learned on the way.
+
+        The enhancement is fitted only to a coding whose predicted file size is right, since it takes most of
+        the time.
+        """
+        wanted = ratecontrol.file_budget(self.options.target, self.plan)
+        overhead = 200 + 32 * len(self.plan.grid)
+        for attempt in range(MAX_SIZE_ROUNDS):
+            stage = self.progress.stage(attempt * 0.2, attempt * 0.2 + 0.2)
+            budget = wanted - overhead
+            if budget < 16 * len(self.plan.grid):
+                raise TargetNotReachedError(
+                    f"{self.options.target}: the archive would have {wanted} bytes, of which headers and "
+                    f"side information take {overhead}; ask for more"
+                )
+            coded = self._to_bytes(search, budget, stage.stage(0, 0.5))
+            self._store(writer)
+            self.enhancement = None
+            seal = self._seal(coded, writer)
+            expected = seal.file_bytes + self._enhancement_bytes()
+            is_spare = expected < wanted and coded.is_complete
+            near = SIZE_PROMISE if attempt == MAX_SIZE_ROUNDS - 1 else SIZE_PROMISE / 2
+            if abs(expected / wanted - 1) <= near or is_spare:
+                self._finish(coded, writer, stage.stage(0.5, 1))
+                seal = self._seal(coded, writer)
+                if abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE or is_spare:
+                    break
+                expected = seal.file_bytes
+            overhead = expected - coded.body_bytes
+        miss = seal.file_bytes / wanted - 1
+        if miss > SIZE_PROMISE:
+            raise TargetNotReachedError(
+                f"{self.options.target}: the smallest archive of this scene has {seal.file_bytes} bytes, "
+                f"{wanted} were asked for; ask for more"
+            )
+        if miss < -SIZE_PROMISE:
+            self.progress.warn(f"the scene needs only {seal.file_bytes} of the {wanted} bytes asked for")
+        return coded, seal
+
+    def _enhancement_bytes(self) -> int:
+        """Return about what levels, strengths and the model's name add to the side information."""
+        if self.enhancer is None:
+            return 0
+        rows, cols = cell_counts(self.plan.profile.height, self.plan.profile.width)
+        return 50 + len(self.enhancer.name) + round(1.6 * rows * cols * len(self.plan.groups))
+
+    def _achieved(self, coded: CodedScene, seal: Seal) -> float | None:
+        target: Target = self.options.target
+        if target.is_size:
+            return ratecontrol.check_size(target, self.plan, seal.file_bytes)
+        if target.kind == "psnr":
+            return self._psnr(self._final_sse(coded), coded.total_count)
+        if target.kind == "max-error":
+            return coded.max_error if self.enhancement is None else self.enhancement.max_error
+        return None
+
+    def _final_sse(self, coded: CodedScene) -> float:
+        return coded.total_sse if self.enhancement is None else float(self.enhancement.sse.sum())
+
+    def _psnr(self, sse: float, count: float) -> float | None:
+        value = psnr_of(sse, count, self.plan.radiometry.dtype_peak)
+        return None if value == float("inf") else value
+
+    def _quality(self, coded: CodedScene) -> dict[str, Any]:
+        if not coded.is_measured:
+            return {
+                "psnr_codec": None, "psnr": None, "psnr_per_band": None, "max_abs_error": None, "model": None,
+                "cells_enhanced": 0.0,
+            }  # fmt: skip
+        final = coded.sse if self.enhancement is None else self.enhancement.sse
+        model = None
+        if self.enhancement is not None and self.enhancer is not None:
+            model = {"name": self.enhancer.name, "sha256": self.enhancer.sha256}
+        return {
+            "psnr_codec": self._psnr(coded.total_sse, coded.total_count),
+            "psnr": self._psnr(self._final_sse(coded), coded.total_count),
+            "psnr_per_band": [
+                self._psnr(float(sse), float(count)) for sse, count in zip(final, coded.count, strict=True)
+            ],
+            "max_abs_error": coded.max_error if self.enhancement is None else self.enhancement.max_error,
+            "model": model,
+            "cells_enhanced": 0.0
+            if self.enhancement is None
+            else float((self.enhancement.strengths > 0).mean()),
+        }
