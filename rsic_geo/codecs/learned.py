@@ -315,9 +315,7 @@ def _choose_device(name: str) -> torch.device:
 
 def _float32() -> AbstractContextManager[None]:
     """Keep convolutions on CUDA in full float32 and repeatable."""
-    return torch.backends.cudnn.flags(  # type: ignore[no-any-return]
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    )
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 __all__ = ["CODEC_ID", "LearnedCodec", "LearnedTile", "PayloadInfo", "random_weights", "read_header"]

@@ -85,7 +85,7 @@ def list_weights(folder: Path | None = None) -> tuple[WeightsRow, ...]:
 
 
 def default_name(folder: Path | None = None, *, kind: str = ENHANCER) -> str:
-    """Return the name ``auto`` stands for. Raises WeightsNotFoundError if no weights of that kind are shipped."""
+    """Return the name ``auto`` stands for. Raises WeightsNotFoundError if none is shipped."""
     name = _manifest(folder or _PACKAGED).get(_DEFAULT_KEYS[kind])
     if not name:
         raise WeightsNotFoundError("no weights are shipped with this installation; give a .safetensors file")

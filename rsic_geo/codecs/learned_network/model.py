@@ -68,10 +68,11 @@ class LearnedNetwork(nn.Module):
         bits = model.bits(noisy.float(), z_scales).sum(dim=(1, 2, 3))
         hyper = model.hyper_features(round_through(z), level, height, width)
         limits = tables.thresholds(tables.probabilities(model), DEAD_ZONE).to(v) if hard else None
+        sizes = list(self.spec.groups)
         features: list[Tensor] = []
         decoded: list[Tensor] = []
         for group, part, base in zip(
-            model.groups, v.split(self.spec.groups, 1), scales.split(self.spec.groups, 1), strict=True
+            model.groups, torch.split(v, sizes, 1), torch.split(scales, sizes, 1), strict=True
         ):
             shared = group.shared(hyper, torch.cat(features, 1) if features else None)  # type: ignore[operator]
             known = torch.zeros_like(part)

@@ -69,9 +69,8 @@ class CodecSpec:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> CodecSpec:
         """Return the spec of :meth:`to_json`; raises TypeError or ValueError."""
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-        )
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        return cls(**given)
 
 
 SPECS = {
