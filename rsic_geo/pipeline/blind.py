@@ -69,9 +69,15 @@ def _is_reversible(segments: tuple[Any, ...]) -> bool:
 
 
 def estimate_levels(
-    reader: SceneReader, groups: tuple[tuple[int, ...], ...], radiometry: Radiometry, progress: Progress
+    reader: SceneReader,
+    groups: tuple[tuple[int, ...], ...],
+    radiometry: Radiometry,
+    progress: Progress,
+    area: Window | None = None,
 ) -> NDArray[np.uint8]:
     """Return estimated distortion level bytes (groups, cell rows, cell columns) of a lossy scene.
+
+    With ``area`` cells far outside of it may be left at 0; those inside are as for the whole scene.
 
     Raises:
         UsageError: if the file is stored losslessly.
@@ -80,7 +86,8 @@ def estimate_levels(
     bpp, kind = coded_bpp(reader)
     levels = np.zeros((len(groups), *cell_counts(profile.height, profile.width)), np.uint8)
     grid = TileGrid(height=profile.height, width=profile.width, tile_size=_TILE)
-    for done, index in enumerate(grid, start=1):
+    tiles = grid.tiles_touching(Window.full(profile.height, profile.width) if area is None else area)
+    for done, index in enumerate(tiles, start=1):
         core = grid.core(index)
         top, left = core.row_off // CELL, core.col_off // CELL
         for g, members in enumerate(groups):
@@ -88,7 +95,7 @@ def estimate_levels(
             rmse = _shifted_error(_filled(reader, core, members), share, radiometry, members)
             cells = level_from_rmse(rmse * FACTORS[kind])
             levels[g, top : top + cells.shape[0], left : left + cells.shape[1]] = cells
-        progress.report(done / len(grid), "estimating distortion")
+        progress.report(done / len(tiles), "estimating distortion")
     return levels
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +19,10 @@ from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
+from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
+from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.enhancing import corrections, corrections_in
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.names import check_scene_name
@@ -76,7 +79,7 @@ def decompress(
         if not archive.is_archive and options.enhance == "auto":
             report.warn("no archive of rsic_geo: decoded as it is; `rsic enhance` repairs it by estimate")
         part = choose_part(archive.snapshot, options, report)
-        profile, snapshot = archive.profile, with_provenance(archive)
+        profile, snapshot = archive.profile, with_provenance(archive, options.max_change)
         if part is not None:
             profile, snapshot = part.of_profile(profile), part.of_snapshot(snapshot)
         writer = SceneWriter(
@@ -87,9 +90,11 @@ def decompress(
             creation_options=options.execution.output_options(options.creation_options),
             overwrite=options.overwrite,
         )
-        with writer:
-            write_rows(writer, archive, part_pixels(archive, part, report.stage(0, 0.97)), part)
+        with writer, _changes(archive, part, options, profile, snapshot) as changes:
+            pixels = changes.through(part_pixels(archive, part, report.stage(0, 0.97)))
+            write_rows(writer, archive, pixels, part)
             report.report(0.98, "finishing")
+            changes.commit()
             writer.commit()
         report.report(1.0, "done")
         return Report(
@@ -98,8 +103,23 @@ def decompress(
             output=describe_file(dst, profile),
             seconds=time.perf_counter() - started,
             warnings=tuple(archive.warnings + report.warnings),
-            details={**_details(archive), **describe_part(part)},
+            details={**_details(archive), **describe_part(part), **describe_changes(options)},
         )
+
+
+@contextmanager
+def _changes(
+    archive: Archive,
+    part: Part | None,
+    options: DecodeOptions,
+    profile: SceneProfile,
+    snapshot: MetadataSnapshot,
+) -> Iterator[Changes]:
+    with ExitStack() as held:
+        plain = archive
+        if describe_changes(options):
+            plain = held.enter_context(open_archive(archive.path, enhance="off", execution=options.execution))
+        yield held.enter_context(Changes(plain, part, options, profile, snapshot))
 
 
 def write_rows(
@@ -126,8 +146,8 @@ def write_rows(
             pending.result()
 
 
-def with_provenance(archive: Archive) -> MetadataSnapshot:
-    """Return the archive's snapshot, with a domain that says so when pixels are enhanced."""
+def with_provenance(archive: Archive, max_change: float | None = None) -> MetadataSnapshot:
+    """Return the archive's snapshot, with a domain that says so when pixels are enhanced, at most so far."""
     side = archive.side
     if not archive.is_enhanced or side is None or side.model is None:
         return archive.snapshot
@@ -136,6 +156,7 @@ def with_provenance(archive: Archive) -> MetadataSnapshot:
         "RSIC_MODEL": archive.enhancer.name,
         "RSIC_MODEL_SHA256": archive.enhancer.sha256,
         "RSIC_SEED": str(side.seed),
+        **({} if max_change is None else {"RSIC_MAX_CHANGE": f"{max_change:g}"}),
     }
     return replace(archive.snapshot, tags={**archive.snapshot.tags, PROVENANCE_DOMAIN: made_by})
 

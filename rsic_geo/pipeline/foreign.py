@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,17 +17,20 @@ from rsic_geo.geo.io import SceneWriter, gdal_config
 from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.lattice import CELL, byte_from_strength
 from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.blind import estimate_levels
+from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.decode import decompress
-from rsic_geo.pipeline.enhancing import EnhancementPlan, corrections
+from rsic_geo.pipeline.enhancing import CorrectedRows, EnhancementPlan, corrections, corrections_in
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.names import check_scene_name
 from rsic_geo.pipeline.options import DecodeOptions
+from rsic_geo.pipeline.part import choose_part, describe_part, part_mask
 from rsic_geo.pipeline.plan import band_groups, sample
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
@@ -58,6 +62,10 @@ def enhance(
     options = options or DecodeOptions(enhance="auto")
     if options.enhance in ("off", "none"):
         raise UsageError("nothing to do: enhancement is off")
+    if options.level:
+        raise UsageError("enhancement works at full size: leave out the level")
+    if options.change is not None and os.path.abspath(options.change) == os.path.abspath(dst):
+        raise UsageError("output and changes are the same file: give another name for the changes")
     check_apart(src, dst)
     check_scene_name(dst)
     report = Progress(callback=progress)
@@ -78,29 +86,42 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     started = time.perf_counter()
     check_enhanceable(archive.profile)
     strength = BLIND_STRENGTH if options.strength is None else options.strength
-    plan = estimated_plan(archive, options, progress.stage(0, 0.3))
+    part = choose_part(archive.snapshot, options, progress)
     enhancer = load_enhancer(options.enhance, options.execution.device)
+    reach = options.execution.window_size + 2 * enhancer.halo + CELL
+    area = None if part is None else _widened(part.window, reach)
+    plan = estimated_plan(archive, options, progress.stage(0, 0.3), area)
     progress.warn(BLIND_NOTE.format(strength=strength))
+    profile, snapshot = archive.profile, _estimated_snapshot(archive, enhancer, strength, options)
+    if part is not None:
+        profile, snapshot = part.of_profile(profile), part.of_snapshot(snapshot)
+        plan = plan.for_bands(part.bands)
     writer = SceneWriter(
         dst,
-        archive.profile,
-        _estimated_snapshot(archive, enhancer, strength),
+        profile,
+        snapshot,
         driver=options.driver,
         creation_options=options.execution.output_options(options.creation_options),
         overwrite=options.overwrite,
     )
-    with writer:
-        for window, rows in _rows(archive, enhancer, plan, strength, progress.stage(0.3, 0.97)):
-            writer.write(window, rows)
-            mask = archive.read_mask(window)
+    with writer, Changes(archive, part, options, profile, snapshot) as changes:
+        source, stage = _Filled(archive), progress.stage(0.3, 0.97)
+        if part is None:
+            found = corrections(source, enhancer, plan, stage)
+        else:
+            found = corrections_in(source, enhancer, plan, part.window, stage)
+        for window, pixels in changes.through(_rows(archive, plan, strength, part, found)):
+            writer.write(window, pixels)
+            mask = archive.read_mask(window) if part is None else part_mask(archive, part, window)
             if mask is not None:
                 writer.write_mask(window, mask)
+        changes.commit()
         writer.commit()
     progress.report(1.0, "done")
     return Report(
         verb="enhance",
         source=describe_file(archive.path, archive.profile),
-        output=describe_file(dst, archive.profile),
+        output=describe_file(dst, profile),
         seconds=time.perf_counter() - started,
         warnings=tuple(progress.warnings),
         details={
@@ -109,7 +130,18 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             "estimated": True,
             "strength": strength,
             "model": {"name": enhancer.name, "sha256": enhancer.sha256},
+            **describe_part(part),
+            **describe_changes(options),
         },
+    )
+
+
+def _widened(window: Window, margin: int) -> Window:
+    return Window.between(
+        max(0, window.row_off - margin),
+        window.row_stop + margin,
+        max(0, window.col_off - margin),
+        window.col_stop + margin,
     )
 
 
@@ -125,8 +157,12 @@ def check_enhanceable(profile: SceneProfile) -> None:
         )
 
 
-def estimated_plan(archive: Archive, options: DecodeOptions, progress: Progress) -> EnhancementPlan:
+def estimated_plan(
+    archive: Archive, options: DecodeOptions, progress: Progress, area: Window | None = None
+) -> EnhancementPlan:
     """Return groups, radiometry and estimated distortion of a scene without an original.
+
+    With ``area`` cells far outside of it may be left at no distortion.
 
     Raises:
         UsageError: if the file is stored losslessly.
@@ -134,7 +170,7 @@ def estimated_plan(archive: Archive, options: DecodeOptions, progress: Progress)
     profile = archive.profile
     radiometry = Radiometry.fit(profile.dtype, [sample(archive.reader)])
     groups = band_groups(profile.colorinterp)
-    levels = estimate_levels(archive.reader, groups, radiometry, progress)
+    levels = estimate_levels(archive.reader, groups, radiometry, progress, area)
     return EnhancementPlan(
         height=profile.height,
         width=profile.width,
@@ -146,7 +182,9 @@ def estimated_plan(archive: Archive, options: DecodeOptions, progress: Progress)
     )
 
 
-def _estimated_snapshot(archive: Archive, enhancer: Enhancer, strength: float) -> MetadataSnapshot:
+def _estimated_snapshot(
+    archive: Archive, enhancer: Enhancer, strength: float, options: DecodeOptions
+) -> MetadataSnapshot:
     """Return the scene's metadata and a domain that says how its pixels came to be."""
     made_by = {
         "RSIC_ENHANCED": "YES",
@@ -154,6 +192,7 @@ def _estimated_snapshot(archive: Archive, enhancer: Enhancer, strength: float) -
         "RSIC_STRENGTH": f"{strength:g}",
         "RSIC_MODEL": enhancer.name,
         "RSIC_MODEL_SHA256": enhancer.sha256,
+        **({} if options.max_change is None else {"RSIC_MAX_CHANGE": f"{options.max_change:g}"}),
     }
     snapshot = archive.snapshot.without_statistics()
     return replace(snapshot, tags={**snapshot.tags, PROVENANCE_DOMAIN: made_by})
@@ -174,15 +213,23 @@ class _Filled:
 
 
 def _rows(
-    archive: Archive, enhancer: Enhancer, plan: EnhancementPlan, strength: float, progress: Progress
+    archive: Archive,
+    plan: EnhancementPlan,
+    strength: float,
+    part: Part | None,
+    found: Iterator[CorrectedRows],
 ) -> Iterator[tuple[Window, NDArray[Any]]]:
-    """Yield rows of cells of the enhanced scene; nodata stays as it was, pixel by pixel."""
+    """Yield rows of the enhanced scene, or of a part of it; nodata stays as it was, pixel by pixel."""
     cells = np.full((len(plan.groups), -(-plan.width // CELL)), byte_from_strength(strength), np.uint8)
-    for rows in corrections(_Filled(archive), enhancer, plan, progress):
-        decoded = archive.reader.read(rows.window)
-        out = scaled_correction(decoded, rows.correction, cells, plan.groups)
-        valid = archive.reader.read_valid(rows.window, decoded)
+    for rows in found:
+        window = rows.window
+        decoded = archive.reader.read(window)
+        out = scaled_correction(decoded, rows.correction, cells, plan.groups, col_off=window.col_off)
+        valid = archive.reader.read_valid(window, decoded)
         if not valid.all():
             out = avoid_nodata(out, valid, list(archive.profile.nodata))
             out[~valid] = decoded[~valid]
-        yield rows.window, out
+        if part is not None:
+            window = window.within(part.window)
+            out = out if part.bands is None else out[list(part.bands)]
+        yield window, out
