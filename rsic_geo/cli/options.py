@@ -205,7 +205,7 @@ def execution_options(verb: Verb) -> Verb:
             type=click.IntRange(min=0),
             default=0,
             show_default=True,
-            help="Codec threads; 0 = all cores.",
+            help="Threads of codec and network; 0 = all cores.",
         ),
         click.option(
             "--device",

@@ -11,15 +11,21 @@ IDENTITY_NAMES = ("", "none")
 
 
 def load_enhancer(
-    name: str = "auto", device: str = "auto", *, sha256: str | None = None, fast: bool = False
+    name: str = "auto",
+    device: str = "auto",
+    *,
+    sha256: str | None = None,
+    fast: bool = False,
+    threads: int = 0,
 ) -> Enhancer:
     """Return the enhancer of a name.
 
     ``name``: ``auto`` (the default weights), ``none``, a name of the weights store or a path ending in
     ``.safetensors``. ``device``: ``auto`` (CUDA if there is one), ``cpu``, ``cuda`` or ``cuda:N``. With
     ``sha256`` exactly those weights are demanded. ``fast`` allows arithmetic in bfloat16: up to twice the
-    speed, a few pixels in a hundred differ by one digital number of 8 bits. Raises the WeightsError
-    family, UsageError (no such device) or MissingDependencyError (torch is not installed).
+    speed, a few pixels in a hundred differ by one digital number of 8 bits. ``threads``: of the CPU, while
+    it corrects; 0 = as many as torch is set to. Raises the WeightsError family, UsageError (no such
+    device) or MissingDependencyError (torch is not installed).
     """
     if name in IDENTITY_NAMES:
         return IdentityEnhancer()
@@ -33,4 +39,4 @@ def load_enhancer(
             f"enhancement needs PyTorch ({error.name} is missing): pip install torch safetensors"
         ) from error
     kind = LdmEnhancer if weights.metadata.get("format") == LDM_FORMAT else TorchEnhancer
-    return kind.from_weights(weights, device=device, fast=fast)
+    return kind.from_weights(weights, device=device, fast=fast, threads=threads)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import safetensors.torch
@@ -34,24 +35,33 @@ class TorchEnhancer:
     halo = HALO
 
     def __init__(
-        self, network: nn.Module, weights: WeightsFile, *, device: torch.device, fast: bool = False
+        self,
+        network: nn.Module,
+        weights: WeightsFile,
+        *,
+        device: torch.device,
+        fast: bool = False,
+        threads: int = 0,
     ) -> None:
         self.name = weights.name
         self.sha256 = weights.sha256
         self.device = device
+        self.threads = threads
         self.fast = fast and has_bfloat16(device)
         network = network.eval().requires_grad_(False).float()
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
-    def from_weights(cls, weights: WeightsFile, *, device: str = "auto", fast: bool = False) -> TorchEnhancer:
+    def from_weights(
+        cls, weights: WeightsFile, *, device: str = "auto", fast: bool = False, threads: int = 0
+    ) -> TorchEnhancer:
         """Build the network a weights file describes. Raises WeightsError if file and spec do not agree."""
         try:
             network = cls.build(weights)
             network.load_state_dict(safetensors.torch.load(weights.content))
         except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
             raise WeightsError(f"weights {weights.name!r} do not fit the network they describe") from error
-        return cls(network, weights, device=choose_device(device), fast=fast)
+        return cls(network, weights, device=choose_device(device), fast=fast, threads=threads)
 
     @staticmethod
     def build(weights: WeightsFile) -> nn.Module:
@@ -74,11 +84,12 @@ class TorchEnhancer:
         per_run = 1
         if self.device.type == "cuda":
             per_run = max(1, _CUDA_BATCH_PIXELS // (x.shape[2] * x.shape[3]))
-        for first in range(0, x.shape[0], per_run):
-            part = slice(first, first + per_run)
-            out[part] = self._run(
-                self._tensor(x[part]), self._tensor(sigma[part])[:, None], places[part], seed
-            )
+        with torch_threads(self.threads):
+            for first in range(0, x.shape[0], per_run):
+                part = slice(first, first + per_run)
+                out[part] = self._run(
+                    self._tensor(x[part]), self._tensor(sigma[part])[:, None], places[part], seed
+                )
         return out
 
     def predict(self, pixels: Tensor, sigma: Tensor, places: list[Place], seed: int) -> Tensor:
@@ -105,6 +116,20 @@ class TorchEnhancer:
 
     def _tensor(self, array: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self.device)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use ``count`` threads of the CPU in the body (0: as it is set), and as before after it."""
+    before = torch.get_num_threads()
+    if count in (0, before):
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def has_bfloat16(device: torch.device) -> bool:

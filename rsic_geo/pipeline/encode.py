@@ -140,7 +140,7 @@ def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress) -> En
     from rsic_geo.enhance import load_enhancer  # torch only when needed
 
     try:
-        return load_enhancer(options.model, options.execution.device)
+        return load_enhancer(options.model, options.execution.device, threads=options.execution.threads)
     except WeightsError as error:
         if options.model != "auto":
             raise

@@ -76,7 +76,7 @@ class Execution:
     """How the work is carried out. Nothing here may change the result beyond rounding."""
 
     threads: int = 0
-    """Codec threads; 0 = all cores."""
+    """Threads of the codec, of GDAL and of networks on a CPU; 0 = all cores."""
     device: str = "auto"
     """Device of the enhancer: auto, cpu, cuda, cuda:N."""
     window_size: int = 512

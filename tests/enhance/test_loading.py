@@ -10,9 +10,15 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+from pipeline_support import crop
+from rasterio.windows import Window
 from safetensors.torch import load, save
 
+import rsic_geo
+from rsic_geo.container.jp2 import strip_side_information
 from rsic_geo.enhance import IdentityEnhancer, load_enhancer
+from rsic_geo.enhance.torch_enhancer import TorchEnhancer
 from rsic_geo.errors import UsageError, WeightsError, WeightsMismatchError, WeightsNotFoundError
 from rsic_geo.weights import default_name, open_weights
 
@@ -76,3 +82,56 @@ def test_weights_that_do_not_fit_their_spec_are_refused(tmp_path):
 def test_the_door_of_the_room_loads_no_torch():
     code = "import sys, rsic_geo.enhance; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.fixture
+def threads_seen(monkeypatch):
+    """Return the number of threads torch has while networks run; outside it has two."""
+    seen = []
+    run = TorchEnhancer.predict
+
+    def predict(self, *words):
+        seen.append(torch.get_num_threads())
+        return run(self, *words)
+
+    monkeypatch.setattr(TorchEnhancer, "predict", predict)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield seen
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(0, 2), (1, 1), (3, 3)])
+def test_torch_has_the_threads_asked_for_and_no_longer_than_it_works(threads_seen, asked, expected):
+    x, sigma = np.zeros((1, 3, 64, 64), np.float32), np.full((1, 1, 1), 0.02, np.float32)
+    enhancer = load_enhancer("rsic-tiny", "cpu", threads=asked)
+    assert torch.get_num_threads() == 2
+    enhancer.correct(x, sigma)
+    assert threads_seen == [expected]
+    assert torch.get_num_threads() == 2
+
+
+def test_torch_gets_its_threads_back_when_a_network_fails(threads_seen, monkeypatch):
+    def broken(self, *_):
+        raise RuntimeError
+
+    monkeypatch.setattr(TorchEnhancer, "predict", broken)
+    with pytest.raises(RuntimeError):
+        load_enhancer("rsic-tiny", "cpu", threads=1).correct(
+            np.zeros((1, 3, 64, 64), np.float32), np.zeros((1, 1, 1), np.float32)
+        )
+    assert torch.get_num_threads() == 2
+
+
+def test_every_verb_that_enhances_hands_its_threads_to_torch(threads_seen, tmp_path, sample_data):
+    source = crop(sample_data / "fields_rgb_utm.tif", tmp_path / "s.tif", Window(200, 200, 256, 256))
+    work = {"model": "rsic-tiny", "threads": 1, "device": "cpu"}
+    rsic_geo.compress(source, tmp_path / "a.jp2", target="psnr=30", **work)
+    counts = [len(threads_seen)]
+    rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "b.tif", threads=1, device="cpu")
+    counts.append(len(threads_seen))
+    strip_side_information(tmp_path / "a.jp2", tmp_path / "foreign.jp2")
+    rsic_geo.enhance(tmp_path / "foreign.jp2", tmp_path / "c.tif", **work)
+    counts.append(len(threads_seen))
+    assert 0 < counts[0] < counts[1] < counts[2]
+    assert set(threads_seen) == {1}
