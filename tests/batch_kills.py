@@ -85,7 +85,7 @@ def kill_until_done(words: list[str], kills: int, generator: random.Random, long
     process = _start(words)
     while done.total() < kills:
         if generator.random() < 0.8:
-            while process.poll() is None and not (workshop.is_dir() and any(workshop.iterdir())):
+            while process.poll() is None and not any(workshop.glob("*/*")):
                 time.sleep(0.02)
             time.sleep(generator.uniform(0, longest))
         else:

@@ -64,6 +64,14 @@ _crew = stack(
         metavar="NAME=N",
         help="What a Dask worker must have (GPU=1).",
     ),
+    click.option(
+        "--bands-above",
+        type=click.FloatRange(min=0),
+        default=256,
+        show_default=True,
+        metavar="MPX",
+        help="Keep the row bands of larger scenes over a kill, and share them among idle workers; 0 = never.",
+    ),
     click.option("--run", "run_name", default="default", show_default=True, help="Name of the run."),
     click.option("--skip-existing", is_flag=True, help="Leave alone products that exist and are not ours."),
     click.option(
@@ -86,6 +94,7 @@ def _batch_options(verb: Verb) -> Verb:
         run_name: str,
         skip_existing: bool,
         companions: bool,
+        bands_above: float,
         execution: Execution,
         **kwargs: Any,
     ) -> Any:
@@ -103,6 +112,7 @@ def _batch_options(verb: Verb) -> Verb:
             run=run_name,
             skip_existing=skip_existing,
             companions=companions,
+            bands_above=bands_above,
             config=kwargs["config"],
             crew=crew,
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import JobCancelledError, LedgerError, SceneError
+from rsic_geo.pipeline.batch_bands import PREFIX, helper_of, wants_help
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.events import ProgressCallback
 from rsic_geo.pipeline.executors import Executor, Finished
@@ -19,7 +20,7 @@ from rsic_geo.pipeline.ledger import Ledger, RunRecord, now
 
 LEDGER_NAME = "rsic-batch.gpkg"
 WORKSHOP = ".rsic-batch"
-"""Folder in the output folder where unfinished files live; removed at the end of a run."""
+"""Folder in the output folder where unfinished files live, those of each run apart; removed at its end."""
 MOST_LOSSES = 5
 """Workers a scene may lose before it is given up."""
 _BEAT_SECONDS = 10.0
@@ -71,6 +72,17 @@ class Standing:
         return {**entries, "saved_bytes": self.saved_bytes, "fraction": self.fraction}
 
 
+def tidy(workshop: Path, *, keep_bands: bool) -> None:
+    """Remove what is unfinished, but for row bands of scenes that are to be gone on with."""
+    with suppress(OSError):
+        for place in workshop.iterdir():
+            if not (keep_bands and place.name.startswith(PREFIX)):
+                shutil.rmtree(place, ignore_errors=True)
+    for folder in (workshop, workshop.parent):  # the parent may hold the workshop of another ledger
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def duration(seconds: float) -> str:
     """Return seconds as hours, minutes and seconds."""
     hours, rest = divmod(round(seconds), 3600)
@@ -99,7 +111,9 @@ class Coordinator:
     pattern: SceneJob
     """Job whose options, fingerprint and so on every scene's job takes over."""
     watcher: Watcher = field(default_factory=Watcher)
-    _flying: int = 0
+    _flying: dict[int, SceneJob] = field(default_factory=dict)
+    _helping: int = 0
+    _unhelpful: set[int] = field(default_factory=set)
     _losses: dict[int, int] = field(default_factory=dict)
     _halted: str | None = None
     _started: float = 0.0
@@ -115,14 +129,13 @@ class Coordinator:
             SceneError: if nothing can be written any more; run again when there is room.
             LedgerError: if the ledger cannot be written.
         """
-        workshop = Path(self.run.folder) / WORKSHOP
+        workshop = Path(self.pattern.workshop)
         self._prepare(workshop)
         self._started = self._told = self._beaten = time.monotonic()
         self._pixels_before = self._standing().pixels
         try:
             while self._feed() or self._flying:
                 for finished in self.executor.wait(_TICK_SECONDS):
-                    self._flying -= 1
                     self._settle(finished)
                 self._tell()
         except (KeyboardInterrupt, JobCancelledError):
@@ -136,8 +149,8 @@ class Coordinator:
                 self.ledger.requeue(self.run.name)
             raise
         self.executor.close()
-        shutil.rmtree(workshop, ignore_errors=True)
         standing = self._standing()
+        tidy(workshop, keep_bands=bool(standing.left or standing.failed))
         self.watcher.standing(standing)
         if self._halted is not None:
             raise SceneError(
@@ -147,7 +160,7 @@ class Coordinator:
 
     def _prepare(self, workshop: Path) -> None:
         """Put back what an earlier run left unfinished, and see that products can be written."""
-        shutil.rmtree(workshop, ignore_errors=True)
+        tidy(workshop, keep_bands=True)
         try:
             workshop.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -157,11 +170,11 @@ class Coordinator:
     def _abandon(self, workshop: Path) -> None:
         self.executor.close(kill=True)
         self.ledger.requeue(self.run.name)
-        shutil.rmtree(workshop, ignore_errors=True)
+        tidy(workshop, keep_bands=True)
 
     def _feed(self) -> bool:
-        """Hand out as many scenes as there is room for; return whether any were."""
-        room = self.executor.slots - self._flying
+        """Hand out as many scenes as there is room for, then help with large ones; tell whether any were."""
+        room = self.executor.slots - len(self._flying) - self._helping
         if room <= 0 or self._halted is not None:
             return False
         scenes = self.ledger.pending(self.run.name, room)
@@ -175,12 +188,28 @@ class Coordinator:
                 report=os.path.join(self.run.reports, f"{relative}.json"),
             )
             self.ledger.mark_running(scene["fid"], self.executor.submit(job))
-            self._flying += 1
+            self._flying[job.fid] = job
+        self._help(room - len(scenes))
         return bool(scenes)
+
+    def _help(self, room: int) -> None:
+        """Send workers that would be idle to the very large scenes under way, in turn."""
+        if room <= 0 or not self.pattern.bands_above:
+            return
+        large = [job for job in self._flying.values() if job.fid not in self._unhelpful and wants_help(job)]
+        for job in (large * room)[:room]:
+            self.executor.submit(helper_of(job))
+            self._helping += 1
 
     def _settle(self, finished: Finished) -> None:
         """Write down what became of a scene."""
         outcome, fid = finished.outcome, finished.job.fid
+        if finished.job.helps:
+            self._helping -= 1
+            if outcome is None or outcome.error is not None:
+                self._unhelpful.add(fid)
+            return
+        del self._flying[fid]
         if outcome is None:
             outcome = self._lost(fid, finished.lost or "its worker was lost")
             if outcome is None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
 
-OutcomeState = Literal["done", "failed", "skipped", "halted"]
+OutcomeState = Literal["done", "failed", "skipped", "halted", "helped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,10 @@ class SceneJob:
     """Copy the files that belong to the source beside the product."""
     config: tuple[tuple[str, str], ...] = ()
     """GDAL configuration options."""
+    bands_above: int = 0
+    """Pixels from which on a scene is worked on by row bands that are kept; 0 = never."""
+    helps: bool = False
+    """Only make row bands for the worker that archives this scene."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,8 @@ class SceneOutcome:
 
     fid: int
     state: OutcomeState
-    """``halted``: nothing is wrong with the scene, but the surroundings let no scene be written."""
+    """``halted``: nothing is wrong with the scene, but the surroundings let no scene be written; ``helped``:
+    row bands were made for another worker."""
     values: dict[str, Any] = field(default_factory=dict)
     """Columns of the ledger."""
     error: str | None = None

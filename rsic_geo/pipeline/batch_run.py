@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -87,6 +88,8 @@ class BatchOptions:
     companions: bool = True
     recheck: bool = False
     config: tuple[tuple[str, str], ...] = ()
+    bands_above: float = 256.0
+    """Megapixels from which on a scene is worked on by row bands, kept over a kill; 0 = never."""
     crew: Crew = field(default_factory=Crew)
     on_registered: Callable[[Registration], None] = lambda _found: None
 
@@ -193,17 +196,24 @@ def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watch
         source="",
         product="",
         report="",
-        workshop=os.path.join(record.folder, WORKSHOP),
+        workshop=_workshop(ledger, record),
         options=options,
         fingerprint=record.fingerprint,
         model_sha256=model_sha256,
         skip_existing=batch.skip_existing,
         companions=batch.companions,
         config=batch.config,
+        bands_above=round(batch.bands_above * 1e6),
     )
     return Coordinator(
         ledger=ledger, run=record, executor=crew.executor(), pattern=pattern, watcher=watcher
     ).work()
+
+
+def _workshop(ledger: Ledger, record: RunRecord) -> str:
+    """Return the folder of what is unfinished: runs of other ledgers may write to the same output folder."""
+    name = hashlib.sha256(f"{ledger.path.resolve()}\n{record.name}".encode()).hexdigest()[:12]
+    return os.path.join(record.folder, WORKSHOP, name)
 
 
 def _weights(options: EncodeOptions) -> str | None:

@@ -13,6 +13,7 @@ from rsic_geo.errors import (
     RsicGeoError,
     SceneError,
     SourceChangedError,
+    UsageError,
     VerificationError,
     WeightsError,
 )
@@ -20,6 +21,8 @@ from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
 from rsic_geo.geo.io import gdal_config, open_scene
 from rsic_geo.geo.io_place import on_earth, outline_on_earth
 from rsic_geo.pipeline import encode
+from rsic_geo.pipeline.bands import BandStore
+from rsic_geo.pipeline.batch_bands import help_scene, store_for
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.batch_publish import (
     is_halting,
@@ -51,6 +54,8 @@ def archive_scene(job: SceneJob, progress: ProgressCallback | None = None) -> Sc
     ``progress`` come through. May be called again for the same scene at any time: what is finished is found
     finished.
     """
+    if job.helps:
+        return help_scene(job)
     started = time.monotonic()
     try:
         cache = {"GDAL_CACHEMAX": str(job.options.execution.memory_mib)}
@@ -69,9 +74,35 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
     product = Path(job.product)
     if product.exists():
         return _existing(job, state, product)
+    bands = store_for(job, state)
+    try:
+        outcome = _written(job, state, bands, progress, started)
+    except (UsageError, VerificationError, SourceChangedError):
+        _drop(bands)
+        raise
+    except (SceneError, OSError):
+        if product.exists():  # a worker believed lost finished it meanwhile
+            return _existing(job, state, product)
+        raise
+    _drop(bands)
+    return outcome
+
+
+def _drop(bands: BandStore | None) -> None:
+    if bands is not None:
+        bands.remove()
+
+
+def _written(
+    job: SceneJob, state: SourceState, bands: BandStore | None, progress: Progress, started: float
+) -> SceneOutcome:
+    """Write the product and give it its name if it is proven."""
+    product = Path(job.product)
     with workshop_for(job.workshop, job.fid) as folder:
         finished = folder / product.name
-        report = encode.compress(job.source, str(finished), _encode_options(job), _stage(progress, 0, 0.7))
+        report = encode.compress(
+            job.source, str(finished), _encode_options(job), _stage(progress, 0, 0.7), bands
+        )
         _check_weights(job, report)
         proof = prove(
             job.source,

@@ -19,6 +19,7 @@ from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.enhancing import PixelSource
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.finish import Enhancement, FitOptions, Readers, fit_enhancement
+from rsic_geo.pipeline.fitlog import FitLog
 from rsic_geo.pipeline.options import EncodeOptions, Target
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.ratecontrol import psnr_of
@@ -80,6 +81,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
             "ratio": self.plan.raw_bytes / seal.file_bytes,
             "bpp": seal.file_bytes * 8 / self.plan.pixels,
             "encoding_passes": max(1, search.passes),
+            "bands": None if self.bands is None else {"made": self.bands.made, "kept": self.bands.kept},
             "timing": {
                 "measuring": round(search.measuring_seconds, 3),
                 "coding_last_pass_all_threads": round(coded.coding_seconds, 3),
@@ -145,7 +147,10 @@ class Job(ABC, Generic[WriterT, SearchT]):
         if self.enhancer is None or coded.total_sse <= 0:
             return coded.total_sse
         fit = FitOptions(
-            window_size=self.options.execution.window_size, max_error=self._fit_bound, seed=self.options.seed
+            window_size=self.options.execution.window_size,
+            max_error=self._fit_bound,
+            seed=self.options.seed,
+            log=None if self.bands is None else FitLog(self.bands.folder, coded.pixel_crcs),
         )
         before = time.perf_counter()
         with self._decoded(writer) as decoded:

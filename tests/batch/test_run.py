@@ -127,8 +127,8 @@ def test_what_fails_its_proof_is_kept_aside_and_tried_again_on_request(tmp_path,
     write_scenes(tmp_path / "in", 2)
     real = encode.compress
 
-    def spoiled(src, dst, wanted, progress):
-        report = real(src, dst, wanted, progress)
+    def spoiled(src, dst, wanted, progress, bands):
+        report = real(src, dst, wanted, progress, bands)
         if src.endswith("s00000.tif"):
             other = write_scene(tmp_path / "other.tif", 7)
             os.remove(dst)
@@ -208,8 +208,8 @@ def test_a_source_that_changes_while_it_is_read_fails(tmp_path, monkeypatch):
     path = write_scene(tmp_path / "in" / "a.tif")
     real = encode.compress
 
-    def disturbed(src, dst, wanted, progress):
-        report = real(src, dst, wanted, progress)
+    def disturbed(src, dst, wanted, progress, bands):
+        report = real(src, dst, wanted, progress, bands)
         os.utime(path, ns=(5, 5))
         return report
 

@@ -1,0 +1,72 @@
+"""Very large scenes of a batch: their row bands are kept over a kill, and made by whoever is idle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rsic_geo.errors import RsicGeoError
+from rsic_geo.geo.io import gdal_config, open_scene
+from rsic_geo.pipeline.bands import BandStore, Bench, help_out, is_open
+from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
+from rsic_geo.pipeline.batch_source import SourceState
+from rsic_geo.pipeline.plan import plan_scene
+from rsic_geo.pipeline.report import version
+from rsic_geo.pipeline.source import open_source
+
+PREFIX = "bands-"
+"""Begins the names of the folders that outlive a run that was stopped."""
+
+
+def bands_folder(job: SceneJob) -> Path:
+    """Return where the row bands of a scene are kept."""
+    return Path(job.workshop) / f"{PREFIX}{job.fid}"
+
+
+def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
+    """Return the store of a scene large enough to be worked on by row bands, else None.
+
+    Bands of another content of the source, or made by another version, are thrown away.
+
+    Raises:
+        SceneError: if the scene cannot be opened.
+        OSError: if the store cannot be written.
+    """
+    if not job.bands_above or job.options.codec != "jp2":
+        return None
+    with open_scene(job.source) as reader:
+        pixels = reader.profile.height * reader.profile.width
+    if pixels < job.bands_above:
+        return None
+    identity = {
+        "content_key": state.content_key,
+        "fingerprint": job.fingerprint,
+        "version": version(),
+    }
+    return BandStore(bands_folder(job), identity)
+
+
+def wants_help(job: SceneJob) -> bool:
+    """Return whether the worker that archives a scene has bands others could make just now."""
+    return is_open(bands_folder(job))
+
+
+def helper_of(job: SceneJob) -> SceneJob:
+    """Return the job of a worker that helps with a scene."""
+    return replace(job, helps=True)
+
+
+def help_scene(job: SceneJob) -> SceneOutcome:
+    """Make row bands of a scene that another worker archives, until there is nothing left to take.
+
+    An error is told, but is not the scene's: the other worker will meet it, if it is more than bad luck.
+    """
+    try:
+        cache = {"GDAL_CACHEMAX": str(job.options.execution.memory_mib)}
+        with gdal_config(cache | dict(job.config)), open_source(job.source, job.options.execution) as opened:
+            reader, plan = plan_scene(opened, job.options)
+            bench = Bench(reader=reader, plan=plan, workers=job.options.execution.workers)
+            made = help_out(bands_folder(job), bench)
+    except (RsicGeoError, OSError, MemoryError, ValueError, ArithmeticError, LookupError) as error:
+        return SceneOutcome(fid=job.fid, state="helped", error=" ".join(str(error).split()))
+    return SceneOutcome(fid=job.fid, state="helped", values={"bands": made})
