@@ -9,6 +9,10 @@ ALIASES = {
     "-quiet": "--quiet",
     "-verbose": "--verbose",
     "-json": "--json",
+    "-srcwin": "--srcwin",
+    "-projwin": "--projwin",
+    "-projwin_srs": "--projwin-srs",
+    "--projwin_srs": "--projwin-srs",
 }
 """Single-dash names of gdal_translate and friends, and what `gdal raster` (RFC 104) calls them."""
 

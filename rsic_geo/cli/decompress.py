@@ -14,6 +14,7 @@ from rsic_geo.cli.options import (
     overwrite_option,
     talking,
 )
+from rsic_geo.cli.part_options import level_option, part_options
 from rsic_geo.cli.summary import finish_job
 from rsic_geo.pipeline.options import Execution
 
@@ -34,6 +35,8 @@ from rsic_geo.pipeline.options import Execution
     is_flag=True,
     help="Go on where the archive was made with another version of the network.",
 )
+@part_options
+@level_option
 @format_options
 @execution_options
 @overwrite_option
@@ -51,6 +54,9 @@ def decompress(
 
     A JPEG 2000 file of another program is decoded too, its pixels as they are: `rsic enhance` repairs them as
     far as can be told without the original.
+
+    A part that is asked for is that part of the whole: place, control points and metadata follow, and only
+    what it needs is decoded. A box is rounded to pixels as gdal_translate -projwin does.
     """
     from rsic_geo.pipeline.decode import decompress as run
     from rsic_geo.pipeline.options import DecodeOptions

@@ -14,6 +14,7 @@ from rsic_geo.cli.options import (
     overwrite_option,
     talking,
 )
+from rsic_geo.cli.part_options import part_options
 from rsic_geo.cli.summary import finish_job
 from rsic_geo.pipeline.options import Execution
 
@@ -21,27 +22,53 @@ from rsic_geo.pipeline.options import Execution
 @click.command()
 @click.argument("source", metavar="INPUT")
 @click.argument("destination", metavar="OUTPUT")
-@click.option("--model", default="auto", show_default=True, metavar="auto|NAME", help="Network to use.")
+@click.option(
+    "--model",
+    default="auto",
+    show_default=True,
+    metavar="auto|NAME|FILE",
+    help="Network to use: a name of `rsic models`, or a .safetensors file.",
+)
 @click.option(
     "--strength",
     type=click.FloatRange(0, 1.5),
     metavar="0..1.5",
     help="Share of the correction to apply everywhere.",
 )
+@click.option(
+    "--max-change",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="Largest change of a sample, in digital numbers.",
+)
+@click.option(
+    "--change", metavar="FILE", help="Also write what was added to each sample, as the GeoTIFF FILE."
+)
+@part_options
 @format_options
 @execution_options
 @overwrite_option
 @talking
 def enhance(
-    source: str, destination: str, console: Console, model: str, execution: Execution, **options: Any
+    source: str,
+    destination: str,
+    console: Console,
+    model: str,
+    change: str | None,
+    execution: Execution,
+    **options: Any,
 ) -> None:
     """Repair INPUT, any raster that went through a lossy codec, into OUTPUT.
 
     Without the original nobody can prove that the result is better: the strength is estimated,
     conservatively, and the output says so. Enhanced pixels are for looking at; keep INPUT for measuring.
+
+    A part that is asked for is that part of what the whole scene would become, up to rounding.
     """
     from rsic_geo.pipeline.foreign import enhance as run
     from rsic_geo.pipeline.options import DecodeOptions
 
-    wanted = DecodeOptions(enhance=model, execution=execution, **options)
+    if change is not None:
+        check_local_output(change)
+    wanted = DecodeOptions(enhance=model, change=change, execution=execution, **options)
     finish_job(console, run(source, check_local_output(destination), wanted, console.progress()))

@@ -102,7 +102,7 @@ def job_summary(entries: Mapping[str, Any]) -> str:
         lines.append("lossless, verified" if entries.get("verified", True) else "lossless, not verified")
     if entries.get("psnr") is not None:
         lines.append(f"PSNR {entries['psnr']:.2f} dB, largest error {entries['max_abs_error']:g}")
-    if entries.get("model"):
+    if entries.get("model") and entries.get("enhanced", True):
         lines.append(_enhanced_by(entries))
     return "\n".join(lines)
 
