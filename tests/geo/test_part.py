@@ -99,7 +99,7 @@ def test_a_part_lies_where_gdal_puts_it(tmp_path_factory, kind: str, window: Win
         np.testing.assert_allclose(
             found, (other.GCPPixel, other.GCPLine, other.GCPX, other.GCPY, other.GCPZ), rtol=1e-12, atol=1e-12
         )
-    # RPCs count from pixel centres; GDAL before 3.9.2 forgot that when it changed the pixel size (gdal#10600).
+    # RPCs count from pixel centres; GDAL before 3.9.2 forgot that where pixel sizes change (gdal#10600).
     lag = 0.0 if int(gdal.VersionInfo()) >= 3090200 else 0.5 - 0.5 / part.factor
     for name, value in (theirs.GetMetadata("RPC") or {}).items():
         late = lag if name in ("LINE_OFF", "SAMP_OFF") else 0.0
