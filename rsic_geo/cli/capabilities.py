@@ -25,7 +25,14 @@ def describe() -> dict[str, Any]:
     codecs = []
     for name in registry.names():
         codec = registry.get_codec(name)
-        codecs.append({"name": name, "dtypes": list(codec.dtypes), "lossless": codec.is_lossless_capable})
+        codecs.append(
+            {
+                "name": name,
+                "dtypes": list(codec.dtypes),
+                "lossless": codec.is_lossless_capable,
+                "suffixes": list(ARCHIVE_SUFFIXES.get(name, ())),
+            }
+        )
     return {
         "schema": SCHEMA,
         "rsic_version": version("rsic-geo"),
