@@ -181,30 +181,27 @@ def library_version() -> str:
 
 
 def _bindings() -> _Foreign:
-    openjp2 = sys.modules.get(_BINDINGS) or _import_bindings()
+    """Return glymur's binding of OpenJPEG, which looks for the library on import.
+
+    It is imported under a package name of our own: glymur's top imports lxml, Pillow and, where there
+    are any, GDAL's bindings, for things not used here and for as long as all of rsic_geo takes to start.
+    """
+    if _ALIAS not in sys.modules:
+        spec = importlib.util.find_spec("glymur")
+        if spec is None or not spec.submodule_search_locations:
+            raise MissingDependencyError("JPEG 2000 needs glymur: pip install glymur")
+        package = ModuleType(_ALIAS)
+        package.__path__ = list(spec.submodule_search_locations)
+        sys.modules.setdefault(_ALIAS, package)
+    try:
+        openjp2 = importlib.import_module(_BINDINGS)  # waits while another thread imports it
+    except ImportError as error:
+        raise MissingDependencyError(f"glymur is not usable ({error}): pip install 'glymur>=0.14'") from error
     if openjp2.OPENJP2 is None:
         raise MissingDependencyError(
             "the OpenJPEG library is missing: install libopenjp2-7 (apt) or openjpeg (conda, brew)"
         )
     return openjp2
-
-
-def _import_bindings() -> _Foreign:
-    """Import glymur's binding of OpenJPEG, which looks for the library on import.
-
-    It is imported under a package name of our own: glymur's top imports lxml, Pillow and, where there
-    are any, GDAL's bindings, for things not used here and for as long as all of rsic_geo takes to start.
-    """
-    spec = importlib.util.find_spec("glymur")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingDependencyError("JPEG 2000 needs glymur: pip install glymur")
-    package = ModuleType(_ALIAS)
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules.setdefault(_ALIAS, package)
-    try:
-        return importlib.import_module(_BINDINGS)
-    except ImportError as error:
-        raise MissingDependencyError(f"glymur is not usable ({error}): pip install 'glymur>=0.14'") from error
 
 
 def _one_line(text: bytes) -> str:

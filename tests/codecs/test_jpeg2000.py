@@ -240,10 +240,22 @@ def test_a_missing_library_is_named_with_its_package(monkeypatch):
 
 
 def test_a_missing_glymur_is_named(monkeypatch):
-    monkeypatch.delitem(sys.modules, openjpeg._BINDINGS, raising=False)
+    monkeypatch.delitem(sys.modules, openjpeg._ALIAS, raising=False)
     monkeypatch.setitem(sys.modules, "glymur", None)
     with pytest.raises(MissingDependencyError, match="pip install glymur"):
         encode_tile(np.zeros((1, 8, 8), np.uint8), LOSSLESS)
+
+
+def test_threads_may_code_their_first_tiles_at_once():
+    code = (
+        "import threading; from concurrent.futures import ThreadPoolExecutor; import numpy as np; "
+        "from rsic_geo.codecs.jpeg2000 import *; gate = threading.Barrier(8); "
+        "pixels = np.zeros((1, 8, 8), 'u1'); "
+        "work = lambda _: (gate.wait(), encode_tile(pixels, J2KParams(lossless=True)))[1]; "
+        "assert len(set(ThreadPoolExecutor(8).map(work, range(8)))) == 1"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_coding_a_tile_loads_no_more_of_glymur_than_it_needs():
