@@ -26,6 +26,7 @@ def test_an_image_of_any_size_makes_a_tile(image):
     assert 0 < np.abs(original.astype(int) - decoded).mean() < 128
 
 
+@pytest.mark.slow
 def test_the_table_sets_networks_beside_the_codec(image, tmp_path, capsys):
     report = tmp_path / "speed.json"
     assert speed.main([image, "--seconds", "0.01", "--report", str(report)]) == 0
