@@ -128,6 +128,7 @@ class BandStore:
             _make(bench, todo, tiles, parts[tiles], lambda done: tell((before + done) / total))
             longest = max(longest, time.monotonic() - started)
             made.add(tiles)
+            self.made += 1
 
         for tiles in missing:
             if not parts[tiles].exists() and _claim(parts[tiles]):
@@ -139,7 +140,6 @@ class BandStore:
                 tell(ready() / total)
             if tiles not in made and not _is_whole(parts[tiles], len(tiles)):
                 make(tiles)
-        self.made += len(made)
         self.kept += len(parts) - len(made)
 
 
@@ -210,7 +210,8 @@ def _make(bench: Bench, todo: TilePass, tiles: range, part: Path, tell: Callable
                 content = pack_record(record)
                 file.write(_FRAME.pack(len(content), zlib.crc32(content)) + content)
                 tell(done)
-        os.replace(temporary, part)
+        if not part.exists():
+            os.replace(temporary, part)
     finally:
         temporary.unlink(missing_ok=True)
 

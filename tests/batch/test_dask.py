@@ -13,8 +13,10 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from band_kills import command as band_command
+from band_kills import counts
 from batch_kills import check, command, crops
-from batch_support import RSIC, products, rsic, write_scenes
+from batch_support import RSIC, products, rsic, write_scene, write_scenes
 
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import SceneError
@@ -89,6 +91,27 @@ def test_workers_of_a_cluster_are_killed_again_and_again(cluster, tmp_path):
     assert done.returncode == 0, done.stderr
     assert killed
     check(tmp_path / "in", tmp_path / "out", products(tmp_path / "once"))
+
+
+@pytest.mark.slow
+def test_row_bands_of_a_large_scene_are_made_by_workers_that_are_killed(cluster, tmp_path):
+    address, nanny = cluster
+    write_scene(tmp_path / "in" / "large.tif", size=1800, tiled=True)
+    assert rsic(*band_command(tmp_path / "in", tmp_path / "once", "--target", "psnr=38")[3:]).returncode == 0
+    stop, killed = threading.Event(), []
+    killer = threading.Thread(target=kill_workers, args=(nanny, 5.0, stop, killed))
+    killer.start()
+    try:
+        words = ["--target", "psnr=38", "--scheduler", address]
+        done = rsic(*band_command(tmp_path / "in", tmp_path / "out", *words)[3:], timeout=600)
+    finally:
+        stop.set()
+        killer.join()
+    assert done.returncode == 0, done.stderr
+    assert killed
+    assert products(tmp_path / "out") == products(tmp_path / "once")
+    last, whole = counts(tmp_path / "out"), counts(tmp_path / "once")
+    assert last["kept"] > whole["kept"], "the worker that ended the scene made every band itself"
 
 
 @pytest.mark.slow
