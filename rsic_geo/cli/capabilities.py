@@ -22,15 +22,19 @@ def describe() -> dict[str, Any]:
     from rsic_geo.pipeline.options import TILE_SIZES
     from rsic_geo.weights import list_weights
 
-    codecs = []
-    for name in registry.names():
-        codec = registry.get_codec(name)
+    weights = list_weights()
+    codecs: list[dict[str, Any]] = []
+    for codec in registry.installed():
+        networks = [row.name for row in weights if row.kind == codec.weights_kind]
+        if codec.weights_kind and not networks:
+            continue
         codecs.append(
             {
-                "name": name,
+                "name": codec.name,
                 "dtypes": list(codec.dtypes),
                 "lossless": codec.is_lossless_capable,
-                "suffixes": list(ARCHIVE_SUFFIXES.get(name, ())),
+                "suffixes": list(ARCHIVE_SUFFIXES.get(codec.name, ())),
+                "weights": networks,
             }
         )
     return {
@@ -40,8 +44,8 @@ def describe() -> dict[str, Any]:
         "codecs": codecs,
         "targets": ["lossless", "psnr", "max-error", "ratio", "bpp"],
         "tile_sizes": list(TILE_SIZES),
-        "models": [row.name for row in list_weights()],
-        "archive_extensions": [suffix for row in ARCHIVE_SUFFIXES.values() for suffix in row],
+        "models": [row.name for row in weights if row.kind == "enhancer"],
+        "archive_extensions": [suffix for codec in codecs for suffix in codec["suffixes"]],
         "output_formats": ["GTiff", "COG"],
         "devices": ["auto", "cpu", "cuda"],
         "progress": ["auto", "bar", "json", "none"],

@@ -21,3 +21,13 @@ def epsg_and_axes(definition: str | None) -> tuple[int | None, bool]:
         return int(code), bool(epsg_treats_as_latlong(crs) or epsg_treats_as_northingeasting(crs))
     except CRSError:
         return None, False
+
+
+def wkt_of(definition: str | None) -> str | None:
+    """Return a snapshot's reference system as the WKT of a profile; None without one that is known."""
+    if definition is None:
+        return None
+    try:
+        return str(CRS.from_user_input(definition).to_wkt())
+    except CRSError:
+        return None

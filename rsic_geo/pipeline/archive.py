@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container import jp2, sideinfo
 from rsic_geo.container.sideinfo import SideInfo
+from rsic_geo.container.tiff import SUFFIX
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import ContainerError, UsageError, WeightsMismatchError
 from rsic_geo.geo.grid import TileGrid
@@ -26,11 +26,11 @@ from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.affine import Affinity
 from rsic_geo.pipeline.enhancing import EnhancementPlan, correct_window
-from rsic_geo.pipeline.integrity import PayloadCheck, picture_of
+from rsic_geo.pipeline.learned_scene import LearnedScene
 from rsic_geo.pipeline.options import Execution
-from rsic_geo.pipeline.record import check_side
 from rsic_geo.pipeline.reduced import masked_means
 from rsic_geo.pipeline.restore import Planes, finish_pixels
+from rsic_geo.pipeline.stores import Store, StoredTiles, open_store
 from rsic_geo.pipeline.strength import scaled_correction
 
 Pixels = NDArray[Any]
@@ -62,25 +62,33 @@ class Archive:
         self._held = ExitStack()
         try:
             self._file = self._local_file()
-            self.side: SideInfo | None = _read_side(self._file)
-            self.reader: SceneReader = self._held.enter_context(open_scene(self._file))
-            self._set_up(enhance, allow_other_model)
+            store = open_store(self._file, self.execution)
+            self.reader: SceneReader = self._held.enter_context(store.reader)
+            self.side: SideInfo | None = store.side
+            self.learned: LearnedScene | None = store.learned
+            self._set_up(store, enhance, allow_other_model)
         except BaseException:
             self._held.close()
             raise
 
     def _local_file(self) -> str:
-        """Return the path; of a JP2 file behind a ``/vsi`` name, whose boxes GDAL hides, that of a copy."""
+        """Return the path; of what may be an archive behind a ``/vsi`` name, that of a copy.
+
+        GDAL hides the boxes of a JP2 file, and of a learned archive all but its preview.
+        """
         if not self.path.startswith("/vsi"):
             return self.path
-        with open_scene(self.path) as reader:
-            if not reader.driver.startswith("JP2"):
-                return self.path
-        copy = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / "scene.jp2"
+        is_learned = self.path.lower().endswith(SUFFIX)
+        if not is_learned:
+            with open_scene(self.path) as reader:
+                if not reader.driver.startswith("JP2"):
+                    return self.path
+        name = "scene" + (SUFFIX if is_learned else ".jp2")
+        copy = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / name
         fetch_raster(self.path, str(copy))
         return str(copy)
 
-    def _set_up(self, enhance: str, allow_other_model: bool) -> None:
+    def _set_up(self, store: Store, enhance: str, allow_other_model: bool) -> None:
         side = self.side
         self._enhance = "off" if enhance == "none" else enhance
         if self._enhance not in ("auto", "off") and (side is None or side.model is None):
@@ -92,7 +100,7 @@ class Archive:
         self._allow_other_model = allow_other_model
         self._enhancer: Enhancer | None = None
         self._planes: Planes | None = None
-        self._check: PayloadCheck | None = None
+        self._check: StoredTiles | None = None
         self._affinity = None if side is None else Affinity.from_json(side.extras.get("affine"))
         if side is None:
             self.snapshot: MetadataSnapshot = self.reader.snapshot()
@@ -109,8 +117,8 @@ class Archive:
             )
         grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
         alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
-        self._planes = Planes(side.planes, grid, dtype=stored.dtype, alpha_bands=alpha)
-        self._check = PayloadCheck(self._file, side, grid)
+        self._planes = Planes(store.planes, grid, dtype=stored.dtype, alpha_bands=alpha)
+        self._check = store.check(self._file, grid)
         self._check.structure()
 
     def __enter__(self) -> Archive:
@@ -342,25 +350,6 @@ class _Decoded:
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         return self._archive.read_decoded(window, bands=bands)
-
-
-def _read_side(path: str) -> SideInfo | None:
-    if not _starts_like_jp2(path):
-        return None
-    packed = jp2.read_side_information(path)
-    if packed is None:
-        return None
-    with Path(path).open("rb") as file:
-        size = jp2.find_codestream(file).size
-    return check_side(sideinfo.unpack(packed, picture_of(size)))
-
-
-def _starts_like_jp2(path: str) -> bool:
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(8)[4:] == b"jP  "
-    except OSError:
-        return False  # GDAL's own names; what cannot be opened at all is reported by open_scene
 
 
 def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:

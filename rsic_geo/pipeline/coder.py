@@ -91,7 +91,7 @@ class SceneCoder:
         for record in self._records(todo, progress, message):
             assert record.result is not None
             coded.body_bytes += self.writer.add_tile(record.number, record.result.codestream)
-            _gather(coded, record.result, record.planes)
+            gather(coded, record.result, record.planes)
         return coded
 
     def _records(
@@ -120,7 +120,8 @@ def empty_coded(plan: ScenePlan) -> CodedScene:
     )
 
 
-def _gather(coded: CodedScene, result: TileResult, planes: dict[str, bytes]) -> None:
+def gather(coded: CodedScene, result: TileResult, planes: dict[str, bytes]) -> None:
+    """Enter one coded tile and its planes into the record of its scene."""
     grid = coded.plan.grid
     index = grid.tile_number(result.number)
     core = grid.core(index)

@@ -109,6 +109,10 @@ def _job_type(codec: str) -> type[Job[Any, Any]]:
         from rsic_geo.pipeline.jp2_job import Jp2Job
 
         return Jp2Job
+    if codec == "learned":
+        from rsic_geo.pipeline.learned import LearnedJob
+
+        return LearnedJob
     raise UsageError(f"codec {codec!r} is not known: use {' or '.join(registry.names())}")
 
 

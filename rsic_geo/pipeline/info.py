@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from rsic_geo.errors import ChecksumError, RsicGeoError
+from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
 from rsic_geo.pipeline.archive import Archive, open_archive
 from rsic_geo.pipeline.decode import final_pixels
 from rsic_geo.pipeline.events import Progress, ProgressCallback
+from rsic_geo.pipeline.learned_tile import JPEG2000, LEARNED
 from rsic_geo.pipeline.options import Execution
 
 
@@ -49,17 +51,18 @@ def info(path: str) -> dict[str, Any]:
 
 
 def _side(archive: Archive) -> dict[str, Any]:
-    side = archive.side
+    side, p = archive.side, archive.profile
     if side is None:
         return {}
     out: dict[str, Any] = {
         "lossless": side.lossless and not side.extras,
         "tile_size": side.tile_size,
-        "tiles": len(side.tile_crcs),
+        "tiles": len(TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)),
+        "codec": _codec(archive),
         "target": dict(side.target),
         "seed": side.seed,
         "model": None if side.model is None else {"name": side.model.name, "sha256": side.model.sha256},
-        "planes": sorted({kind for _, kind in side.planes}),
+        "planes": sorted({kind for _, kind in side.planes} | ({"mask"} if archive.has_mask else set())),
     }
     if side.model is not None:
         strengths, rmse = strength_from_byte(side.strengths), rmse_from_level(side.levels)
@@ -70,6 +73,21 @@ def _side(archive: Archive) -> dict[str, Any]:
             "median_distortion": float(np.median(rmse)),
         }
     return out
+
+
+def _codec(archive: Archive) -> dict[str, Any]:
+    """Return the codec, and of a learned archive its weights and how many tiles are whose."""
+    scene = archive.learned
+    if scene is None:
+        return {"name": "jp2"}
+    kinds = scene.kinds()
+    return {
+        "name": "learned",
+        "weights": scene.codec.name,
+        "sha256": scene.codec.sha256,
+        "tiles_learned": kinds.get(LEARNED, 0),
+        "tiles_jpeg2000": kinds.get(JPEG2000, 0),
+    }
 
 
 def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | None = None) -> dict[str, Any]:
@@ -93,6 +111,7 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
             if damaged:
                 named = ", ".join(map(str, damaged[:8])) + (", ..." if len(damaged) > 8 else "")
                 raise ChecksumError(f"{len(damaged)} damaged tiles ({named}): copy the file again")
+            out["problems"] += [] if archive.learned is None else archive.learned.minor_damage()
             if pixels:
                 for window, _ in final_pixels(archive, report):
                     archive.read_mask(window)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rsic_geo.errors import UsageError
 
-ARCHIVE_SUFFIXES: dict[str, tuple[str, ...]] = {"jp2": (".jp2",)}
+ARCHIVE_SUFFIXES: dict[str, tuple[str, ...]] = {"jp2": (".jp2",), "learned": (".rsic.tif",)}
 """Suffixes of the archives of each codec, lower case; the first one is the usual one."""
 SCENE_SUFFIXES = (".tif", ".tiff")
 """Suffixes of the GeoTIFFs and COGs ``decompress`` and ``enhance`` write."""

@@ -192,7 +192,17 @@ def _flawless(tile: TileInput, stream: bytes) -> TileResult:
 
 def measure(tile: TileInput, stream: bytes) -> TileResult:
     """Decode a tile's codestream and compare what the output will hold with the scene."""
-    decoded = jpeg2000.decode_tile(stream)
+    return compared(tile, stream, jpeg2000.decode_tile(stream))
+
+
+def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
+    """Compare what the output will hold of a tile with the scene.
+
+    Args:
+        tile: what was coded.
+        stream: what it was coded to.
+        decoded: (bands, h, w) that gives.
+    """
     final = decoded
     if tile.nodata is not None:
         valid = np.ones((1, *decoded.shape[1:]), np.bool_) if tile.scored is None else tile.scored

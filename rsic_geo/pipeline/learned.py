@@ -1,0 +1,162 @@
+"""Archives of the learned codec: tiles of a network, JPEG 2000 where that is better, in a TIFF."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.container import sideinfo
+from rsic_geo.container.sideinfo import ModelReference, SideInfo
+from rsic_geo.container.tiff import TiffLayout, TiffSpool
+from rsic_geo.errors import UsageError
+from rsic_geo.geo.io_preview import place_geotiff
+from rsic_geo.geo.planes import unpack_plane
+from rsic_geo.pipeline.coder import CodedScene
+from rsic_geo.pipeline.enhancing import PixelSource
+from rsic_geo.pipeline.events import Progress
+from rsic_geo.pipeline.job import USUAL_GAIN, Job
+from rsic_geo.pipeline.learned_rate import DialSearch, TileCoder
+from rsic_geo.pipeline.learned_scene import TilePixels, picture_of
+from rsic_geo.pipeline.learned_tile import Networks, TileFormat, load_network
+from rsic_geo.pipeline.options import EncodeOptions
+from rsic_geo.pipeline.preview import PreviewMaker
+from rsic_geo.pipeline.record import scene_crc
+from rsic_geo.pipeline.seal import Seal
+
+TILE_SIZE = 512
+"""Side of a tile unless another is asked for (px)."""
+MAX_TILE_SIZE = 2048
+
+
+@dataclass(slots=True, kw_only=True)
+class LearnedJob(Job[TiffSpool, DialSearch]):
+    """One scene on its way into an archive of the learned codec."""
+
+    codec = "learned"
+    _networks: Networks = field(init=False)
+    _form: TileFormat = field(init=False)
+    _previews: PreviewMaker = field(init=False)
+
+    @classmethod
+    def completed(cls, options: EncodeOptions) -> EncodeOptions:
+        """Return the options, refusing what this codec cannot do.
+
+        Raises:
+            UsageError: a lossless target, a sidecar, or tiles that are too large.
+        """
+        if options.target.is_lossless:
+            raise UsageError(
+                "the learned codec is lossy: use --codec jp2, or a target such as psnr=40 or bpp=0.5"
+            )
+        if options.sidecar == "require":
+            raise UsageError("archives of the learned codec need no sidecar: leave out --sidecar")
+        if options.tile_size > MAX_TILE_SIZE:
+            raise UsageError(f"tile size {options.tile_size}: the learned codec takes up to {MAX_TILE_SIZE}")
+        return options
+
+    def __post_init__(self) -> None:
+        """Load the network and settle tiles, groups and scale.
+
+        Raises:
+            MissingDependencyError, WeightsError: the codec asked for is not here.
+        """
+        plan = self.plan
+        if not self.options.tile_size:
+            size = min(TILE_SIZE, plan.grid.tile_size)
+            plan = self.plan = replace(plan, grid=replace(plan.grid, tile_size=size))
+        name = self.options.codec.partition(":")[2] or "auto"
+        network = load_network(name, self.options.execution.device)
+        self._networks = Networks(lambda: network)
+        self._form = TileFormat(
+            groups=plan.groups, radiometry=plan.radiometry, mct=plan.mct, tile_size=plan.grid.tile_size
+        )
+        self._previews = PreviewMaker(self.reader, plan)
+
+    def write_sidecar(self) -> None:
+        """Write nothing: the preview describes itself, and the rest is for rsic alone."""
+
+    def _open(self) -> TiffSpool:
+        profile = self.plan.profile
+        layout = TiffLayout(
+            height=profile.height,
+            width=profile.width,
+            bands=profile.count,
+            dtype=profile.dtype,
+            tile_size=self.plan.grid.tile_size,
+            is_rgb=bool(self.plan.groups) and self.plan.groups[0] == (0, 1, 2),
+            has_mask=profile.has_mask,
+        )
+        return TiffSpool(self.path, layout)
+
+    def _search(self, writer: TiffSpool) -> DialSearch:
+        tiles = TileCoder(self._networks, self._form)
+        return DialSearch(self.reader, self.plan, writer, tiles, self.options.execution.workers)
+
+    def _code(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:
+        target, progress = self.options.target, self.progress
+        if target.is_size:
+            return self._to_size(search, writer)
+        if target.kind == "psnr":
+            coded = search.to_psnr(
+                target.value,
+                lambda c, p: self._finish(c, writer, p),
+                progress.stage(0, 0.85),
+                expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
+            )
+            return coded, self._seal(coded, writer)
+        coded = search.within(target.value, progress.stage(0, 0.5))
+        self._finish(coded, writer, progress.stage(0.5, 0.85))
+        return coded, self._seal(coded, writer)
+
+    def _to_bytes(self, search: DialSearch, budget: int, progress: Progress) -> CodedScene:
+        return search.to_bytes(budget, progress)
+
+    def _store(self, writer: TiffSpool) -> None:
+        """Write nothing: the enhancement is fitted to the tiles in the spool."""
+
+    def _decoded(self, writer: TiffSpool) -> AbstractContextManager[PixelSource]:
+        held = self.options.execution.memory_mib
+        return nullcontext(TilePixels(writer, self._networks, self._form, self.plan.grid, held))
+
+    def _seal(self, coded: CodedScene, writer: TiffSpool) -> Seal:
+        plan, options, network = self.plan, self.options, self._networks.get()
+        crcs = tuple(coded.pixel_crcs[number] for number in range(len(plan.grid)))
+        codec = ModelReference(name=network.name, sha256=network.sha256)
+        affine = {} if plan.affinity is None else {"affine": plan.affinity.to_json()}
+        side = SideInfo(
+            lossless=False,
+            snapshot=plan.snapshot,
+            tile_size=plan.grid.tile_size,
+            pixel_crcs=(scene_crc(crcs),),
+            seed=options.seed,
+            groups=plan.groups,
+            radiometry=plan.radiometry,
+            planes={key: packed for key, packed in coded.planes.items() if key[1] != "mask"},
+            target={options.target.kind: options.target.value},
+            extras={"codec": [codec.name, codec.sha256], **affine},
+        )
+        if self.enhancement is not None and self.enhancer is not None:
+            side = replace(
+                side,
+                model=ModelReference(name=self.enhancer.name, sha256=self.enhancer.sha256),
+                levels=self.enhancement.levels,
+                strengths=self.enhancement.strengths,
+            )
+        profile = plan.profile
+
+        def mask(number: int) -> NDArray[np.bool_]:
+            core = plan.grid.core(plan.grid.tile_number(number))
+            packed = coded.planes[(number, "mask")]
+            plane = unpack_plane(packed[1:], (1, core.height, core.width), np.dtype(np.uint8))
+            return np.asarray(plane[0] != 0, np.bool_)
+
+        after = writer.finish(
+            sideinfo.pack(side, picture_of(writer.layout)),
+            self._previews.for_bytes(coded.body_bytes),
+            place_geotiff(plan.snapshot, profile.height, profile.width, with_tags=False),
+            mask if profile.has_mask else None,
+        )
+        return Seal(file_bytes=after, side_bytes=after - coded.body_bytes)
