@@ -81,6 +81,7 @@ OWNERS = {
     "glymur": ("codecs.openjpeg", "codecs.jpeg2000"),
     "shapely": ("geo.footprint",),
     "compressai": ("codecs.learned_rans",),
+    "tifffile": ("container.tiff_pages",),
     "click": ("cli",),
     "PIL": ("training", "evaluation"),
     "psutil": ("evaluation",),
