@@ -43,8 +43,9 @@ def compare(
 ) -> int:
     """Compare the pixels and every piece of metadata of OTHER with REFERENCE.
 
-    PSNR has the peak of the data type, over the pixels valid in REFERENCE. An archive of ours is compared by
-    what it decompresses to. Exits with 0 where both agree (within the bounds given), else with 4.
+    PSNR has the peak of the data type (of floats the range of each band), over the samples valid in
+    REFERENCE; alpha must be equal and has no part in it. An archive of ours is compared by what it
+    decompresses to. Exits with 0 where both agree (within the bounds given), else with 4.
     """
     from rsic_geo.pipeline.compare import compare as run
 

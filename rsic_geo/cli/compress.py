@@ -26,7 +26,8 @@ archive_choices = stack(
         default="lossless",
         show_default=True,
         metavar="T",
-        help="lossless, psnr=DB, max-error=N, ratio=R or bpp=B; checked by decoding what was written.",
+        help="lossless, psnr=DB, max-error=N (in the units of the samples), ratio=R or bpp=B; checked by "
+        "decoding what was written.",
     ),
     click.option(
         "--codec", default="jp2", show_default=True, help="Codec of the archive (see rsic capabilities)."

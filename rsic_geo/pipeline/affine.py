@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.errors import ContainerError
+from rsic_geo.errors import ContainerError, TargetNotReachedError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 
 STEPS = 65535
+HALF_STEP = 0.5
+"""Largest error of rounding to steps, in steps."""
+_NO_STEP = 2.0**-1000
+"""Step of a band of one value, which comes back exactly whatever the codec does to it."""
 _ENORMOUS = 1e300
 """Ranges and steps beyond this are computed in quarters, because they or their sums exceed a double."""
 
@@ -33,16 +37,42 @@ class Affinity:
     @classmethod
     def fit(cls, dtype: str, low: tuple[float, ...], high: tuple[float, ...]) -> Affinity:
         """Return the scaling that maps each band's used range onto all 65536 steps."""
-        scale = tuple(_step(a, b) if b > a else 1.0 for a, b in zip(low, high, strict=True))
+        scale = tuple(_step(a, b) if b > a else _NO_STEP for a, b in zip(low, high, strict=True))
         return cls(dtype=dtype, scale=scale, offset=low)
 
     def quantise(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
         """Return (bands, h, w) as integers; invalid pixels become 0."""
+        return np.rint(self.steps(pixels, valid)).astype(np.uint16)
+
+    def steps(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return (bands, h, w) in steps, not rounded; invalid pixels become 0."""
         scale, offset, part = self._columns()
         values = np.where(valid, pixels, 0).astype(np.float64)
         with np.errstate(over="ignore"):
-            steps = np.rint((values * part - offset * part) / (scale * part))
-        return np.where(valid, np.clip(steps, 0, STEPS), 0).astype(np.uint16)
+            steps = (values * part - offset * part) / (scale * part)
+        return np.where(valid, np.clip(steps, 0, STEPS), 0.0)
+
+    def steps_within(self, max_error: float) -> float:
+        """Return how many steps a sample may be off, so that none comes back further off than ``max_error``.
+
+        Args:
+            max_error: largest absolute error, in the units of the scene.
+
+        Raises:
+            TargetNotReachedError: rounding to steps alone may be further off.
+        """
+        bounds, least = [], 0.0
+        for scale, offset in zip(self.scale, self.offset, strict=True):
+            end = max(abs(offset), abs(offset + STEPS * scale))
+            rounding = float(np.spacing(np.asarray(min(end, np.finfo(self.dtype).max), self.dtype)))
+            least = max(least, (HALF_STEP * scale + rounding) * 1.001)
+            bounds.append((max_error - rounding) / scale if scale > _NO_STEP else STEPS)
+        if max_error < least:
+            raise TargetNotReachedError(
+                f"max-error={max_error:g}: values stored in 16 bits come back up to {least:.3g} off "
+                "(in the scene's units) before anything is lost; ask for more than that"
+            )
+        return min(bounds)
 
     def restore(
         self,
@@ -125,6 +155,14 @@ class QuantisedReader:
         pixels = self._reader.read(window)
         quantised = self.affinity.quantise(pixels, self.read_valid(window))
         return quantised if bands is None else quantised[list(bands)]
+
+    def read_steps(self, window: Window, valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return (bands, h, w) in steps, not rounded: what the stored integers are measured against."""
+        return self.affinity.steps(self._reader.read(window), valid)
+
+    def read_values(self, window: Window) -> NDArray[Any]:
+        """Return (bands, h, w) as the scene has them."""
+        return self._reader.read(window)
 
     def read_valid(self, window: Window, pixels: NDArray[np.uint16] | None = None) -> NDArray[np.bool_]:
         """Return (bands, h, w), False for nodata and for values that are not finite.

@@ -248,6 +248,9 @@ class Archive:
         if self._planes is None:
             return pixels
         if self._affinity is not None:
+            alpha = self._planes.alpha(area)
+            if alpha is not None:
+                pixels[list(self._planes.alpha_bands)] = alpha
             return self._affinity.restore(pixels, self._planes.valid(area, len(pixels)), self.profile.nodata)
         return finish_pixels(pixels, area, self._planes, self.profile.nodata)
 

@@ -37,6 +37,7 @@ from rsic_geo.pipeline.batch_verify import Promise, Proof, prove
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.report import Report
+from rsic_geo.pipeline.tally import finite
 
 RECEIPT_SCHEMA = "rsic-batch-scene-1"
 
@@ -207,7 +208,7 @@ def _product_values(job: SceneJob, report: Report, proof: Proof, finished: Path)
         "target": str(target),
         "achieved": achieved if achieved is None or math.isfinite(achieved) else None,
         "lossless": int(proof.pixels_equal),
-        "psnr": proof.psnr,
+        "psnr": finite(proof.psnr),
         "max_error": proof.max_error,
         "masks": "identical" if proof.masks_equal else "different",
         "metadata": "identical" if not proof.lost else f"{len(proof.lost)} differences",

@@ -12,11 +12,10 @@ from rsic_geo.geo.io import SceneReader, metadata_differences, open_scene
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import Archive, open_archive
-from rsic_geo.pipeline.compare import BandErrors
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.options import Execution, Target
 from rsic_geo.pipeline.plan import sample
-from rsic_geo.pipeline.ratecontrol import psnr_of
+from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
 
 _WINDOW = 1024
 PSNR_SLACK = 0.01
@@ -38,9 +37,11 @@ class Proof:
     """How a product, decoded from disk as its readers will decode it, compares with its source."""
 
     pixels_equal: bool
-    psnr: float | None
-    """Over the samples that count, peak of the sample type (dB); None when nothing differs."""
+    psnr: float
+    """Over the samples that count (dB), see :mod:`rsic_geo.pipeline.tally`; infinite when none differs, -inf
+    when a number came back as NaN."""
     max_error: float
+    """Largest error of a sample that counts, in the units of the scene."""
     masks_equal: bool
     """Whether dataset mask, nodata and alpha are the same, pixel by pixel."""
     lost: tuple[str, ...]
@@ -52,10 +53,10 @@ class Proof:
     """Why the product is no archive of its source; empty when it is one."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return a plain dictionary."""
+        """Return a plain dictionary; an infinite PSNR is null, where ``max_abs_error`` is 0 or infinite."""
         return {
             "pixels_equal": self.pixels_equal,
-            "psnr": self.psnr,
+            "psnr": finite(self.psnr),
             "max_abs_error": self.max_error,
             "masks_equal": self.masks_equal,
             "metadata_lost": list(self.lost),
@@ -87,11 +88,11 @@ def prove(source: str, product: str, promise: Promise, execution: Execution, pro
         lost = tuple(str(difference) for difference in metadata_differences(ours, theirs))
         size = archive.reader.path.stat().st_size
         profile = original.profile
-        psnr = psnr_of(sum(b.sse for b in bands), sum(b.samples for b in bands), bands[0].dtype_peak)
+        scored = scored_bands(bands)
         proof = Proof(
             pixels_equal=pixels_equal,
-            psnr=psnr if np.isfinite(psnr) else None,
-            max_error=max(band.max_abs_error for band in bands),
+            psnr=total_psnr(scored),
+            max_error=max(band.max_abs_error for band in scored),
             masks_equal=masks_equal,
             lost=lost,
             bits_per_pixel=size * 8 / (profile.height * profile.width),
@@ -105,7 +106,7 @@ def _problems(proof: Proof, promise: Promise) -> list[str]:
     target, lossless = promise.target, promise.lossless
     if lossless and not proof.pixels_equal:
         found.append("it does not decode to the pixels of its source")
-    if target.kind == "psnr" and proof.psnr is not None and proof.psnr < target.value - PSNR_SLACK:
+    if target.kind == "psnr" and proof.psnr < target.value - PSNR_SLACK:
         found.append(f"its PSNR is {proof.psnr:.3f} dB, {target} was asked for")
     if target.kind == "max-error" and not lossless and proof.max_error > target.value:
         found.append(f"its largest error is {proof.max_error:g}, {target} was asked for")
@@ -124,7 +125,10 @@ def _compare(original: SceneReader, archive: Archive, progress: Progress) -> tup
     profile = original.profile
     pixels, valid = sample(original)
     radiometry = Radiometry.fit(profile.dtype, [(pixels, np.broadcast_to(valid, pixels.shape))])
-    bands = [BandErrors(band=i + 1, dtype_peak=radiometry.dtype_peak) for i in range(profile.count)]
+    bands = [
+        BandErrors(band=i + 1, is_alpha=name == "alpha", dtype_peak=radiometry.dtype_peak)
+        for i, name in enumerate(profile.colorinterp)
+    ]
     same = profile.has_mask == archive.has_mask
     grid = TileGrid(height=profile.height, width=profile.width, tile_size=_WINDOW)
     for done, index in enumerate(grid, start=1):
@@ -147,10 +151,10 @@ def _compare_window(original: SceneReader, archive: Archive, window: Window, ban
     if mask is not None and stored is not None:
         same &= bool(np.array_equal(mask, stored))
         keep = keep & (mask != 0)
-    alphas = [i for i, name in enumerate(original.profile.colorinterp) if name == "alpha"]
-    for alpha in alphas:
-        same &= bool(np.array_equal(ours[alpha], theirs[alpha]))
-        keep = keep & (ours[alpha] != 0)
     for i, band in enumerate(bands):
-        band.add(ours[i], theirs[i], keep[i] & (i not in alphas))
+        if band.is_alpha:
+            same &= bool(np.array_equal(ours[i], theirs[i]))
+            keep = keep & (ours[i] != 0)
+    for i, band in enumerate(bands):
+        band.add(ours[i], theirs[i], keep[i])
     return same

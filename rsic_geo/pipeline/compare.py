@@ -18,63 +18,9 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.plan import decimated_shape
-from rsic_geo.pipeline.ratecontrol import psnr_of
+from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
 
 _WINDOW = 1024
-
-
-@dataclass(slots=True, kw_only=True)
-class BandErrors:
-    """Errors of one band, gathered window by window."""
-
-    band: int
-    """Number of the band, from 1."""
-    samples: int = 0
-    """Samples valid in the reference."""
-    different: int = 0
-    """Samples that differ, valid or not."""
-    sse: float = 0.0
-    sad: float = 0.0
-    max_abs_error: float = 0.0
-    valid_equal: bool = True
-    """Whether the same pixels are valid in both."""
-    dtype_peak: float = 255.0
-    used_range: float = 255.0
-
-    def add(self, reference: NDArray[Any], other: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        """Count one window, arrays (h, w)."""
-        same = reference == other
-        if reference.dtype.kind == "f":
-            same |= np.isnan(reference) & np.isnan(other)
-        self.different += int(same.size - np.count_nonzero(same))
-        self.samples += int(np.count_nonzero(valid))
-        if same.all():
-            return
-        error = np.where(valid & ~same, other.astype(np.float64) - reference.astype(np.float64), 0.0)
-        np.abs(error, out=error)
-        error[np.isnan(error)] = np.inf  # a number against NaN: no number says how far apart they are
-        self.sad += float(error.sum())
-        self.sse += float(np.vdot(error, error).real)
-        self.max_abs_error = max(self.max_abs_error, float(error.max(initial=0.0)))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the band's metrics; an infinite PSNR is null."""
-        mean = self.samples or 1
-        return {
-            "band": self.band,
-            "valid_samples": self.samples,
-            "different_samples": self.different,
-            "psnr": _finite(psnr_of(self.sse, self.samples, self.dtype_peak)),
-            "psnr_used_range": _finite(psnr_of(self.sse, self.samples, self.used_range)),
-            "rmse": math.sqrt(self.sse / mean),
-            "mae": self.sad / mean,
-            "max_abs_error": self.max_abs_error,
-            "valid_equal": self.valid_equal,
-        }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,25 +41,39 @@ class Comparison:
 
     @property
     def psnr(self) -> float | None:
-        """PSNR over all bands' valid samples, peak of the sample type (dB); None when nothing differs."""
-        sse, count = sum(b.sse for b in self.bands), sum(b.samples for b in self.bands)
-        return _finite(psnr_of(sse, count, self.bands[0].dtype_peak))
+        """PSNR over all samples that count (dB), see :mod:`rsic_geo.pipeline.tally`.
+
+        None where it is not a number: no such sample differs, or one is NaN in the other scene alone (then
+        :attr:`max_abs_error` is infinite).
+        """
+        return finite(total_psnr(scored_bands(self.bands)))
+
+    @property
+    def max_abs_error(self) -> float:
+        """Largest error of a sample that counts, in the scene's own units."""
+        return max(band.max_abs_error for band in scored_bands(self.bands))
+
+    @property
+    def valid_equal(self) -> bool:
+        """Whether the same samples are valid in both, and alpha is the same."""
+        return all(band.valid_equal for band in self.bands)
 
     @property
     def is_equal(self) -> bool:
         """Whether pixels, masks and metadata all agree."""
-        return self.pixels_equal and self.mask_equal and not self.metadata
+        return self.pixels_equal and self.mask_equal and self.valid_equal and not self.metadata
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary, the one ``rsic compare --json`` prints."""
-        sse, count = sum(b.sse for b in self.bands), sum(b.samples for b in self.bands) or 1
+        scored = scored_bands(self.bands)
+        sse, count = sum(b.sse for b in scored), sum(b.samples for b in scored) or 1
         return {
             "pixels_equal": self.pixels_equal,
             "different_samples": sum(b.different for b in self.bands),
             "psnr": self.psnr,
             "rmse": math.sqrt(sse / count),
-            "max_abs_error": max(b.max_abs_error for b in self.bands),
-            "valid_equal": all(b.valid_equal for b in self.bands),
+            "max_abs_error": self.max_abs_error,
+            "valid_equal": self.valid_equal,
             "mask_equal": self.mask_equal,
             "metadata_diff": [_difference_json(d) for d in self.metadata],
             "bands": [band.to_json() for band in self.bands],
@@ -184,31 +144,39 @@ def _plain(value: object) -> object:
 
 def _compare_pixels(a: Archive, b: Archive, progress: Progress) -> tuple[tuple[BandErrors, ...], bool]:
     radiometry = _radiometry(a)
+    clear = [i for i, name in enumerate(a.profile.colorinterp) if name == "alpha"]
     bands = tuple(
         BandErrors(
-            band=i + 1, dtype_peak=radiometry.dtype_peak, used_range=radiometry.high[i] - radiometry.low[i]
+            band=i + 1,
+            is_alpha=i in clear,
+            dtype_peak=radiometry.dtype_peak,
+            used_range=radiometry.high[i] - radiometry.low[i],
         )
         for i in range(a.profile.count)
     )
     grid = TileGrid(height=a.profile.height, width=a.profile.width, tile_size=_WINDOW)
     masks_equal = a.has_mask == b.has_mask
-    clear = [i for i, name in enumerate(a.profile.colorinterp) if name == "alpha"]
-    is_alpha = np.array([i in clear for i in range(a.profile.count)])[:, None, None]
     for done, index in enumerate(grid, start=1):
         window = grid.core(index)
         first, second = a.read(window), b.read(window)
-        valid, other_valid = a.read_valid(window), b.read_valid(window)
+        valid, other_valid = _usable(a.read_valid(window), first), _usable(b.read_valid(window), second)
         mask_a, mask_b = a.read_mask(window), b.read_mask(window)
         if mask_a is not None and mask_b is not None:
             masks_equal = masks_equal and bool((mask_a == mask_b).all())
-        keep = valid if mask_a is None else valid & (mask_a != 0)
+        counts = valid if mask_a is None else valid & (mask_a != 0)
         for alpha in clear:  # what is transparent has no colour; the alpha band itself counts everywhere
-            keep = keep & ((first[alpha] != 0)[None] | is_alpha)
+            counts = counts & (first[alpha] != 0)[None]
         for i, band in enumerate(bands):
-            band.add(first[i], second[i], keep[i])
-            band.valid_equal = band.valid_equal and bool((valid[i] == other_valid[i]).all())
+            band.add(first[i], second[i], valid[i] if band.is_alpha else counts[i])
+            same = (first[i] == second[i]) if band.is_alpha else (valid[i] == other_valid[i])
+            band.valid_equal = band.valid_equal and bool(same.all())
         progress.report(done / len(grid), "comparing")
     return bands, masks_equal
+
+
+def _usable(valid: NDArray[np.bool_], pixels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where samples are valid and a number: NaN and infinity are no measurement, declared or not."""
+    return valid & np.isfinite(pixels) if pixels.dtype.kind in "fc" else valid
 
 
 def _radiometry(scene: Archive) -> Radiometry:

@@ -24,6 +24,7 @@ from rsic_geo.pipeline.options import EncodeOptions, Target
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.ratecontrol import psnr_of
 from rsic_geo.pipeline.seal import Seal
+from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.pipeline.verify import verify_archive
 
 SIZE_PROMISE = 0.02
@@ -60,6 +61,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
     progress: Progress
     enhancement: Enhancement | None = None
     enhancing_seconds: float = 0.0
+    found: list[BandErrors] | None = None
+    """Errors of a quantised scene in its own units, as verification found them."""
     bands: BandStore | None = None
     """Where finished row bands are kept; None keeps none."""
 
@@ -68,10 +71,11 @@ class Job(ABC, Generic[WriterT, SearchT]):
         with self._open() as writer:
             search = self._search(writer)
             coded, seal = self._code(search, writer)
-        achieved = self._achieved(coded, seal)
         before = time.perf_counter()
         if self.options.verify == "full":
-            verify_archive(self.path, self.reader, coded, self._bound, self.progress.stage(0.9, 1))
+            target, stage = self.options.target, self.progress.stage(0.9, 1)
+            self.found = verify_archive(self.path, self.reader, coded, target, stage)
+        achieved = self._achieved(coded, seal)
         return {
             "codec": self.codec,
             "lossless": self.plan.lossless and self.plan.affinity is None,
@@ -137,8 +141,14 @@ class Job(ABC, Generic[WriterT, SearchT]):
 
     @property
     def _bound(self) -> float | None:
-        """Largest absolute error asked for."""
+        """Largest absolute error asked for, in the scene's units."""
         return self.options.target.value if self.options.target.kind == "max-error" else None
+
+    @property
+    def _codec_bound(self) -> float:
+        """Largest absolute error the codec may make under a max-error target, in what it codes."""
+        value, affinity = self.options.target.value, self.plan.affinity
+        return value if affinity is None else affinity.steps_within(value)
 
     def _finish(self, coded: CodedScene, writer: WriterT, progress: Progress) -> float:
         """Write the scene, fit the enhancement to it; return the squared error of the final output."""
@@ -214,6 +224,9 @@ class Job(ABC, Generic[WriterT, SearchT]):
         target: Target = self.options.target
         if target.is_size:
             return ratecontrol.check_size(target, self.plan, seal.file_bytes)
+        if self.plan.affinity is not None:
+            name = {"psnr": "psnr", "max-error": "max_abs_error"}.get(target.kind)
+            return None if name is None else quantised_quality(self.found)[name]
         if target.kind == "psnr":
             return self._psnr(self._final_sse(coded), coded.total_count)
         if target.kind == "max-error":
@@ -228,6 +241,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
         return None if value == float("inf") else value
 
     def _quality(self, coded: CodedScene) -> dict[str, Any]:
+        if self.plan.affinity is not None:
+            return quantised_quality(self.found)
         if not coded.is_measured:
             return {
                 "psnr_codec": None, "psnr": None, "psnr_per_band": None, "max_abs_error": None, "model": None,
@@ -249,3 +264,17 @@ class Job(ABC, Generic[WriterT, SearchT]):
             if self.enhancement is None
             else float((self.enhancement.strengths > 0).mean()),
         }
+
+
+def quantised_quality(found: list[BandErrors] | None) -> dict[str, Any]:
+    """Return the report's numbers on a quantised scene, in its own units; None where nothing was verified."""
+    scored = [] if found is None else scored_bands(found)
+    psnr = finite(total_psnr(scored)) if scored else None
+    return {
+        "psnr_codec": psnr,
+        "psnr": psnr,
+        "psnr_per_band": None if found is None else [finite(band.psnr) for band in found],
+        "max_abs_error": max(band.max_abs_error for band in scored) if scored else None,
+        "model": None,
+        "cells_enhanced": 0.0,
+    }

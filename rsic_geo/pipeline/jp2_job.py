@@ -60,7 +60,7 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
                 expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
             )
             return coded, self._seal(coded, writer)
-        coded = ratecontrol.to_max_error(search, target.value, progress.stage(0, 0.5))
+        coded = ratecontrol.to_max_error(search, self._codec_bound, progress.stage(0, 0.5))
         self._finish(coded, writer, progress.stage(0.5, 0.85))
         return coded, self._seal(coded, writer)
 

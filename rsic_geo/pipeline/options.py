@@ -22,7 +22,7 @@ class Target:
     kind: TargetKind
     """Which quantity is asked for."""
     value: float = 0.0
-    """dB, digital numbers, compression ratio or bits per pixel, by ``kind``; 0 for lossless."""
+    """dB, units of the scene's samples, compression ratio or bits per pixel, by ``kind``; 0 for lossless."""
 
     @classmethod
     def parse(cls, text: str | Target) -> Target:
@@ -65,7 +65,7 @@ def _target_value(kind: TargetKind, number: str) -> float:
     except ValueError:
         raise UsageError(f"target {kind}={number}: {number!r} is no number") from None
     lowest = {"psnr": 1.0, "max-error": 0.0, "ratio": 1.0, "bpp": 1e-4}[kind]
-    highest = {"psnr": 200.0, "max-error": 65535.0, "ratio": 1e5, "bpp": 1e5}[kind]
+    highest = {"psnr": 200.0, "max-error": 1e300, "ratio": 1e5, "bpp": 1e5}[kind]
     if not math.isfinite(value) or not lowest <= value <= highest:
         raise UsageError(f"target {kind}={number}: the value must be between {lowest:g} and {highest:g}")
     return value

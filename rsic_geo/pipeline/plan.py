@@ -138,6 +138,8 @@ def _quantised(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader
         return opened, None, 0
     low, high, not_finite = _exact_range(opened)
     affinity = Affinity.fit(opened.profile.dtype, low, high)
+    if options.target.kind == "max-error":
+        affinity.steps_within(options.target.value)  # refuses what rounding alone would miss
     return cast("SceneReader", QuantisedReader(opened, affinity)), affinity, not_finite
 
 
@@ -152,8 +154,11 @@ def _exact_range(opened: SceneReader) -> tuple[tuple[float, ...], tuple[float, .
         window = grid.core(index)
         pixels = opened.read(window)
         valid = opened.read_valid(window, pixels)
+        mask = opened.read_mask(window)
         keep = valid & np.isfinite(pixels)
         not_finite += int(np.count_nonzero(valid & ~keep & ~(np.isnan(pixels) & np.isnan(fills))))
+        if mask is not None:
+            keep &= mask != 0
         low = np.minimum(low, np.where(keep, pixels, np.inf).min(axis=(1, 2)))
         high = np.maximum(high, np.where(keep, pixels, -np.inf).max(axis=(1, 2)))
     empty = ~np.isfinite(low)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rsic_geo.errors import UnsupportedSceneError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.affine import QuantisedReader
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.tilework import RawTile
 
@@ -48,10 +49,15 @@ def raw_tiles(reader: SceneReader, plan: ScenePlan, only: Collection[int] | None
     for number in range(len(plan.grid)) if only is None else sorted(only):
         window = plan.grid.core(plan.grid.tile_number(number))
         pixels = reader.read(window)
+        valid = reader.read_valid(window, pixels) if plan.has_nodata else None
+        exact = None
+        if isinstance(reader, QuantisedReader) and valid is not None:
+            exact = reader.read_steps(window, valid)
         yield RawTile(
             number=number,
             pixels=pixels,
-            nodata_valid=reader.read_valid(window, pixels) if plan.has_nodata else None,
+            exact=exact,
+            nodata_valid=valid,
             mask=_mask(reader, plan, window),
             alpha=plan.alpha_bands,
             nodata=plan.profile.nodata if plan.profile.has_nodata else None,

@@ -28,7 +28,7 @@ class TileInput:
     pixels: Pixels
     """(bands, h, w) as the codec gets them: invalid pixels filled when the coding is lossy."""
     original: Pixels
-    """(bands, h, w) as the scene has them."""
+    """(bands, h, w) as the scene has them; of a quantised scene in steps, not rounded."""
     scored: NDArray[np.bool_] | None
     """(bands, h, w), True where the error counts; None = everywhere."""
     nodata: tuple[float | int | None, ...] | None = None
@@ -72,6 +72,8 @@ class RawTile:
     """Indexes of alpha bands."""
     nodata: tuple[float | int | None, ...] | None = None
     """Sentinel per band; None where no band has one."""
+    exact: NDArray[np.float64] | None = None
+    """(bands, h, w) in steps of the pixels, not rounded; None where the pixels are the scene's own."""
 
 
 def pixel_crc(pixels: Pixels) -> int:
@@ -110,7 +112,7 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
     return TileInput(
         number=raw.number,
         pixels=pixels,
-        original=raw.pixels,
+        original=raw.pixels if raw.exact is None else raw.exact,
         scored=None if scored.all() else scored,
         nodata=raw.nodata,
         planes=planes,
@@ -163,7 +165,9 @@ def code_within(tile: TileInput, params: jpeg2000.J2KParams, bound: float) -> Ti
     raw = tile.pixels.size * tile.pixels.dtype.itemsize
     finest = code(tile, replace(params, ratio=None))
     if finest.max_error > bound:
-        return code(tile, replace(params, lossless=True, ratio=None))
+        exact = code(tile, replace(params, lossless=True, ratio=None))
+        # steps come back exactly, the values they were rounded from do not
+        return exact if tile.original.dtype.kind != "f" else measure(tile, exact.codestream)
     best, low, high = finest, 1, min(len(finest.codestream), raw)
     for _ in range(12):
         if high - low <= max(64, high // 50):

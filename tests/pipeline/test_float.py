@@ -12,7 +12,10 @@ from pipeline_support import assert_same_place, painted, source_view, view, writ
 from support import scene_params
 
 import rsic_geo
-from rsic_geo.errors import UnsupportedSceneError, UsageError
+from rsic_geo.errors import TargetNotReachedError, UnsupportedSceneError, UsageError
+from rsic_geo.pipeline.batch_verify import Promise, prove
+from rsic_geo.pipeline.events import Progress
+from rsic_geo.pipeline.options import Execution, Target
 
 NAMES = (
     "geotrellis_aspect.tif", "gtd_LisbonElevation.tif", "gtd_nt_20201024_f18_nrt_s.tif", "og_cog.tif",
@@ -122,26 +125,77 @@ def test_extreme_ranges(tmp_path, pixels):
     assert_half_a_step(source, there_and_back(source, tmp_path))
 
 
-@pytest.mark.parametrize("target", ["psnr=70", "max-error=20", "bpp=2"])
-def test_lossy_targets(tmp_path, target):
-    """The target holds for the integers; their steps are named in the archive."""
-    pixels = heights()
+def two_units(path: Path, dtype: str = "float32") -> Path:
+    """Write metres beside radians, with a corner of nodata."""
+    pixels = heights().astype(dtype)
+    pixels[1] = pixels[1] / 2000 + 1
     pixels[:, :30, :30] = -9999
-    source = write_scene(tmp_path / "s.tif", pixels, nodata=-9999)
-    result = there_and_back(source, tmp_path, target, tile_size=256)
-    with rasterio.open(source) as ours, rasterio.open(result) as theirs:
+    return write_scene(path, pixels, nodata=-9999)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "target", ["lossless", "psnr=55", "psnr=90", "max-error=20", "max-error=0.01", "bpp=2"]
+)
+def test_targets_and_reports_are_about_the_values_of_the_scene(tmp_path, target, dtype):
+    """Counted here without rsic_geo; the compressing, the comparing and the batch verb say the same."""
+    source = two_units(tmp_path / "s.tif", dtype)
+    report = rsic_geo.compress(source, tmp_path / "a.jp2", target=target, quantize="uint16", tile_size=256)
+    rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "r.tif")
+    with rasterio.open(source) as ours, rasterio.open(tmp_path / "r.tif") as theirs:
         mine, yours = ours.read(), theirs.read()
     np.testing.assert_array_equal(mine == -9999, yours == -9999)
-    keep = mine != -9999
-    steps = np.array([np.ptp(band[band != -9999]) for band in mine])[:, None, None] / 65535
-    error = ((yours.astype(np.float64) - mine) / steps)[keep]
-    if target.startswith("max-error"):
-        assert np.abs(error).max() <= 20.5 + 0.1
-    elif target.startswith("psnr"):
-        assert 10 * np.log10(65535**2 / np.mean(error**2)) >= 69.99
-    else:
+    keep = mine[0] != -9999
+    error = (yours.astype(np.float64) - mine)[:, keep]
+    ranges = np.ptp(mine[:, keep].astype(np.float64), axis=1)[:, None]
+    psnr, worst = -10 * np.log10(np.mean((error / ranges) ** 2)), np.abs(error).max()
+    kind, _, number = target.partition("=")
+    assert kind != "psnr" or psnr >= float(number)
+    assert kind != "max-error" or worst <= float(number)
+    if kind == "bpp":
         size = (tmp_path / "a.jp2").stat().st_size
         assert size * 8 / mine[0].size == pytest.approx(2, rel=0.02)
+    assert report.details["psnr"] == pytest.approx(psnr, abs=1e-6)
+    assert report.details["max_abs_error"] == pytest.approx(worst, rel=1e-9)
+    for path in ("a.jp2", "r.tif"):
+        found = rsic_geo.compare(source, tmp_path / path)
+        assert found.psnr == pytest.approx(psnr, abs=1e-6)
+        assert found.max_abs_error == pytest.approx(worst, rel=1e-9)
+        assert found.valid_equal
+    promise = Promise(target=Target.parse(target), lossless=False)
+    proof = prove(str(source), str(tmp_path / "a.jp2"), promise, Execution(), Progress())
+    assert proof.problems == ()
+    assert proof.psnr == pytest.approx(psnr, abs=1e-6)
+    assert proof.max_error == pytest.approx(worst, rel=1e-9)
+
+
+@pytest.mark.parametrize("bound", [0, 0.001])
+def test_errors_below_the_steps_are_refused_before_anything_is_written(tmp_path, bound):
+    source = two_units(tmp_path / "s.tif")
+    with pytest.raises(TargetNotReachedError, match="16 bits"):
+        rsic_geo.compress(source, tmp_path / "a.jp2", target=f"max-error={bound}", quantize="uint16")
+    assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
+
+
+def test_a_band_of_one_value_comes_back_exactly_beside_one_that_is_coded_hard(tmp_path):
+    pixels = heights()
+    pixels[1] = -7.125
+    source = write_scene(tmp_path / "s.tif", pixels)
+    report = rsic_geo.compress(source, tmp_path / "a.jp2", target="max-error=50", quantize="uint16")
+    assert report.details["max_abs_error"] > 5
+    with rsic_geo.open(tmp_path / "a.jp2") as scene:
+        assert (scene.read()[1] == pixels[1]).all()
+
+
+def test_what_the_mask_hides_takes_no_part_in_the_range(tmp_path):
+    pixels = heights()
+    mask = np.ones(pixels.shape[1:], bool)
+    mask[:40, :40] = False
+    pixels[:, ~mask] = 1e30
+    source = write_scene(tmp_path / "s.tif", pixels, mask=mask)
+    report = rsic_geo.compress(source, tmp_path / "a.jp2", quantize="uint16")
+    assert report.details["max_abs_error"] < 0.02
+    assert rsic_geo.compare(source, tmp_path / "a.jp2").psnr == pytest.approx(report.details["psnr"])
 
 
 def test_windows_of_a_quantised_scene(tmp_path):
