@@ -41,6 +41,8 @@ class DegradeOptions:
     """Share of images given a random gain and gamma."""
     tiled_share: float = 0.1
     """Share of images coded in 256 px tiles, so that tile borders are known."""
+    is_coded: bool = True
+    """False: images are varied but not coded, for training a codec."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +132,9 @@ def degrade(image: Image8, rng: np.random.Generator, options: DegradeOptions) ->
         mix = rng.integers(4)
         band = image[:, :, mix] if mix < 3 else image.mean(axis=2).astype(np.uint8)
         band = np.ascontiguousarray(band)
-        decoded, _ = code_jpeg2000(band, rate * 0.65, tile=tile)
+        decoded = code_jpeg2000(band, rate * 0.65, tile=tile)[0] if options.is_coded else band
         original, decoded = (np.repeat(part[:, :, None], 3, axis=2) for part in (band, decoded))
     else:
         original = image
-        decoded, _ = code_jpeg2000(image, rate, tile=tile)
+        decoded = code_jpeg2000(image, rate, tile=tile)[0] if options.is_coded else image
     return Degraded(original=original, decoded=decoded, levels=cell_levels(original, decoded))

@@ -11,8 +11,8 @@ _SIZE = (900, 420)
 _MARGIN = 60
 
 
-def draw_history(history: list[dict[str, float]], path: Path) -> None:
-    """Draw loss (left, blue) and PSNR gain in dB (right, orange) over the steps; nothing if too short."""
+def draw_history(history: list[dict[str, float]], path: Path, *, second: str = "gain_db") -> None:
+    """Draw loss (left, blue) and another value (right, orange) over the steps; nothing if too short."""
     if len(history) < 2:
         return
     image = Image.new("RGB", _SIZE, "white")
@@ -20,7 +20,7 @@ def draw_history(history: list[dict[str, float]], path: Path) -> None:
     box = (_MARGIN, 30, _SIZE[0] - _MARGIN, _SIZE[1] - 40)
     draw.rectangle(box, outline="grey")
     steps = np.array([record["step"] for record in history])
-    for key, colour, side in (("loss", "#1f77b4", 0), ("gain_db", "#ff7f0e", 1)):
+    for key, colour, side in (("loss", "#1f77b4", 0), (second, "#ff7f0e", 1)):
         values = np.array([record[key] for record in history])
         low, high = (float(v) for v in np.quantile(values, [0.01, 0.99]))
         high = high if high > low else low + 1e-6

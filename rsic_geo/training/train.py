@@ -140,10 +140,14 @@ class Trainer:
             return TrainState.load(options.resume, device=self.device)
         return TrainState.fresh(options.spec, seed=options.seed, device=self.device)
 
+    def degrading(self) -> DegradeOptions:
+        """Return what is done to the images of this run."""
+        return DegradeOptions(grey_share=self.options.grey_share)
+
     def run(self) -> RunState:
         """Train until the budget is used up; the state file is current on return."""
         options, state = self.options, self.state
-        packs, degrade = find_packs(options.data), DegradeOptions(grey_share=options.grey_share)
+        packs, degrade = find_packs(options.data), self.degrading()
         stream = StreamOptions(packs=packs, seed=options.seed, crop=options.crop, degrade=degrade)
         crops = crop_stream(stream, workers=options.workers, first=state.images)
         pool = CropPool(crops, size=options.pool, reuse=options.reuse, seed=options.seed + state.step)

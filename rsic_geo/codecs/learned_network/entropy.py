@@ -9,20 +9,40 @@ is what archives are made with.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rsic_geo.codecs.learned_network.lapped import mean_channels
 from rsic_geo.codecs.learned_network.spec import CHANNELS, HYPER_STRIDE, CodecSpec
 from rsic_geo.codecs.learned_network.transform import quality_planes, soften
 
-PHASES: tuple[tuple[tuple[tuple[int, int], ...], ...], ...] = (
-    (((0, 0),), ((1, 1),), ((0, 1), (1, 0))),
-    (((0, 0), (1, 1)), ((0, 1), (1, 0))),
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Places of a group that are coded at one stroke."""
+
+    offsets: tuple[tuple[int, int], ...]
+    """(row, column) of the places."""
+    period: int
+    """After how many places they repeat."""
+    reach: int = 1
+    """Distance to the neighbours that are known."""
+
+
+_PHASES = (
+    (
+        Phase(((0, 0),), 4),
+        Phase(((2, 2),), 4, 2),
+        Phase(((0, 2), (2, 0)), 4, 2),
+        Phase(((1, 1),), 2),
+        Phase(((0, 1), (1, 0)), 2),
+    ),
+    (Phase(((0, 0), (1, 1)), 2), Phase(((0, 1), (1, 0)), 2)),
 )
-"""Per group, per phase: which (row, column) parities are coded. Later groups have one phase, all places."""
-_ONE_PHASE: tuple[tuple[tuple[int, int], ...], ...] = (((0, 0), (0, 1), (1, 0), (1, 1)),)
+_ONE_PHASE = (Phase(((0, 0),), 1),)
 MAGNITUDE_STEPS = ((2.0, 1.0), (16.0, 8.0), (128.0, 64.0))
 """Limits and divisors of the pieces a magnitude is pressed with: exact in binary fixed point."""
 SIGNED_DIVISOR = 8.0
@@ -30,18 +50,16 @@ LOWEST_LOG2, HIGHEST_LOG2 = -4.0, 6.0
 """Range of the scales, log2."""
 
 
-def phases(group: int) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """Return the parities of each phase of a group."""
-    return PHASES[group] if group < len(PHASES) else _ONE_PHASE
+def phases(group: int) -> tuple[Phase, ...]:
+    """Return the phases of a group, in order."""
+    return _PHASES[group] if group < len(_PHASES) else _ONE_PHASE
 
 
-def phase_mask(
-    parities: tuple[tuple[int, int], ...], height: int, width: int, device: torch.device
-) -> Tensor:
+def phase_mask(phase: Phase, height: int, width: int, device: torch.device) -> Tensor:
     """Return a boolean (height, width) map of the places of one phase."""
     mask = torch.zeros(height, width, dtype=torch.bool, device=device)
-    for row, column in parities:
-        mask[row::2, column::2] = True
+    for row, column in phase.offsets:
+        mask[row :: phase.period, column :: phase.period] = True
     return mask
 
 
@@ -62,18 +80,36 @@ class GroupModel(nn.Module):
         earlier = sum(spec.groups[:group]) + (spec.groups[0] if group else 0)
         self.hyper = nn.Conv2d(spec.hyper, width, 1)
         self.earlier = nn.Conv2d(earlier, width, 3, padding=1, bias=False) if group else None
+        reaches = [phase.reach for phase in phases(group)[1:]]
         self.own = nn.ModuleList(
-            nn.Conv2d(own, width, 3, padding=1, bias=False) for _ in range(len(phases(group)) - 1)
+            nn.Conv2d(own, width, 3, padding=reach, dilation=reach, bias=False) for reach in reaches
         )
         self.direct = nn.ModuleList(
-            nn.Conv2d(self.count, self.count, 3, padding=1, bias=False) for _ in self.own if group == 0
+            nn.Conv2d(self.count, self.count, 3, padding=reach, dilation=reach, bias=False)
+            for reach in reaches
+            if group == 0
         )
+        self.offsets = nn.Parameter(torch.zeros(len(reaches) + 1, self.count))
+        """Log2 scales of each phase against the first."""
         self.middle = nn.Conv2d(width, width, 1)
         self.leave = nn.Conv2d(width, self.count * (1 + self.has_means), 1)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
-        for layer in self.direct:
+        if group == 0:
+            self._begin_with_interpolation()
+
+    @torch.no_grad()
+    def _begin_with_interpolation(self) -> None:
+        """Expect the mean of the four known neighbours in the channels of the blocks' means."""
+        means = mean_channels(self.count)
+        for place, layer in enumerate(self.direct):
             nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+            diagonal = place % 2 == 0
+            for row, column in (
+                ((0, 0), (0, 2), (2, 0), (2, 2)) if diagonal else ((0, 1), (1, 0), (1, 2), (2, 1))
+            ):
+                layer.weight[means, means, row, column] = 0.24  # type: ignore[index, operator]
+            self.offsets[place + 1, means] = -0.4 * (place + 1)
 
     def own_features(self, v: Tensor) -> Tensor:
         """Return what the group's latents tell later steps."""
@@ -90,9 +126,11 @@ class GroupModel(nn.Module):
             shared = shared + self.own[phase - 1](self.own_features(known))
         hidden = F.relu(shared)
         out = self.leave(F.relu(self.middle(hidden)))
+        offsets = self.offsets[phase][:, None, None]
         if not self.has_means:
-            return torch.zeros_like(out), out
+            return torch.zeros_like(out), out + offsets
         means, scales = out.chunk(2, dim=1)
+        scales = scales + offsets
         if known is not None and phase and self.direct:
             means = means + self.direct[phase - 1](known)
         return means, scales
@@ -112,7 +150,8 @@ class EntropyModel(nn.Module):
             nn.ReLU(),
             nn.Conv2d(width, spec.hyper_latents, 5, stride=2, padding=2),
         )
-        self.hyper_scales = nn.Parameter(torch.zeros(spec.hyper_latents))
+        self.hyper_analysis[-1].weight.data *= 0.2
+        self.hyper_scales = nn.Parameter(torch.full((spec.hyper_latents,), -2.0))
         """Log2 scale of each channel of the hyper-latent."""
         self.hyper_enter = nn.Conv2d(spec.hyper_latents, width, 3, padding=1)
         self.hyper_quality = nn.Conv2d(1, width, 1, bias=False)

@@ -76,6 +76,7 @@ def freeze(network: LearnedNetwork) -> dict[str, Tensor]:
         for name, layer in layers.items():
             if isinstance(layer, nn.Conv2d):
                 _freeze_layer(frozen, f"{group.group}.{name}", layer)
+        frozen[f"{group.group}.offsets"] = _to_integer(group.offsets.detach().double().cpu() * ONE)
     log2 = (gains.knots + gains.deviation).detach().double().cpu() / math.log(2)
     frozen["base"] = _to_integer(log2 * ONE)
     index = (model.hyper_scales.detach().double().cpu() - LOWEST_LOG2) * tables.PER_OCTAVE
@@ -174,10 +175,10 @@ class ExactEntropy:
             shared = self._product(f"{group}.hyper", hyper)
             if group:
                 shared = shared + self._product(f"{group}.earlier", _columns(torch.cat(earlier)))
-            for phase, parities in enumerate(phases(group)):
-                mask = phase_mask(parities, height, width, self.device)
-                means, logs = self._expect(group, phase, shared, known, mask)
-                logs = logs + base[channels, None]
+            for number, phase in enumerate(phases(group)):
+                mask = phase_mask(phase, height, width, self.device)
+                means, logs = self._expect(group, number, shared, known, mask)
+                logs = logs + (base[channels] + self._tensors[f"{group}.offsets"][number])[:, None]
                 index = torch.floor((logs - LOWEST_LOG2 * ONE) / (ONE // tables.PER_OCTAVE))
                 step = Step(means, index.clamp(0, tables.SCALES - 1).long(), mask, channels)
                 yield step
@@ -192,10 +193,11 @@ class ExactEntropy:
         chosen = mask.reshape(-1)
         direct = None
         if phase:
-            own = _columns(_own_features(group, known))[:, chosen]
+            reach = phases(group)[phase].reach
+            own = _columns(_own_features(group, known), reach)[:, chosen]
             shared = shared[:, chosen] + self._product(f"{group}.own.{phase - 1}", own)
             if f"{group}.direct.{phase - 1}.weight" in self._tensors:
-                direct = self._product(f"{group}.direct.{phase - 1}", _columns(known)[:, chosen])
+                direct = self._product(f"{group}.direct.{phase - 1}", _columns(known, reach)[:, chosen])
         elif not bool(chosen.all()):
             shared = shared[:, chosen]
         out = self._product(f"{group}.leave", _activate(self._product(f"{group}.middle", _activate(shared))))
@@ -216,11 +218,12 @@ def _activate(total: Tensor) -> Tensor:
     return _shift(total).clamp(0.0, _LIMIT)
 
 
-def _columns(x: Tensor) -> Tensor:
-    """Return the 3 x 3 neighbours (9 x channels, h x w) of x (channels, h, w), zeros outside."""
+def _columns(x: Tensor, reach: int = 1) -> Tensor:
+    """Return the 3 x 3 places ``reach`` apart (9 x channels, h x w) of x (channels, h, w), zeros outside."""
     height, width = x.shape[1:]
-    padded = F.pad(x, (1, 1, 1, 1))
-    parts = [padded[:, r : r + height, c : c + width] for r in range(3) for c in range(3)]
+    padded = F.pad(x, (reach, reach, reach, reach))
+    places = (0, reach, 2 * reach)
+    parts = [padded[:, r : r + height, c : c + width] for r in places for c in places]
     return torch.cat(parts).reshape(-1, height * width)
 
 

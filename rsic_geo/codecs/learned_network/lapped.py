@@ -67,6 +67,12 @@ def filter_borders(x: Tensor, matrix: Tensor) -> Tensor:
     return x
 
 
+def mean_channels(count: int) -> list[int]:
+    """Return which of the first ``count`` channels hold the means of blocks."""
+    flat = block_transform()[0][:count].reshape(count, 3, -1)
+    return [channel for channel in range(count) if bool((flat[channel].std(dim=1) < 1e-6).all())]
+
+
 def block_transform() -> tuple[Tensor, Tensor, Tensor]:
     """Return (matrix, variance, energy) of the channels, in falling order of their expected worth.
 

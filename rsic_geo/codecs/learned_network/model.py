@@ -42,15 +42,15 @@ class LearnedNetwork(nn.Module):
         self.synthesis = Synthesis(spec)
         self.entropy = EntropyModel(spec)
 
-    def forward(self, x: Tensor, level: Tensor, *, hard: bool = False) -> Coded:
+    def forward(self, x: Tensor, level: Tensor, *, hard: bool = False, held: bool = False) -> Coded:
         """Code pixels x (n, 3, h, w) in 0..1 at quality levels (n,), sides multiples of 8.
 
-        With ``hard`` symbols are rounded as the encoder will, and the encoder gets no gradient; otherwise
+        With ``hard`` symbols are rounded as the encoder will, ``held`` keeps the encoder at rest; without
         bits are counted with uniform noise for rounding (J. Balle et al., arXiv:1611.01704) and pixels with
         rounded symbols (D. Minnen, S. Singh, arXiv:2007.08739).
         """
-        gains, scales = self.gains(level), self.gains.log_scales(level, held=hard)
-        if hard:
+        gains, scales = self.gains(level), self.gains.log_scales(level, held=held)
+        if held:
             gains = gains.detach()
             with torch.no_grad():
                 v = self.analysis(x, gains, level)
@@ -75,20 +75,23 @@ class LearnedNetwork(nn.Module):
             model.groups, torch.split(v, sizes, 1), torch.split(scales, sizes, 1), strict=True
         ):
             shared = group.shared(hyper, torch.cat(features, 1) if features else None)  # type: ignore[operator]
-            known = torch.zeros_like(part)
-            for phase, parities in enumerate(phases(group.group)):  # type: ignore[arg-type]
-                mask = phase_mask(parities, height, width, v.device)
-                means, logs = group.step(shared, known, phase)  # type: ignore[operator]
-                means, logs = means.to(v.dtype), base + logs
+            known, counted, logs = torch.zeros_like(part), torch.zeros_like(part), torch.zeros_like(part)
+            for number, phase in enumerate(phases(group.group)):  # type: ignore[arg-type]
+                mask = phase_mask(phase, height, width, v.device)
+                means, added = group.step(shared, known, number)  # type: ignore[operator]
+                logs = torch.where(mask, base + added, logs)
                 residual = part - means
                 if limits is not None:
                     rounded = _round_hard(residual, logs, limits)
-                    counted, found = rounded, rounded + means
+                    rounded = residual + (rounded - residual).detach()
+                    counted = torch.where(mask, rounded, counted)
                 else:
-                    counted = residual + torch.rand_like(residual) - 0.5
-                    found = means + round_through(residual)
-                bits = bits + (model.bits(counted, logs) * mask).sum(dim=(1, 2, 3))
-                known = torch.where(mask, found, known)
+                    rounded = round_through(residual)
+                    counted = torch.where(mask, residual, counted)
+                known = torch.where(mask, means + rounded, known)
+            if limits is None:
+                counted = counted + torch.rand_like(counted) - 0.5
+            bits = bits + model.bits(counted, logs).sum(dim=(1, 2, 3))
             features.append(group.own_features(known))  # type: ignore[operator]
             decoded.append(known)
         return torch.cat(decoded, 1), bits

@@ -37,9 +37,9 @@ class CodecSpec:
     post: int = 32
     """Width of the restoring filter at half resolution."""
     post_blocks: int = 2
-    lambda_low: float = 0.0004
+    lambda_low: float = 0.0005
     """Weight of the squared error (units of 8 bit samples) against bits per pixel, at quality 0."""
-    lambda_high: float = 0.045
+    lambda_high: float = 0.075
     """The same at quality 1."""
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -56,8 +57,15 @@ def quality_planes(level: Tensor) -> Tensor:
     return (level.float() / LEVELS)[:, None, None, None]
 
 
+def _arithmetic(x: Tensor, reduced: torch.dtype | None) -> AbstractContextManager[None]:
+    return torch.autocast(x.device.type, dtype=reduced, enabled=reduced is not None)
+
+
 class Residual(nn.Module):
     """1x1, 3x3, 1x1 convolutions that begin as nothing, told the quality."""
+
+    reduced: torch.dtype | None = None
+    """Type of the arithmetic where training wants it cheaper than float32."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -70,9 +78,10 @@ class Residual(nn.Module):
 
     def forward(self, v: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """Return what to add to latents v (n, 192, h, w), and features (n, width, h, w)."""
-        hidden = F.relu(self.enter(soften(v)) + self.quality(quality_planes(level)))
-        hidden = hidden + F.relu(self.spread(hidden))
-        added: Tensor = self.leave(hidden)
+        with _arithmetic(v, self.reduced):
+            hidden = F.relu(self.enter(soften(v)) + self.quality(quality_planes(level)))
+            hidden = hidden + F.relu(self.spread(hidden))
+            added: Tensor = self.leave(hidden)
         return added, hidden
 
 
@@ -92,11 +101,14 @@ class Analysis(nn.Module):
         blocks = F.pixel_unshuffle(filter_borders((x - _PIXEL_MEAN) * _PIXEL_SCALE, self.before), BLOCK)
         v = F.conv2d(blocks, self.matrix[..., None, None]) * gains
         added, _ = self.residual(v, level)
-        return v + added.to(v.dtype)
+        result: Tensor = v + added.to(v.dtype)
+        return result
 
 
 class PostFilter(nn.Module):
     """Repairs pixels at half resolution, begins as nothing."""
+
+    reduced: torch.dtype | None = None
 
     def __init__(self, spec: CodecSpec) -> None:
         super().__init__()
@@ -115,14 +127,15 @@ class PostFilter(nn.Module):
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
     def forward(self, pixels: Tensor, features: Tensor, level: Tensor) -> Tensor:
-        """Return what to add to pixels (n, 3, h, w), in units of half a quantiser step."""
-        hints = F.pixel_shuffle(self.hints(features), 4)
-        hidden = self.enter(torch.cat([F.pixel_unshuffle(pixels, 2) / 64, hints.to(pixels.dtype)], dim=1))
-        hidden = F.relu(hidden + self.quality(quality_planes(level)))
-        for block in self.blocks:
-            hidden = hidden + block(hidden)
-        added: Tensor = F.pixel_shuffle(self.leave(hidden), 2)
-        return added
+        """Return what to add to pixels (n, 3, h, w), in eighths of a quantiser step."""
+        with _arithmetic(pixels, self.reduced):
+            hints = F.pixel_shuffle(self.hints(features), 4)
+            hidden = torch.cat([F.pixel_unshuffle(pixels, 2) / 64, hints.to(pixels.dtype)], dim=1)
+            hidden = F.relu(self.enter(hidden) + self.quality(quality_planes(level)))
+            for block in self.blocks:
+                hidden = hidden + block(hidden)
+            added: Tensor = self.leave(hidden)
+        return F.pixel_shuffle(added, 2)
 
 
 class Synthesis(nn.Module):

@@ -1,0 +1,176 @@
+"""Train the learned codec: ``python -m rsic_geo.training.codec --data FOLDER --out FOLDER --budget 70m``.
+
+Minimises bits per pixel plus lambda times the squared error, lambda drawn anew for every picture over the
+codec's whole range of qualities. For the last part of a run (``--hard-share``) the encoder stands still;
+decoder and entropy model are trained on the symbols that will really be coded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rsic_geo.codecs.learned_network import LEVELS, SPECS, CodecSpec, LearnedNetwork
+from rsic_geo.codecs.learned_network.transform import PostFilter, Residual
+from rsic_geo.training.data import Crop
+from rsic_geo.training.degrade import DegradeOptions
+from rsic_geo.training.plot import draw_history
+from rsic_geo.training.state import RunState, read_payload
+from rsic_geo.training.train import Trainer, TrainOptions, add_arguments, given_options, to_batch
+
+_PACE = {
+    "matrix": 0.05,
+    "knots": 2.0,
+    "deviation": 2.0,
+    "hyper_scales": 2.0,
+    "tail_share": 2.0,
+    "tail_ratio": 2.0,
+}
+"""Learning rate, against the others', of parameters by the end of their names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecOptions(TrainOptions):
+    """One run of the trainer of codecs."""
+
+    codec: CodecSpec
+    """Network of a run that begins; a resumed run has that of its state."""
+    hard_share: float = 0.4
+    """Last part of the run, trained on real symbols with the encoder at rest."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CodecState(RunState):
+    """State of a run that trains a codec."""
+
+    network: LearnedNetwork
+    average: LearnedNetwork
+
+    @classmethod
+    def fresh(cls, spec: CodecSpec, *, seed: int, device: torch.device) -> CodecState:
+        """Build an untrained state, the same for the same seed."""
+        torch.manual_seed(seed)
+        network = LearnedNetwork(spec).to(device)
+        average = copy.deepcopy(network).requires_grad_(False)
+        return cls(network=network, average=average, optimizer=_optimizer(network))
+
+    @classmethod
+    def load(cls, path: Path, *, device: torch.device) -> CodecState:
+        """Read what :meth:`save` wrote; weights only, no code is run from the file."""
+        payload = read_payload(path)
+        state = cls.fresh(CodecSpec.from_json(payload["codec"]), seed=0, device=device)
+        state.restore(payload)
+        return state
+
+    def description(self) -> dict[str, Any]:
+        """Return the spec of the network."""
+        return {"codec": self.network.spec.to_json()}
+
+
+def _optimizer(network: LearnedNetwork) -> torch.optim.Optimizer:
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        groups.setdefault(_PACE.get(name.rsplit(".", 1)[-1], 1.0), []).append(parameter)
+    listed = [{"params": parameters, "pace": pace} for pace, parameters in groups.items()]
+    return torch.optim.AdamW(listed, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.0)
+
+
+class CodecTrainer(Trainer):
+    """A :class:`Trainer` of rate and distortion."""
+
+    options: CodecOptions
+    state: CodecState
+
+    def open_state(self) -> CodecState:
+        """Return the state to go on with, or a new one."""
+        options = self.options
+        if options.resume:
+            state = CodecState.load(options.resume, device=self.device)
+        else:
+            state = CodecState.fresh(options.codec, seed=options.seed, device=self.device)
+        for module in state.network.modules():
+            if isinstance(module, Residual | PostFilter) and self.dtype != torch.float32:
+                module.reduced = self.dtype  # type: ignore[assignment]
+        return state
+
+    def degrading(self) -> DegradeOptions:
+        """Return how images are varied: a codec's are not coded."""
+        return DegradeOptions(grey_share=self.options.grey_share, is_coded=False)
+
+    def _step(self, crops: list[Crop], share: float) -> None:
+        state, options = self.state, self.options
+        ramp = min(1.0, (state.step - self._first_step + 1) / max(1, options.warmup))
+        rate = options.rate * ramp * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate * group["pace"]
+        torch.manual_seed(1_000_003 * options.seed + state.step)
+        _, target, _ = to_batch(crops, self.device)
+        loss = self.weigh(target.contiguous(), hard=share >= 1 - options.hard_share)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
+        state.optimizer.step()
+        state.step += 1
+        state.update_average(options.average_decay)
+
+    def weigh(self, x: Tensor, *, hard: bool) -> Tensor:
+        """Return the loss of pictures (n, 3, h, w), each at its own quality; counts bits and PSNR."""
+        network = self.state.network
+        level, weight = draw_levels(x.shape[0], network.spec)
+        level, weight = level.to(x.device), weight.to(x.device)
+        coded = network(x, level, hard=hard, held=hard)
+        bpp = coded.bits / (x.shape[-1] * x.shape[-2])
+        error = (coded.pixels - x).square().mean(dim=(1, 2, 3)) * 255**2
+        middle = math.sqrt(network.spec.lambda_low * network.spec.lambda_high)
+        loss: Tensor = ((bpp + weight * error) * (middle / weight).sqrt()).mean()
+        psnr = 10 * torch.log10(255**2 / (error.detach() + 0.05))
+        self._sums += torch.stack([loss.detach(), bpp.detach().mean(), psnr.mean()])
+        self._counted += 1
+        return loss
+
+    def _log(self, share: float) -> None:
+        loss, bpp, psnr = (total / self._counted for total in self._sums.tolist())
+        self._sums.zero_()
+        self._counted = 0
+        state = self.state
+        counters = {"step": float(state.step), "seconds": state.seconds}
+        state.history.append({**counters, "loss": loss, "bpp": bpp, "psnr": psnr})
+        rate = (state.step - self._first_step) / max(state.seconds - self._first_second, 1e-9)
+        self.say(
+            f"{100 * share:5.1f} % step {state.step} loss {loss:.4f} bpp {bpp:.4f} psnr {psnr:.2f} dB "
+            f"{rate:.2f} steps/s {state.seconds:.0f} s"
+        )
+        self.options.out.mkdir(parents=True, exist_ok=True)
+        draw_history(state.history, self.options.out / "history.png", second="psnr")
+
+
+def draw_levels(count: int, spec: CodecSpec) -> tuple[Tensor, Tensor]:
+    """Return quality levels (count,) spread evenly over the axis, each at random in its part, and lambdas."""
+    place = (torch.randperm(count) + torch.rand(count)) / count
+    level = (place * LEVELS).floor().clamp(0, LEVELS - 1).long()
+    weight = torch.tensor([spec.weight(int(value) / (LEVELS - 1)) for value in level])
+    return level, weight
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the trainer."""
+    parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.codec", description=__doc__)
+    add_arguments(parser)
+    parser.add_argument("--size", choices=tuple(SPECS), default="tiny")
+    parser.add_argument("--hard-share", type=float)
+    given = given_options(parser, arguments)
+    options = CodecOptions(codec=SPECS[given.pop("size")], **given)
+    CodecTrainer(options, say=lambda line: print(line, flush=True)).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
