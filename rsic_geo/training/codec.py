@@ -98,7 +98,7 @@ class CodecTrainer(Trainer):
             state = CodecState.fresh(options.codec, seed=options.seed, device=self.device)
         for module in state.network.modules():
             if isinstance(module, Residual | PostFilter) and self.dtype != torch.float32:
-                module.reduced = self.dtype  # type: ignore[assignment]
+                module.reduced = self.dtype
         return state
 
     def degrading(self) -> DegradeOptions:

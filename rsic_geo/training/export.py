@@ -29,7 +29,7 @@ FORMAT = "rsic-unet-1"
 MAX_BYTES = 10_000_000
 """Largest file that may ship inside the package."""
 _MANIFEST_HEAD = "# Written by rsic_geo.training.export: one [[weights]] row per file in this folder.\n"
-_LICENCE = (
+LICENCE = (
     "weights under the package's licence; trained partly on RSSCN7 (no licence stated, research use) "
     "and OpenAerialMap CC BY 4.0"
 )
@@ -85,28 +85,35 @@ class ExportOptions:
     folder: Path = Path(__file__).parents[1] / "weights"
     default: bool = False
     """Whether ``auto`` shall mean these weights."""
+    kind: str = "enhancer"
+    """``enhancer`` or ``codec``."""
 
 
 def export(options: ExportOptions) -> str:
     """Write weights, card and manifest row; return the sha256. Raises ValueError on a bad name or size."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,47}", options.name):
-        raise ValueError(f"{options.name!r}: names are lower-case letters, digits, dots and dashes")
+    check_name(options.name)
     shipped = open_shipped(options.state)
     tensors = {key: value.half().contiguous() for key, value in shipped.network.state_dict().items()}
     metadata = {
         "format": shipped.format,
         "spec": json.dumps(shipped.spec),
         "name": options.name,
-        "licence": _LICENCE,
+        "licence": LICENCE,
     }
     content = save(tensors, metadata=metadata)
     if len(content) > MAX_BYTES:
         raise ValueError(f"{len(content)} bytes are too many to ship (limit {MAX_BYTES})")
     digest = hashlib.sha256(content).hexdigest()
-    _write(options.folder / f"{options.name}.safetensors", content)
-    _write(options.folder / f"{options.name}.md", _card(options, shipped, digest).encode())
-    _update_manifest(options, digest)
+    write_file(options.folder / f"{options.name}.safetensors", content)
+    write_file(options.folder / f"{options.name}.md", _card(options, shipped, digest).encode())
+    update_manifest(options, digest)
     return digest
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for a name that weights may not have."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,47}", name):
+        raise ValueError(f"{name!r}: names are lower-case letters, digits, dots and dashes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +173,7 @@ def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
     )
 
 
-def _update_manifest(options: ExportOptions, digest: str) -> None:
+def update_manifest(options: ExportOptions, digest: str) -> None:
     """Replace or append the row of this name; other rows stay byte for byte."""
     path = options.folder / "manifest.toml"
     text = path.read_text() if path.exists() else ""
@@ -177,16 +184,22 @@ def _update_manifest(options: ExportOptions, digest: str) -> None:
         "file": f"{options.name}.safetensors",
         "sha256": digest,
         "summary": options.summary,
-        "licence": _LICENCE,
+        "licence": LICENCE,
     }
+    if options.kind != "enhancer":
+        fields["kind"] = options.kind
     rows.append("".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items()))
-    found = re.search(r'^default = "(.*)"$', head, re.MULTILINE)
-    default = options.name if options.default or not (found and found[1]) else found[1]
-    parts = [f'{_MANIFEST_HEAD}default = "{default}"\n', *(row.strip() + "\n" for row in rows)]
-    _write(path, "\n[[weights]]\n".join(parts).encode())
+    defaults = dict(re.findall(r'^(default\w*) = "(.+)"$', head, re.MULTILINE))
+    own_key = "default" if options.kind == "enhancer" else f"default_{options.kind}"
+    if options.default or own_key not in defaults:
+        defaults[own_key] = options.name
+    lines = "".join(f'{key} = "{defaults[key]}"\n' for key in sorted(defaults))
+    parts = [_MANIFEST_HEAD + lines, *(row.strip() + "\n" for row in rows)]
+    write_file(path, "\n[[weights]]\n".join(parts).encode())
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file at one stroke."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(content)

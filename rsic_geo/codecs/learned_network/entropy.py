@@ -108,7 +108,7 @@ class GroupModel(nn.Module):
             for row, column in (
                 ((0, 0), (0, 2), (2, 0), (2, 2)) if diagonal else ((0, 1), (1, 0), (1, 2), (2, 1))
             ):
-                layer.weight[means, means, row, column] = 0.24  # type: ignore[index, operator]
+                layer.weight[means, means, row, column] = 0.24  # type: ignore[operator]
             self.offsets[place + 1, means] = -0.4 * (place + 1)
 
     def own_features(self, v: Tensor) -> Tensor:
@@ -150,7 +150,8 @@ class EntropyModel(nn.Module):
             nn.ReLU(),
             nn.Conv2d(width, spec.hyper_latents, 5, stride=2, padding=2),
         )
-        self.hyper_analysis[-1].weight.data *= 0.2
+        with torch.no_grad():
+            self.hyper_analysis[-1].weight.mul_(0.2)  # type: ignore[operator]
         self.hyper_scales = nn.Parameter(torch.full((spec.hyper_latents,), -2.0))
         """Log2 scale of each channel of the hyper-latent."""
         self.hyper_enter = nn.Conv2d(spec.hyper_latents, width, 3, padding=1)

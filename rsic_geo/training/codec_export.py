@@ -1,0 +1,125 @@
+"""Ship a codec: ``python -m rsic_geo.training.codec_export STATE --name NAME --summary WORDS``.
+
+Writes NAME.safetensors (integers of the entropy model with its frequency tables, half precision of the
+transforms, spec in the metadata), NAME.md (model card) and the manifest row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from rsic_geo.codecs.learned_network import FORMAT, CodecSpec, shipped_tensors
+from rsic_geo.training.codec import CodecState
+from rsic_geo.training.export import (
+    LICENCE,
+    MAX_BYTES,
+    ExportOptions,
+    check_name,
+    update_manifest,
+    write_file,
+)
+
+_CARD = """# {name}
+
+{summary}
+
+| | |
+|---|---|
+| network | lapped transform of 8 px blocks with residual networks, hyperprior, context in {steps} steps of {groups} channels |
+| size | {parameters:.2f} M parameters, of which the entropy model runs in integers |
+| input | three bands, or one seen as three, in 0..1 over the scene's radiometry |
+| quality | one scalar for 256 levels; lambda {low} to {high} against the squared error of 8 bit samples |
+| file | `{name}.safetensors`, sha256 `{sha256}` |
+| training | {trained} steps, {minutes:.0f} minutes |
+
+## Training data
+Crops of uncoded images, a fifth of them as a single band, some shrunk, toned or with permuted bands.
+
+| source | what | licence |
+|---|---|---|
+| RSSCN7 | Google Earth, 7 land-use classes | none stated: **research use**; check before any commercial use |
+| OpenDroneMap Caliterra, Seneca (near-infrared) | drone | CC0 |
+| OpenAerialMap | drone and aerial, tiles once JPEG q75 | CC BY 4.0, contributors of OpenAerialMap |
+| NEON DeepForest | airborne, 0.1 m | CC0 |
+
+## Measured
+Against JPEG 2000 (OpenJPEG, 9/7 wavelet, colour transform) on held-out images of other places; PSNR of 8 bit RGB.
+
+```
+{measured}
+```
+
+## Limits
+Trained for PSNR on 8 bit optical imagery. Symbols are exact on every device; pixels are float32 and may differ by
+rounding. A payload decodes with exactly these weights and no others: an archive names their sha256, keep the file.
+"""  # noqa: E501
+
+
+def export(options: ExportOptions) -> str:
+    """Write weights, card and manifest row; return the sha256.
+
+    Raises ValueError on a bad name, a file too large, or weights that do not fit the integers.
+    """
+    check_name(options.name)
+    state = CodecState.load(options.state, device=torch.device("cpu"))
+    network, spec = state.average, state.average.spec
+    metadata = {
+        "format": FORMAT,
+        "spec": json.dumps(spec.to_json()),
+        "name": options.name,
+        "licence": LICENCE,
+    }
+    content = save(shipped_tensors(network), metadata=metadata)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{len(content)} bytes are too many to ship (limit {MAX_BYTES})")
+    digest = hashlib.sha256(content).hexdigest()
+    write_file(options.folder / f"{options.name}.safetensors", content)
+    write_file(options.folder / f"{options.name}.md", _card(options, state, spec, digest).encode())
+    update_manifest(options, digest)
+    return digest
+
+
+def _card(options: ExportOptions, state: CodecState, spec: CodecSpec, digest: str) -> str:
+    from rsic_geo.codecs.learned_network.entropy import phases
+
+    return _CARD.format(
+        name=options.name,
+        summary=options.summary,
+        steps=sum(len(phases(group)) for group in range(len(spec.groups))),
+        groups=", ".join(str(count) for count in spec.groups),
+        parameters=sum(p.numel() for p in state.average.parameters()) / 1e6,
+        low=spec.lambda_low,
+        high=spec.lambda_high,
+        sha256=digest,
+        trained=state.step,
+        minutes=state.seconds / 60,
+        measured=options.measured.strip(),
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the exporter."""
+    parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.codec_export", description=__doc__)
+    parser.add_argument("state", type=Path, help="state file of the trainer")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--summary", required=True, help="one line for the manifest")
+    parser.add_argument("--measured", type=Path, help="text file with what was measured")
+    parser.add_argument("--folder", type=Path, default=ExportOptions.__dataclass_fields__["folder"].default)
+    parser.add_argument("--default", action="store_true", help="make `auto` mean these weights")
+    values = vars(parser.parse_args(arguments))
+    if values["measured"]:
+        values["measured"] = values["measured"].read_text()
+    given = {key: value for key, value in values.items() if value is not None}
+    print(export(ExportOptions(kind="codec", **given)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
