@@ -53,18 +53,25 @@ def test_an_empty_run_has_a_page(tmp_path):
     assert "nothing yet" in (tmp_path / "page.html").read_text()
 
 
-def test_stac_items_are_valid(archive):
-    pystac = pytest.importorskip("pystac")
+@pytest.fixture
+def rules():
+    pytest.importorskip("pystac")
     pytest.importorskip("jsonschema")
+    from stac_rules import validator
+
+    return validator()
+
+
+def test_stac_items_are_valid(archive, rules):
+    import pystac
+
     folder = archive / "stac"
     assert export_run(archive / "out", str(folder), "stac") == 3
     catalog = pystac.Catalog.from_file(str(folder / "catalog.json"))
     items = list(catalog.get_items())
     assert len(items) == 3
     for item in items:
-        extensions, item.stac_extensions = item.stac_extensions, []
-        item.validate()  # the core schema comes with pystac; those of the extensions would be downloaded
-        assert len(extensions) == 4
+        assert len(item.validate(validator=rules)) == 5  # the core and four extensions
         asset = item.assets["data"]
         product = Path(asset.get_absolute_href())
         assert asset.extra_fields["file:size"] == product.stat().st_size
@@ -77,6 +84,33 @@ def test_stac_items_are_valid(archive):
         assert item.properties["rsic:enhanced"] is False
         assert asset.extra_fields["bands"][0]["data_type"] == "uint8"
         assert asset.extra_fields["bands"][0]["raster:sampling"] == "area"
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("asset", "file:size", -1),
+        ("asset", "file:checksum", "SHA256"),
+        ("asset", "file:length", 3),
+        ("item", "processing:software", {"rsic-geo": 1}),
+        ("item", "proj:shape", [64]),
+        ("item", "proj:code", 32633),
+        ("item", "proj:epsg", 32633),
+        ("band", "raster:sampling", "centre"),
+    ],
+)
+def test_the_rules_find_what_is_wrong(tmp_path, rules, part, field, value):
+    import pystac
+
+    write_scenes(tmp_path / "in", 1)
+    run(tmp_path / "in", tmp_path / "out")
+    export_run(tmp_path / "out", str(tmp_path / "stac"), "stac")
+    (item,) = pystac.Catalog.from_file(str(tmp_path / "stac" / "catalog.json")).get_items()
+    item.validate(validator=rules)
+    fields = item.assets["data"].extra_fields
+    {"asset": fields, "item": item.properties, "band": fields["bands"][0]}[part][field] = value
+    with pytest.raises(pystac.STACValidationError):
+        item.validate(validator=rules)
 
 
 def test_enhanced_products_say_so():
