@@ -183,7 +183,7 @@ def _take_one(folder: Path, bench: Bench, todo: TilePass) -> bool:
     for tiles in reversed(row_bands(bench.plan.grid)):
         part = _part(folder, todo, tiles)
         if not part.exists() and _claim(part):
-            _make(bench, todo, tiles, part, lambda _: None)
+            _make(bench, todo, tiles, part, lambda _: folder.stat())  # gone with the archive's last tile
             return True
     return False
 
@@ -201,7 +201,7 @@ def _claim(part: Path) -> bool:
     return True
 
 
-def _make(bench: Bench, todo: TilePass, tiles: range, part: Path, tell: Callable[[int], None]) -> None:
+def _make(bench: Bench, todo: TilePass, tiles: range, part: Path, tell: Callable[[int], object]) -> None:
     temporary = part.with_name(f".{part.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("wb") as file:

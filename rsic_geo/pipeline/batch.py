@@ -134,7 +134,7 @@ class Coordinator:
         self._started = self._told = self._beaten = time.monotonic()
         self._pixels_before = self._standing().pixels
         try:
-            while self._feed() or self._flying:
+            while self._feed() or self._flying or self._helping:
                 for finished in self.executor.wait(_TICK_SECONDS):
                     self._settle(finished)
                 self._tell()
