@@ -10,6 +10,7 @@ from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import (
     check_local_output,
     execution_options,
+    fast_option,
     format_options,
     overwrite_option,
     talking,
@@ -39,6 +40,7 @@ from rsic_geo.pipeline.options import Execution
 @level_option
 @format_options
 @execution_options
+@fast_option
 @overwrite_option
 @talking
 def decompress(

@@ -10,6 +10,7 @@ from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import (
     check_local_output,
     execution_options,
+    fast_option,
     format_options,
     overwrite_option,
     talking,
@@ -47,6 +48,7 @@ from rsic_geo.pipeline.options import Execution
 @part_options
 @format_options
 @execution_options
+@fast_option
 @overwrite_option
 @talking
 def enhance(

@@ -169,7 +169,8 @@ class Archive:
         if side is None or side.model is None:
             raise UsageError("this scene records no enhancer: use `rsic enhance` with a model's name")
         name = side.model.name if self._enhance == "auto" else self._enhance
-        enhancer = load_enhancer(name, self.execution.device, threads=self.execution.threads)
+        how = self.execution
+        enhancer = load_enhancer(name, how.device, threads=how.threads, fast=how.fast)
         if not side.model.matches(enhancer.sha256):
             if not self._allow_other_model:
                 raise WeightsMismatchError(

@@ -87,7 +87,8 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     check_enhanceable(archive.profile)
     strength = BLIND_STRENGTH if options.strength is None else options.strength
     part = choose_part(archive.snapshot, options, progress)
-    enhancer = load_enhancer(options.enhance, options.execution.device, threads=options.execution.threads)
+    how = options.execution
+    enhancer = load_enhancer(options.enhance, how.device, threads=how.threads, fast=how.fast)
     reach = options.execution.window_size + 2 * enhancer.halo + CELL
     area = None if part is None else _widened(part.window, reach)
     plan = estimated_plan(archive, options, progress.stage(0, 0.3), area)

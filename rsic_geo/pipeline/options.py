@@ -83,6 +83,9 @@ class Execution:
     """Core of an enhancement window (px, multiple of 64)."""
     memory_mib: int = 256
     """Raster block cache (MiB)."""
+    fast: bool = False
+    """Reading only: networks compute in bfloat16 where that is native. Twice the speed, PSNR within 0.001 dB,
+    a few pixels in a hundred of 8 bits off by one. Archives are written and proven with exact arithmetic."""
 
     def __post_init__(self) -> None:
         """Raise UsageError where a value makes no sense."""
@@ -141,6 +144,8 @@ class EncodeOptions:
             raise UsageError(f"sidecar {self.sidecar!r}: use auto, never or require")
         if self.verify not in ("none", "full"):
             raise UsageError(f"verify {self.verify!r}: use full or none")
+        if self.execution.fast:
+            raise UsageError("fast is for reading: archives are made with exact arithmetic")
         if not 0 <= self.seed < 2**32:
             raise UsageError("seed must be between 0 and 4294967295")
 

@@ -16,6 +16,8 @@ import rasterio
 from rasterio.transform import from_origin
 
 from rsic_geo.cli.entry import main
+from rsic_geo.errors import UsageError
+from rsic_geo.pipeline.options import EncodeOptions, Execution
 
 RSIC = (sys.executable, "-m", "rsic_geo")
 
@@ -266,3 +268,27 @@ def test_a_closed_pipe_is_no_error(scene):
     )
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+def test_fast_reading_differs_by_one_digital_number_at_most(tmp_path, sample_data, capsys):
+    archive = tmp_path / "a.jp2"
+    code, report = run_json(
+        capsys, "compress", sample_data / "fields_rgb_utm.tif", archive, "--target", "bpp=0.4"
+    )
+    assert code == 0
+    assert report["model"]
+    outputs = {}
+    for words in ([], ["--fast"]):
+        out = tmp_path / f"{len(words)}.tif"
+        assert run_json(capsys, "decompress", archive, out, *words)[0] == 0
+        with rasterio.open(out) as opened:
+            outputs[len(words)] = opened.read().astype(int)
+    difference = np.abs(outputs[0] - outputs[1])
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.1
+
+
+def test_archives_are_never_made_with_fast_arithmetic(scene, tmp_path, capsys):
+    assert main(["compress", str(scene), str(tmp_path / "a.jp2"), "--fast"]) == 2
+    with pytest.raises(UsageError, match="exact"):
+        EncodeOptions(execution=Execution(fast=True))
