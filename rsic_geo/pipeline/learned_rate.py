@@ -1,8 +1,9 @@
 """One dial for a whole scene of the learned codec, and the searches that turn it.
 
-From 0 to 1 the dial is the network's quality, the same for every tile. From 1 to 2 every tile may take up to
-32 times the bytes it had at 1, which the network cannot use: there JPEG 2000 takes over. At any setting a
-tile is JPEG 2000's where that is better at the same number of bytes.
+From 0 to 1 the dial is the network's quality, the same for every tile. Beyond, from -1 to 0 and from 1 to 2,
+every tile may take down to a 32nd, or up to 32 times, of the bytes it had at the end, which the network
+cannot do: there JPEG 2000 takes over. At any setting a tile is JPEG 2000's where that is better at the same
+size.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsic_geo.codecs import jpeg2000
 from rsic_geo.container.tiff import TiffSpool, frame
@@ -21,6 +21,7 @@ from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.pipeline import tilework
 from rsic_geo.pipeline.coder import CodedScene, empty_coded, gather
+from rsic_geo.pipeline.dial import LEVELS, LOWEST, STOPS, Guide, Stop, Table
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.learned_tile import JPEG2000, LEARNED, Networks, Pixels, TileFormat, encode_learned
 from rsic_geo.pipeline.plan import ScenePlan
@@ -31,9 +32,6 @@ from rsic_geo.pipeline.tilework import TileInput, TileResult
 PROBE_TILES = 6
 """Tiles looked at over the whole dial before the scene is coded."""
 MAX_ROUNDS = 10
-LEVELS = 255
-"""Steps of the network's quality."""
-_STOPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 _GROWTH = 32.0
 _HOPELESS = 1.3
 """JPEG 2000 with this many times the error at about the same size is not tried to the byte."""
@@ -41,8 +39,8 @@ _WITHIN_STEPS = 6
 
 
 @dataclass(slots=True)
-class _Best:
-    """What one tile became at quality 1, the start of the dial's upper half."""
+class _End:
+    """What one tile became at the least or the greatest quality."""
 
     size: int
     sse: float
@@ -59,24 +57,25 @@ class TileCoder:
             np.zeros((bands, 8, 8), form.radiometry.dtype), form.params(ratio=1000.0)
         )
         self._header_bytes = len(empty) - jpeg2000.body_size(empty)
-        self._tops: dict[int, _Best] = {}
+        self._ends: dict[tuple[int, float], _End] = {}
 
     def at(self, tile: TileInput, dial: float) -> TileResult:
         """Code a tile at a setting of the dial."""
         if not self._form.coded:
             return self._result(tile, JPEG2000, b"", self._form.blank(*tile.pixels.shape[1:]))
-        top = self._tops.get(tile.number)
-        if dial <= 1 or top is None:
-            learned = self.learned(tile, min(dial, 1.0))
-            if dial >= 1:
-                top = self._tops[tile.number] = _Best(
-                    size=len(learned.codestream), sse=float(learned.sse.sum())
-                )
-            if dial <= 1:
+        quality = min(max(dial, 0.0), 1.0)
+        end = self._ends.get((tile.number, quality))
+        if quality == dial or end is None:
+            learned = self.learned(tile, quality)
+            if quality in (0.0, 1.0):
+                end = _End(size=len(learned.codestream), sse=float(learned.sse.sum()))
+                self._ends[tile.number, quality] = end
+            if quality == dial:
                 return self._better(tile, learned, len(learned.codestream))
-        assert top is not None
-        rival = self.jpeg2000(tile, round(top.size * _GROWTH ** (dial - 1)))
-        return rival if rival.sse.sum() < top.sse else self.learned(tile, 1.0)
+        assert end is not None
+        rival = self.jpeg2000(tile, round(end.size * _GROWTH ** (dial - quality)))
+        is_used = len(rival.codestream) < end.size if dial < 0 else rival.sse.sum() < end.sse
+        return rival if is_used else self.learned(tile, quality)
 
     def _better(self, tile: TileInput, learned: TileResult, size: int) -> TileResult:
         """Return the learned coding, or that of JPEG 2000 where it is better and no larger."""
@@ -156,7 +155,7 @@ class DialSearch:
         """Hold the scene, where its tiles go, what codes them, and how many threads may work."""
         self.plan, self.passes, self.measuring_seconds = plan, 0, 0.0
         self._reader, self._spool, self._tiles, self._workers = reader, spool, tiles, workers
-        self._table: _Table | None = None
+        self._table: Table | None = None
         self._sizes: dict[float, float] = {}
         self._last: tuple[float, CodedScene] | None = None
 
@@ -195,32 +194,40 @@ class DialSearch:
 
         return threaded_map(work, raw_tiles(self._reader, self.plan, only), self._workers)
 
-    def table(self, progress: Progress) -> _Table:
-        """Return what a few tiles cost and how well they fit at stops of the dial."""
+    def _measured(self, progress: Progress) -> Table:
+        """Return what a few tiles cost and how well they fit at stops of the dial, measured once."""
         if self._table is None:
-            started = time.perf_counter()
             count = len(self.plan.grid)
             probes = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
             probes = set(range(count)) if count <= PROBE_TILES else probes
-            sizes, errors, scored = np.zeros(len(_STOPS)), np.zeros(len(_STOPS)), 0.0
-            for i, stop in enumerate(_STOPS):
-                results = list(self._coded(self._at(stop), probes))
-                sizes[i] = sum(len(result.codestream) for result, _ in results)
-                errors[i] = sum(float(result.sse.sum()) for result, _ in results)
-                scored = sum(float(result.cell_count.sum()) for result, _ in results)
-                progress.report((i + 1) / len(_STOPS), "measuring tiles")
             cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in probes]
             part = sum(core.pixel_count for core in cores) / self.plan.pixels
-            self._table = _Table(sizes / part, errors / part, scored / part)
-            self.measuring_seconds += time.perf_counter() - started
+            self._table = Table(lambda dial: self._probe(dial, probes, part))
+        started = time.perf_counter()
+        for i, stop in enumerate(STOPS):
+            self._table.add(stop)
+            progress.report((i + 1) / len(STOPS), "measuring tiles")
+        self.measuring_seconds += time.perf_counter() - started
         return self._table
+
+    def _probe(self, dial: float, probes: set[int], part: float) -> Stop:
+        """Return size, error and scored samples of some tiles, scaled to the whole scene."""
+        results = [result for result, _ in self._coded(self._at(dial), probes)]
+        return Stop(
+            dial=dial,
+            size=sum(len(result.codestream) for result in results) / part,
+            error=sum(float(result.sse.sum()) for result in results) / part,
+            scored=sum(float(result.cell_count.sum()) for result in results) / part,
+        )
 
     def to_bytes(self, budget: int, progress: Progress) -> CodedScene:
         """Code the scene to ``budget`` bytes of all payloads together, within 1 % or as near as it gets.
 
-        A scene that needs fewer bytes at the end of the dial is given those.
+        Where no setting comes near, the scene is given the largest coding that is no larger, and where all
+        are larger the smallest.
         """
-        guide = _Guide(self.table(progress.stage(0, 0.3)).log_sizes, math.log(budget), dict(self._sizes))
+        table = self._measured(progress.stage(0, 0.3))
+        guide = Guide(table.log_sizes(math.log(budget)), math.log(budget), dict(self._sizes))
         for attempt in range(MAX_ROUNDS):
             dial = guide.next()
             if dial is None:
@@ -231,9 +238,8 @@ class DialSearch:
             guide.learn(dial, math.log(max(1, coded.body_bytes)))
             if abs(coded.body_bytes / budget - 1) <= SIZE_TOLERANCE:
                 return coded
-        dial = guide.nearest()
-        coded = self.encode(dial, progress.stage(0.95, 1))
-        coded.is_complete = dial >= _STOPS[-1]
+        coded = self.encode(guide.below(SIZE_TOLERANCE), progress.stage(0.95, 1))
+        coded.is_complete = coded.body_bytes < budget
         return coded
 
     def to_psnr(
@@ -254,10 +260,10 @@ class DialSearch:
         Raises:
             TargetNotReachedError: the finest setting misses the target.
         """
-        peak, table = self.plan.radiometry.dtype_peak, self.table(progress.stage(0, 0.2))
+        peak, table = self.plan.radiometry.dtype_peak, self._measured(progress.stage(0, 0.2))
         wanted = target + ENHANCED_MARGIN
-        # in units of ln(error), so that the guide's steps are those of the table
-        guide = _Guide(table.log_gains, math.log(table.scored) - _log_sse(wanted, table.scored, peak), {})
+        goal = -math.log(sse_of(wanted, 1.0, peak))
+        guide = Guide(table.log_gains(goal), goal, {})
         guide.shift = expected_gain * math.log(10) / 10
         reached: float | None = None
         for attempt in range(MAX_ROUNDS):
@@ -269,11 +275,10 @@ class DialSearch:
             coded = self.encode(dial, stage.stage(0, 0.5))
             achieved = finish(coded, stage.stage(0.5, 1))
             found = psnr_of(achieved, coded.total_count, peak)
-            log_gain = math.log(max(coded.total_count, 1.0)) - math.log(max(achieved, 1e-9))
-            guide.learn(dial, log_gain)
+            guide.learn(dial, -math.log(max(achieved, 1e-9) / max(coded.total_count, 1.0)))
             if found >= wanted:
                 reached = dial if reached is None else min(reached, dial)
-                if found <= target + PSNR_SLACK or dial == 0:
+                if found <= target + PSNR_SLACK or dial == LOWEST:
                     return coded
         if reached is None:
             raise TargetNotReachedError(
@@ -282,68 +287,3 @@ class DialSearch:
         coded = self.encode(reached, progress.stage(0.95, 0.98))
         finish(coded, progress.stage(0.98, 1))
         return coded
-
-
-def _log_sse(psnr: float, count: float, peak: float) -> float:
-    return math.log(sse_of(psnr, max(count, 1.0), peak))
-
-
-class _Table:
-    """Sizes and errors at the stops of the dial, scaled to the whole scene."""
-
-    def __init__(self, sizes: NDArray[np.float64], errors: NDArray[np.float64], scored: float) -> None:
-        self.scored = max(scored, 1.0)
-        self.log_sizes = _rising(np.log(np.maximum(sizes, 1.0)))
-        self.log_gains = _rising(math.log(self.scored) - np.log(np.maximum(errors, 1e-9)))
-
-
-def _rising(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return values made strictly rising, by next to nothing where they are not."""
-    rising: NDArray[np.float64] = np.maximum.accumulate(values) + 1e-6 * np.arange(len(values))
-    return rising
-
-
-class _Guide:
-    """Where on the dial to look next for a value that grows along it."""
-
-    def __init__(self, table: NDArray[np.float64], target: float, known: dict[float, float]) -> None:
-        self._table, self._target, self._known = table, target, known
-        self.shift = 0.0
-        """What scenes are expected to have above the table."""
-
-    def learn(self, dial: float, value: float) -> None:
-        self._known[dial] = value
-
-    def nearest(self) -> float:
-        return min(self._known, key=lambda dial: abs(self._known[dial] - self._target))
-
-    def next(self) -> float | None:
-        """Return the next setting to try; None where every step between the known ones was tried."""
-        below = max((dial for dial, value in self._known.items() if value < self._target), default=None)
-        above = min((dial for dial, value in self._known.items() if value >= self._target), default=None)
-        if below is not None and above is not None and above > below:
-            low, high = self._at(below), self._at(above)
-            part = (self._target - self._known[below]) / (self._known[above] - self._known[below])
-            dial = _stepped(self._inverse(low + part * (high - low)))
-            if not below < dial < above:
-                dial = _stepped((below + above) / 2)
-            return dial if below < dial < above else None
-        near = above if below is None else below
-        goal = self._target - self.shift
-        if near is not None:
-            goal = self._target - self._known[near] + self._at(near)
-        dial = _stepped(self._inverse(goal))
-        if near is not None and dial == near:
-            dial = _stepped(min(2.0, max(0.0, near + (1 if below is not None else -1) / LEVELS)))
-        return None if dial in self._known else dial
-
-    def _at(self, dial: float) -> float:
-        return float(np.interp(dial, _STOPS, self._table))
-
-    def _inverse(self, value: float) -> float:
-        return float(np.interp(value, self._table, _STOPS))
-
-
-def _stepped(dial: float) -> float:
-    """Return the setting rounded to the steps of the network's quality; above 1 to as many steps."""
-    return round(dial * LEVELS) / LEVELS

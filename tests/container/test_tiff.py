@@ -1,4 +1,4 @@
-"""The TIFF of learned archives: any payloads come back, TIFF readers see what they should, damage is found."""
+"""The TIFF of learned archives: payloads come back, TIFF readers see what they should, damage is found."""
 
 from __future__ import annotations
 
@@ -244,8 +244,7 @@ def test_damage_is_refused_or_changes_nothing(whole, tmp_path, seed):
         path.write_bytes(damage(data, rng))
         try:
             archive = TiffArchive(path)
-        except RsicGeoError as error:
-            assert "\n" not in str(error)
+        except RsicGeoError:
             refused += 1
             continue
         with archive:
