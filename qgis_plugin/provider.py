@@ -8,6 +8,7 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from .algorithms import ALGORITHMS
+from .algorithms.parameters import TIFF
 from .i18n import tr
 from .settings import engine_problem, remembered_capabilities
 
@@ -44,7 +45,9 @@ class RsicProvider(QgsProcessingProvider):
         return "tif"
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
-        return ["tif", "tiff", "jp2"]
+        # QGIS compares what is behind the last dot.
+        archives = [extension.rpartition(".")[2] for extension in remembered_capabilities().extensions()]
+        return list(dict.fromkeys([*TIFF, *archives]))
 
     def supportsNonFileBasedOutput(self) -> bool:
         return False

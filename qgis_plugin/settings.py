@@ -119,7 +119,7 @@ def ask_capabilities(session: Session, monitor: Monitor, timeout: float = 60.0) 
     """
     found = session.capabilities(monitor, timeout)
     _mute.discard(session.engine.fingerprint())
-    entry = {"engine": session.engine.fingerprint(), "capabilities": asdict(found)}
+    entry = {"engine": session.engine.fingerprint(), "capabilities": found.to_json()}
     QgsSettings().setValue(f"{GROUP}/capabilities", json.dumps(entry))
     return found
 
@@ -130,7 +130,6 @@ def _recall(engine: Engine) -> Capabilities | None:
         entry = json.loads(text) if text else None
         if not isinstance(entry, Mapping) or entry.get("engine") != engine.fingerprint():
             return None
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["capabilities"].items()}
-        return Capabilities(**values)
+        return Capabilities.from_json(entry["capabilities"])
     except (ValueError, TypeError, KeyError, OSError, AttributeError):
         return None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Union
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputDefinition,
     QgsProcessingParameterDefinition,
+    QgsProcessingUtils,
+    QgsRectangle,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QThread, QUrl
 from qgis.PyQt.QtGui import QIcon
@@ -78,6 +81,7 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
         super().__init__()
         self._is_asking = is_asking
         self._sources: dict[str, str] = {}
+        self.extent: QgsRectangle | None = None
 
     def createInstance(self) -> RsicAlgorithm:
         # The provider's own instances only show names; one made to be used may ask the engine for choices.
@@ -143,21 +147,52 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
             self._sources = {name: raster_source(self, parameters, name, context) for name in self.SOURCES}
         except EngineError as error:
             raise QgsProcessingException(str(error)) from error
+        self.extent = self._extent(parameters, context)
         return True
+
+    def _extent(self, parameters: dict[str, Any], context: QgsProcessingContext) -> QgsRectangle | None:
+        """Return the parameter EXTENT in the reference system of INPUT; None where none was given."""
+        if self.parameterDefinition("EXTENT") is None or not parameters.get("EXTENT"):
+            return None
+        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        crs = layer.crs() if layer is not None else QgsCoordinateReferenceSystem()
+        extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)
+        return None if extent.isNull() else extent
 
     def source(self, name: str) -> str:
         """Return the file behind a raster parameter."""
         return self._sources[name]
 
     def output(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, source: str, what: str
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        what: str,
+        name: str = "OUTPUT",
+        extensions: Sequence[str] = (),
     ) -> str:
-        """Return the file of the raster output; its layer is named after ``source`` where we may.
+        """Return the file of a raster output; its layer is named after INPUT where we may.
+
+        Args:
+            parameters: of the run.
+            context: of the run.
+            what: said of the layer.
+            name: of the output.
+            extensions: with the dot; the file has to end in one of them, a temporary file gets the first.
 
         Raises:
-            EngineError: if it is the source.
+            EngineError: if it is INPUT, or its name ends in something else.
         """
-        path = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        path = self.parameterAsOutputLayer(parameters, name, context)
+        if extensions and not path.lower().endswith(tuple(extensions)):
+            if not _is_temporary(path):
+                raise EngineError(
+                    tr("The name of an archive of this codec ends in {extension}.").format(
+                        extension=extensions[0]
+                    )
+                )
+            path = _renamed(path, extensions[0], context)
+        source = self.source("INPUT")
         if is_same_file(source, path):
             raise EngineError(tr("Input and output are the same file: choose another output."))
         if context.willLoadLayerOnCompletion(path):
@@ -212,3 +247,18 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
             )
         )
         return session
+
+
+def _is_temporary(path: str) -> bool:
+    """Whether QGIS made up the name."""
+    return Path(QgsProcessingUtils.tempFolder()) in Path(path).parents
+
+
+def _renamed(path: str, extension: str, context: QgsProcessingContext) -> str:
+    """Return a name QGIS made up with another extension, under which its layer is then loaded."""
+    other = str(Path(path).with_suffix(extension))
+    layers = context.layersToLoadOnCompletion()
+    if path in layers:
+        layers[other] = layers.pop(path)
+        context.setLayersToLoadOnCompletion(layers)
+    return other

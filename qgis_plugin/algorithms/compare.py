@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputBoolean,
     QgsProcessingOutputNumber,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
@@ -17,11 +18,14 @@ from qgis.core import (
 
 from ..engine import command
 from ..engine.capabilities import Capabilities
+from ..engine.session import Monitor, PartMonitor, Session
 from ..i18n import tr
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import advanced, explained, finite, number, optional_number
 
 _DIFFERENT = 4
+_MEASURES = {"MS-SSIM": "ms_ssim", "GMSD": "gmsd"}
+"""Measures of likeness under the engine's names."""
 
 
 class Compare(RsicAlgorithm):
@@ -45,9 +49,11 @@ class Compare(RsicAlgorithm):
             "PSNR has the peak of the data type and is over the pixels that are valid in the reference; it "
             "is empty where both are equal. Scenes agree where pixels and metadata are equal, or where the "
             "pixels are within the bounds given.\n\n"
+            "MS-SSIM (1 = alike) and GMSD (0 = alike) say how alike both look. They are measured where they "
+            "are chosen: that takes longer, and holds both scenes in memory.\n\n"
             "Outputs: a page with the numbers of every band, all differences in metadata, and pictures side "
-            "by side with their difference; PSNR, RMSE, largest error, samples that differ, number of "
-            "differences in metadata, and whether the scenes agree."
+            "by side with their difference; PSNR, RMSE, mean and largest error, samples that differ, number "
+            "of differences in metadata, MS-SSIM and GMSD if they were chosen, and whether the scenes agree."
         )
 
     def declare(self, known: Capabilities) -> Declarations:
@@ -58,6 +64,15 @@ class Compare(RsicAlgorithm):
             tr("Empty: pixels are to be equal."),
         )
         yield number("MAX_ERROR", tr("Largest error to agree"), 0, 1e9)
+        metrics = QgsProcessingParameterEnum(
+            "METRICS",
+            tr("More measures"),
+            options=list(_MEASURES),
+            allowMultiple=True,
+            optional=True,
+            usesStaticStrings=True,
+        )
+        yield explained(metrics, tr("PSNR, RMSE, mean and largest error are always there."))
         ignore = QgsProcessingParameterString("IGNORE", tr("Metadata fields to leave out"), optional=True)
         yield advanced(ignore, tr("Names as the report shows them, separated by commas."))
         yield QgsProcessingParameterFileDestination(
@@ -66,9 +81,12 @@ class Compare(RsicAlgorithm):
         for name, text in (
             ("PSNR", tr("PSNR (dB)")),
             ("RMSE", tr("RMSE")),
+            ("MEAN_ERROR", tr("Mean error")),
             ("LARGEST_ERROR", tr("Largest error")),
             ("DIFFERENT_SAMPLES", tr("Samples that differ")),
             ("DIFFERENCES", tr("Differences in metadata")),
+            ("MS_SSIM", "MS-SSIM"),
+            ("GMSD", "GMSD"),
         ):
             yield QgsProcessingOutputNumber(name, text)
         yield QgsProcessingOutputBoolean("AGREE", tr("Scenes agree"))
@@ -89,7 +107,11 @@ class Compare(RsicAlgorithm):
             optional_number(self, parameters, "MAX_ERROR", context),
             split_patterns(self.parameterAsString(parameters, "IGNORE", context)),
         )
-        result, exit_code = session.call_for_verdict(words, monitor, (0, _DIFFERENT))
+        chosen = self.parameterAsEnumStrings(parameters, "METRICS", context)
+        asked = [name for name in chosen if name in _MEASURES]  # none at all comes as one empty text
+        first = PartMonitor(monitor, 0.0, 0.5) if asked else monitor
+        result, exit_code = session.call_for_verdict(words, first, (0, _DIFFERENT))
+        likeness = _likeness(session, names, asked, PartMonitor(monitor, 0.5, 1.0)) if asked else {}
         agree = exit_code == 0
         differences = len(result.get("metadata_diff") or [])
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
@@ -100,14 +122,32 @@ class Compare(RsicAlgorithm):
                 "programs show them, not repaired."
             )
             parts = [figures(tr("Side by side"), pictures, note)]
-            Path(report).write_text(comparison_page(names, result, parts, agree), encoding="utf-8")
+            page = comparison_page(names, {**result, **likeness}, parts, agree)
+            Path(report).write_text(page, encoding="utf-8")
         values = {
             "PSNR": finite(result, "psnr"),
             "RMSE": finite(result, "rmse"),
+            "MEAN_ERROR": _mean_error(result),
             "LARGEST_ERROR": finite(result, "max_abs_error"),
             "DIFFERENT_SAMPLES": finite(result, "different_samples"),
             "DIFFERENCES": differences,
             "AGREE": agree,
+            **{_MEASURES[name].upper(): finite(likeness, _MEASURES[name]) for name in asked},
         }
         feedback.pushInfo(tr("The scenes agree.") if agree else tr("The scenes differ."))
         return {**values, **({"REPORT": report} if report else {})}
+
+
+def _likeness(session: Session, names: tuple[str, str], asked: list[str], monitor: Monitor) -> dict[str, Any]:
+    """Return the measures that were asked for."""
+    scenes = session.call(command.likeness(*names), monitor).get("scenes") or [{}]
+    return {_MEASURES[name]: scenes[0].get(_MEASURES[name]) for name in asked}
+
+
+def _mean_error(result: dict[str, Any]) -> float | None:
+    """Return the mean absolute error over the valid samples of all bands."""
+    bands = result.get("bands") or []
+    samples = sum(band.get("valid_samples") or 0 for band in bands)
+    if not samples:
+        return None
+    return sum((band.get("mae") or 0.0) * (band.get("valid_samples") or 0) for band in bands) / samples

@@ -5,28 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
-    QgsCoordinateReferenceSystem,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
-    QgsProcessingParameterBand,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterRasterLayer,
 )
 
 from ..engine import command
 from ..engine.capabilities import Capabilities
-from ..engine.errors import EngineError
 from ..i18n import tr
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import (
     RasterDestination,
     device_parameter,
     execution_parameters,
-    explained,
     finite,
+    part_parameters,
     read_compression,
     read_execution,
+    read_part,
     report_file,
     target_parameters,
     target_problem,
@@ -49,9 +46,10 @@ class Compress(RsicAlgorithm):
 
     def shortHelpString(self) -> str:
         return tr(
-            "Writes a raster as an archive: a plain GeoJP2 file that every GIS opens, with one box more that "
-            "holds what is needed to give the scene back complete (metadata, nodata, masks) and "
-            "repaired.\n\n"
+            "Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file that every GIS "
+            "opens, with one box more that holds what is needed to give the scene back complete (metadata, "
+            "nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; "
+            "Decompress scene gives the scene back.\n\n"
             "lossless gives back every pixel. The other targets are about the final result and are checked "
             "by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 "
             "dB.\n\n"
@@ -64,17 +62,11 @@ class Compress(RsicAlgorithm):
 
     def declare(self, known: Capabilities) -> Declarations:
         yield QgsProcessingParameterRasterLayer("INPUT", tr("Scene"))
-        yield from target_parameters(known)[:3]
-        yield explained(
-            QgsProcessingParameterBand(
-                "BANDS", tr("Bands"), parentLayerParameterName="INPUT", optional=True, allowMultiple=True
-            ),
-            tr("None chosen means all."),
-        )
-        yield QgsProcessingParameterExtent("EXTENT", tr("Extent"), optional=True)
-        yield from (*target_parameters(known)[3:], device_parameter(known), *execution_parameters())
-        extensions = known.archive_extensions or (known.archive_extension,)
-        yield RasterDestination("OUTPUT", tr("Archive"), [extension.lstrip(".") for extension in extensions])
+        yield from target_parameters(known)[:4]
+        yield from part_parameters()
+        yield from (*target_parameters(known)[4:], device_parameter(known), *execution_parameters())
+        extensions = [extension.lstrip(".") for extension in known.extensions()]
+        yield RasterDestination("OUTPUT", tr("Archive"), extensions)
         yield report_file()
         for name, text in (
             ("RATIO", tr("Compression ratio")),
@@ -86,18 +78,9 @@ class Compress(RsicAlgorithm):
             yield QgsProcessingOutputNumber(name, text)
 
     def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
-        return super().problem(parameters, context) or target_problem(self, parameters, context)
-
-    def prepareAlgorithm(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> bool:
-        self._extent = None
-        if parameters.get("EXTENT"):
-            layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
-            crs = layer.crs() if layer is not None else QgsCoordinateReferenceSystem()
-            extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)
-            self._extent = None if extent.isNull() else extent
-        return super().prepareAlgorithm(parameters, context, feedback)
+        return super().problem(parameters, context) or target_problem(
+            self, parameters, context, self.capabilities()
+        )
 
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -105,21 +88,18 @@ class Compress(RsicAlgorithm):
         from .subset import cut
 
         source = self.source("INPUT")
-        output = self.output(parameters, context, source, tr("archive"))
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
-        extensions = self.capabilities().archive_extensions
-        if extensions and not output.lower().endswith(extensions):
-            raise EngineError(
-                tr("The name of an archive ends in {extension}.").format(extension=extensions[0])
-            )
-        bands = self.parameterAsInts(parameters, "BANDS", context) if parameters.get("BANDS") else []
-        if bands or self._extent is not None:
-            source = cut(source, bands, self._extent, context, feedback)
+        compression = read_compression(self, parameters, context)
+        extensions = self.capabilities().extensions(compression.codec)
+        output = self.output(parameters, context, tr("archive"), extensions=extensions)
+        part = read_part(self, parameters, context, self.extent)
+        if part != command.WHOLE:
+            source = cut(source, list(part.bands), self.extent, context, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
         job = command.Job(source, output, read_execution(self, parameters, context), report)
-        words = command.compress(job, read_compression(self, parameters, context))
-        result = session.call(words, monitor, output=output)
+        words = command.compress(job, compression)
+        result = session.call(words, monitor, [output])
         values = {
             "OUTPUT": output,
             "RATIO": finite(result, "ratio"),

@@ -9,9 +9,11 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputBoolean,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
 )
 
+from ..compat import NUMBER_INTEGER
 from ..engine import command
 from ..engine.capabilities import Capabilities
 from ..engine.command import AUTO
@@ -25,8 +27,10 @@ from .parameters import (
     device_parameter,
     execution_parameters,
     explained,
+    part_parameters,
     product_parameters,
     read_execution,
+    read_part,
     read_product,
     report_file,
     word,
@@ -55,6 +59,8 @@ class Decompress(RsicAlgorithm):
             "pixels the codec kept, as other programs show them. A lossless archive comes back exactly "
             "either way. A JPEG 2000 file of another program is decoded too; its pixels are only repaired "
             "where a network is named.\n\n"
+            "Bands, an extent or a smaller level give that part of the whole; only what is needed for it is "
+            "decoded. An extent is not possible for scenes placed by control points alone.\n\n"
             "Outputs: the scene as a layer, and whether it was enhanced. Enhanced pixels are for looking at; "
             "keep lossless archives for measuring."
         )
@@ -65,6 +71,16 @@ class Decompress(RsicAlgorithm):
             choice("ENHANCE", tr("Repair"), (AUTO, "off", *known.models), AUTO),
             tr("auto: as the archive says. off: not at all. Or with the network named."),
         )
+        yield explained(
+            QgsProcessingParameterNumber(
+                "LEVEL", tr("Halvings of the size"), NUMBER_INTEGER, defaultValue=0, minValue=0, maxValue=12
+            ),
+            tr(
+                "0 is full size, 1 half as wide and high, 2 a quarter. From 1 on the codec's own levels are "
+                "read, which is fast, and nothing is repaired."
+            ),
+        )
+        yield from part_parameters()
         other = QgsProcessingParameterBoolean(
             "ALLOW_OTHER_MODEL", tr("Accept another version of the network"), defaultValue=False
         )
@@ -82,17 +98,20 @@ class Decompress(RsicAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         source = self.source("INPUT")
-        output = self.output(parameters, context, source, tr("decompressed"))
+        output = self.output(parameters, context, tr("decompressed"))
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
         job = command.Job(source, output, read_execution(self, parameters, context), report)
         words = command.decompress(
-            job, read_product(self, parameters, context), word(self, parameters, "ENHANCE", context)
+            job,
+            read_product(self, parameters, context),
+            word(self, parameters, "ENHANCE", context),
+            read_part(self, parameters, context, self.extent),
         )
         if self.parameterAsBool(parameters, "ALLOW_OTHER_MODEL", context):
             words.append("--allow-other-model")
-        result = session.call(words, monitor, output=output)
+        result = session.call(words, monitor, [output])
         enhanced = bool(result.get("enhanced"))
         feedback.pushInfo(
             tr("Pixels were repaired.") if enhanced else tr("Pixels are as the codec kept them.")

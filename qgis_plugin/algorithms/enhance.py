@@ -8,6 +8,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputString,
+    QgsProcessingParameterFile,
     QgsProcessingParameterRasterLayer,
 )
 
@@ -27,8 +28,10 @@ from .parameters import (
     explained,
     number,
     optional_number,
+    part_parameters,
     product_parameters,
     read_execution,
+    read_part,
     read_product,
     report_file,
     word,
@@ -57,9 +60,11 @@ class Enhance(RsicAlgorithm):
             "Without the original nobody can prove that the result is better: the strength is estimated, "
             "with caution, and the output says what was done to it. Enhanced pixels are for looking at; keep "
             "the input for measuring.\n\n"
-            "The whole raster is enhanced, in windows that leave no seam and need little memory. An archive "
-            "of this plugin is simply decompressed.\n\n"
-            "Outputs: the raster as a layer, and the name of the network."
+            "The raster is enhanced in windows that leave no seam and need little memory. Bands or an extent "
+            "give that part of what the whole raster would become. An archive of this plugin is "
+            "decompressed, with the network and the strengths it holds.\n\n"
+            "Outputs: the raster as a layer, if wanted a layer with what was added to each sample, and the "
+            "name of the network."
         )
 
     def declare(self, known: Capabilities) -> Declarations:
@@ -68,18 +73,33 @@ class Enhance(RsicAlgorithm):
             choice("MODEL", tr("Network"), (AUTO, *known.models), read_settings().model),
             tr("auto takes the best of the engine's networks for the raster."),
         )
+        yield from part_parameters()
         yield explained(
             number("STRENGTH", tr("Strength"), 0, 1.5),
             tr("Share of the correction to apply, 0 to 1.5; empty to let the engine estimate it."),
         )
+        yield explained(
+            number("MAX_CHANGE", tr("Largest change (digital numbers)"), 0, 65535),
+            tr("No sample is changed by more. Empty for no bound."),
+        )
+        weights = QgsProcessingParameterFile(
+            "MODEL_FILE", tr("File of weights"), extension="safetensors", optional=True
+        )
         window = number("WINDOW_SIZE", tr("Window (pixels)"), 64, 8192, is_integer=True)
         yield from (
+            advanced(
+                weights, tr("A network of your own, as rsic train exports it; instead of the one above.")
+            ),
             *product_parameters(known),
             device_parameter(known),
             advanced(window, tr("A multiple of 64; empty for the engine's default.")),
             *execution_parameters(),
         )
         yield RasterDestination("OUTPUT", tr("Enhanced"), TIFF)
+        yield explained(
+            RasterDestination("CHANGE", tr("Change"), TIFF, is_optional=True),
+            tr("What was added to each sample: the enhanced raster minus the input."),
+        )
         yield report_file()
         yield QgsProcessingOutputString("MODEL_NAME", tr("Network that was used"))
 
@@ -92,20 +112,32 @@ class Enhance(RsicAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         source = self.source("INPUT")
-        output = self.output(parameters, context, source, tr("enhanced"))
+        output = self.output(parameters, context, tr("enhanced"))
+        change = ""
+        if parameters.get("CHANGE"):
+            change = self.output(parameters, context, tr("change"), "CHANGE")
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
         execution = read_execution(
             self, parameters, context, self.parameterAsInt(parameters, "WINDOW_SIZE", context)
         )
+        repair = command.Repair(
+            self.parameterAsFile(parameters, "MODEL_FILE", context)
+            or word(self, parameters, "MODEL", context),
+            optional_number(self, parameters, "STRENGTH", context),
+            optional_number(self, parameters, "MAX_CHANGE", context),
+            change,
+        )
         words = command.enhance(
             command.Job(source, output, execution, report),
             read_product(self, parameters, context),
-            word(self, parameters, "MODEL", context),
-            optional_number(self, parameters, "STRENGTH", context),
+            repair,
+            read_part(self, parameters, context, self.extent),
         )
-        result = session.call(words, monitor, output=output)
+        result = session.call(words, monitor, [output, change])
         model = result.get("model")
         name = str(model.get("name", "")) if isinstance(model, dict) else ""
-        return {"OUTPUT": output, "MODEL_NAME": name, **({"REPORT": report} if report else {})}
+        values = {"OUTPUT": output, "MODEL_NAME": name}
+        optional = {"CHANGE": change, "REPORT": report}
+        return {**values, **{key: path for key, path in optional.items() if path}}

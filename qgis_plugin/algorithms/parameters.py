@@ -9,18 +9,21 @@ from qgis.core import (
     NULL,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingParameterBand,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
+    QgsRectangle,
 )
 
 from ..compat import FLAG_ADVANCED, NUMBER_DOUBLE, NUMBER_INTEGER
 from ..engine.capabilities import Capabilities
-from ..engine.command import AUTO, LOSSLESS, Compression, Execution, Product
+from ..engine.command import AUTO, LOSSLESS, Compression, Execution, Part, Product
 from ..i18n import tr
 from ..settings import read_settings
 
@@ -31,13 +34,16 @@ TIFF = ("tif", "tiff")
 class RasterDestination(QgsProcessingParameterRasterDestination):
     """A raster output with extensions of its own, where the provider has but one list for all."""
 
-    def __init__(self, name: str, description: str, extensions: Sequence[str]) -> None:
-        super().__init__(name, description)
+    def __init__(
+        self, name: str, description: str, extensions: Sequence[str], is_optional: bool = False
+    ) -> None:
+        super().__init__(name, description, optional=is_optional, createByDefault=not is_optional)
         self._extensions = list(extensions)
 
     def clone(self) -> RasterDestination:
         other = RasterDestination(self.name(), self.description(), self._extensions)
         other.setFlags(self.flags())
+        other.setCreateByDefault(self.createByDefault())
         other.setDefaultValue(self.defaultValue())
         other.setHelp(self.help())
         return other
@@ -83,6 +89,38 @@ def number(
         minValue=minimum,
         maxValue=maximum,
     )
+
+
+def part_parameters() -> list[QgsProcessingParameterDefinition]:
+    """Return which part of the raster INPUT is wanted: bands, extent."""
+    return [
+        explained(
+            QgsProcessingParameterBand(
+                "BANDS", tr("Bands"), parentLayerParameterName="INPUT", optional=True, allowMultiple=True
+            ),
+            tr("None chosen means all."),
+        ),
+        explained(
+            QgsProcessingParameterExtent("EXTENT", tr("Extent"), optional=True),
+            tr("Empty: all of the raster. It is rounded to whole pixels; nothing is resampled."),
+        ),
+    ]
+
+
+def read_part(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    extent: QgsRectangle | None,
+) -> Part:
+    """Return the values of the part parameters; ``extent`` is in the raster's reference system."""
+    bands = algorithm.parameterAsInts(parameters, "BANDS", context) if parameters.get("BANDS") else []
+    corners = None
+    if extent is not None:
+        corners = (extent.xMinimum(), extent.yMaximum(), extent.xMaximum(), extent.yMinimum())
+    has_level = algorithm.parameterDefinition("LEVEL") is not None
+    level = algorithm.parameterAsInt(parameters, "LEVEL", context) if has_level else 0
+    return Part(corners, tuple(bands), level)
 
 
 def report_file() -> QgsProcessingParameterFileDestination:
@@ -168,8 +206,9 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
                 "as they are."
             ),
         ),
-        advanced(
-            choice("CODEC", tr("Codec"), known.codecs or (AUTO,), known.codecs[0] if known.codecs else AUTO)
+        explained(
+            choice("CODEC", tr("Codec"), known.codecs or (AUTO,), known.codecs[0] if known.codecs else AUTO),
+            codec_help(known),
         ),
         advanced(choice("TILE_SIZE", tr("Codec tile (pixels)"), sizes, AUTO)),
         advanced(quantize, tr("It is stored as uint16 with a scale and an offset, which is not lossless.")),
@@ -179,6 +218,12 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
         ),
         advanced(verify),
     ]
+
+
+def codec_help(known: Capabilities) -> str:
+    """Return what the codecs' archives are called."""
+    rows = [f"{codec}: *{known.extensions(codec)[0]}" for codec in known.codecs]
+    return tr("Archives of each codec have a name of their own: {names}.").format(names=", ".join(rows))
 
 
 def read_compression(
@@ -202,13 +247,21 @@ def read_compression(
 
 
 def target_problem(
-    algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+    algorithm: QgsProcessingAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    known: Capabilities,
 ) -> str:
     """Return what is wrong with the target asked for, or an empty text."""
     target = word(algorithm, parameters, "TARGET", context) or LOSSLESS
     value = optional_number(algorithm, parameters, "TARGET_VALUE", context)
     if target != LOSSLESS and not value:
         return tr("The target {target} needs a value above 0.").format(target=target)
+    codec = word(algorithm, parameters, "CODEC", context)
+    if target == LOSSLESS and not known.can_be_lossless(codec):
+        return tr("The codec {codec} is not lossless: choose another target, or another codec.").format(
+            codec=codec
+        )
     return ""
 
 

@@ -96,7 +96,7 @@ class ReencodeFolder(RsicAlgorithm):
         yield QgsProcessingOutputFile("LEDGER", tr("Ledger"))
 
     def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
-        return target_problem(self, parameters, context)
+        return target_problem(self, parameters, context, self.capabilities())
 
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -107,14 +107,15 @@ class ReencodeFolder(RsicAlgorithm):
         session = self.open_engine(monitor, feedback)
         known = greet(session, monitor)
         has_batch = known.has_batch
+        compression = read_compression(self, parameters, context)
         output = self.parameterAsString(parameters, "OUTPUT_FOLDER", context)
         job = folder.FolderJob(
             source=Path(self.parameterAsFile(parameters, "FOLDER", context)).absolute(),
             output=Path(output).absolute(),
             patterns=folder.split_patterns(self.parameterAsString(parameters, "PATTERN", context)),
-            compression=read_compression(self, parameters, context),
+            compression=compression,
             execution=read_execution(self, parameters, context),
-            extension=known.archive_extension,
+            extension=known.extensions(compression.codec)[0],
             is_recursive=self.parameterAsBool(parameters, "RECURSIVE", context),
             is_resuming=self.parameterAsBool(parameters, "RESUME", context),
         )

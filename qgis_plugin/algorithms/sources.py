@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLayer
 
 from ..engine.errors import EngineError
 from ..i18n import tr
+from ..settings import remembered_capabilities
 
 _REMOTE = ("/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsioss", "/vsiswift", "/vsiwebhdfs", "/vsihdfs")
 
@@ -23,7 +26,7 @@ def raster_source(
     """
     layer = algorithm.parameterAsRasterLayer(parameters, name, context)
     if layer is not None and layer.isValid():
-        return layer_source(layer)
+        return layer_source(layer, remembered_capabilities().archive_extensions)
     # A file QGIS cannot open is left to the engine, which says better what is wrong with it.
     value = parameters.get(name)
     text = value if isinstance(value, str) else algorithm.parameterAsString(parameters, name, context)
@@ -32,8 +35,8 @@ def raster_source(
     raise EngineError(tr("There is no raster {name}.").format(name=text or name))
 
 
-def layer_source(layer: QgsRasterLayer) -> str:
-    """Return GDAL's name of a layer.
+def layer_source(layer: QgsRasterLayer, archive_extensions: Sequence[str] = ()) -> str:
+    """Return GDAL's name of a layer; of a page of an archive, the archive.
 
     Raises:
         EngineError: if GDAL's name of it would mean nothing to another process.
@@ -47,6 +50,9 @@ def layer_source(layer: QgsRasterLayer) -> str:
             ).format(name=layer.name(), provider=provider)
         )
     source = layer.source().split("|option:")[0].split("|authcfg=")[0]
+    page = re.fullmatch(r"GTIFF_DIR:(?:off:)?\d+:(.+)", source)
+    if page is not None and page.group(1).lower().endswith(tuple(archive_extensions)):
+        source = page.group(1)
     if source.startswith("/vsimem/"):
         raise EngineError(
             tr("{name} is only in QGIS's memory: save it as GeoTIFF first and choose that file.").format(

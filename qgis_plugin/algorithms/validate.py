@@ -50,7 +50,8 @@ class Validate(RsicAlgorithm):
         )
 
     def declare(self, known: Capabilities) -> Declarations:
-        pattern = tr("Archives and rasters") + " (*.jp2 *.j2k *.tif *.tiff);;" + tr("All files") + " (*)"
+        names = " ".join(f"*{extension}" for extension in (*known.extensions(), ".j2k", ".tif", ".tiff"))
+        pattern = f"{tr('Archives and rasters')} ({names});;{tr('All files')} (*)"
         yield QgsProcessingParameterFile("INPUT", tr("Archive"), fileFilter=pattern)
         yield explained(
             QgsProcessingParameterBoolean("PIXELS", tr("Decode every pixel"), defaultValue=True),
@@ -69,7 +70,7 @@ class Validate(RsicAlgorithm):
 
         value = parameters.get("INPUT")
         if isinstance(value, QgsRasterLayer):
-            path = layer_source(value)
+            path = layer_source(value, self.capabilities().archive_extensions)
         else:
             path = self.parameterAsFile(parameters, "INPUT", context)
         if not path:

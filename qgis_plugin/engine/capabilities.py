@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .errors import EngineVersionError
@@ -14,6 +14,9 @@ SCHEMA = "rsic-capabilities"
 SCHEMA_VERSION = 1
 MINIMUM_VERSION = (0, 1)
 NEEDED_VERBS = ("compress", "decompress", "enhance", "compare", "validate", "doctor")
+
+_USUAL_EXTENSION = ".jp2"
+"""Of archives, as long as no engine has said what its are."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +32,39 @@ class Capabilities:
     tile_sizes: tuple[int, ...] = ()
     output_formats: tuple[str, ...] = ()
     archive_extensions: tuple[str, ...] = ()
-    """With the dot; the first one is usual."""
+    """With the dot, of all codecs; the first one is usual."""
+    codec_extensions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Those of each codec; empty where the engine does not say."""
+    lossless_codecs: tuple[str, ...] = ()
+    """Codecs that can give back every pixel."""
 
-    @property
-    def archive_extension(self) -> str:
-        """The usual extension of archives, with the dot."""
-        return next(iter(self.archive_extensions), ".jp2")
+    def extensions(self, codec: str = "") -> tuple[str, ...]:
+        """Return extensions of a codec's archives (empty: of all codecs), the usual one first; never none."""
+        return self.codec_extensions.get(codec) or self.archive_extensions or (_USUAL_EXTENSION,)
+
+    def can_be_lossless(self, codec: str) -> bool:
+        """Whether a codec can give back every pixel, as far as is known."""
+        return codec not in self.codecs or not self.lossless_codecs or codec in self.lossless_codecs
 
     @property
     def has_batch(self) -> bool:
         """Whether the engine re-encodes whole folders itself."""
         return "batch" in self.verbs
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that :meth:`from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, entries: Mapping[str, Any]) -> Capabilities:
+        """Return what :meth:`to_json` gave.
+
+        Raises:
+            TypeError, AttributeError: if it is something else, as another version of the plugin kept it.
+        """
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in entries.items()}
+        extensions = values.pop("codec_extensions")
+        return cls(**values, codec_extensions={name: tuple(row) for name, row in extensions.items()})
 
 
 def parse_capabilities(text: str) -> Capabilities:
@@ -81,7 +106,23 @@ def parse_capabilities(text: str) -> Capabilities:
         tile_sizes=tuple(int(size) for size in _words(entries, "tile_sizes") if size.isdigit()),
         output_formats=_words(entries, "output_formats"),
         archive_extensions=_words(entries, "archive_extensions"),
+        codec_extensions=dict(_codec_extensions(entries)),
+        lossless_codecs=tuple(str(row["name"]) for row in _codecs(entries) if row.get("lossless")),
     )
+
+
+def _codecs(entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    rows = entries.get("codecs")
+    return (
+        [row for row in rows if isinstance(row, Mapping) and "name" in row] if isinstance(rows, list) else []
+    )
+
+
+def _codec_extensions(entries: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for row in _codecs(entries):
+        suffixes = _words(row, "suffixes")
+        if suffixes:
+            yield str(row["name"]), suffixes
 
 
 def _words(entries: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -94,6 +94,57 @@ class Product:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which part of a scene is wanted; all of it by default."""
+
+    corners: tuple[float, float, float, float] | None = None
+    """x and y of the upper left, then of the lower right corner, in the scene's reference system."""
+    bands: tuple[int, ...] = ()
+    """From 1; empty for all."""
+    level: int = 0
+    """How often the sides are halved."""
+
+    def arguments(self) -> list[str]:
+        """Return what differs from the whole scene."""
+        words = []
+        if self.corners is not None:
+            words += ["--projwin", *(f"{value:.17g}" for value in self.corners)]
+        if self.bands:
+            words += ["--band", ",".join(map(str, self.bands))]
+        if self.level:
+            words += ["--level", str(self.level)]
+        return words
+
+
+WHOLE = Part()
+
+
+@dataclass(frozen=True)
+class Repair:
+    """How a lossy raster is to be enhanced."""
+
+    model: str = AUTO
+    """Name of a network, or a file of weights."""
+    strength: float | None = None
+    """0..1.5; None: the engine estimates it."""
+    max_change: float | None = None
+    """Largest change of a sample (digital numbers); None for no bound."""
+    change: str = ""
+    """Raster to write with what was added to each sample; empty for none."""
+
+    def arguments(self) -> list[str]:
+        """Return what differs from the engine's defaults."""
+        words = ["--model", self.model] if self.model and self.model != AUTO else []
+        if self.strength is not None:
+            words += ["--strength", f"{self.strength:.6g}"]
+        if self.max_change is not None:
+            words += ["--max-change", f"{self.max_change:.10g}"]
+        if self.change:
+            words += ["--change", self.change]
+        return words
+
+
+@dataclass(frozen=True)
 class Job:
     """One call of the engine that reads one raster and writes another."""
 
@@ -119,18 +170,15 @@ def compress(job: Job, compression: Compression) -> list[str]:
     return job.arguments("compress", compression.arguments())
 
 
-def decompress(job: Job, product: Product, enhance: str = AUTO) -> list[str]:
+def decompress(job: Job, product: Product, enhance: str = AUTO, part: Part = WHOLE) -> list[str]:
     """Return the arguments that give a scene back; ``enhance`` is auto, off or a model."""
     words = ["--enhance", enhance] if enhance and enhance != AUTO else []
-    return job.arguments("decompress", words + product.arguments())
+    return job.arguments("decompress", [*words, *part.arguments(), *product.arguments()])
 
 
-def enhance(job: Job, product: Product, model: str = AUTO, strength: float | None = None) -> list[str]:
-    """Return the arguments that repair a lossy raster; ``strength`` 0..1.5, None: the engine estimates it."""
-    words = ["--model", model] if model and model != AUTO else []
-    if strength is not None:
-        words += ["--strength", f"{strength:.6g}"]
-    return job.arguments("enhance", words + product.arguments())
+def enhance(job: Job, product: Product, repair: Repair, part: Part = WHOLE) -> list[str]:
+    """Return the arguments that repair a lossy raster."""
+    return job.arguments("enhance", [*repair.arguments(), *part.arguments(), *product.arguments()])
 
 
 def compare(
@@ -149,6 +197,11 @@ def compare(
     for field in ignore:
         words += ["--ignore", field]
     return [*words, *TALK]
+
+
+def likeness(reference: str, other: str) -> list[str]:
+    """Return the arguments that measure how alike two rasters look."""
+    return ["eval", "compare", reference, other, *TALK]
 
 
 def validate(path: str, has_pixels: bool = True) -> list[str]:

@@ -160,7 +160,7 @@ def _one(
     output.parent.mkdir(parents=True, exist_ok=True)
     call = command.Job(row.source, row.output, job.execution, is_overwriting=False)
     try:
-        result = session.call(command.compress(call, job.compression), monitor, output=row.output)
+        result = session.call(command.compress(call, job.compression), monitor, [row.output])
     except EngineCancelledError:
         raise
     except EngineError as error:

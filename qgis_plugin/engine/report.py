@@ -98,6 +98,8 @@ def comparison_page(
         ("different_samples", "Samples that differ"),
         ("valid_equal", "Same pixels without data"),
         ("mask_equal", "Same mask"),
+        ("ms_ssim", "MS-SSIM (1 = alike)"),
+        ("gmsd", "GMSD (0 = alike)"),
     ):
         if key in result:
             summary[label] = result[key]

@@ -73,23 +73,27 @@ class Session:
     extra: Mapping[str, str] = field(default_factory=dict)
     """Variables the user wants the engine to see."""
 
-    def call(self, arguments: Sequence[str], monitor: Monitor, output: str = "") -> dict[str, Any]:
+    def call(self, arguments: Sequence[str], monitor: Monitor, outputs: Sequence[str] = ()) -> dict[str, Any]:
         """Run a verb and return its result.
 
         Args:
             arguments: verb, files and options.
             monitor: told everything on the way.
-            output: file the verb writes; leftovers of its temporary names are removed if it had to be killed.
+            outputs: files the verb writes; what is left of their temporary names is removed if it is killed.
 
         Raises:
             EngineCancelledError: if the monitor said so; nothing is left then.
             EngineMissingError: if the program cannot be started.
             EngineError: with the engine's own line, if it failed.
         """
-        return self.call_for_verdict(arguments, monitor, (0,), output)[0]
+        return self.call_for_verdict(arguments, monitor, (0,), outputs)[0]
 
     def call_for_verdict(
-        self, arguments: Sequence[str], monitor: Monitor, expected: Collection[int], output: str = ""
+        self,
+        arguments: Sequence[str],
+        monitor: Monitor,
+        expected: Collection[int],
+        outputs: Sequence[str] = (),
     ) -> tuple[dict[str, Any], int]:
         """Run a verb whose exit code is part of its answer; return its result and the code.
 
@@ -102,7 +106,8 @@ class Session:
         started = time.time()
         outcome = self._run(argv, listener.line, monitor)
         if outcome.is_killed:
-            _remove_leftovers(output, started)
+            for output in filter(None, outputs):
+                _remove_leftovers(output, started)
         if outcome.is_cancelled:
             raise EngineCancelledError
         if outcome.exit_code not in expected:
@@ -201,8 +206,6 @@ def _result(stdout: str, listener: _Listener, exit_code: int) -> dict[str, Any]:
 
 def _remove_leftovers(output: str, since: float) -> None:
     """Remove what a killed engine left beside ``output``: files of its temporary names."""
-    if not output:
-        return
     path = Path(output)
     pattern = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]+\.part.*")
     try:

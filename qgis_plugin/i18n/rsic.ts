@@ -19,6 +19,11 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <location filename="../algorithms/base.py"/>
+        <source>The name of an archive of this codec ends in {extension}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../algorithms/checkengine.py"/>
         <source>Setup</source>
         <translation type="unfinished"></translation>
@@ -133,7 +138,14 @@ Outputs: a page with what was found, whether all is well, and the engine's versi
 
 PSNR has the peak of the data type and is over the pixels that are valid in the reference; it is empty where both are equal. Scenes agree where pixels and metadata are equal, or where the pixels are within the bounds given.
 
-Outputs: a page with the numbers of every band, all differences in metadata, and pictures side by side with their difference; PSNR, RMSE, largest error, samples that differ, number of differences in metadata, and whether the scenes agree.</source>
+MS-SSIM (1 = alike) and GMSD (0 = alike) say how alike both look. They are measured where they are chosen: that takes longer, and holds both scenes in memory.
+
+Outputs: a page with the numbers of every band, all differences in metadata, and pictures side by side with their difference; PSNR, RMSE, mean and largest error, samples that differ, number of differences in metadata, MS-SSIM and GMSD if they were chosen, and whether the scenes agree.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>More measures</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -168,6 +180,11 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
+        <source>PSNR, RMSE, mean and largest error are always there.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
         <source>Names as the report shows them, separated by commas.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -179,6 +196,11 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
     <message>
         <location filename="../algorithms/compare.py"/>
         <source>RMSE</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Mean error</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -243,7 +265,7 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>Writes a raster as an archive: a plain GeoJP2 file that every GIS opens, with one box more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired.
+        <source>Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file that every GIS opens, with one box more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; Decompress scene gives the scene back.
 
 lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB.
 
@@ -274,16 +296,6 @@ Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossl
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>None chosen means all.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/compress.py"/>
-        <source>Extent</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/compress.py"/>
         <source>Archive</source>
         <translation type="unfinished"></translation>
     </message>
@@ -308,16 +320,6 @@ Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossl
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <location filename="../algorithms/compress.py"/>
-        <source>Bands</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/compress.py"/>
-        <source>The name of an archive ends in {extension}.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <location filename="../algorithms/decompress.py"/>
         <source>archive,jpeg 2000,jp2,restore,extract,decode,raster,geotiff,cog</source>
         <translation type="unfinished"></translation>
@@ -337,6 +339,8 @@ Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossl
         <source>Gives back the scene of an archive as GeoTIFF or COG: pixels, nodata, masks, georeferencing and every piece of metadata it had.
 
 auto repairs what the codec broke as the archive says, with the network it names; off gives the pixels the codec kept, as other programs show them. A lossless archive comes back exactly either way. A JPEG 2000 file of another program is decoded too; its pixels are only repaired where a network is named.
+
+Bands, an extent or a smaller level give that part of the whole; only what is needed for it is decoded. An extent is not possible for scenes placed by control points alone.
 
 Outputs: the scene as a layer, and whether it was enhanced. Enhanced pixels are for looking at; keep lossless archives for measuring.</source>
         <translation type="unfinished"></translation>
@@ -358,6 +362,11 @@ Outputs: the scene as a layer, and whether it was enhanced. Enhanced pixels are 
     </message>
     <message>
         <location filename="../algorithms/decompress.py"/>
+        <source>0 is full size, 1 half as wide and high, 2 a quarter. From 1 on the codec's own levels are read, which is fast, and nothing is repaired.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
         <source>Pixels were repaired</source>
         <translation type="unfinished"></translation>
     </message>
@@ -374,6 +383,11 @@ Outputs: the scene as a layer, and whether it was enhanced. Enhanced pixels are 
     <message>
         <location filename="../algorithms/decompress.py"/>
         <source>Repair</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Halvings of the size</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -407,9 +421,14 @@ Outputs: the scene as a layer, and whether it was enhanced. Enhanced pixels are 
 
 Without the original nobody can prove that the result is better: the strength is estimated, with caution, and the output says what was done to it. Enhanced pixels are for looking at; keep the input for measuring.
 
-The whole raster is enhanced, in windows that leave no seam and need little memory. An archive of this plugin is simply decompressed.
+The raster is enhanced in windows that leave no seam and need little memory. Bands or an extent give that part of what the whole raster would become. An archive of this plugin is decompressed, with the network and the strengths it holds.
 
-Outputs: the raster as a layer, and the name of the network.</source>
+Outputs: the raster as a layer, if wanted a layer with what was added to each sample, and the name of the network.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>File of weights</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -444,12 +463,27 @@ Outputs: the raster as a layer, and the name of the network.</source>
     </message>
     <message>
         <location filename="../algorithms/enhance.py"/>
+        <source>No sample is changed by more. Empty for no bound.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
         <source>Enhanced</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../algorithms/enhance.py"/>
+        <source>What was added to each sample: the enhanced raster minus the input.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
         <source>Network that was used</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>change</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -464,7 +498,22 @@ Outputs: the raster as a layer, and the name of the network.</source>
     </message>
     <message>
         <location filename="../algorithms/enhance.py"/>
+        <source>Largest change (digital numbers)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>A network of your own, as rsic train exports it; instead of the one above.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
         <source>A multiple of 64; empty for the engine's default.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Change</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -509,6 +558,16 @@ Outputs: the raster as a layer, and the name of the network.</source>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>None chosen means all.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Empty: all of the raster. It is rounded to whole pixels; nothing is resampled.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>JSON file</source>
         <translation type="unfinished"></translation>
     </message>
@@ -544,7 +603,22 @@ Outputs: the raster as a layer, and the name of the network.</source>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Archives of each codec have a name of their own: {names}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>NAME=VALUE as GDAL takes them, separated by |, such as COMPRESS=LZW|BIGTIFF=YES.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Bands</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Extent</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -580,6 +654,11 @@ Outputs: the raster as a layer, and the name of the network.</source>
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>The target {target} needs a value above 0.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>The codec {codec} is not lossless: choose another target, or another codec.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -755,6 +834,11 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     </message>
     <message>
         <location filename="../algorithms/validate.py"/>
+        <source>Archives and rasters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
         <source>All files</source>
         <translation type="unfinished"></translation>
     </message>
@@ -786,11 +870,6 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../algorithms/validate.py"/>
         <source>The file is damaged or incomplete.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/validate.py"/>
-        <source>Archives and rasters</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,6 +13,15 @@ if str(REPOSITORY) not in sys.path:
     sys.path.append(str(REPOSITORY))
 if str(Path(__file__).parent) not in sys.path:
     sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def sample_data(sample_data, tmp_path_factory) -> Path:
+    """Return copies: QGIS leaves its statistics, as .aux.xml, beside every raster it opens."""
+    folder = tmp_path_factory.mktemp("sample data")
+    for path in sample_data.glob("*.tif"):
+        shutil.copy(path, folder)
+    return folder
 
 
 @pytest.fixture

@@ -25,13 +25,16 @@ CAPABILITIES = {
     "schema": "rsic-capabilities/1",
     "rsic_version": "0.1.0",
     "verbs": VERBS,
-    "codecs": [{"name": "jp2", "dtypes": ["uint8"], "lossless": True}],
+    "codecs": [
+        {"name": "jp2", "dtypes": ["uint8"], "lossless": True, "suffixes": [".jp2"]},
+        {"name": "strange", "dtypes": ["uint8"], "lossless": False, "suffixes": [".odd.tif", ".odd"]},
+    ],
     "targets": ["lossless", "psnr", "bpp"],
     "models": ["one", "two"],
     "devices": ["auto", "cpu"],
     "tile_sizes": [512, 1024],
     "output_formats": ["GTiff", "COG"],
-    "archive_extensions": [".jp2"],
+    "archive_extensions": [".jp2", ".odd.tif", ".odd"],
 }
 
 

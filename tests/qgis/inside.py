@@ -261,6 +261,83 @@ def part(scene: str, folder: str, extent: str, bands: list[int]) -> dict:
     }
 
 
+def parts(scene: str, archive: str, lossy: str, folder: str, extent: str) -> dict:
+    """Parts of an archive and of another program's file, with every parameter that says which."""
+    load()
+    out = Path(folder)
+    common = {"DEVICE": "cpu", "THREADS": 1}
+    found = {
+        "part": run(
+            "rsic:decompress",
+            INPUT=archive, ENHANCE="off", EXTENT=extent, BANDS=[3, 1], OUTPUT=str(out / "part.tif"), **common,
+        ),
+        "level": run("rsic:decompress", INPUT=archive, LEVEL=2, OUTPUT=str(out / "level.tif"), **common),
+        "enhance": run(
+            "rsic:enhance",
+            INPUT=lossy, EXTENT=extent, BANDS=[2], MAX_CHANGE=3, WINDOW_SIZE=256, MODEL_FILE=_weights(),
+            OUTPUT=str(out / "enhanced.tif"), CHANGE=str(out / "change.tif"), **common,
+        ),
+        "compare": run(
+            "rsic:compare",
+            REFERENCE=scene, INPUT=scene, METRICS=["MS-SSIM", "GMSD"], REPORT=str(out / "c.html"),
+        ),
+    }  # fmt: skip
+    found["outside"] = attempt(
+        "rsic:decompress", INPUT=archive, EXTENT="0,1,0,1 [EPSG:4326]", OUTPUT=str(out / "n.tif")
+    )
+    found["left"] = sorted(path.name for path in out.iterdir())
+    return found
+
+
+def _weights() -> str:
+    import subprocess
+
+    from rsic_geo_qgis.engine.locate import find_engine
+
+    python = find_engine().program.parent / "python"
+    code = "import rsic_geo.weights as w; print(next(iter(w.__path__)))"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    return next(str(path) for path in Path(done.stdout.strip()).glob("*.safetensors"))
+
+
+def codecs(scene: str, folder: str) -> dict:
+    """A codec with a name of its own for its archives, which only the engine knows of."""
+    load()
+    out = Path(folder)
+    values = {"INPUT": scene, "CODEC": "strange", "MODEL": "none", "TARGET": "bpp", "TARGET_VALUE": 1}
+    definition = QgsApplication.processingRegistry().createAlgorithmById("rsic:compress")
+    return {
+        "options": _options(definition, "CODEC"),
+        "extensions": definition.parameterDefinition("OUTPUT").supportedOutputRasterLayerExtensions(),
+        "temporary": run("rsic:compress", **values, OUTPUT="TEMPORARY_OUTPUT")["OUTPUT"],
+        "named": run("rsic:compress", **values, OUTPUT=str(out / "x.odd"))["OUTPUT"],
+        "wrong": attempt("rsic:compress", **values, OUTPUT=str(out / "x.jp2")),
+        "lossless": attempt("rsic:compress", INPUT=scene, CODEC="strange", OUTPUT=str(out / "x.odd.tif")),
+        "folder": run(
+            "rsic:reencodefolder",
+            FOLDER=str(Path(scene).parent), PATTERN=Path(scene).name,
+            CODEC="strange", TARGET="bpp", TARGET_VALUE=1,
+            OUTPUT_FOLDER=str(out / "many"), SUMMARY=str(out / "s.csv"),
+        ),
+        "page": _page(scene, out),
+        "left": sorted(path.name for path in out.rglob("*") if path.is_file()),
+    }  # fmt: skip
+
+
+def _page(scene: str, out: Path) -> list[str]:
+    """A page of an archive, as QGIS calls it, is the archive; one of another TIFF is that page."""
+    import shutil
+
+    from rsic_geo_qgis.algorithms.sources import layer_source
+
+    found = []
+    for name in ("page.odd.tif", "page.tif"):
+        shutil.copy(scene, out / name)
+        layer = QgsRasterLayer(f"GTIFF_DIR:1:{out / name}", "page")
+        found.append(layer_source(layer, [".odd.tif"]) if layer.isValid() else "invalid")
+    return found
+
+
 def model(scene: str, folder: str) -> dict:
     """A model of two of our algorithms: archive, then the scene back; saved, loaded again and run."""
     load()

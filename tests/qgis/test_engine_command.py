@@ -66,7 +66,13 @@ def test_the_engine_understands_every_option_of_the_other_verbs():
     assert seen["driver"] == "COG"
     assert seen["creation_options"] == (("COMPRESS", "ZSTD"), ("LEVEL", "9"))
     assert seen["enhance"] == "off"
-    seen = _parsed(command.enhance(JOB, product, "rsic-tiny", 0.75))
+    seen = _parsed(command.decompress(JOB, product, part=command.Part((0.1, 9, 8, -1e-7), (2,), 3)))
+    assert (seen["projwin"], seen["bands"], seen["level"]) == ((0.1, 9, 8, -1e-7), (2,), 3)
+    repair = command.Repair("rsic-tiny", 0.75, 4.5, "/out/c.tif")
+    part = command.Part((-12.5, 48.25, 1e-3, 47), (3, 1))
+    seen = _parsed(command.enhance(JOB, product, repair, part))
+    assert (seen["max_change"], seen["change"]) == (4.5, "/out/c.tif")
+    assert (seen["projwin"], seen["bands"]) == ((-12.5, 48.25, 1e-3, 47), (3, 1))
     assert (seen["model"], seen["strength"]) == ("rsic-tiny", 0.75)
     seen = _parsed(command.compare("a", "b", 40, 3, ["tags", "nodata"]))
     assert (seen["min_psnr"], seen["max_error"], seen["ignore"]) == (40, 3, ("tags", "nodata"))

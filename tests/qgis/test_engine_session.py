@@ -45,7 +45,7 @@ def _compress(session: Session, source: Path, monitor: Monitor | None = None):
     source.write_bytes(b"0123456789")
     output = source.with_suffix(".jp2")
     words = command.compress(command.Job(str(source), str(output)), command.Compression())
-    return session.call(words, monitor or Recorder(), output=str(output))
+    return session.call(words, monitor or Recorder(), outputs=[str(output)])
 
 
 def _is_alive(pid: int) -> bool:

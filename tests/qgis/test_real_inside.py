@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from real import RSIC
 
 pytestmark = pytest.mark.qgis
@@ -64,8 +67,6 @@ def test_every_algorithm_explains_itself_and_offers_what_the_engine_has(qgis):
 
 
 def _capabilities() -> str:
-    import subprocess
-
     return subprocess.run(
         [str(RSIC), "capabilities", "--json"], capture_output=True, text=True, check=True
     ).stdout
@@ -110,7 +111,7 @@ def test_the_archive_is_loaded_as_a_layer_named_after_its_source(qgis, scene, fo
     found = qgis.inside("loading", scene=scene, folder=folder)
     assert found["fine"]
     assert found["layers"] == [["fields_rgb_utm (archive)", str(folder / "x.jp2"), True]]
-    assert "The name of an archive ends in .jp2." in found["wrong name"]
+    assert "The name of an archive of this codec ends in .jp2." in found["wrong name"]
     assert not (folder / "x.tif").exists()
 
 
@@ -136,6 +137,59 @@ def test_bands_and_an_extent_are_cut_out_exactly(qgis, scene, folder):
         assert np.array_equal(part.read(), source.read([3, 1], window=window))
         assert part.crs == source.crs
         assert part.descriptions == ("Blue", "Red")
+
+
+def test_parts_are_parts_of_the_whole(qgis, scene, folder, tmp_path):
+    extent = "412500,412620,5321500,5321600 [EPSG:32633]"
+    archive, lossy = tmp_path / "a.jp2", tmp_path / "l.jp2"
+    subprocess.run([str(RSIC), "compress", scene, archive, "--model", "none", "-q"], check=True)
+    rasterio.shutil.copy(scene, lossy, driver="JP2OpenJPEG", QUALITY="8", REVERSIBLE="NO")
+    found = qgis.inside("parts", scene=scene, archive=archive, lossy=lossy, folder=folder, extent=extent)
+    with rasterio.open(scene) as source:
+        window = source.window(412500, 5321500, 412620, 5321600)
+        with rasterio.open(folder / "part.tif") as part:
+            assert np.array_equal(part.read(), source.read([3, 1], window=window))
+            assert tuple(part.bounds) == (412500, 5321500, 412620, 5321600)
+        with rasterio.open(folder / "level.tif") as small:
+            assert (small.shape, small.res, small.bounds) == ((128, 160), (4, 4), source.bounds)
+    with (
+        rasterio.open(lossy) as before,
+        rasterio.open(folder / "enhanced.tif") as after,
+        rasterio.open(folder / "change.tif") as change,
+    ):
+        added = after.read(1).astype(int) - before.read(2, window=window)
+        assert np.array_equal(change.read(1, masked=True).filled(0), added)
+        assert 0 < np.abs(added).max() <= 3
+    assert found["enhance"]["MODEL_NAME"] == "rsic-tiny"
+    assert (found["compare"]["MS_SSIM"], found["compare"]["GMSD"], found["compare"]["MEAN_ERROR"]) == (
+        1,
+        0,
+        0,
+    )
+    assert "MS-SSIM" in (folder / "c.html").read_text(encoding="utf-8")
+    assert "does not touch the scene" in found["outside"]
+    assert found["left"] == ["c.html", "change.tif", "enhanced.tif", "level.tif", "part.tif"]
+
+
+def test_a_codec_and_its_names_are_the_engines_own(qgis, scene, tmp_path):
+    import fake_engine
+
+    engine = fake_engine.install(tmp_path / "engine")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    found = replace(qgis, engine=str(engine)).inside("codecs", scene=scene, folder=folder)
+    assert found["options"] == ["jp2", "strange"]
+    assert found["extensions"] == ["jp2", "odd.tif", "odd"]
+    assert found["temporary"].endswith(".odd.tif")
+    assert found["named"].endswith("x.odd")
+    assert "The name of an archive of this codec ends in .odd.tif." in found["wrong"]
+    assert "strange is not lossless" in found["lossless"]
+    assert found["folder"]["DONE"] == 1
+    assert [Path(name).name for name in found["page"]] == ["page.odd.tif", "page.tif"]
+    assert not found["page"][0].startswith("GTIFF_DIR")
+    assert found["page"][1].startswith("GTIFF_DIR")
+    archives = {name for name in found["left"] if name.endswith((".odd", ".odd.tif"))}
+    assert archives == {"x.odd", "fields_rgb_utm.odd.tif", "page.odd.tif"}
 
 
 def test_a_model_chains_two_algorithms(qgis, scene, folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -22,8 +23,13 @@ def _rsic(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def _scene(name: str, sample_data: Path) -> Path:
-    """Return a real scene, or one of ours where the real ones are not on this machine."""
-    return SCENES / name if (SCENES / name).exists() else sample_data / "fields_rgb_utm.tif"
+    """Return a copy of a real scene, or one of ours where the real ones are not on this machine."""
+    if not (SCENES / name).exists():
+        return sample_data / "fields_rgb_utm.tif"
+    for path in (SCENES / name, SCENES / f"{name}.aux.xml"):
+        if path.exists():
+            shutil.copyfile(path, sample_data / path.name)
+    return sample_data / name
 
 
 @pytest.mark.parametrize("name", REAL_SCENES)
