@@ -1,0 +1,169 @@
+"""A batch of very many tiny scenes: ``python -m rsic_geo.evaluation.many 10000``.
+
+Makes the scenes (16 x 16 px), archives them by ``rsic batch run``, and says what the coordinator took: memory
+while it ran, processor time per scene, which bounds what the ledger costs, and how long ``status`` takes. It
+reads ``/proc``, so it needs Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+
+from rsic_geo.errors import RsicGeoError
+from rsic_geo.geo.io import SceneWriter
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.batch import LEDGER_NAME
+from rsic_geo.pipeline.batch_status import status_of
+from rsic_geo.pipeline.ledger import Ledger, now
+
+_SIDE = 16
+_WEST, _NORTH = 500000.0, 5600000.0
+_PATTERN = bytes(range(_SIDE * _SIDE))
+
+
+def write_scenes(count: int, folder: Path) -> None:
+    """Write tiny scenes of random pixels, a thousand to a folder, each a little east of the one before."""
+    template = folder / "template.tif"
+    transform = (10.0, 0.0, _WEST, 0.0, -10.0, _NORTH)
+    profile = SceneProfile(
+        height=_SIDE, width=_SIDE, count=1, dtype="uint8", crs_wkt="EPSG:32633", transform=Affine(*transform)
+    )
+    snapshot = MetadataSnapshot(
+        width=_SIDE,
+        height=_SIDE,
+        count=1,
+        dtypes=("uint8",),
+        crs="EPSG:32633",
+        transform=transform,
+        colorinterp=("gray",),
+    )
+    with SceneWriter(template, profile, snapshot, creation_options={"COMPRESS": "NONE"}) as writer:
+        writer.write(Window.full(_SIDE, _SIDE), np.frombuffer(_PATTERN, np.uint8).reshape(1, _SIDE, _SIDE))
+        writer.commit()
+    content = template.read_bytes()
+    template.unlink()
+    pixels, west = content.index(_PATTERN), content.index(struct.pack("<d", _WEST))
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        scene = bytearray(content)
+        scene[pixels : pixels + len(_PATTERN)] = generator.bytes(len(_PATTERN))
+        struct.pack_into("<d", scene, west, _WEST + number)
+        place = folder / f"{number // 1000:03d}" / f"{number:06d}.tif"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(scene)
+
+
+def archive(scenes: Path, out: Path, jobs: int, marks: list[int]) -> dict[str, float]:
+    """Run the batch; print the memory of its processes when so many scenes are done.
+
+    Returns:
+        Seconds of the run, processor seconds and peak memory (MiB) of the coordinator.
+
+    Raises:
+        RsicGeoError: if a scene fails.
+    """
+    words = ["batch", "run", str(scenes), str(out), "--jobs", str(jobs), "--threads", "1", "--model", "none"]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rsic_geo", *words, "--progress", "json"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    done = 0
+    took: dict[str, float] = {}
+    for line in process.stderr:
+        event = json.loads(line) if line.startswith("{") else {}
+        if event.get("event") != "scene":
+            continue
+        done += 1
+        if event["state"] != "done":
+            raise RsicGeoError(f"{event['source']}: {event['error']}")
+        if done in marks:
+            took = {"cpu": _cpu_seconds(process.pid), "peak": _memory(process.pid, "VmHWM"), "at": done}
+            workers = ", ".join(f"{_memory(child, 'VmRSS'):.0f}" for child in _children(process.pid))
+            print(
+                f"{done} scenes, {time.perf_counter() - started:.0f} s: coordinator "
+                f"{_memory(process.pid, 'VmRSS'):.0f} MiB, its children {workers} MiB",
+                flush=True,
+            )
+    if process.wait() != 0:
+        raise RsicGeoError(f"the batch ended with code {process.returncode}")
+    return {**took, "seconds": time.perf_counter() - started}
+
+
+def _memory(pid: int, field: str) -> float:
+    """Return a field of a process's status, in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def ledger_seconds(path: Path) -> float:
+    """Return what all a coordinator writes down of one scene takes, on a copy of a ledger (seconds)."""
+    with tempfile.TemporaryDirectory(prefix="rsic-many-", dir=path.parent) as name:
+        copy = Path(shutil.copy(path, name))
+        with Ledger(copy, write=True) as ledger:
+            (run,) = [record.name for record in ledger.runs()]
+            rows = {row["fid"]: dict(row) for row in ledger.scenes(run)}
+            ledger.requeue(run, ("done",))
+            started = time.perf_counter()
+            while scenes := ledger.pending(run, 2):
+                for scene in scenes:
+                    row = rows[scene["fid"]]
+                    ledger.mark_running(scene["fid"], "host:1")
+                    del row["fid"]
+                    ledger.update(scene["fid"], **{**row, "state": "done", "finished": now()})
+            return (time.perf_counter() - started) / len(rows)
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenes", type=int)
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args()
+    count = asked.scenes
+    with tempfile.TemporaryDirectory(prefix="rsic-many-") as name:
+        scenes, out = Path(name) / "in", Path(name) / "out"
+        scenes.mkdir()
+        write_scenes(count, scenes)
+        took = archive(scenes, out, asked.jobs, [count // 10, count // 2, count])
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "rsic_geo", "batch", "status", str(out)], check=True)
+        whole, started = time.perf_counter() - started, time.perf_counter()
+        status_of(out)
+        print(f"status: {whole:.2f} s, {time.perf_counter() - started:.3f} s of them for the ledger")
+        each = ledger_seconds(out / LEDGER_NAME)
+        print(
+            f"{count} scenes in {took['seconds']:.0f} s; ledger {1000 * each:.2f} ms per scene; all the "
+            f"coordinator does: {1000 * took['cpu'] / count:.2f} ms of a processor per scene, at most "
+            f"{took['peak']:.0f} MiB"
+        )
+
+
+if __name__ == "__main__":
+    main()

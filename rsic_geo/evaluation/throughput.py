@@ -1,0 +1,153 @@
+"""How much faster a batch is with more jobs: ``python -m rsic_geo.evaluation.throughput SCENE --jobs 1 2``.
+
+Crops of a scene, or the scenes of a folder, are archived by ``rsic batch run`` once for each number of jobs,
+with one codec thread per job and no network. What starting up takes is what a batch of as many tiny scenes as
+jobs takes. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsic_geo.errors import UsageError
+from rsic_geo.evaluation.measured import Measured, best_of, run_measured
+from rsic_geo.geo.io import SceneWriter, open_scene
+from rsic_geo.geo.part import Part
+from rsic_geo.geo.window import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """What one number of jobs took."""
+
+    jobs: int
+    scenes: int
+    megapixels: float
+    whole: Measured
+    """The whole command."""
+    start: Measured
+    """The same command on as many tiny scenes as jobs."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds without starting up."""
+        return self.whole.seconds - self.start.seconds
+
+
+def write_crops(scene: str, count: int, side: int, folder: Path) -> float:
+    """Write square crops of a scene at fixed random places, overlapping where need be; return megapixels.
+
+    Raises:
+        UsageError: if the scene is smaller than a crop.
+    """
+    generator = random.Random(1)
+    with open_scene(scene) as reader:
+        profile, snapshot = reader.profile, reader.snapshot()
+        if min(profile.height, profile.width) < side:
+            raise UsageError(f"{scene} is smaller than {side} px: give --side")
+        for number in range(count):
+            window = Window(
+                row_off=generator.randint(0, profile.height - side),
+                col_off=generator.randint(0, profile.width - side),
+                height=side,
+                width=side,
+            )
+            part = Part(window=window)
+            place = folder / f"crop{number:04d}.tif"
+            with SceneWriter(place, part.of_profile(profile), part.of_snapshot(snapshot)) as writer:
+                writer.write(Window.full(side, side), reader.read(window))
+                writer.commit(accept_loss=True)
+    return count * side * side / 1e6
+
+
+def archive(scenes: Path, jobs: int, target: str, more: list[str]) -> Measured:
+    """Archive the scenes of a folder by ``rsic batch run``; what it writes is removed.
+
+    Raises:
+        RsicGeoError: if a scene fails.
+    """
+    words = ["--jobs", str(jobs), "--target", target, "--model", "none", "--progress", "none", *more]
+    with tempfile.TemporaryDirectory(prefix="rsic-throughput-") as out:
+        return run_measured([sys.executable, "-m", "rsic_geo", "batch", "run", str(scenes), out, *words])
+
+
+def megapixels_of(folder: Path) -> tuple[int, float]:
+    """Return how many scenes a folder holds, and their megapixels together."""
+    from rsic_geo.pipeline.batch_inputs import Selection, discover
+
+    count, pixels = 0, 0
+    for source in discover([str(folder)], Selection()):
+        with open_scene(source.path) as reader:
+            count, pixels = count + 1, pixels + reader.profile.height * reader.profile.width
+    return count, pixels / 1e6
+
+
+def measure(scenes: Path, jobs: list[int], target: str, repeats: int, more: list[str]) -> list[Throughput]:
+    """Archive the scenes with every number of jobs, in turn, and keep the best of the repeats."""
+    count, megapixels = megapixels_of(scenes)
+    first = next(iter(sorted(path for path in scenes.rglob("*") if path.is_file())))
+    whole: dict[int, list[Measured]] = {number: [] for number in jobs}
+    start: dict[int, list[Measured]] = {number: [] for number in jobs}
+    with tempfile.TemporaryDirectory(prefix="rsic-throughput-") as name:
+        for number in jobs:
+            (Path(name) / str(number)).mkdir()
+            write_crops(str(first), max(1, number), 16, Path(name) / str(number))
+        for _ in range(repeats):
+            for number in jobs:
+                start[number].append(archive(Path(name) / str(number), number, target, more))
+                whole[number].append(archive(scenes, number, target, more))
+    return [
+        Throughput(
+            jobs=number,
+            scenes=count,
+            megapixels=megapixels,
+            whole=best_of(whole[number]),
+            start=best_of(start[number]),
+        )
+        for number in jobs
+    ]
+
+
+def table(rows: list[Throughput]) -> str:
+    """Return the rows as text; ratios are to the first one."""
+    first = rows[0]
+    lines = [f"{first.scenes} scenes, {first.megapixels:.0f} Mpx; best of the repeats"]
+    for row in rows:
+        whole, rest = first.whole.seconds / row.whole.seconds, first.seconds / row.seconds
+        lines.append(
+            f"--jobs {row.jobs}: {row.whole.seconds:.2f} s with start-up, {whole:.2f} x; {row.seconds:.2f} s "
+            f"without ({row.start.seconds:.2f} s), {rest:.2f} x; {row.megapixels / row.whole.seconds:.2f} Mpx/s"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scene", help="scene to crop, or folder of scenes")
+    parser.add_argument("--jobs", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--target", default="psnr=38")
+    parser.add_argument(
+        "--threads", default="1", help="codec threads of each job; 0 = cores divided among jobs"
+    )
+    parser.add_argument("--scenes", type=int, default=24, help="crops")
+    parser.add_argument("--side", type=int, default=2048, help="of a crop (px)")
+    parser.add_argument("--repeats", type=int, default=1)
+    asked = parser.parse_args()
+    more = ["--threads", asked.threads]
+    with tempfile.TemporaryDirectory(prefix="rsic-throughput-") as name:
+        scenes = Path(asked.scene)
+        if not scenes.is_dir():
+            scenes = Path(name)
+            write_crops(asked.scene, asked.scenes, asked.side, scenes)
+        print(f"target {asked.target}, threads of each job: {asked.threads}")
+        print(table(measure(scenes, asked.jobs, asked.target, asked.repeats, more)))
+
+
+if __name__ == "__main__":
+    main()
