@@ -34,7 +34,7 @@ _GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 50844)
 _METADATA_TAG = 42112
 _JPEG_TAGS = (347, 530, 532)
 _PHOTOMETRIC = 262
-_DEFLATE, _JPEG = 8, 7
+_DEFLATE = 8
 _FULL, _MASK = 0, 1
 _STRUCTURE, _PREVIEW = 0, 1
 _RANGE = struct.Struct(">BQQI")
@@ -83,8 +83,8 @@ class TiffLayout:
 class Preview:
     """The first page."""
 
-    jpeg: bytes
-    """A TIFF of one JPEG strip, 8 bit, one or three bands."""
+    picture: bytes
+    """A TIFF of one strip, JPEG or Deflate, 8 bit, one or three bands."""
     place: bytes | None
     """A TIFF of one pixel with georeference and metadata of the preview; None without."""
     mask: npt.NDArray[np.bool_] | None = None
@@ -122,7 +122,7 @@ def write_pages(path: Path, pages: Pages) -> None:
     largest = pages.tile_bytes + len(pages.side) + 64 * layout.tile_count
     size = layout.tile_size
     with lib.TiffWriter(path, bigtiff=largest > CLASSIC_LIMIT, byteorder="<") as writer:
-        jpeg_tags = _write_preview(writer, pages)
+        codes = _write_preview(writer, pages)
         writer.write(
             pages.tiles,
             shape=(layout.height, layout.width) + ((layout.bands,) if layout.bands > 1 else ()),
@@ -160,24 +160,24 @@ def write_pages(path: Path, pages: Pages) -> None:
     # tifffile writes no code it cannot encode itself, so the codes are put right afterwards
     with lib.TiffFile(path, mode="r+") as file:
         first = file.pages[0]
-        first.tags[COMPRESSION_TAG].overwrite(_JPEG)
-        if jpeg_tags:
-            first.tags[_PHOTOMETRIC].overwrite(6)
+        if codes != (_DEFLATE, int(first.photometric)):
+            first.tags[COMPRESSION_TAG].overwrite(codes[0])
+            first.tags[_PHOTOMETRIC].overwrite(codes[1])
         first.pages[_FULL].tags[COMPRESSION_TAG].overwrite(PRIVATE_COMPRESSION)
 
 
 _QUIET: dict[str, Any] = {"metadata": None, "software": False}
 
 
-def _write_preview(writer: Any, pages: Pages) -> bool:  # noqa: ANN401
-    """Write the first page; return whether its colours are YCbCr."""
-    with tifffile().TiffFile(io.BytesIO(pages.preview.jpeg)) as file:
+def _write_preview(writer: Any, pages: Pages) -> tuple[int, int]:  # noqa: ANN401
+    """Write the first page; return the codes of its compression and colours."""
+    with tifffile().TiffFile(io.BytesIO(pages.preview.picture)) as file:
         page = file.pages[0]
         offset, length = page.dataoffsets[0], page.databytecounts[0]
         if len(page.dataoffsets) != 1:
             raise ContainerError("a preview is one strip")
         is_colour = bool(page.samplesperpixel == 3)
-        strip = pages.preview.jpeg[offset : offset + length]
+        strip = pages.preview.picture[offset : offset + length]
         writer.write(
             iter([strip]),
             shape=(page.imagelength, page.imagewidth) + ((3,) if is_colour else ()),
@@ -190,13 +190,13 @@ def _write_preview(writer: Any, pages: Pages) -> bool:  # noqa: ANN401
             subifds=1 if pages.masks is None else 2,
             description=DESCRIPTION,
             extratags=[
-                *_tags(pages.preview.jpeg, _JPEG_TAGS),
+                *_tags(pages.preview.picture, _JPEG_TAGS),
                 *_tags(pages.preview.place, (*_GEO_TAGS, _METADATA_TAG)),
                 (MARK_TAG, 7, len(START_MAGIC), START_MAGIC, True),
             ],
             **_QUIET,
         )
-        return is_colour
+        return int(page.tags[COMPRESSION_TAG].value), int(page.tags[_PHOTOMETRIC].value)
 
 
 def _tags(tiff: bytes | None, codes: tuple[int, ...]) -> list[tuple[int, int, int, Any, bool]]:

@@ -84,14 +84,20 @@ def _resized_rpcs(rpcs: dict[str, str], down: float, right: float) -> dict[str, 
     return rpcs
 
 
-def jpeg_geotiff(pixels: NDArray[np.uint8]) -> bytes:
-    """Return a TIFF of one JPEG strip, pixels (1 or 3 bands, h, w).
+def picture_geotiff(pixels: NDArray[np.uint8], compression: str) -> bytes:
+    """Return a TIFF of one strip, pixels (1 or 3 bands, h, w).
+
+    Args:
+        pixels: what it shows.
+        compression: jpeg or deflate.
 
     Raises:
-        SceneError: this GDAL writes no JPEG.
+        SceneError: this GDAL does not write that.
     """
     bands, height, width = pixels.shape
-    options: dict[str, Any] = {"photometric": "ycbcr"} if bands == 3 else {}
+    options: dict[str, Any] = {"photometric": "rgb"} if bands == 3 else {}
+    if compression == "jpeg":
+        options = {"jpeg_quality": JPEG_QUALITY} | ({"photometric": "ycbcr"} if bands == 3 else {})
     somewhere = Affine(1, 0, 0, 0, -1, 0)  # rasterio warns of pictures without a place
     with gdal_config(), scene_errors("write", "the preview of the archive"), MemoryFile() as memory:
         with memory.open(
@@ -100,8 +106,8 @@ def jpeg_geotiff(pixels: NDArray[np.uint8]) -> bytes:
             width=width,
             count=bands,
             dtype="uint8",
-            compress="jpeg",
-            jpeg_quality=JPEG_QUALITY,
+            compress=compression,
+            interleave="pixel",
             blockysize=height,
             transform=somewhere,
             **options,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rsic_geo.container.tiff import Preview
 from rsic_geo.geo.areas import area_means
 from rsic_geo.geo.io import SceneReader
-from rsic_geo.geo.io_preview import jpeg_geotiff, place_geotiff
+from rsic_geo.geo.io_preview import picture_geotiff, place_geotiff
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.pipeline.plan import ScenePlan
 
@@ -36,20 +36,19 @@ class PreviewMaker:
         """Return the largest preview that suits an archive with so many bytes of payloads."""
         side = LARGEST
         room = max(LEAST_BYTES, SHARE * payload_bytes)
-        while side > SMALLEST and len(self._of(side).jpeg) > room:
+        while side > SMALLEST and len(self._of(side).picture) > room:
             side //= 2
         return self._of(side)
 
     def _of(self, side: int) -> Preview:
         if side not in self._made:
-            picture, valid = self._read()
+            large, valid = self._read()
             height, width = _fitting(self.plan.profile.height, self.plan.profile.width, side)
-            small = np.rint(area_means(picture, (height, width))).clip(0, 255).astype(np.uint8)
+            small = np.rint(area_means(large, (height, width))).clip(0, 255).astype(np.uint8)
             mask = area_means(valid[None], (height, width))[0] >= 0.5
             place = place_geotiff(self.plan.snapshot, height, width, with_tags=True)
-            self._made[side] = Preview(
-                jpeg=jpeg_geotiff(small), place=place, mask=None if valid.all() else mask
-            )
+            picture = min((picture_geotiff(small, kind) for kind in ("jpeg", "deflate")), key=len)
+            self._made[side] = Preview(picture=picture, place=place, mask=None if valid.all() else mask)
         return self._made[side]
 
     def _read(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
