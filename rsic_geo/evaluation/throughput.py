@@ -121,7 +121,8 @@ def table(rows: list[Throughput]) -> str:
         whole, rest = first.whole.seconds / row.whole.seconds, first.seconds / row.seconds
         lines.append(
             f"--jobs {row.jobs}: {row.whole.seconds:.2f} s with start-up, {whole:.2f} x; {row.seconds:.2f} s "
-            f"without ({row.start.seconds:.2f} s), {rest:.2f} x; {row.megapixels / row.whole.seconds:.2f} Mpx/s"
+            f"without ({row.start.seconds:.2f} s), {rest:.2f} x; "
+            f"{row.megapixels / row.whole.seconds:.2f} Mpx/s"
         )
     return "\n".join(lines)
 
