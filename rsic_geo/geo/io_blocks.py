@@ -32,7 +32,7 @@ def check_blocks(path: Path, *, may_be_sparse: bool = False) -> None:
     for number in count(1):
         try:
             with open_dataset(f"GTIFF_DIR:{number}:{path}") as image:
-                places += _block_places(image)
+                places += block_places(image)
         except RasterioIOError:
             if number == 1:
                 raise
@@ -48,7 +48,7 @@ def check_blocks(path: Path, *, may_be_sparse: bool = False) -> None:
         raise SceneError(f"{damaged} of {len(places)} blocks did not reach the disk: is it full?")
 
 
-def _block_places(image: DatasetReader) -> list[tuple[int, int]]:
+def block_places(image: DatasetReader) -> list[tuple[int, int]]:
     """Return offset and size (bytes) of each block, 0 and 0 for a block that was never written."""
     places = []
     shared = image.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "PIXEL") == "PIXEL"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import warnings
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.errors import SceneError, UnsupportedSceneError
+from rsic_geo.geo.io_blocks import block_places
+from rsic_geo.geo.io_copy import fetch_raster
 from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
 from rsic_geo.geo.io_snapshot import take_snapshot
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -73,6 +76,22 @@ class SceneReader:
     def compression(self) -> str:
         """GDAL's name of the compression the pixels are stored with, lower case; empty if unknown."""
         return str(self._dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "")).lower()
+
+    def stored_bytes(self) -> int:
+        """Return the bytes the pixels take in the file: of a TIFF its blocks, else the whole file.
+
+        A file behind a ``/vsi`` name that is no TIFF is copied to the temporary folder to be measured.
+        """
+        name = str(self._dataset.name)
+        with gdal_config(), scene_errors("read", self.path):
+            if self.driver in ("GTiff", "COG"):
+                return sum(size for _, size in block_places(self._dataset))
+            if not name.startswith("/vsi"):
+                return self.path.stat().st_size
+            with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
+                copy = Path(folder) / "scene"
+                fetch_raster(name, str(copy))
+                return copy.stat().st_size
 
     @property
     def files(self) -> tuple[Path, ...]:

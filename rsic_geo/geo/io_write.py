@@ -21,6 +21,7 @@ from rsic_geo.errors import MetadataLossError, UsageError
 from rsic_geo.geo.io_blocks import check_blocks
 from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
 from rsic_geo.geo.io_files import PendingFile
+from rsic_geo.geo.io_options import check_creation_options
 from rsic_geo.geo.io_restore import create_from_vrt, restore_with_sidecar
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
@@ -60,7 +61,8 @@ class SceneWriter:
 
         Raises:
             OutputExistsError: the output exists and ``overwrite`` is False.
-            UsageError: the driver is not one of DRIVERS, or profile and snapshot disagree in size.
+            UsageError: the driver is not one of DRIVERS, a creation option is wrong, or profile and snapshot
+                disagree in size.
             SceneError: the file cannot be created.
         """
         if driver not in DRIVERS:
@@ -71,6 +73,9 @@ class SceneWriter:
         self._driver = driver
         self._options = {key.upper(): str(value) for key, value in (creation_options or {}).items()}
         self._pending = PendingFile(path, overwrite=overwrite)
+        if self._options.keys() - {"NUM_THREADS"}:
+            whole = _creation_options if driver == "GTiff" else _cog_options
+            check_creation_options(driver, whole(profile, self._options), profile)
         self._mask_written = False
         try:
             with gdal_config(), scene_errors("write", path):
@@ -163,11 +168,9 @@ class SceneWriter:
         filled = target.with_name(target.stem + ".filled" + target.suffix)
         target.rename(filled)
         if self._driver == "COG":
-            predictor = {"PREDICTOR": "YES"} if np.dtype(self.profile.dtype).kind in "iuf" else {}
-            options = {"COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"} | predictor
             # Told to copy every domain, GDAL forgets the items of bands.
-            options["COPY_SRC_MDD"] = "AUTO" if self._snapshot.band_tags else "YES"
-            options |= self._options
+            domains = {"COPY_SRC_MDD": "AUTO" if self._snapshot.band_tags else "YES"}
+            options = domains | _cog_options(self.profile, self._options)
         else:
             options = {"COPY_SRC_MDD": "YES"} | _creation_options(self.profile, self._options)
         rasterio.shutil.copy(str(filled), str(target), driver=self._driver, **options)
@@ -219,6 +222,13 @@ def _creation_options(profile: SceneProfile, asked: Mapping[str, str]) -> dict[s
     is_predictable = kind == "f" or (kind in "iu" and size <= 4)  # older readers know no 64-bit integers
     if is_predictable and asked.get("COMPRESS", "LZW").upper() in {"LZW", "DEFLATE", "ZSTD"}:
         options["PREDICTOR"] = "3" if kind == "f" else "2"
+    return {**options, **asked}
+
+
+def _cog_options(profile: SceneProfile, asked: Mapping[str, str]) -> dict[str, str]:
+    """Return what was asked of a COG over our defaults."""
+    predictor = {"PREDICTOR": "YES"} if np.dtype(profile.dtype).kind in "iuf" else {}
+    options = {"COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"} | predictor
     return {**options, **asked}
 
 

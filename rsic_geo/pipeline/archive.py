@@ -232,7 +232,14 @@ class Archive:
         Raises:
             ChecksumError: if the stored bytes of a tile are damaged.
             SceneError: if the file cannot be decoded.
+            UsageError: if the window, a band or ``out_shape`` is none of this scene.
         """
+        if bands is not None and not all(0 <= band < self.profile.count for band in bands):
+            raise UsageError(f"bands {list(bands)} are not all in 0..{self.profile.count - 1}")
+        if out_shape is not None and min(out_shape) < 1:
+            raise UsageError(
+                f"cannot read {out_shape[0]} x {out_shape[1]} px: give rows and columns from 1 on"
+            )
         whole = Window.full(self.profile.height, self.profile.width)
         area = whole if window is None else window.intersection(whole)
         if area is None or (

@@ -60,7 +60,7 @@ def coded_bpp(reader: SceneReader) -> tuple[float, str]:
             f"this file is stored losslessly ({reader.compression or 'uncompressed'}): nothing tells "
             "how much was lost before; enhance the JPEG 2000, JPEG or WebP file it came from"
         )
-    return Path(reader.path).stat().st_size * 8 / pixels, "other"
+    return reader.stored_bytes() * 8 / pixels, "other"
 
 
 def _is_reversible(segments: tuple[Any, ...]) -> bool:

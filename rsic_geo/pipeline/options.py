@@ -186,6 +186,10 @@ class DecodeOptions:
         """Raise UsageError where a value makes no sense."""
         if self.driver not in ("GTiff", "COG"):
             raise UsageError(f"output format {self.driver!r}: use GTiff or COG")
+        given: dict[str, str] = {}
+        for name, value in self.creation_options:
+            if given.setdefault(name.upper(), value) != value:
+                raise UsageError(f"creation option {name.upper()} is given twice, with different values")
         if self.strength is not None and not 0 <= self.strength <= 1.5:
             raise UsageError("strength must be between 0 and 1.5")
         if self.max_change is not None and not 0 <= self.max_change < math.inf:

@@ -307,3 +307,77 @@ def test_same_crs_is_about_meaning() -> None:
     assert same_crs("EPSG:4326", world)
     assert not same_crs("EPSG:32633", "EPSG:32634")
     assert not same_crs("EPSG:32633", "no reference system")
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "COMPRESS=NOPE",
+        "NOSUCH=1",
+        "NBITS=4",
+        "PREDICTOR=9",
+        "BIGTIFF=PERHAPS",
+        "BLOCKSIZE=17",
+        "BLOCKXSIZE=17",
+    ],
+)
+def test_creation_options_gdal_would_ignore_are_refused(tmp_path: Path, driver: str, option: str) -> None:
+    """GDAL warns and goes on, or fails after all pixels were decoded."""
+    name, _, value = option.partition("=")
+    with pytest.raises(UsageError, match="creation option") as caught:
+        SceneWriter(tmp_path / "a.tif", *describe(3), driver=driver, creation_options={name: value})
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "uint16"])
+@pytest.mark.parametrize(
+    ("driver", "options"),
+    [
+        ("GTiff", {"COMPRESS": "DEFLATE", "ZLEVEL": "9", "PREDICTOR": "1"}),
+        ("GTiff", {"TILED": "NO", "BLOCKYSIZE": "8", "INTERLEAVE": "BAND", "SPARSE_OK": "TRUE"}),
+        ("COG", {"COMPRESS": "ZSTD", "LEVEL": "15", "BLOCKSIZE": "256", "OVERVIEWS": "NONE"}),
+        ("COG", {"NUM_THREADS": "2", "STATISTICS": "NO"}),
+    ],
+)
+def test_creation_options_gdal_knows_are_not_refused(tmp_path, driver, options, dtype) -> None:
+    pixels = noise(2, dtype)
+    with SceneWriter(
+        tmp_path / "a.tif", *describe(2, dtype), driver=driver, creation_options=options
+    ) as writer:
+        writer.write(WHOLE, pixels)
+        writer.commit()
+    with open_scene(tmp_path / "a.tif") as reader:
+        np.testing.assert_array_equal(reader.read(WHOLE), pixels)
+
+
+@pytest.mark.parametrize("compress", ["JPEG", "LZW"])
+def test_bytes_of_pixels_are_those_of_the_blocks_wherever_the_file_is(tmp_path: Path, compress: str) -> None:
+    import zipfile
+
+    options = {"COMPRESS": compress}
+    with SceneWriter(tmp_path / "a.tif", *describe(3), creation_options=options) as writer:
+        writer.write(WHOLE, noise(3))
+        writer.commit()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.write(tmp_path / "a.tif", "a.tif")
+    size = (tmp_path / "a.tif").stat().st_size
+    for path in (tmp_path / "a.tif", f"/vsizip/{tmp_path}/a.zip/a.tif"):
+        with open_scene(path) as reader:
+            assert 0.5 * size < reader.stored_bytes() < size
+
+
+def test_bytes_of_a_file_that_is_no_tiff(tmp_path: Path) -> None:
+    import zipfile
+
+    from rsic_geo.geo.io_copy import copy_raster
+
+    write(tmp_path / "a.tif", noise(3))
+    copy_raster(str(tmp_path / "a.tif"), str(tmp_path / "a.jpg"), "JPEG", {})
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.write(tmp_path / "a.jpg", "a.jpg")
+    size = (tmp_path / "a.jpg").stat().st_size
+    for path in (tmp_path / "a.jpg", f"/vsizip/{tmp_path}/a.zip/a.jpg"):
+        with open_scene(path) as reader:
+            assert reader.stored_bytes() == size

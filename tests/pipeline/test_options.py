@@ -45,6 +45,7 @@ def test_no_error_at_all_means_lossless() -> None:
         lambda: Execution(memory_mib=1),
         lambda: DecodeOptions(driver="PNG"),
         lambda: DecodeOptions(strength=2.0),
+        lambda: DecodeOptions(creation_options=(("COMPRESS", "LZW"), ("compress", "ZSTD"))),
     ],
 )
 def test_values_without_meaning_are_refused(wrong) -> None:

@@ -197,3 +197,32 @@ def test_lossless_files_are_not_enhanced(tmp_path):
         with pytest.raises((UsageError, UnsupportedSceneError)):
             rsic_geo.enhance(SCENES / name, tmp_path / "e.tif")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lossy_file_inside_an_archive_of_files_is_enhanced_as_beside_it(tmp_path):
+    """The estimate needs the size of what is stored, which the system does not know of a virtual file."""
+    import zipfile
+
+    pixels = painted((3, 256, 256))
+    source = write_scene(tmp_path / "s.tif", pixels, compress="jpeg", jpeg_quality=30)
+    with zipfile.ZipFile(tmp_path / "s.zip", "w") as packed:
+        packed.write(source, "s.tif")
+    with installed(Smoother()):
+        rsic_geo.enhance(source, tmp_path / "a.tif")
+        rsic_geo.enhance(f"/vsizip/{tmp_path}/s.zip/s.tif", tmp_path / "b.tif")
+    with rasterio.open(tmp_path / "a.tif") as first, rasterio.open(tmp_path / "b.tif") as second:
+        np.testing.assert_array_equal(first.read(), second.read())
+
+
+@pytest.mark.parametrize("bands", [(4,), (0, -1), (0, 1, 2, 3, 4)])
+@pytest.mark.parametrize("out_shape", [None, (60, 60)])
+def test_bands_the_scene_does_not_have_are_refused(archive, bands, out_shape):
+    for path in (archive[0], archive[0].with_name("s.tif")):
+        with rsic_geo.open(path) as scene, pytest.raises(UsageError, match="bands"):
+            scene.read(bands=bands, out_shape=out_shape)
+
+
+@pytest.mark.parametrize("out_shape", [(0, 10), (10, -1)])
+def test_sizes_that_are_none_are_refused(archive, out_shape):
+    with rsic_geo.open(archive[0]) as scene, pytest.raises(UsageError, match="rows and columns"):
+        scene.read(out_shape=out_shape)
