@@ -78,6 +78,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         achieved = self._achieved(coded, seal)
         return {
             "codec": self.codec,
+            "codec_sha256": self.codec_sha256,
             "lossless": self.plan.lossless and self.plan.affinity is None,
             "target": {"asked": str(self.options.target), "achieved": achieved},
             "bytes": seal.file_bytes,
@@ -105,6 +106,11 @@ class Job(ABC, Generic[WriterT, SearchT]):
     @abstractmethod
     def write_sidecar(self) -> None:
         """Write what lies beside the finished archive."""
+
+    @property
+    def codec_sha256(self) -> str | None:
+        """Digest of the codec's own network; None for one without."""
+        return None
 
     @abstractmethod
     def _open(self) -> AbstractContextManager[WriterT]:

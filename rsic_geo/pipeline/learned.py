@@ -78,6 +78,11 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
     def write_sidecar(self) -> None:
         """Write nothing: the preview describes itself, and the rest is for rsic alone."""
 
+    @property
+    def codec_sha256(self) -> str:
+        """Digest of the codec's network."""
+        return self._networks.get().sha256
+
     def _open(self) -> TiffSpool:
         profile = self.plan.profile
         layout = TiffLayout(
