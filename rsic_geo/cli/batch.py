@@ -157,7 +157,8 @@ def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> 
 @_inputs
 @archive_choices
 @click.option(
-    "--template", help="Product below OUTPUT; default {parent}/{stem}.jp2, also {name} {ext} {run}."
+    "--template",
+    help="Product below OUTPUT; default {parent}/{stem} and the codec's suffix; also {name} {ext} {run}.",
 )
 @click.option("--ledger", metavar="FILE", help="GeoPackage of the run (default: in OUTPUT).")
 @click.option("--recheck", is_flag=True, help="Compare the checksums of all finished scenes again.")
@@ -181,14 +182,13 @@ def run(
     A scene is done when its product was decoded from disk and compared with it. The same command goes on
     where it stopped. Nothing is overwritten, no source is touched. Exit code 3: some scenes failed.
     """
-    from rsic_geo.pipeline.batch_plan import TEMPLATE
     from rsic_geo.pipeline.batch_run import run_batch
 
     sources, folder = _found(paths, choices, output=True)
     wanted = encode_options(execution, **choices)
     if dry_run:
         return _estimate(console, sources, wanted, 8)
-    settings = replace(settings, template=template or TEMPLATE, ledger=ledger, recheck=recheck)
+    settings = replace(settings, template=template, ledger=ledger, recheck=recheck)
     return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console)))
 
 

@@ -71,6 +71,18 @@ def installed() -> tuple[CodecEntry, ...]:
     return tuple(_ENTRIES[name] for name in names() if _ENTRIES[name].is_installed)
 
 
+def get_entry(name: str) -> CodecEntry:
+    """Return what is known of the codec called `name`.
+
+    Raises:
+        UnknownCodecError: There is none.
+    """
+    try:
+        return _ENTRIES[name]
+    except KeyError:
+        raise UnknownCodecError(f"no codec is called {name!r}: choose one of {', '.join(names())}") from None
+
+
 def get_codec(name: str) -> TileCodec[Any]:
     """Return the codec called `name`.
 
@@ -78,9 +90,5 @@ def get_codec(name: str) -> TileCodec[Any]:
         UnknownCodecError: There is none.
         MissingDependencyError: What it needs is not installed.
     """
-    try:
-        entry = _ENTRIES[name]
-    except KeyError:
-        raise UnknownCodecError(f"no codec is called {name!r}: choose one of {', '.join(names())}") from None
-    codec: TileCodec[Any] = entry.make()
+    codec: TileCodec[Any] = get_entry(name).make()
     return codec

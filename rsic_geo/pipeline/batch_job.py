@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
 
@@ -31,6 +31,8 @@ class SceneJob:
     """SHA-256 of what was asked for; part of what a receipt must match."""
     model_sha256: str | None = None
     """Weights every worker must use; None where none are used or none are known."""
+    codec_sha256: str | None = None
+    """Network of the codec every worker must use; None for a codec without."""
     skip_existing: bool = False
     """Leave alone what exists under the product's name, instead of failing."""
     companions: bool = True
@@ -59,12 +61,21 @@ class SceneOutcome:
     """Whether a verified product was found finished, so that nothing had to be done."""
 
 
-def options_text(options: EncodeOptions, model_sha256: str | None) -> str:
+class Weights(NamedTuple):
+    """Digests of the networks products are made with; None where there is none."""
+
+    model: str | None
+    codec: str | None
+
+
+def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256: str | None = None) -> str:
     """Return as JSON what decides the bytes of a product; how fast it is made is no part of it."""
     target = options.target
+    network = {} if codec_sha256 is None else {"codec_sha256": codec_sha256}
     return json.dumps({
         "target": target.kind if target.kind == "lossless" else f"{target.kind}={target.value!r}",
         "codec": options.codec,
+        **network,
         "model": options.model,
         "model_sha256": model_sha256,
         "tile_size": options.tile_size,
@@ -74,12 +85,12 @@ def options_text(options: EncodeOptions, model_sha256: str | None) -> str:
     })  # fmt: skip
 
 
-def options_from(text: str, execution: Execution) -> tuple[EncodeOptions, str | None]:
-    """Return the options of :func:`options_text` and the weights they named."""
+def options_from(text: str, execution: Execution) -> tuple[EncodeOptions, Weights]:
+    """Return the options of :func:`options_text` and the networks they named."""
     fields = json.loads(text)
-    model_sha256 = fields.pop("model_sha256")
+    weights = Weights(fields.pop("model_sha256"), fields.pop("codec_sha256", None))
     target = Target.parse(fields.pop("target"))
-    return EncodeOptions(target=target, execution=execution, **fields), model_sha256
+    return EncodeOptions(target=target, execution=execution, **fields), weights
 
 
 def fingerprint(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
@@ -22,16 +23,26 @@ from rsic_geo.pipeline.batch_inputs import Source
 from rsic_geo.pipeline.batch_source import stamps_of
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
+from rsic_geo.pipeline.names import archive_suffixes
 from rsic_geo.pipeline.options import EncodeOptions
 
-TEMPLATE = "{parent}/{stem}.jp2"
-"""Mirrors the tree of the inputs."""
 _FIELDS = {"parent", "stem", "name", "ext", "run"}
 _CHUNK = 200
 
 
-def product_path(source: Source, template: str, run: str) -> str:
+def usual_template(codec: str) -> str:
+    """Return the template that mirrors the tree of the inputs."""
+    return "{parent}/{stem}" + archive_suffixes(codec)[0]
+
+
+def product_path(source: Source, template: str, run: str, suffixes: tuple[str, ...]) -> str:
     """Return where, below the output folder, the product of a source goes.
+
+    Args:
+        source: the scene.
+        template: as ``{parent}/{stem}.jp2``.
+        run: name of the run.
+        suffixes: what products may end in.
 
     Raises:
         UsageError: if the template is malformed or leads outside the folder.
@@ -54,8 +65,8 @@ def product_path(source: Source, template: str, run: str) -> str:
     product = os.path.normpath(text)
     if os.path.isabs(product) or product.startswith("..") or product == ".":
         raise UsageError(f"template {template!r} leads outside the output folder: {text}")
-    if not product.lower().endswith(".jp2"):
-        raise UsageError(f"template {template!r} gives {product}: archives end in .jp2")
+    if not product.lower().endswith(suffixes):
+        raise UsageError(f"template {template!r} gives {product}: archives end in {' or '.join(suffixes)}")
     return product
 
 
@@ -87,13 +98,14 @@ def register(
     found = Registration()
     fresh: list[dict[str, Any]] = []
     taken: dict[str, str] = {}
+    suffixes = archive_suffixes(json.loads(run.options)["codec"])
     for done, source in enumerate(sources, start=1):
-        product = os.path.join(run.folder, product_path(source, run.template, run.name))
+        product = os.path.join(run.folder, product_path(source, run.template, run.name, suffixes))
         other = taken.setdefault(product, source.path)
         if other != source.path:
             raise UsageError(
                 f"{other} and {source.path} would both become {product}: tell them apart with --template, as "
-                "{parent}/{name}.jp2"
+                f"{{parent}}/{{name}}{suffixes[0]}"
             )
         scene = ledger.find(run.name, source.path)
         if scene is not None:
@@ -218,6 +230,6 @@ def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, pr
 
 def _tried(path: str, options: EncodeOptions) -> int:
     with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
-        product = Path(folder) / "tried.jp2"
+        product = Path(folder) / f"tried{archive_suffixes(options.codec)[0]}"
         encode.compress(path, str(product), replace(options, verify="full", overwrite=False))
         return product.stat().st_size

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import LedgerError, SceneError, UsageError
 from rsic_geo.pipeline.batch import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
 from rsic_geo.pipeline.batch_inputs import Source
 from rsic_geo.pipeline.batch_job import SceneJob, fingerprint, options_from, options_text
-from rsic_geo.pipeline.batch_plan import TEMPLATE, Registration, register
+from rsic_geo.pipeline.batch_plan import Registration, register, usual_template
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.executors import Executor, ProcessExecutor, SerialExecutor
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
@@ -83,7 +84,8 @@ class BatchOptions:
     run: str = "default"
     ledger: str | None = None
     """GeoPackage; None = in the output folder."""
-    template: str = TEMPLATE
+    template: str | None = None
+    """Where in the output folder products go; None = as their sources lie."""
     skip_existing: bool = False
     companions: bool = True
     recheck: bool = False
@@ -134,11 +136,11 @@ def run_batch(
     """
     out = os.path.abspath(folder)
     path = Path(os.path.abspath(batch.ledger)) if batch.ledger else Path(out) / LEDGER_NAME
-    text = options_text(options, _weights(options))
+    text = options_text(options, _weights(options), _codec_weights(options))
     record = RunRecord(
         name=batch.run,
         folder=out,
-        template=batch.template,
+        template=batch.template or usual_template(options.codec),
         reports=str(path.with_suffix("")) + "-reports",
         options=text,
         fingerprint=fingerprint(text),
@@ -189,7 +191,7 @@ def find_run(ledger: Ledger, name: str) -> RunRecord:
 
 def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watcher) -> Standing:
     crew = batch.crew.fitted()
-    options, model_sha256 = options_from(record.options, crew.execution)
+    options, weights = options_from(record.options, crew.execution)
     pattern = SceneJob(
         fid=0,
         run=record.name,
@@ -199,7 +201,8 @@ def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watch
         workshop=_workshop(ledger, record),
         options=options,
         fingerprint=record.fingerprint,
-        model_sha256=model_sha256,
+        model_sha256=weights.model,
+        codec_sha256=weights.codec,
         skip_existing=batch.skip_existing,
         companions=batch.companions,
         config=batch.config,
@@ -230,3 +233,18 @@ def _weights(options: EncodeOptions) -> str | None:
             raise
         return None
     return None if options.target.is_lossless else digest
+
+
+def _codec_weights(options: EncodeOptions) -> str | None:
+    """Return the digest of the network of a learned codec.
+
+    Raises:
+        WeightsError: it is not here.
+    """
+    name, _, network = options.codec.partition(":")
+    if not get_entry(name).weights_kind:
+        return None
+    from rsic_geo.weights import open_weights
+    from rsic_geo.weights.store import CODEC, default_name
+
+    return open_weights(network or default_name(kind=CODEC)).sha256

@@ -180,12 +180,16 @@ def _source_values(state: SourceState) -> dict[str, Any]:
 
 
 def _check_weights(job: SceneJob, report: Report) -> None:
-    model = report.details.get("model")
-    if model and job.model_sha256 and model["sha256"] != job.model_sha256:
-        raise WeightsError(
-            f"this worker has other weights of {model['name']} than the run was started with: install the "
-            "same version of rsic-geo everywhere"
-        )
+    model = report.details.get("model") or {}
+    for name, found, wanted in (
+        (model.get("name"), model.get("sha256"), job.model_sha256),
+        (f"codec {job.options.codec}", report.details.get("codec_sha256"), job.codec_sha256),
+    ):
+        if found and wanted and found != wanted:
+            raise WeightsError(
+                f"this worker has other weights of {name} than the run was started with: install the same "
+                "version of rsic-geo everywhere"
+            )
 
 
 def _product_values(job: SceneJob, report: Report, proof: Proof, finished: Path) -> dict[str, Any]:

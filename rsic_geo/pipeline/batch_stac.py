@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -16,6 +17,7 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.pipeline.archive import open_archive
 from rsic_geo.pipeline.batch_publish import write_json
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
+from rsic_geo.pipeline.names import archive_suffixes
 
 if TYPE_CHECKING:
     import pystac
@@ -66,7 +68,9 @@ def write_items(ledger: Ledger, record: RunRecord, folder: Path) -> int:
 
 def item_id(record: RunRecord, product: str) -> str:
     """Return the id of a product's item: its path below the output folder, on one level."""
-    relative = Path(os.path.relpath(product, record.folder)).with_suffix("").as_posix()
+    relative = Path(os.path.relpath(product, record.folder)).as_posix()
+    for suffix in archive_suffixes(json.loads(record.options)["codec"]):
+        relative = relative.removesuffix(suffix)
     return relative.replace("/", "__")
 
 
@@ -136,17 +140,21 @@ def _projection(snapshot: MetadataSnapshot | None, row: Any) -> dict[str, Any]: 
 
 
 def _processing(record: RunRecord, row: Any) -> dict[str, Any]:  # noqa: ANN401
+    codec = "JPEG 2000" if row["codec"] == "jp2" else f"codec {row['codec']}"
     if row["lossless"]:
-        lineage = "Stored lossless as JPEG 2000: every pixel comes back."
+        lineage = f"Stored lossless as {codec}: every pixel comes back."
     else:
         psnr = "" if row["psnr"] is None else f", PSNR {row['psnr']:.2f} dB"
         reached = f"{row['target']}{psnr}, largest error {row['max_error']:g}"
-        lineage = f"Stored lossy as JPEG 2000 to the target {reached}."
+        lineage = f"Stored lossy as {codec} to the target {reached}."
     found = {
         "processing:software": {"rsic-geo": record.version},
         "rsic:target": row["target"],
         "rsic:enhanced": row["model"] is not None,
     }
+    if row["codec_sha256"] is not None:
+        lineage += " The codec is a network: its pixels are partly estimated, not measured."
+        found |= {"rsic:codec": row["codec"], "rsic:codec_sha256": row["codec_sha256"]}
     if row["model"] is not None:
         lineage += (
             f" Readers of rsic_geo enhance it by the network {row['model']}: those pixels are partly "
@@ -164,7 +172,7 @@ def _asset(row: Any, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.
     names = snapshot.colorinterp if snapshot is not None else ("",) * row["bands"]
     return pystac.Asset(
         href=Path(os.path.relpath(row["product"], folder)).as_posix(),
-        media_type=pystac.MediaType.JPEG2000,
+        media_type=pystac.MediaType.JPEG2000 if row["codec"] == "jp2" else pystac.MediaType.GEOTIFF,
         roles=["data"],
         extra_fields={
             "file:size": row["product_bytes"],

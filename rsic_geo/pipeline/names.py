@@ -10,6 +10,21 @@ SCENE_SUFFIXES = (".tif", ".tiff")
 """Suffixes of the GeoTIFFs and COGs ``decompress`` and ``enhance`` write."""
 
 
+def archive_suffixes(codec: str) -> tuple[str, ...]:
+    """Return the suffixes of a codec's archives, the usual one first.
+
+    Args:
+        codec: its name, or its name, a colon and that of its network.
+
+    Raises:
+        UsageError: no such codec writes archives.
+    """
+    name = codec.partition(":")[0]
+    if name not in ARCHIVE_SUFFIXES:
+        raise UsageError(f"codec {codec!r} is not known: use {' or '.join(ARCHIVE_SUFFIXES)}")
+    return ARCHIVE_SUFFIXES[name]
+
+
 def check_archive_name(path: str, codec: str) -> None:
     """Refuse an archive's name that promises another format than the codec's.
 

@@ -127,7 +127,15 @@ def test_enhanced_products_say_so():
         "max_error": 3.0,
         "model": "net",
         "model_sha256": "ab",
+        "codec": "jp2",
+        "codec_sha256": None,
     }
     found = _processing(record, row)
     assert found["rsic:enhanced"] is True
+    assert "JPEG 2000" in found["processing:lineage"]
+    assert "partly estimated, not measured" in found["processing:lineage"]
+    found = _processing(record, {**row, "model": None, "codec": "learned", "codec_sha256": "cd"})
+    assert found["rsic:enhanced"] is False
+    assert found["rsic:codec_sha256"] == "cd"
+    assert "JPEG 2000" not in found["processing:lineage"]
     assert "partly estimated, not measured" in found["processing:lineage"]

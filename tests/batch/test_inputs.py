@@ -10,7 +10,10 @@ import pytest
 
 from rsic_geo.errors import UsageError
 from rsic_geo.pipeline.batch_inputs import Selection, Source, discover, gdal_name
-from rsic_geo.pipeline.batch_plan import TEMPLATE, product_path
+from rsic_geo.pipeline.batch_plan import product_path, usual_template
+from rsic_geo.pipeline.names import archive_suffixes
+
+JP2 = archive_suffixes("jp2")
 
 
 @pytest.fixture
@@ -118,14 +121,26 @@ def test_names_a_geopackage_cannot_hold_are_refused(tree):
 @pytest.mark.parametrize(
     ("template", "product"),
     [
-        (TEMPLATE, "a/b/x.y.jp2"),
+        (usual_template("jp2"), "a/b/x.y.jp2"),
         ("{parent}/{name}.jp2", "a/b/x.y.tif.jp2"),
         ("{run}/{ext}/{stem}.jp2", "r/tif/x.y.jp2"),
     ],
 )
 def test_templates(template, product):
-    assert product_path(Source(path="/in/a/b/x.y.tif", relative="a/b/x.y.tif"), template, "r") == product
-    assert product_path(Source(path="/in/x.tif", relative="x.tif"), TEMPLATE, "r") == "x.jp2"
+    assert product_path(Source(path="/in/a/b/x.y.tif", relative="a/b/x.y.tif"), template, "r", JP2) == product
+    assert (
+        product_path(Source(path="/in/x.tif", relative="x.tif"), usual_template("jp2"), "r", JP2) == "x.jp2"
+    )
+
+
+def test_the_codec_decides_the_suffix():
+    found = archive_suffixes("learned")
+    scene = Source(path="/in/a/x.tif", relative="a/x.tif")
+    assert product_path(scene, usual_template("learned"), "r", found) == f"a/x{found[0]}"
+    with pytest.raises(UsageError, match="archives end in"):
+        product_path(scene, usual_template("jp2"), "r", found)
+    with pytest.raises(UsageError, match="codec 'jpeg' is not known: use jp2"):
+        usual_template("jpeg")
 
 
 @pytest.mark.parametrize(
@@ -133,4 +148,4 @@ def test_templates(template, product):
 )
 def test_bad_templates_are_refused(template):
     with pytest.raises(UsageError, match="template"):
-        product_path(Source(path="/in/x.tif", relative="x.tif"), template, "r")
+        product_path(Source(path="/in/x.tif", relative="x.tif"), template, "r", JP2)
