@@ -1,75 +1,48 @@
-"""A learned codec for tests that works in a millisecond and beats JPEG 2000: it remembers what it coded."""
+"""Codecs with random but busy weights: every part of the network says something."""
 
 from __future__ import annotations
 
 import hashlib
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+import json
 
 import numpy as np
-import pytest
-from numpy.typing import NDArray
+import safetensors.torch
+import torch
 
-from rsic_geo.errors import BitstreamError
-from rsic_geo.geo.areas import shares
-from rsic_geo.pipeline import learned, learned_scene
+from rsic_geo.codecs.learned_network import FORMAT, CodecSpec, LearnedNetwork, shipped_tensors
+from rsic_geo.weights import WeightsFile
 
-_HEAD = struct.Struct("<16sB")
-_MEMORY: dict[bytes, NDArray[np.float32]] = {}
-
-
-@dataclass(frozen=True)
-class Tile:
-    payload: bytes
-    reconstruction: NDArray[np.float32]
+SMALL = CodecSpec(
+    hidden=(16, 16, 16, 16), hyper=16, hyper_latents=6, analysis=8, synthesis=16, post=8, post_blocks=1
+)
 
 
-class Remembering:
-    """Rounds samples to a step that falls with quality; the payload is a name and filling."""
-
-    name = "remembering"
-
-    def __init__(self, sha256: str = "ab" * 32) -> None:
-        self.sha256 = sha256
-        self.decoded = 0
-        """Tiles decoded so far."""
-
-    def encode_tile(self, samples: NDArray[np.float32], quality: float) -> Tile:
-        assert samples.dtype == np.float32
-        assert samples.shape[0] in (1, 3)
-        assert 0 <= quality <= 1
-        step = 0.25 * 2 ** (-6 * quality)
-        out = (np.round(samples / step) * step).astype(np.float32)
-        name = hashlib.sha256(out.tobytes() + struct.pack("<d", quality)).digest()[:16]
-        _MEMORY[name] = out
-        length = 4 + int(samples.size * 0.004 * 2 ** (4 * quality))
-        return Tile(_HEAD.pack(name, round(quality * 255)) + bytes(length), out)
-
-    def decode_tile(self, payload: bytes, *, reduce: int = 0) -> NDArray[np.float32]:
-        self.decoded += 1
-        if len(payload) < _HEAD.size or payload[:16] not in _MEMORY:
-            raise BitstreamError("nothing is remembered of this tile")
-        full = _MEMORY[payload[:16]]
-        _, height, width = full.shape
-        step = 1 << reduce
-        rows, cols = -(-height // step), -(-width // step)
-        down = _means(height, rows, step)
-        right = _means(width, cols, step)
-        return (down @ full.astype(np.float64) @ right.T).astype(np.float32)
+def busy_network(seed: int = 0, spec: CodecSpec = SMALL) -> LearnedNetwork:
+    """Return a network none of whose layers is empty, coding still sensibly."""
+    torch.manual_seed(seed)
+    network = LearnedNetwork(spec).eval().requires_grad_(False)
+    for name, parameter in network.named_parameters():
+        if name.endswith(("leave.weight", "leave.bias", "offsets")) or "direct" in name:
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    network.entropy.hyper_scales += torch.randn_like(network.entropy.hyper_scales)
+    for layer in network.entropy.hyper_analysis:
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.weight *= 5
+    return network
 
 
-def _means(length: int, count: int, step: int) -> NDArray[np.float64]:
-    _, weights = shares(0, count * step, count, 0, length)
-    return weights / weights.sum(axis=1, keepdims=True)
+def weights_of(network: LearnedNetwork, name: str = "busy") -> WeightsFile:
+    """Return the weights file of a network, in memory."""
+    metadata = {"format": FORMAT, "spec": json.dumps(network.spec.to_json()), "name": name}
+    content = safetensors.torch.save(shipped_tensors(network), metadata=metadata)
+    digest = hashlib.sha256(content).hexdigest()
+    return WeightsFile(name=name, sha256=digest, content=content, metadata=metadata)
 
 
-@contextmanager
-def network(instance: Any) -> Iterator[Any]:
-    """Let the pipeline find ``instance`` whatever codec it asks for."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (learned, learned_scene):
-            patch.setattr(module, "load_network", lambda *_, **__: instance)
-        yield instance
+def landscape(bands: int, height: int, width: int, seed: int = 1) -> np.ndarray:
+    """Return fields, edges, a slope and noise, (bands, height, width) float32 in 0..1."""
+    rng = np.random.default_rng(seed)
+    fields = np.kron(rng.uniform(0.2, 0.8, (bands, height // 20 + 1, width // 20 + 1)), np.ones((1, 20, 20)))
+    slope = np.linspace(-0.1, 0.1, width)[None, None]
+    noise = rng.normal(0, 0.02, (bands, height, width))
+    return (fields[:, :height, :width] + slope + noise).clip(0, 1).astype(np.float32)

@@ -2,8 +2,8 @@
 
 Images are 8 bit, three bands or with ``--grey`` their green band alone. The learned codec codes them in
 independent tiles, as in an archive; every payload is decoded again and must give what the encoder promised.
-JPEG 2000 codes each image whole (OpenJPEG, 9/7, colour transform) at the rates the learned codec came to. Bytes
-are those of the bitstreams, without any container. For speeds of one core set OMP_NUM_THREADS=1.
+JPEG 2000 codes each image whole (OpenJPEG, 9/7, colour transform) at the rates the learned codec came to.
+Bytes are those of the bitstreams, without any container. For speeds of one core set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def code_learned(codec: LearnedCodec, image: Image8, tile: int, curve: Curve, qu
     Raises:
         VerificationError: a payload does not decode to what its encoder promised.
     """
-    samples = image.astype(np.float32) / 255
+    samples: NDArray[np.float32] = (image / 255).astype(np.float32)
     decoded, size = np.empty_like(samples), 0
     _, height, width = image.shape
     for row in range(0, height, tile):

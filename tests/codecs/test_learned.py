@@ -1,0 +1,390 @@
+"""The learned codec: everything comes back, on any device the same symbols, or nothing at all."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+if find_spec("compressai") is None:
+    pytest.skip("compressai is not installed (it has no build for Python 3.13)", allow_module_level=True)
+
+from learned_support import busy_network, landscape, weights_of  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
+
+from rsic_geo.codecs import learned, learned_rans  # noqa: E402
+from rsic_geo.codecs.learned import LearnedCodec, random_weights, read_header  # noqa: E402
+from rsic_geo.errors import (  # noqa: E402
+    BitstreamError,
+    ChecksumError,
+    MissingDependencyError,
+    RsicGeoError,
+    UnsupportedSceneError,
+    UsageError,
+    WeightsError,
+    WeightsMismatchError,
+)
+from rsic_geo.weights import WeightsFile  # noqa: E402
+
+HEADER = 23
+"""Bytes before the symbols."""
+
+
+@pytest.fixture(scope="module")
+def network():
+    return busy_network()
+
+
+@pytest.fixture(scope="module")
+def weights(network) -> WeightsFile:
+    return weights_of(network)
+
+
+@pytest.fixture(scope="module")
+def codec(weights) -> LearnedCodec:
+    return LearnedCodec.from_weights(weights, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def plain() -> LearnedCodec:
+    """Return the untrained codec: a lapped transform."""
+    return LearnedCodec.from_weights(random_weights(), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def coded(codec) -> tuple[np.ndarray, learned.LearnedTile]:
+    samples = landscape(3, 71, 90)
+    return samples, codec.encode_tile(samples, 0.7)
+
+
+@settings(max_examples=15)
+@given(
+    bands=st.sampled_from([1, 3]),
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    quality=st.floats(0, 1),
+    seed=st.integers(0, 99),
+)
+def test_any_size_comes_back_as_the_encoder_promised(codec, bands, height, width, quality, seed):
+    samples = np.random.default_rng(seed).random((bands, height, width), dtype=np.float32)
+    tile = codec.encode_tile(samples, quality)
+    decoded = codec.decode_tile(tile.payload)
+    assert decoded.shape == samples.shape
+    assert decoded.dtype == np.float32
+    np.testing.assert_array_equal(decoded, tile.reconstruction)
+    info = read_header(tile.payload)
+    assert (info.bands, info.height, info.width) == samples.shape
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 17, 1031), (3, 512, 512), (1, 512, 8)])
+def test_extreme_sizes(plain, shape):
+    samples = landscape(*shape)
+    tile = plain.encode_tile(samples, 0.8)
+    np.testing.assert_array_equal(plain.decode_tile(tile.payload), tile.reconstruction)
+    assert np.sqrt(np.square(tile.reconstruction - samples).mean()) < 0.03
+
+
+def test_higher_quality_costs_more_and_errs_less(plain):
+    samples = landscape(3, 160, 160)
+    tiles = [plain.encode_tile(samples, quality) for quality in np.linspace(0, 1, 9)]
+    sizes = [len(tile.payload) for tile in tiles]
+    errors = [float(np.square(tile.reconstruction - samples).mean()) for tile in tiles]
+    assert sizes == sorted(sizes)
+    assert errors == sorted(errors, reverse=True)
+    assert sizes[-1] > 5 * sizes[0]
+
+
+def test_one_band_is_coded_as_three_equal_ones(plain):
+    grey = landscape(1, 120, 120)
+    tile = plain.encode_tile(grey, 0.6)
+    colour = plain.encode_tile(np.repeat(grey, 3, axis=0), 0.6)
+    assert tile.payload[HEADER:] == colour.payload[HEADER:]
+    np.testing.assert_allclose(tile.reconstruction[0], colour.reconstruction.mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("reduce", [1, 2, 3, 5])
+def test_a_reduced_tile_is_the_mean_over_squares(codec, coded, reduce):
+    _, tile = coded
+    small = codec.decode_tile(tile.payload, reduce=reduce)
+    side, full = 1 << reduce, tile.reconstruction
+    assert small.shape == (3, -(-71 // side), -(-90 // side))
+    for row, column in ((0, 0), (small.shape[1] - 1, small.shape[2] - 1)):
+        part = full[:, row * side : (row + 1) * side, column * side : (column + 1) * side]
+        np.testing.assert_allclose(small[:, row, column], part.mean(axis=(1, 2)), atol=1e-6)
+
+
+def test_without_quantisation_the_untrained_transform_gives_everything_back(plain):
+    network = plain._network
+    level = torch.tensor([200])
+    x = torch.from_numpy(landscape(3, 40, 72))[None]
+    with torch.inference_mode():
+        gains = network.gains(level)
+        back = network.synthesis(network.analysis(x, gains, level), gains, level)
+    assert float((back - x).abs().max()) < 1e-5
+
+
+# Exact everywhere
+
+
+def test_symbols_do_not_depend_on_the_number_of_threads(codec, coded):
+    _, tile = coded
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(codec.symbols_of(tile.payload))
+    finally:
+        torch.set_num_threads(before)
+    for symbols in found[1:]:
+        np.testing.assert_array_equal(symbols, found[0])
+
+
+def test_payloads_of_many_threads_decode_with_one(codec):
+    samples, before = landscape(3, 96, 80, seed=7), torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        tile = codec.encode_tile(samples, 0.8)
+        torch.set_num_threads(1)
+        pixels = codec.decode_tile(tile.payload)
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(pixels, tile.reconstruction, atol=1e-5)
+
+
+@contextmanager
+def onednn(enabled: bool):
+    """Switch oneDNN; torch warns of a flag for Intel GPUs on the way."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with torch.backends.mkldnn.flags(enabled=enabled):
+            yield
+
+
+@pytest.mark.parametrize("encodes_with", [True, False])
+def test_symbols_do_not_depend_on_onednn(codec, encodes_with):
+    samples = landscape(3, 80, 104, seed=5)
+    with onednn(encodes_with):
+        tile = codec.encode_tile(samples, 0.75)
+        symbols = codec.symbols_of(tile.payload)
+    with onednn(not encodes_with):
+        np.testing.assert_array_equal(codec.symbols_of(tile.payload), symbols)
+        np.testing.assert_allclose(codec.decode_tile(tile.payload), tile.reconstruction, atol=1e-5)
+
+
+class Unsteady:
+    """A convolution whose results are off by one part in ten thousand, as on a sloppy device."""
+
+    def __init__(self) -> None:
+        self.random = torch.Generator().manual_seed(3)
+        self.real, self.calls = F.conv2d, 0
+
+    def __call__(self, *args, **kwargs):
+        self.calls += 1
+        out = self.real(*args, **kwargs)
+        return out * (1 + 1e-4 * torch.randn(out.shape, generator=self.random, dtype=out.dtype))
+
+
+def test_symbols_survive_float_kernels_that_are_off(codec, coded, monkeypatch):
+    samples, tile = coded
+    symbols = codec.symbols_of(tile.payload)
+    unsteady = Unsteady()
+    monkeypatch.setattr(F, "conv2d", unsteady)
+    monkeypatch.setattr(torch.nn.functional, "conv2d", unsteady)
+    np.testing.assert_array_equal(codec.symbols_of(tile.payload), symbols)
+    pixels = codec.decode_tile(tile.payload)
+    elsewhere = codec.encode_tile(samples, 0.7)
+    assert unsteady.calls > 3  # analysis and synthesis did go through it
+    assert 0 < np.abs(pixels - tile.reconstruction).max() < 0.01
+    monkeypatch.undo()
+    np.testing.assert_allclose(codec.decode_tile(elsewhere.payload), elsewhere.reconstruction, atol=0.01)
+
+
+@pytest.mark.gpu
+def test_symbols_are_the_same_on_cuda(weights, codec):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    other = LearnedCodec.from_weights(weights, device="cuda")
+    for seed in range(10):
+        samples = landscape(3, 200 - seed, 150 + 7 * seed, seed=seed)
+        for first, second in ((codec, other), (other, codec)):
+            tile = first.encode_tile(samples, 0.1 * seed)
+            np.testing.assert_array_equal(second.symbols_of(tile.payload), first.symbols_of(tile.payload))
+            np.testing.assert_allclose(second.decode_tile(tile.payload), tile.reconstruction, atol=1e-4)
+
+
+def test_no_sum_of_the_entropy_model_can_leave_the_exact_range(weights):
+    frozen = learned.safetensors.torch.load(weights.content)
+    layers = [k.removesuffix(".weight") for k in frozen if k.startswith("exact.") and k.endswith(".weight")]
+    assert len(layers) > 15
+    for layer in layers:
+        weight = frozen[f"{layer}.weight"].double()
+        bias = frozen.get(f"{layer}.bias", torch.zeros(1)).double()
+        largest = 2.0**26 if "direct" in layer else 2.0**20
+        assert weight.dtype.is_floating_point
+        assert float((weight.abs().sum(1) * largest).max() + bias.abs().max()) < 2.0**51  # four such terms
+
+
+def test_the_entropy_model_computes_what_whole_numbers_of_python_do(codec, network):
+    entropy = codec._entropy
+    rng = np.random.default_rng(0)
+    name = "1.own.0"
+    weight = entropy._tensors[f"{name}.weight"]
+    columns = rng.integers(-(2**20), 2**20, (weight.shape[1], 5))
+    expected = [
+        [sum(int(w) * int(c) for w, c in zip(row, column, strict=True)) for column in columns.T]
+        for row in weight.numpy()
+    ]
+    found = entropy._product(name, torch.from_numpy(columns).double())
+    assert [[int(value) for value in row] for row in found] == expected
+    order = rng.permutation(weight.shape[1])
+    again = weight[:, order] @ torch.from_numpy(columns[order]).double()
+    assert torch.equal(again, found)
+
+
+def test_integers_expect_what_the_trained_floats_expect(network, codec):
+    samples = landscape(3, 128, 128)
+    x = torch.from_numpy(samples)[None]
+    for level in (0, 90, 255):
+        with torch.inference_mode():
+            bits = float(network(x, torch.tensor([level]), hard=True).bits)
+        tile = codec.encode_tile(samples, level / 255)
+        assert 8 * (len(tile.payload) - HEADER) == pytest.approx(bits, rel=0.02, abs=100)
+
+
+# Damage
+
+
+def refused_or_same(codec, payload: bytes, pixels: np.ndarray) -> bool:
+    """Return whether a payload is refused; fail if it decodes to anything else."""
+    try:
+        decoded = codec.decode_tile(payload)
+    except RsicGeoError:
+        return True
+    np.testing.assert_array_equal(decoded, pixels)
+    return False
+
+
+def damaged(payload: bytes, rng: np.random.Generator) -> bytes:
+    """Return a payload with a flipped bit, bytes overwritten, cut out, doubled or cut off."""
+    data, place = bytearray(payload), int(rng.integers(len(payload)))
+    kind = rng.integers(5)
+    if kind == 0:
+        data[place] ^= 1 << int(rng.integers(8))
+    elif kind == 1:
+        data[place : place + 4] = rng.bytes(len(data[place : place + 4]))
+    elif kind == 2:
+        del data[place : place + int(rng.integers(1, 9))]
+    elif kind == 3:
+        data[place:place] = data[place : place + 3] or b"x"
+    else:
+        del data[place:]
+    return bytes(data)
+
+
+def test_three_hundred_damaged_payloads(codec, coded):
+    _, tile = coded
+    rng = np.random.default_rng(11)
+    refused = [refused_or_same(codec, damaged(tile.payload, rng), tile.reconstruction) for _ in range(300)]
+    assert sum(refused) > 290
+
+
+def test_damage_behind_a_valid_checksum_is_found_in_the_symbols(codec, coded):
+    _, tile = coded
+    rng, refused = np.random.default_rng(12), 0
+    for _ in range(100):
+        data = bytearray(tile.payload)
+        data[int(rng.integers(HEADER, len(data)))] ^= 1 << int(rng.integers(8))
+        struct.pack_into("<I", data, 15, zlib.crc32(bytes(data[HEADER:]), zlib.crc32(bytes(data[:15]))))
+        refused += refused_or_same(codec, bytes(data), tile.reconstruction)
+    assert refused > 90
+
+
+@pytest.mark.parametrize("length", [0, 1, 22, 23, 24, -1])
+def test_a_payload_cut_short_is_refused(codec, coded, length):
+    _, tile = coded
+    with pytest.raises((BitstreamError, ChecksumError), match="cut short|damaged"):
+        codec.decode_tile(tile.payload[:length])
+
+
+def test_entropy_parameters_that_differ_are_noticed(coded, weights):
+    _, tile = coded
+    other = LearnedCodec.from_weights(weights, device="cpu")
+    other._entropy._tensors["base"] = other._entropy._tensors["base"] + 200
+    with pytest.raises(ChecksumError, match="not those that were coded"):
+        other.decode_tile(tile.payload)
+
+
+def test_other_weights_are_refused(coded):
+    _, tile = coded
+    other = LearnedCodec.from_weights(weights_of(busy_network(seed=1)), device="cpu")
+    with pytest.raises(WeightsMismatchError, match="coded with weights"):
+        other.decode_tile(tile.payload)
+
+
+def test_a_newer_version_is_refused(codec, coded):
+    with pytest.raises(BitstreamError, match="version 9"):
+        codec.decode_tile(b"\x09" + coded[1].payload[1:])
+
+
+# Requests
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (4, 8, 8), (3, 0, 8), (8, 8), (3, 8, 2049)])
+def test_arrays_that_are_no_tile_are_refused(codec, shape):
+    with pytest.raises(UnsupportedSceneError):
+        codec.encode_tile(np.zeros(shape, np.float32), 0.5)
+
+
+def test_samples_that_are_not_finite_are_refused(codec):
+    samples = np.full((1, 9, 9), np.nan, np.float32)
+    with pytest.raises(UnsupportedSceneError, match="finite"):
+        codec.encode_tile(samples, 0.5)
+
+
+@pytest.mark.parametrize("quality", [-0.1, 1.01, float("nan")])
+def test_qualities_outside_the_axis_are_refused(codec, quality):
+    with pytest.raises(UsageError, match="quality"):
+        codec.encode_tile(np.zeros((1, 8, 8), np.float32), quality)
+
+
+def test_weights_of_something_else_are_refused(weights):
+    fields = {"name": "x", "sha256": weights.sha256, "content": weights.content}
+    with pytest.raises(WeightsError, match="not those of a learned codec"):
+        LearnedCodec.from_weights(WeightsFile(**fields, metadata={"format": "rsic-unet-1"}))
+    spec = weights_of(busy_network(spec=learned.CodecSpec())).metadata
+    with pytest.raises(WeightsError, match="do not fit"):
+        LearnedCodec.from_weights(WeightsFile(**fields, metadata=spec))
+    with pytest.raises(WeightsError, match="do not fit"):
+        LearnedCodec.from_weights(
+            WeightsFile(name="x", sha256="0" * 64, content=weights.content[:-9], metadata=weights.metadata)
+        )
+
+
+def test_without_compressai_one_line_says_what_to_install(weights, monkeypatch):
+    monkeypatch.delitem(sys.modules, "compressai.ans", raising=False)
+    monkeypatch.setattr(learned_rans, "_loaded", [])
+    monkeypatch.setattr(learned_rans.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'rsic-geo\[learned\]'"):
+        LearnedCodec.from_weights(weights)
+    monkeypatch.setattr(learned_rans.sys, "version_info", (3, 13, 0))
+    with pytest.raises(MissingDependencyError, match="no build for Python 3.13"):
+        LearnedCodec.from_weights(weights)
+
+
+def test_the_coder_is_loaded_without_the_package_around_it():
+    code = (
+        "import sys; from rsic_geo.codecs.learned_rans import coder; coder();"
+        "print('compressai' in sys.modules, 'torchvision' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False False"
