@@ -29,7 +29,7 @@ test-qgis: $(VENV)/.test
 	@RSIC_QGIS=required $(BIN)/python -m pytest -q tests/qgis
 
 plugin-zip:
-	@$(PYTHON) qgis_plugin/tools/pack.py dist $(if $(PLUGIN_URL),--url '$(PLUGIN_URL)')
+	@$(PYTHON) qgis_plugin/tools/pack.py dist $(if $(PLUGIN_URL),--url '$(PLUGIN_URL)') $(if $(PLUGIN_EMAIL),--email '$(PLUGIN_EMAIL)')
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import (
-    NULL,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingParameterBand,
@@ -304,7 +303,9 @@ def optional_number(
     algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], name: str, context: QgsProcessingContext
 ) -> float | None:
     """Return a number, None where none was given."""
-    if parameters.get(name) in (None, "", NULL):
+    value = parameters.get(name)
+    # QGIS's own null comes from tables and models: a QVariant in Qt 5, None in Qt 6.
+    if value is None or value == "" or (hasattr(value, "isNull") and value.isNull()):
         return None
     return algorithm.parameterAsDouble(parameters, name, context)
 

@@ -338,7 +338,7 @@ Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossl
         <location filename="../algorithms/decompress.py"/>
         <source>Gives back the scene of an archive as GeoTIFF or COG: pixels, nodata, masks, georeferencing and every piece of metadata it had.
 
-auto repairs what the codec broke as the archive says, with the network it names; off gives the pixels the codec kept, as other programs show them. A lossless archive comes back exactly either way. A JPEG 2000 file of another program is decoded too; its pixels are only repaired where a network is named.
+auto repairs what the codec broke as the archive says, with the network it names; off gives the pixels the codec kept, as other programs show them. A lossless archive comes back exactly either way. A JPEG 2000 file of another program is decoded too, as it is; Enhance lossy raster repairs it.
 
 Bands, an extent or a smaller level give that part of the whole; only what is needed for it is decoded. An extent is not possible for scenes placed by control points alone.
 
@@ -960,11 +960,6 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../provider.py"/>
         <source>engine</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../settings.py"/>
-        <source>s</source>
         <translation type="unfinished"></translation>
     </message>
 </context>

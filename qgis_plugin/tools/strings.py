@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 PLUGIN = Path(__file__).resolve().parents[1]
 FOLDER = PLUGIN / "i18n"
 CONTEXT = "Rsic"
-_ATTRIBUTES = {"TAGS": lambda value: [value], "GROUP": lambda value: [value[1]]}
+_ATTRIBUTES = {"TAGS": lambda value: [value], "GROUP": lambda value: [value[1]] if len(value) == 2 else []}
 """Attributes of algorithms that are translated where they are shown."""
 
 

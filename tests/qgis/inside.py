@@ -508,6 +508,17 @@ def dialogs() -> dict:
     return found
 
 
+def german() -> dict:
+    """What a user of QGIS in German reads."""
+    from qgis.core import QgsSettings
+
+    QgsSettings().setValue("locale/userLocale", "de_AT")
+    load()
+    algorithms = QgsApplication.processingRegistry().providerById("rsic").algorithms()
+    QgsSettings().remove("locale/userLocale")
+    return {algorithm.name(): [algorithm.displayName(), algorithm.group()] for algorithm in algorithms}
+
+
 def unload() -> dict:
     """The plugin goes without a trace, and comes back."""
     load()

@@ -48,12 +48,14 @@ CRITICAL = ",".join(
     )
 )
 """Bandit's tests that stop a publication; the others are warnings there."""
+PAGE, ADDRESS = "https://project.test/rsic", "somebody@project.test"
+"""What whoever publishes the plugin gives."""
 FORBIDDEN = {".exe", ".dll", ".so", ".dylib", ".bat", ".sh", ".ps1", ".cmd", ".pyc", ".whl", ".zip"}
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory) -> Path:
-    return pack.pack(tmp_path_factory.mktemp("package"))
+    return pack.pack(tmp_path_factory.mktemp("package"), f"{PAGE}/", ADDRESS)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,7 @@ def test_the_zip_holds_one_folder_with_a_proper_name_and_nothing_forbidden(packa
 
 
 def test_the_same_checkout_gives_the_same_bytes(package, tmp_path):
-    assert pack.pack(tmp_path).read_bytes() == package.read_bytes()
+    assert pack.pack(tmp_path, PAGE, ADDRESS).read_bytes() == package.read_bytes()
 
 
 def test_the_licence_is_gpl_2_or_later(unpacked):
@@ -114,8 +116,9 @@ def test_the_metadata_follow_todays_rules(unpacked):
     assert "External dependency" in found["about"]
     assert all(found[key].isascii() for key in ("description", "about", "name"))
     assert (unpacked / found["icon"]).is_file()
-    for key in ("homepage", "tracker", "repository"):
-        assert found[key].startswith("https://")
+    assert (found["homepage"], found["repository"]) == (PAGE, PAGE)
+    assert found["tracker"] == f"{PAGE}/issues"
+    assert found["email"] == ADDRESS
 
 
 def test_the_version_is_one(unpacked):
@@ -123,11 +126,26 @@ def test_the_version_is_one(unpacked):
     assert re.search(r'^VERSION = "(.*)"$', source, re.MULTILINE)[1] == _metadata(unpacked)["version"]
 
 
-def test_a_page_of_the_project_can_be_given(tmp_path):
-    with zipfile.ZipFile(pack.pack(tmp_path, "https://project.test/x/")) as archive:
-        text = archive.read(f"{pack.NAME}/metadata.txt").decode()
-    assert "tracker=https://project.test/x/issues\n" in text
-    assert pack.PLACEHOLDER not in text
+def test_what_nobody_gave_is_not_made_up(tmp_path):
+    with zipfile.ZipFile(pack.pack(tmp_path)) as archive:
+        archive.extractall(tmp_path)
+    found = _metadata(tmp_path / pack.NAME)
+    assert not found.keys() & {"homepage", "tracker", "repository", "email"}
+    assert not re.search(r"https?://|@|example", " ".join(found.values()))
+    assert {"name", "description", "version", "qgisMinimumVersion", "author", "about"} <= found.keys()
+
+
+def test_make_passes_on_who_publishes():
+    made = subprocess.run(
+        ["make", "-n", "plugin-zip", f"PLUGIN_URL={PAGE}", f"PLUGIN_EMAIL={ADDRESS}"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert f"--url '{PAGE}' --email '{ADDRESS}'" in made
+
+
+def test_translations_are_compiled_into_the_zip(unpacked):
+    assert (unpacked / "i18n" / "rsic_de.qm").read_bytes()[:4] == b"\x3c\xb8\x64\x18"
+    assert not list(PLUGIN.rglob("*.qm"))
 
 
 def test_only_qgis_and_the_standard_library_are_imported():

@@ -47,6 +47,12 @@ def test_the_plugin_loads_fast_and_brings_no_network(qgis):
     assert not brought
 
 
+def test_qgis_in_german_has_the_plugin_in_german(qgis):
+    found = qgis.inside("german")
+    assert found["compress"] == ["Szene komprimieren", "Kompression"]
+    assert found["checkengine"] == ["Programm prüfen", "Einrichtung"]
+
+
 def test_the_plugin_goes_without_a_trace(qgis):
     assert qgis.inside("unload") == {"before": True, "between": False, "after": True}
 

@@ -1,0 +1,1000 @@
+<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE TS>
+<TS version="2.1" language="de">
+<context>
+    <name>Rsic</name>
+    <message>
+        <location filename="../algorithms/base.py"/>
+        <source>Input and output are the same file: choose another output.</source>
+        <translation>Eingabe und Ausgabe sind dieselbe Datei: bitte eine andere Ausgabe wählen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/base.py"/>
+        <source>Cancelled: nothing was written.</source>
+        <translation>Abgebrochen: Es wurde nichts geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/base.py"/>
+        <source>Engine: rsic {version}, {program} ({origin})</source>
+        <translation>Programm: rsic {version}, {program} ({origin})</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/base.py"/>
+        <source>The name of an archive of this codec ends in {extension}.</source>
+        <translation>Der Name eines Archivs dieses Codecs endet auf {extension}.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Setup</source>
+        <translation>Einrichtung</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>install,doctor,settings,test,diagnose,gpu,cuda,version</source>
+        <translation>installieren,einrichten,einstellungen,prüfen,diagnose,gpu,cuda,version</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Check engine</source>
+        <translation>Programm prüfen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Says whether the program rsic is there and works, and what to do if not.</source>
+        <translation>Sagt, ob das Programm rsic da ist und arbeitet, und was zu tun ist, wenn nicht.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Finds the program rsic, asks it what it can do, and lets it examine itself: libraries, drivers, GPU, networks, disk space.
+
+It is searched for in Settings &gt; Options &gt; RSIC, the environment variable RSIC_ENGINE, PATH, and the folder .venv of the checkout this plugin is linked from, in this order. To try another one, give the path of its rsic, of a Python that has it, or of their environment's folder.
+
+Outputs: a page with what was found, whether all is well, and the engine's version.</source>
+        <translation>Sucht das Programm rsic, fragt es, was es kann, und lässt es sich selbst untersuchen: Bibliotheken, Treiber, GPU, Netze, Speicherplatz.
+
+Gesucht wird es der Reihe nach unter Einstellungen &gt; Optionen &gt; RSIC, in der Umgebungsvariable RSIC_ENGINE, im PATH und im Ordner .venv des Arbeitsverzeichnisses, aus dem diese Erweiterung verknüpft ist. Um ein anderes zu versuchen, wird der Pfad seines rsic, eines Python, das es hat, oder des Ordners ihrer Umgebung angegeben.
+
+Ausgaben: eine Seite mit dem, was gefunden wurde, ob alles in Ordnung ist, und die Version des Programms.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Program</source>
+        <translation>Programm</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Found by</source>
+        <translation>Gefunden durch</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Version</source>
+        <translation>Version</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Codecs</source>
+        <translation>Codecs</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Networks</source>
+        <translation>Netze</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Devices</source>
+        <translation>Geräte</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Empty: the one the other algorithms use.</source>
+        <translation>Leer: das, das die anderen Algorithmen benutzen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Report</source>
+        <translation>Bericht</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>All is well</source>
+        <translation>Alles in Ordnung</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Version of the engine</source>
+        <translation>Version des Programms</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>Engine to check</source>
+        <translation>Zu prüfendes Programm</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>HTML file</source>
+        <translation>HTML-Datei</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Quality</source>
+        <translation>Qualität</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>difference,psnr,rmse,quality,metadata,verify,equal,report</source>
+        <translation>unterschied,psnr,rmse,qualität,metadaten,prüfen,gleich,bericht</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Compare scenes</source>
+        <translation>Szenen vergleichen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Compares pixels and every piece of metadata, and shows both scenes side by side.</source>
+        <translation>Vergleicht Pixel und sämtliche Metadaten und zeigt beide Szenen nebeneinander.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Compares every pixel and every piece of metadata of a raster with a reference. An archive is compared by what it decompresses to.
+
+PSNR has the peak of the data type and is over the pixels that are valid in the reference; it is empty where both are equal. Scenes agree where pixels and metadata are equal, or where the pixels are within the bounds given.
+
+MS-SSIM (1 = alike) and GMSD (0 = alike) say how alike both look. They are measured where they are chosen: that takes longer, and holds both scenes in memory.
+
+Outputs: a page with the numbers of every band, all differences in metadata, and pictures side by side with their difference; PSNR, RMSE, mean and largest error, samples that differ, number of differences in metadata, MS-SSIM and GMSD if they were chosen, and whether the scenes agree.</source>
+        <translation>Vergleicht jedes Pixel und sämtliche Metadaten eines Rasters mit einer Referenz. Bei einem Archiv zählt, was es entpackt ergibt.
+
+PSNR bezieht sich auf den größten Wert des Datentyps und auf die Pixel, die in der Referenz gültig sind; sie ist leer, wenn beide gleich sind. Szenen stimmen überein, wenn Pixel und Metadaten gleich sind oder die Pixel innerhalb der angegebenen Grenzen liegen.
+
+MS-SSIM (1 = gleich) und GMSD (0 = gleich) sagen, wie ähnlich beide aussehen. Gemessen werden sie, wenn sie gewählt sind: Das dauert länger und hält beide Szenen im Arbeitsspeicher.
+
+Ausgaben: eine Seite mit den Zahlen jedes Kanals, allen Unterschieden der Metadaten und Bildern nebeneinander mit ihrem Unterschied; PSNR, RMSE, mittlerer und größter Fehler, Zahl der abweichenden Werte, Zahl der Unterschiede der Metadaten, gegebenenfalls MS-SSIM und GMSD, und ob die Szenen übereinstimmen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>More measures</source>
+        <translation>Weitere Maße</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Metadata fields to leave out</source>
+        <translation>Auszulassende Metadatenfelder</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Both are stretched alike. The difference is amplified 4 times. Archives are shown as other programs show them, not repaired.</source>
+        <translation>Beide sind gleich gestreckt. Der Unterschied ist vierfach verstärkt. Archive sind so gezeigt, wie andere Programme sie zeigen, nicht ausgebessert.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Reference</source>
+        <translation>Referenz</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Compared with</source>
+        <translation>Verglichen mit</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Empty: pixels are to be equal.</source>
+        <translation>Leer: Die Pixel sollen gleich sein.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Largest error to agree</source>
+        <translation>Größter Fehler, der noch übereinstimmt</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>PSNR, RMSE, mean and largest error are always there.</source>
+        <translation>PSNR, RMSE, mittlerer und größter Fehler sind immer dabei.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Names as the report shows them, separated by commas.</source>
+        <translation>Namen, wie der Bericht sie zeigt, durch Kommas getrennt.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>PSNR (dB)</source>
+        <translation>PSNR (dB)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>RMSE</source>
+        <translation>RMSE</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Mean error</source>
+        <translation>Mittlerer Fehler</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Largest error</source>
+        <translation>Größter Fehler</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Samples that differ</source>
+        <translation>Abweichende Werte</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Differences in metadata</source>
+        <translation>Unterschiede der Metadaten</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Scenes agree</source>
+        <translation>Szenen stimmen überein</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>The scenes agree.</source>
+        <translation>Die Szenen stimmen überein.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>The scenes differ.</source>
+        <translation>Die Szenen unterscheiden sich.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Lowest PSNR to agree (dB)</source>
+        <translation>Kleinste PSNR, die noch übereinstimmt (dB)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Side by side</source>
+        <translation>Nebeneinander</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Compression</source>
+        <translation>Kompression</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>archive,jpeg 2000,jp2,lossless,shrink,raster,convert,codec</source>
+        <translation>archiv,jpeg 2000,jp2,verlustfrei,verkleinern,raster,umwandeln,codec,komprimieren</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Compress scene</source>
+        <translation>Szene komprimieren</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Writes a scene as a smaller JPEG 2000 archive that every GIS opens.</source>
+        <translation>Schreibt eine Szene als kleineres JPEG-2000-Archiv, das jedes GIS öffnet.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file that every GIS opens, with one box more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; Decompress scene gives the scene back.
+
+lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB.
+
+JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for rotated scenes.
+
+Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
+        <translation>Schreibt ein Raster als Archiv. Mit dem Codec jp2 ist das eine gewöhnliche GeoJP2-Datei, die jedes GIS öffnet, mit einem Abschnitt mehr, der enthält, was nötig ist, um die Szene vollständig (Metadaten, Leerwerte, Masken) und ausgebessert zurückzugeben. Archive anderer Codecs zeigen jedem GIS eine georeferenzierte Vorschau; „Szene entpacken“ gibt die Szene zurück.
+
+lossless gibt jedes Pixel zurück. Die anderen Ziele gelten dem Endergebnis und werden geprüft, indem das Geschriebene entpackt wird: psnr=40 ist so klein, wie 40 dB es zulassen, und nie schlechter als 40 dB.
+
+JPEG 2000 fasst Werte von 8 oder 16 Bit; Szenen mit Gleitkommazahlen brauchen die erweiterte Einstellung, die den Verlust zulässt. Layer, die keine Dateien sind (WMS, Layer im Speicher), müssen erst gespeichert werden. Bei gedrehten Szenen ist keine Ausdehnung möglich.
+
+Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR (dB, leer wenn verlustfrei), größter Fehler, Bit pro Pixel und Bytes.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>lossless</source>
+        <translation>verlustfrei</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>archive</source>
+        <translation>Archiv</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>{size:,.0f} bytes, {ratio:.2f} times smaller, {quality}</source>
+        <translation>{size:,.0f} Bytes, {ratio:.2f}-mal kleiner, {quality}</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Scene</source>
+        <translation>Szene</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Archive</source>
+        <translation>Archiv</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Compression ratio</source>
+        <translation>Kompressionsverhältnis</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Bits per pixel</source>
+        <translation>Bit pro Pixel</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Bytes</source>
+        <translation>Bytes</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR {psnr:.2f} dB</source>
+        <translation>PSNR {psnr:.2f} dB</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>archive,jpeg 2000,jp2,restore,extract,decode,raster,geotiff,cog</source>
+        <translation>archiv,jpeg 2000,jp2,wiederherstellen,entpacken,dekodieren,raster,geotiff,cog</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Decompress scene</source>
+        <translation>Szene entpacken</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Gives an archived scene back as GeoTIFF, complete and repaired.</source>
+        <translation>Gibt eine archivierte Szene als GeoTIFF zurück, vollständig und ausgebessert.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Gives back the scene of an archive as GeoTIFF or COG: pixels, nodata, masks, georeferencing and every piece of metadata it had.
+
+auto repairs what the codec broke as the archive says, with the network it names; off gives the pixels the codec kept, as other programs show them. A lossless archive comes back exactly either way. A JPEG 2000 file of another program is decoded too, as it is; Enhance lossy raster repairs it.
+
+Bands, an extent or a smaller level give that part of the whole; only what is needed for it is decoded. An extent is not possible for scenes placed by control points alone.
+
+Outputs: the scene as a layer, and whether it was enhanced. Enhanced pixels are for looking at; keep lossless archives for measuring.</source>
+        <translation>Gibt die Szene eines Archivs als GeoTIFF oder COG zurück: Pixel, Leerwerte, Masken, Georeferenz und sämtliche Metadaten, die sie hatte.
+
+auto bessert aus, was der Codec zerstört hat, wie das Archiv es vorgibt und mit dem Netz, das es nennt; off gibt die Pixel, die der Codec behielt, wie andere Programme sie zeigen. Ein verlustfreies Archiv kommt in beiden Fällen genau zurück. Auch eine JPEG-2000-Datei eines anderen Programms wird entpackt, so wie sie ist; „Verlustbehaftetes Raster verbessern“ bessert sie aus.
+
+Kanäle, eine Ausdehnung oder eine kleinere Stufe geben diesen Teil des Ganzen; nur was dafür nötig ist, wird entpackt. Bei Szenen, die nur durch Passpunkte verortet sind, ist keine Ausdehnung möglich.
+
+Ausgaben: die Szene als Layer, und ob sie verbessert wurde. Verbesserte Pixel sind zum Ansehen; zum Messen sind verlustfreie Archive da.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Accept another version of the network</source>
+        <translation>Andere Version des Netzes zulassen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>decompressed</source>
+        <translation>entpackt</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>auto: as the archive says. off: not at all. Or with the network named.</source>
+        <translation>auto: wie das Archiv es vorgibt. off: gar nicht. Oder mit dem genannten Netz.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>0 is full size, 1 half as wide and high, 2 a quarter. From 1 on the codec's own levels are read, which is fast, and nothing is repaired.</source>
+        <translation>0 ist die volle Größe, 1 halb so breit und hoch, 2 ein Viertel. Ab 1 werden die eigenen Stufen des Codecs gelesen, was schnell geht, und nichts wird ausgebessert.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Pixels were repaired</source>
+        <translation>Pixel wurden ausgebessert</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Pixels were repaired.</source>
+        <translation>Die Pixel wurden ausgebessert.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Pixels are as the codec kept them.</source>
+        <translation>Die Pixel sind so, wie der Codec sie behielt.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Repair</source>
+        <translation>Ausbesserung</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>Halvings of the size</source>
+        <translation>Halbierungen der Größe</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/decompress.py"/>
+        <source>The quality the archive promises is then not certain.</source>
+        <translation>Die Qualität, die das Archiv verspricht, ist dann nicht sicher.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Enhancement</source>
+        <translation>Verbesserung</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>repair,restore,artifacts,deblock,denoise,neural network,deep learning,jpeg,webp,jpeg 2000,quality</source>
+        <translation>ausbessern,wiederherstellen,artefakte,entrauschen,neuronales netz,deep learning,jpeg,webp,jpeg 2000,qualität</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Enhance lossy raster</source>
+        <translation>Verlustbehaftetes Raster verbessern</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Repairs what JPEG, JPEG 2000, WebP or another lossy codec broke.</source>
+        <translation>Bessert aus, was JPEG, JPEG 2000, WebP oder ein anderer verlustbehafteter Codec zerstört hat.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Repairs a raster that went through a lossy codec (JPEG 2000, JPEG, WebP, JPEG XL, LERC) with a neural network. The raster is to be the lossy file itself: a copy that was stored losslessly no longer tells how much was lost.
+
+Without the original nobody can prove that the result is better: the strength is estimated, with caution, and the output says what was done to it. Enhanced pixels are for looking at; keep the input for measuring.
+
+The raster is enhanced in windows that leave no seam and need little memory. Bands or an extent give that part of what the whole raster would become. An archive of this plugin is decompressed, with the network and the strengths it holds.
+
+Outputs: the raster as a layer, if wanted a layer with what was added to each sample, and the name of the network.</source>
+        <translation>Bessert mit einem neuronalen Netz ein Raster aus, das durch einen verlustbehafteten Codec ging (JPEG 2000, JPEG, WebP, JPEG XL, LERC). Das Raster soll die verlustbehaftete Datei selbst sein: Eine Kopie, die verlustfrei gespeichert wurde, verrät nicht mehr, wie viel verloren ging.
+
+Ohne das Original kann niemand beweisen, dass das Ergebnis besser ist: Die Stärke wird vorsichtig geschätzt, und die Ausgabe sagt, was mit ihr geschah. Verbesserte Pixel sind zum Ansehen; zum Messen ist die Eingabe da.
+
+Das Raster wird in Fenstern verbessert, die keine Naht hinterlassen und wenig Speicher brauchen. Kanäle oder eine Ausdehnung geben diesen Teil dessen, was aus dem ganzen Raster würde. Ein Archiv dieser Erweiterung wird entpackt, mit dem Netz und den Stärken, die es enthält.
+
+Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert hinzukam, und der Name des Netzes.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>File of weights</source>
+        <translation>Datei mit Gewichten</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Window (pixels)</source>
+        <translation>Fenster (Pixel)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>The window is to be a multiple of 64 pixels.</source>
+        <translation>Das Fenster soll ein Vielfaches von 64 Pixeln sein.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>enhanced</source>
+        <translation>verbessert</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Lossy raster</source>
+        <translation>Verlustbehaftetes Raster</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>auto takes the best of the engine's networks for the raster.</source>
+        <translation>auto nimmt das beste der Netze des Programms für das Raster.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Share of the correction to apply, 0 to 1.5; empty to let the engine estimate it.</source>
+        <translation>Anteil der Korrektur, der angewandt wird, 0 bis 1,5; leer, damit das Programm ihn schätzt.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>No sample is changed by more. Empty for no bound.</source>
+        <translation>Kein Wert wird um mehr geändert. Leer für keine Grenze.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Enhanced</source>
+        <translation>Verbessert</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>What was added to each sample: the enhanced raster minus the input.</source>
+        <translation>Was zu jedem Wert hinzukam: das verbesserte Raster minus die Eingabe.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Network that was used</source>
+        <translation>Benutztes Netz</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>change</source>
+        <translation>Änderung</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Network</source>
+        <translation>Netz</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Strength</source>
+        <translation>Stärke</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Largest change (digital numbers)</source>
+        <translation>Größte Änderung (Grauwerte)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>A network of your own, as rsic train exports it; instead of the one above.</source>
+        <translation>Ein eigenes Netz, wie rsic train es ausgibt, statt des obigen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>A multiple of 64; empty for the engine's default.</source>
+        <translation>Ein Vielfaches von 64; leer für die Vorgabe des Programms.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/enhance.py"/>
+        <source>Change</source>
+        <translation>Änderung</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Everything the engine knows about the result, with SHA-256 of input and output.</source>
+        <translation>Alles, was das Programm über das Ergebnis weiß, mit SHA-256 von Eingabe und Ausgabe.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Memory for raster cache</source>
+        <translation>Speicher für den Raster-Cache</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Threads (0 = all cores)</source>
+        <translation>Threads (0 = alle Kerne)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Device of the network</source>
+        <translation>Gerät des Netzes</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>auto takes a GPU where there is one the engine can use.</source>
+        <translation>auto nimmt eine GPU, wo das Programm eine benutzen kann.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Accept a floating-point scene</source>
+        <translation>Szene mit Gleitkommazahlen zulassen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Verify by decoding what was written</source>
+        <translation>Prüfen, indem das Geschriebene entpackt wird</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Creation options</source>
+        <translation>Erstellungsoptionen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>None chosen means all.</source>
+        <translation>Keiner gewählt heißt alle.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Empty: all of the raster. It is rounded to whole pixels; nothing is resampled.</source>
+        <translation>Leer: das ganze Raster. Sie wird auf ganze Pixel gerundet; nichts wird umgerechnet.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>JSON file</source>
+        <translation>JSON-Datei</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>As 512 (MiB), 2GB or 10%; empty for the engine's default.</source>
+        <translation>Als 512 (MiB), 2GB oder 10%; leer für die Vorgabe des Programms.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>lossless: every pixel comes back. psnr (dB) and max-error (digital numbers): as small as this quality allows. ratio and bpp (bits per pixel): a size, met within 2 %. Checked by decoding.</source>
+        <translation>lossless: Jedes Pixel kommt zurück. psnr (dB) und max-error (Grauwerte): so klein, wie diese Qualität es zulässt. ratio und bpp (Bit pro Pixel): eine Größe, auf 2 % genau. Durch Entpacken geprüft.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Not used for lossless. Usual values: psnr 40, max-error 4, ratio 20, bpp 0.5.</source>
+        <translation>Nicht für lossless. Übliche Werte: psnr 40, max-error 4, ratio 20, bpp 0,5.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>auto takes the best of the engine's networks for the scene, none stores the codec's pixels as they are.</source>
+        <translation>auto nimmt das beste der Netze des Programms für die Szene, none speichert die Pixel des Codecs, wie sie sind.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>It is stored as uint16 with a scale and an offset, which is not lossless.</source>
+        <translation>Sie wird als uint16 mit Maßstab und Versatz gespeichert, was nicht verlustfrei ist.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units.</source>
+        <translation>Enthält, was andere Programme nicht aus einer JPEG-2000-Datei lesen können: Leerwerte, Maßstab, Einheiten.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Archives of each codec have a name of their own: {names}.</source>
+        <translation>Archive jedes Codecs haben ihre eigene Endung: {names}.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>NAME=VALUE as GDAL takes them, separated by |, such as COMPRESS=LZW|BIGTIFF=YES.</source>
+        <translation>NAME=WERT, wie GDAL sie nimmt, durch | getrennt, etwa COMPRESS=LZW|BIGTIFF=YES.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Bands</source>
+        <translation>Kanäle</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Extent</source>
+        <translation>Ausdehnung</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Target</source>
+        <translation>Ziel</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Value of the target (dB, digital numbers, ratio, bits per pixel)</source>
+        <translation>Wert des Ziels (dB, Grauwerte, Verhältnis, Bit pro Pixel)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Network whose repair the archive promises</source>
+        <translation>Netz, dessen Ausbesserung das Archiv verspricht</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Codec</source>
+        <translation>Codec</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Codec tile (pixels)</source>
+        <translation>Codec-Kachel (Pixel)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>GDAL .aux.xml beside the archive</source>
+        <translation>.aux.xml von GDAL neben dem Archiv</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>The target {target} needs a value above 0.</source>
+        <translation>Das Ziel {target} braucht einen Wert über 0.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>The codec {codec} is not lossless: choose another target, or another codec.</source>
+        <translation>Der Codec {codec} ist nicht verlustfrei: bitte ein anderes Ziel oder einen anderen Codec wählen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Output format</source>
+        <translation>Ausgabeformat</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>batch,folder,directory,many,bulk,store,migrate,jpeg 2000,compress</source>
+        <translation>stapel,ordner,verzeichnis,viele,archivieren,umziehen,jpeg 2000,komprimieren</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Re-encode folder</source>
+        <translation>Ordner neu kodieren</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Archives every scene of a folder, and goes on where it was stopped.</source>
+        <translation>Archiviert jede Szene eines Ordners und macht weiter, wo es angehalten wurde.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Archives every scene of a folder into another folder, which mirrors its subfolders. Sources are only read. Nothing that exists is overwritten. Every archive is verified by decoding it before it appears under its name.
+
+What was finished is written to a ledger in the output folder: run again with the same settings, scenes that are done are skipped, and those that failed are tried again. A scene that fails stops no other. The ledger rsic-batch.gpkg is a layer of footprints with the state of every scene; older engines keep a plain list.
+
+Outputs: a table with one line per scene, how many are done, skipped and failed (an output name that is taken by something else counts as failed), the compression ratio of all, and the ledger.</source>
+        <translation>Archiviert jede Szene eines Ordners in einen anderen Ordner, der dessen Unterordner nachbildet. Quellen werden nur gelesen. Nichts Vorhandenes wird überschrieben. Jedes Archiv wird geprüft, indem es entpackt wird, bevor es unter seinem Namen erscheint.
+
+Was fertig ist, steht in einem Verzeichnis im Ausgabeordner: Beim nächsten Lauf mit denselben Einstellungen werden fertige Szenen übersprungen und gescheiterte noch einmal versucht. Eine Szene, die scheitert, hält keine andere auf. Das Verzeichnis rsic-batch.gpkg ist ein Layer der Umrisse mit dem Zustand jeder Szene; ältere Programme führen eine einfache Liste.
+
+Ausgaben: eine Tabelle mit einer Zeile je Szene, wie viele fertig, übersprungen und gescheitert sind (ein Ausgabename, den schon etwas anderes trägt, zählt als gescheitert), das Kompressionsverhältnis aller und das Verzeichnis.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes at a time</source>
+        <translation>Szenen gleichzeitig</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Folder of scenes</source>
+        <translation>Ordner der Szenen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Patterns separated by semicolons; * stands for any letters.</source>
+        <translation>Muster, durch Strichpunkte getrennt; * steht für beliebige Zeichen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Subfolders too</source>
+        <translation>Auch Unterordner</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Without it every output that exists counts as failed.</source>
+        <translation>Ohne dies zählt jede vorhandene Ausgabe als gescheitert.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Each needs memory and a processor core of its own.</source>
+        <translation>Jede braucht eigenen Speicher und einen eigenen Prozessorkern.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Folder of archives</source>
+        <translation>Ordner der Archive</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Summary</source>
+        <translation>Zusammenfassung</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes archived</source>
+        <translation>Archivierte Szenen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes that were done before</source>
+        <translation>Szenen, die schon fertig waren</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes that failed</source>
+        <translation>Gescheiterte Szenen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Ledger</source>
+        <translation>Verzeichnis</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>No scene in this folder has a name of these patterns.</source>
+        <translation>Keine Szene in diesem Ordner hat einen Namen nach diesen Mustern.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>File names</source>
+        <translation>Dateinamen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>Go on where an earlier run stopped</source>
+        <translation>Weitermachen, wo ein früherer Lauf aufhörte</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>CSV file</source>
+        <translation>CSV-Datei</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{done} done, {skipped} done before, {failed} failed</source>
+        <translation>{done} fertig, {skipped} schon vorher fertig, {failed} gescheitert</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>There is no raster {name}.</source>
+        <translation>Es gibt kein Raster {name}.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>{name} is no file but a layer of the provider {provider}: save it as GeoTIFF first (Export &gt; Save As, raw data) and choose that file.</source>
+        <translation>{name} ist keine Datei, sondern ein Layer des Anbieters {provider}: bitte erst als GeoTIFF speichern (Export &gt; Speichern als, Rohdaten) und diese Datei wählen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>{name} is only in QGIS's memory: save it as GeoTIFF first and choose that file.</source>
+        <translation>{name} ist nur im Speicher von QGIS: bitte erst als GeoTIFF speichern und diese Datei wählen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>{name} is on another machine: copy it to a local file first.</source>
+        <translation>{name} liegt auf einem anderen Rechner: bitte erst in eine lokale Datei kopieren.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/subset.py"/>
+        <source>The extent asked for does not touch the raster.</source>
+        <translation>Die gewünschte Ausdehnung berührt das Raster nicht.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/subset.py"/>
+        <source>Bands and extent could not be cut out: {error}</source>
+        <translation>Kanäle und Ausdehnung konnten nicht ausgeschnitten werden: {error}</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/subset.py"/>
+        <source>unknown error</source>
+        <translation>unbekannter Fehler</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>check,checksum,damage,integrity,archive,jp2,jpeg 2000</source>
+        <translation>prüfen,prüfsumme,schaden,unversehrt,archiv,jp2,jpeg 2000</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Validate archive</source>
+        <translation>Archiv prüfen</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Checks whether an archive is whole: structure, checksums, pixels.</source>
+        <translation>Prüft, ob ein Archiv heil ist: Aufbau, Prüfsummen, Pixel.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Checks an archive byte by byte against its checksums and by decoding it. Without pixels only structure and checksums are checked, which is faster and finds damaged bytes too. A raster of another program is read through once.
+
+Outputs: a page with what was found, whether the file is whole, and the number of problems. A damaged file is a result, not a failure of the algorithm.</source>
+        <translation>Prüft ein Archiv Byte für Byte gegen seine Prüfsummen und indem es entpackt wird. Ohne Pixel werden nur Aufbau und Prüfsummen geprüft, was schneller geht und beschädigte Bytes auch findet. Ein Raster eines anderen Programms wird einmal ganz gelesen.
+
+Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die Zahl der Mängel. Eine beschädigte Datei ist ein Ergebnis, kein Fehler des Algorithmus.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Archives and rasters</source>
+        <translation>Archive und Raster</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>All files</source>
+        <translation>Alle Dateien</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Without it structure and checksums only.</source>
+        <translation>Ohne dies nur Aufbau und Prüfsummen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>The file is whole</source>
+        <translation>Die Datei ist heil</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Problems</source>
+        <translation>Mängel</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>No file was given.</source>
+        <translation>Es wurde keine Datei angegeben.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>The file is whole.</source>
+        <translation>Die Datei ist heil.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>The file is damaged or incomplete.</source>
+        <translation>Die Datei ist beschädigt oder unvollständig.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/validate.py"/>
+        <source>Decode every pixel</source>
+        <translation>Jedes Pixel entpacken</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Program rsic, or a Python that has it</source>
+        <translation>Programm rsic oder ein Python, das es hat</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>found by itself: RSIC_ENGINE, PATH</source>
+        <translation>wird von selbst gefunden: RSIC_ENGINE, PATH</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>512 (MiB), 2GB or 10%; empty for the engine's default</source>
+        <translation>512 (MiB), 2GB oder 10%; leer für die Vorgabe des Programms</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Test</source>
+        <translation>Testen</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>The work is done by the program rsic in a process of its own. Install the Python package rsic-geo in a Python environment of its own, and give the path of that environment's rsic or python here.</source>
+        <translation>Die Arbeit macht das Programm rsic in einem eigenen Prozess. Dafür wird das Python-Paket rsic-geo in einer eigenen Python-Umgebung installiert und hier der Pfad von rsic oder python dieser Umgebung angegeben.</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Engine</source>
+        <translation>Programm</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Default device</source>
+        <translation>Voreingestelltes Gerät</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Default network</source>
+        <translation>Voreingestelltes Netz</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Extra environment (NAME=VALUE)</source>
+        <translation>Zusätzliche Umgebung (NAME=WERT)</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>Asking the engine...</source>
+        <translation>Das Programm wird gefragt ...</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>rsic {version} works: {program} ({origin}). Networks: {models}. Devices: {devices}.</source>
+        <translation>rsic {version} arbeitet: {program} ({origin}). Netze: {models}. Geräte: {devices}.</translation>
+    </message>
+    <message>
+        <location filename="../options_page.py"/>
+        <source>none</source>
+        <translation>keine</translation>
+    </message>
+    <message>
+        <location filename="../pictures.py"/>
+        <source>whole</source>
+        <translation>ganz</translation>
+    </message>
+    <message>
+        <location filename="../pictures.py"/>
+        <source>detail</source>
+        <translation>Ausschnitt</translation>
+    </message>
+    <message>
+        <location filename="../pictures.py"/>
+        <source>Difference</source>
+        <translation>Unterschied</translation>
+    </message>
+    <message>
+        <location filename="../provider.py"/>
+        <source>RSIC: archives of georeferenced scenes</source>
+        <translation>RSIC: Archive georeferenzierter Szenen</translation>
+    </message>
+    <message>
+        <location filename="../provider.py"/>
+        <source>engine</source>
+        <translation>Programm</translation>
+    </message>
+</context>
+</TS>
