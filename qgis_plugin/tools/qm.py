@@ -24,12 +24,13 @@ def compiled(path: Path) -> bytes:
         for message in context.iter("message"):
             source, translation = message.findtext("source"), message.find("translation")
             if source and translation is not None and translation.text and not translation.get("type"):
-                found.append((_elf_hash(source.encode()), source.encode(), name, translation.text))
-    table, messages = b"", b""
-    for number, source_text, name, text in sorted(found):
-        table += struct.pack(">II", number, len(messages))
+                found.append((name, source.encode(), translation.text))
+    hashes, messages = [], b""
+    for name, source_text, text in sorted(found):
+        hashes.append((_elf_hash(source_text), len(messages)))
         messages += _field(_TRANSLATION, text.encode("utf-16-be")) + _field(_COMMENT, b"")
         messages += _field(_SOURCE, source_text) + _field(_CONTEXT, name) + bytes([_END])
+    table = b"".join(struct.pack(">II", *entry) for entry in sorted(hashes))
     return _MAGIC + _field(_HASHES, table) + _field(_MESSAGES, messages)
 
 
