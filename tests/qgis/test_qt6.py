@@ -44,8 +44,8 @@ QGIS_ENUMS = {
 """Enums of QGIS, all asked for in compat.py, which looks which of two homes they have."""
 GONE = {
     "exec_", "print_", "QVariant", "NULL", "QRegExp", "QRegExpValidator", "QTextCodec", "QDesktopWidget",
-    "QMatrix", "QStringRef", "toTime_t", "fromTime_t", "setMargin", "toPyObject", "globalPos", "qsrand", "qrand",
-    "desktop", "QSignalMapper", "QGLWidget",
+    "QMatrix", "QStringRef", "toTime_t", "fromTime_t", "setMargin", "toPyObject", "globalPos", "qsrand",
+    "qrand", "desktop", "QSignalMapper", "QGLWidget",
 }  # fmt: skip
 """Names that are gone in Qt 6 or mean something else there; the plugin needs none of them."""
 
