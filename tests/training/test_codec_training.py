@@ -1,0 +1,182 @@
+"""The workshop of the learned codec: a short run, resuming it, and what it exports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from learned_support import SMALL, busy_network  # noqa: E402
+from training_support import picture, write_pack  # noqa: E402
+
+from rsic_geo.codecs.learned_network import CodecSpec, LearnedNetwork, freeze, tables  # noqa: E402
+from rsic_geo.codecs.learned_network.entropy import phase_mask, phases  # noqa: E402
+from rsic_geo.training import codec, codec_export, codec_validate  # noqa: E402
+from rsic_geo.training.data import ImagePacks, StreamOptions, find_packs, make_crops  # noqa: E402
+from rsic_geo.training.degrade import DegradeOptions  # noqa: E402
+from rsic_geo.training.export import ExportOptions  # noqa: E402
+from rsic_geo.weights import default_name, list_weights  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def pack_folder(tmp_path_factory) -> Path:
+    return write_pack(tmp_path_factory.mktemp("packs"))
+
+
+def options(folder: Path, out: Path, **given) -> codec.CodecOptions:
+    fields = {
+        "batch": 2,
+        "crop": 64,
+        "workers": 0,
+        "pool": 16,
+        "precision": "fp32",
+        "log_every": 5,
+        "codec": SMALL,
+    }
+    return codec.CodecOptions(data=folder, out=out, **{**fields, **given})
+
+
+def run(given: codec.CodecOptions) -> codec.CodecState:
+    state = codec.CodecTrainer(given, say=lambda _: None).run()
+    assert isinstance(state, codec.CodecState)
+    return state
+
+
+def test_crops_for_a_codec_are_not_coded(pack_folder):
+    uncoded = StreamOptions(packs=find_packs(pack_folder), crop=64, degrade=DegradeOptions(is_coded=False))
+    packs = ImagePacks(uncoded.packs)
+    for turn in range(6):
+        for crop in make_crops(packs, turn, uncoded):
+            np.testing.assert_array_equal(crop.decoded, crop.original)
+    coded = make_crops(packs, 0, replace(uncoded, degrade=DegradeOptions()))
+    assert any((crop.decoded != crop.original).any() for crop in coded)
+
+
+def test_a_run_of_steps_is_a_function_of_its_arguments(pack_folder, tmp_path):
+    first = run(options(pack_folder, tmp_path / "a", steps=6, hard_share=0.5))
+    again = run(options(pack_folder, tmp_path / "b", steps=6, hard_share=0.5))
+    for ours, theirs in zip(first.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_run_lowers_its_loss_and_goes_on_where_it_stopped(pack_folder, tmp_path):
+    state = run(options(pack_folder, tmp_path, steps=40, rate=3e-3, warmup=1, hard_share=0.0))
+    losses = [record["loss"] for record in state.history]
+    assert np.mean(losses[-2:]) < np.mean(losses[:2])
+    assert (tmp_path / "history.png").is_file()
+    more = run(options(pack_folder, tmp_path, steps=5, resume=tmp_path / "state.pt"))
+    assert more.step == 45
+    assert more.images > state.images
+
+
+def test_the_encoder_rests_in_the_last_part_and_the_rest_does_not(pack_folder, tmp_path):
+    fresh = codec.CodecState.fresh(SMALL, seed=0, device=torch.device("cpu")).network.state_dict()
+    state = run(options(pack_folder, tmp_path, steps=4, hard_share=1.0, warmup=1))
+    moved = {k for k, v in state.network.state_dict().items() if not torch.equal(v, fresh[k])}
+    assert not any(name.startswith(("analysis", "gains.knots")) for name in moved)
+    assert {"synthesis.matrix", "gains.deviation", "entropy.groups.0.leave.weight"} <= moved
+
+
+def test_a_slim_state_is_small_and_can_be_gone_on_with(pack_folder, tmp_path):
+    run(options(pack_folder, tmp_path / "whole", steps=2))
+    run(options(pack_folder, tmp_path / "slim", steps=2, slim=True))
+    sizes = [(tmp_path / name / "state.pt").stat().st_size for name in ("whole", "slim")]
+    assert sizes[1] < sizes[0] / 5
+    assert run(options(pack_folder, tmp_path, steps=1, resume=tmp_path / "slim" / "state.pt")).step == 3
+
+
+def test_qualities_are_spread_over_the_whole_axis():
+    torch.manual_seed(0)
+    level, weight = codec.draw_levels(8, CodecSpec())
+    assert sorted(int(value) // 32 for value in level) == list(range(8))
+    assert torch.equal(torch.argsort(level), torch.argsort(weight))
+    assert CodecSpec().weight(1.0) == pytest.approx(CodecSpec().lambda_high)
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_phases_cover_every_place_once_and_neighbours_are_known(group):
+    device = torch.device("cpu")
+    counted = sum(phase_mask(phase, 13, 18, device).int() for phase in phases(group))
+    assert bool((counted == 1).all())
+    known = torch.zeros(16, 16, dtype=torch.bool)
+    for number, phase in enumerate(phases(group)):
+        mask = phase_mask(phase, 16, 16, device)
+        if number:
+            row, column = map(int, torch.nonzero(mask[4:-4, 4:-4])[0] + 4)
+            reach = phase.reach
+            around = known[row - reach : row + reach + 1 : reach, column - reach : column + reach + 1 : reach]
+            assert int(around.sum()) == 4
+        known |= mask
+
+
+def test_tables_are_what_an_arithmetic_coder_needs():
+    frozen = freeze(busy_network())
+    for row, half in zip(frozen["cdf"], frozen["half_width"], strict=True):
+        used = row[: 2 * int(half) + 3]
+        assert int(used[0]) == 0
+        assert int(used[-1]) == 65536
+        assert bool((used.diff() > 0).all())
+        assert bool((row[len(used) :] == 0).all())
+        assert torch.equal(used.diff()[:-1], used.diff()[:-1].flip(0))  # both signs are as likely
+    assert (frozen["limits"] >= 0.5).all()
+
+
+def test_the_tables_cost_hardly_more_than_the_distributions_they_stand_for():
+    network = LearnedNetwork(SMALL)
+    probability = tables.probabilities(network.entropy)
+    table, half = tables.cumulative(probability)
+    for place in (8, 30, 50, 79):
+        width = int(half[place])
+        exact = torch.cat([probability[place, 1 : width + 1].flip(0), probability[place, : width + 1]])
+        shares = table[place, : 2 * width + 2].diff().double() / 65536
+        entropy = -(exact * exact.log2()).sum()
+        assert float(-(exact * shares.log2()).sum()) < float(entropy) * 1.01 + 0.002
+
+
+def test_an_export_names_a_codec_and_leaves_the_enhancers_alone(pack_folder, tmp_path):
+    run(options(pack_folder, tmp_path, steps=2))
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "manifest.toml").write_text('default = "old"\n')
+    given = ExportOptions(
+        state=tmp_path / "state.pt",
+        name="tiny",
+        summary="a codec",
+        measured="n/a",
+        folder=folder,
+        kind="codec",
+    )
+    digest = codec_export.export(given)
+    (row,) = list_weights(folder)
+    assert (row.name, row.kind, row.sha256) == ("tiny", "codec", digest)
+    assert default_name(folder) == "old"
+    assert default_name(folder, kind="codec") == "tiny"
+    assert digest in (folder / "tiny.md").read_text()
+    if find_spec("compressai"):
+        from rsic_geo.codecs.learned import LearnedCodec
+
+        opened = LearnedCodec(str(folder / "tiny.safetensors"), device="cpu")
+        tile = opened.encode_tile(np.full((3, 20, 30), 0.5, np.float32), 0.5)
+        assert np.abs(opened.decode_tile(tile.payload) - 0.5).max() < 0.05
+
+
+def test_weights_that_do_not_fit_the_integers_are_not_exported():
+    network = busy_network()
+    network.entropy.groups[0].middle.weight[0, 0] = 40.0
+    with pytest.raises(ValueError, match="0.middle: weights up to 40"):
+        freeze(network)
+
+
+def test_the_validator_finds_that_bits_buy_quality():
+    network = LearnedNetwork(SMALL).eval()
+    image = picture(3, 120, 160)[:100, :131]
+    curves = codec_validate.assess(network, image, "x")
+    assert list(curves.bpp) == sorted(curves.bpp)
+    assert list(curves.psnr) == sorted(curves.psnr)
+    assert curves.standard_bpp == pytest.approx(curves.bpp, rel=0.2, abs=0.1)
+    assert "BD-rate against JPEG 2000 over 1 images" in codec_validate.summary([curves])
