@@ -9,6 +9,7 @@ ALIASES = {
     "-quiet": "--quiet",
     "-verbose": "--verbose",
     "-json": "--json",
+    "-a_nodata": "--nodata",
     "-srcwin": "--srcwin",
     "-projwin": "--projwin",
     "-projwin_srs": "--projwin-srs",

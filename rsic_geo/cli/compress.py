@@ -8,6 +8,7 @@ import click
 
 from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import check_local_output, execution_options, overwrite_option, stack, talking
+from rsic_geo.cli.part_options import part_options
 from rsic_geo.cli.summary import finish_job
 from rsic_geo.pipeline.options import TILE_SIZES, EncodeOptions, Execution
 
@@ -18,6 +19,16 @@ def _refuse_creation_options(_ctx: click.Context, _param: click.Parameter, value
             f"an archive takes no creation options ({values[0]}): use --target (lossless, "
             "psnr=40, bpp=0.5, ...) and --tile-size"
         )
+
+
+def _parse_nodata(_ctx: click.Context, _param: click.Parameter, text: str | None) -> float | str | None:
+    """Return a number, ``none``, or None where nothing was said."""
+    if text is None or text.lower() == "none":
+        return text and "none"
+    try:
+        return float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a number nor none") from None
 
 
 archive_choices = stack(
@@ -107,6 +118,13 @@ def encode_options(
 @click.command()
 @click.argument("source", metavar="INPUT")
 @click.argument("destination", metavar="OUTPUT")
+@part_options
+@click.option(
+    "--nodata",
+    callback=_parse_nodata,
+    metavar="VALUE|none",
+    help="Nodata value of all bands, instead of the scene's.",
+)
 @archive_choices
 @click.option(
     "--verify",
@@ -128,7 +146,8 @@ def compress(
     """Write INPUT, any raster GDAL reads, as the archive OUTPUT (.jp2).
 
     The archive is a plain GeoJP2 file for every other program; what rsic needs to give the scene back
-    complete and repaired is in one box of it.
+    complete and repaired is in one box of it. A part that is asked for is that part of the whole: place,
+    control points and metadata follow.
     """
     from rsic_geo.pipeline.encode import compress as run
 

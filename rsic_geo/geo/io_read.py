@@ -150,11 +150,18 @@ class SceneReader:
         with gdal_config(), scene_errors("read the mask of", self.path):
             return np.asarray(self._dataset.read_masks(1, window=_rasterio(window)), dtype=np.uint8)
 
-    def read_overview(self, out_height: int, out_width: int, bands: tuple[int, ...] | None = None) -> Pixels:
-        """Return the whole scene decimated to (bands, out_height, out_width), nearest sample."""
+    def read_overview(
+        self,
+        out_height: int,
+        out_width: int,
+        bands: tuple[int, ...] | None = None,
+        window: Window | None = None,
+    ) -> Pixels:
+        """Return the scene, or a window of it, as (bands, out_height, out_width), nearest sample."""
         shape = (len(bands) if bands is not None else self.profile.count, out_height, out_width)
+        area = None if window is None else _rasterio(window)
         with gdal_config(), scene_errors("read pixels of", self.path):
-            return np.asarray(self._dataset.read(_indexes(bands), out_shape=shape))
+            return np.asarray(self._dataset.read(_indexes(bands), window=area, out_shape=shape))
 
     def read_resampled(
         self, window: Window, out_shape: tuple[int, int], *, bands: tuple[int, ...] | None = None

@@ -71,6 +71,9 @@ class Part:
         """
         snapshot = snapshot.without_statistics()
         count = len(self.pick(snapshot.dtypes))
+        if "alpha" not in self.pick(snapshot.colorinterp):  # nothing says any more what is transparent
+            flags = (("all_valid",) if "alpha" in each else each for each in snapshot.mask_flags)
+            snapshot = replace(snapshot, mask_flags=tuple(flags))
         of_bands: dict[str, Any] = {name: self.pick(getattr(snapshot, name)) for name in _PER_BAND}
         for name in ("colormaps", "categories", "attribute_tables", "band_tags"):
             of_bands[name] = self._by_band(getattr(snapshot, name))

@@ -23,9 +23,10 @@ from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.job import Job
 from rsic_geo.pipeline.names import check_archive_name
 from rsic_geo.pipeline.options import EncodeOptions
+from rsic_geo.pipeline.part import describe_part
 from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.pipeline.report import Report, describe_file
-from rsic_geo.pipeline.source import open_source
+from rsic_geo.pipeline.source import open_source, part_of
 from rsic_geo.weights import open_weights
 
 
@@ -67,8 +68,9 @@ def compress(
     with (
         gdal_config(options.execution.gdal),
         _pending(src, dst, options.overwrite) as pending,
-        open_source(src, options.execution) as opened,
+        open_source(src, options.execution) as whole,
     ):
+        opened, part = part_of(whole, options, report)
         reader, plan = plan_scene(opened, options)
         lost = metadata_lost_in_geotiff(plan.snapshot)
         if lost:
@@ -91,11 +93,11 @@ def compress(
         report.report(1.0, "done")
         return Report(
             verb="compress",
-            source=describe_file(src, opened.profile),
+            source=describe_file(src, whole.profile),
             output=describe_file(dst, plan.profile),
             seconds=time.perf_counter() - started,
             warnings=tuple(report.warnings),
-            details=outcome,
+            details={**outcome, **describe_part(part)},
         )
 
 

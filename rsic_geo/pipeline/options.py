@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from rsic_geo.errors import UsageError
 
@@ -113,6 +113,49 @@ class Execution:
         return {"NUM_THREADS": str(self.threads), **given} if self.threads else given
 
 
+class PartOptions(Protocol):
+    """Options of a verb that say which part of a scene is wanted."""
+
+    @property
+    def srcwin(self) -> tuple[int, int, int, int] | None:
+        """First column, first row, columns, rows (px)."""
+
+    @property
+    def projwin(self) -> tuple[float, float, float, float] | None:
+        """Upper left and lower right corner."""
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float] | None:
+        """Least x, least y, greatest x, greatest y."""
+
+    @property
+    def window_crs(self) -> str | None:
+        """Reference system of a window in map coordinates."""
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """Bands, from 1."""
+
+    @property
+    def level(self) -> int:
+        """How often the sides are halved."""
+
+
+def check_part(options: PartOptions) -> None:
+    """Raise UsageError where the part asked for makes no sense, whatever the scene."""
+    boxes = [box for box in (options.projwin, options.bbox) if box is not None]
+    if len(boxes) + (options.srcwin is not None) > 1:
+        raise UsageError("give one window only: in pixels, by two corners, or as a bounding box")
+    if options.window_crs is not None and not boxes:
+        raise UsageError("a reference system of the window needs a window in map coordinates")
+    if not all(math.isfinite(value) for box in boxes for value in box):
+        raise UsageError("the window's coordinates must be numbers")
+    if options.srcwin is not None and (min(options.srcwin[:2]) < 0 or min(options.srcwin[2:]) < 1):
+        raise UsageError("a window in pixels starts at 0 or more and has at least 1 column and row")
+    if any(band < 1 for band in options.bands):
+        raise UsageError("bands are counted from 1")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:
     """Choices of ``compress``."""
@@ -127,6 +170,18 @@ class EncodeOptions:
     """Start-noise seed recorded for enhancers that draw noise."""
     quantize: str | None = None
     """Integer type a float scene is quantised to (``uint16``); None refuses float scenes."""
+    srcwin: tuple[int, int, int, int] | None = None
+    """Part of the scene: first column, first row, columns, rows (px); at most one of the three windows."""
+    projwin: tuple[float, float, float, float] | None = None
+    """Part of the scene: x and y of its upper left, then of its lower right corner."""
+    bbox: tuple[float, float, float, float] | None = None
+    """Part of the scene: least x, least y, greatest x, greatest y."""
+    window_crs: str | None = None
+    """Reference system of ``projwin`` or ``bbox``; None for the scene's."""
+    bands: tuple[int, ...] = ()
+    """Bands archived, from 1, in the order of the archive; empty for all."""
+    nodata: float | Literal["none"] | None = None
+    """Nodata value of all bands instead of the scene's, or ``none`` of them; None for the scene's own."""
     sidecar: Literal["auto", "never", "require"] = "auto"
     """Whether a GDAL ``.aux.xml`` is written beside the archive: with what GDAL would lose where that is
     something (auto), not at all (never), or always and with all of the metadata (require)."""
@@ -148,6 +203,12 @@ class EncodeOptions:
             raise UsageError("fast is for reading: archives are made with exact arithmetic")
         if not 0 <= self.seed < 2**32:
             raise UsageError("seed must be between 0 and 4294967295")
+        check_part(self)
+
+    @property
+    def level(self) -> int:
+        """How often the sides are halved: an archive holds every level."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,19 +255,6 @@ class DecodeOptions:
             raise UsageError("strength must be between 0 and 1.5")
         if self.max_change is not None and not 0 <= self.max_change < math.inf:
             raise UsageError("the largest change must be 0 or more digital numbers")
-        self._check_part()
-
-    def _check_part(self) -> None:
-        boxes = [box for box in (self.projwin, self.bbox) if box is not None]
-        if len(boxes) + (self.srcwin is not None) > 1:
-            raise UsageError("give one window only: in pixels, by two corners, or as a bounding box")
-        if self.window_crs is not None and not boxes:
-            raise UsageError("a reference system of the window needs a window in map coordinates")
-        if not all(math.isfinite(value) for box in boxes for value in box):
-            raise UsageError("the window's coordinates must be numbers")
-        if self.srcwin is not None and (min(self.srcwin[:2]) < 0 or min(self.srcwin[2:]) < 1):
-            raise UsageError("a window in pixels starts at 0 or more and has at least 1 column and row")
-        if any(band < 1 for band in self.bands):
-            raise UsageError("bands are counted from 1")
+        check_part(self)
         if not 0 <= self.level <= 31:
             raise UsageError("the level must be between 0 (full size) and 31")

@@ -16,13 +16,13 @@ from rsic_geo.geo.part import Part
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import Archive
 from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.options import DecodeOptions
+from rsic_geo.pipeline.options import DecodeOptions, PartOptions
 
 _SOURCE_SIDE = 4096
 """Pixels of the scene read at once along a side, for a coarser level."""
 
 
-def choose_part(snapshot: MetadataSnapshot, options: DecodeOptions, progress: Progress) -> Part | None:
+def choose_part(snapshot: MetadataSnapshot, options: PartOptions, progress: Progress) -> Part | None:
     """Return the part of a scene that is asked for; None for all of it as it is.
 
     Raises:
@@ -42,7 +42,7 @@ def choose_part(snapshot: MetadataSnapshot, options: DecodeOptions, progress: Pr
     return Part(window=window, level=options.level, bands=bands)
 
 
-def _window(snapshot: MetadataSnapshot, options: DecodeOptions, progress: Progress) -> Window:
+def _window(snapshot: MetadataSnapshot, options: PartOptions, progress: Progress) -> Window:
     scene = Window.full(snapshot.height, snapshot.width)
     if options.srcwin is not None:
         left, top, width, height = options.srcwin
