@@ -53,6 +53,7 @@ class RsicProvider(QgsProcessingProvider):
         return False
 
     def loadAlgorithms(self) -> None:
+        known = remembered_capabilities()
         for algorithm in ALGORITHMS:
-            if not self.addAlgorithm(algorithm()):
+            if not self.addAlgorithm(algorithm(known)):
                 raise RuntimeError(f"two algorithms are called {algorithm.NAME}")

@@ -24,7 +24,7 @@ from ..engine.capabilities import Capabilities
 from ..engine.errors import EngineCancelledError, EngineError
 from ..engine.session import Monitor, Session
 from ..i18n import tr
-from ..settings import current_capabilities, engine_problem, greet, open_session, remembered_capabilities
+from ..settings import current_capabilities, engine_problem, greet, open_session
 from .sources import is_same_file, raster_source
 
 Declaration = Union[QgsProcessingParameterDefinition, QgsProcessingOutputDefinition]  # noqa: UP007 - Python 3.9
@@ -77,15 +77,16 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
     TAGS = ""
     """Comma separated words the toolbox finds the algorithm by, beside its name."""
 
-    def __init__(self, is_asking: bool = False) -> None:
+    def __init__(self, known: Capabilities | None = None) -> None:
+        """Make the provider's own instance, which shows the choices ``known``, or one that asks for them."""
         super().__init__()
-        self._is_asking = is_asking
+        self._known = known
         self._sources: dict[str, str] = {}
         self.extent: QgsRectangle | None = None
 
     def createInstance(self) -> RsicAlgorithm:
         # The provider's own instances only show names; one made to be used may ask the engine for choices.
-        return type(self)(is_asking=True)
+        return type(self)()
 
     def name(self) -> str:
         return self.NAME
@@ -130,7 +131,7 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
-        if not self._is_asking:
+        if self._known is not None:
             # qgis_process asks the provider's own instance, which knows too few choices where the engine was
             # never asked for them.
             return self.create().checkParameterValues(parameters, context)
@@ -210,7 +211,7 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
 
     def capabilities(self) -> Capabilities:
         """Return the choices to offer."""
-        return current_capabilities() if self._is_asking else remembered_capabilities()
+        return current_capabilities() if self._known is None else self._known
 
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback

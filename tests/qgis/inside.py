@@ -46,15 +46,13 @@ def start(is_graphical: bool = False) -> QgsApplication:
     return application
 
 
-def load() -> float:
-    """Load the plugin as QGIS does, and return how many milliseconds of processor time that took."""
-    started = time.thread_time()
+def load() -> None:
+    """Load the plugin as QGIS does."""
     import rsic_geo_qgis
 
     plugin = rsic_geo_qgis.classFactory(None)
     plugin.initProcessing()
     load.plugin = plugin
-    return 1000 * (time.thread_time() - started)
 
 
 def run(name: str, **parameters: object) -> dict:
@@ -72,13 +70,6 @@ def attempt(name: str, **parameters: object) -> str:
     except QgsProcessingException as error:
         return str(error)
     return ""
-
-
-def startup() -> dict:
-    """How long the plugin takes to load, and what of it touches the network."""
-    modules = set(sys.modules)
-    milliseconds = load()
-    return {"milliseconds": milliseconds, "modules": sorted(set(sys.modules) - modules)}
 
 
 def provider() -> dict:

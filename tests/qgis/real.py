@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from qgis_plugin.tools import startup
 from qgis_plugin.tools.pack import pack
 
 QGIS_PROCESS = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
@@ -100,6 +101,12 @@ class Qgis:
         """Run a function of ``inside.py`` in a Python process with QGIS in it, and return what it returns."""
         script = Path(__file__).with_name("inside.py")
         done = self._run([QGIS_PYTHON, str(script), scenario, json.dumps(arguments, default=str)], timeout)
+        assert done.exit_code == 0, done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def start_up(self) -> dict[str, Any]:
+        """Start a QGIS without a window, and return what the plugin added to that: see `tools/startup.py`."""
+        done = self._run([QGIS_PYTHON, startup.__file__, "--one", os.fspath(self.plugins)], 120)
         assert done.exit_code == 0, done.stdout + done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 

@@ -13,6 +13,8 @@ import rasterio
 import rasterio.shutil
 from real import RSIC
 
+from qgis_plugin.tools.startup import LIMIT
+
 pytestmark = pytest.mark.qgis
 
 ALGORITHMS = ("compress", "decompress", "enhance", "compare", "validate", "reencodefolder", "checkengine")
@@ -40,9 +42,9 @@ def folder(tmp_path) -> Path:
 
 
 def test_the_plugin_loads_fast_and_brings_no_network(qgis):
-    qgis.inside("startup")  # the first start of all compiles the plugin's files
-    found = min((qgis.inside("startup") for _ in range(2)), key=lambda entry: entry["milliseconds"])
-    assert found["milliseconds"] < 50
+    # the first start of all compiles the plugin's files; `tools/startup.py` gives the median of several
+    found = min((qgis.start_up() for _ in range(3)), key=lambda entry: entry["processor"])
+    assert found["processor"] < LIMIT
     brought = [name for name in found["modules"] if name.startswith(NETWORK_MODULES)]
     assert not brought
 
