@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import blob_geojson
+from rsic_geo.pipeline.batch_publish import write_text
 from rsic_geo.pipeline.batch_run import find_run, ledger_path
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
 
@@ -40,11 +39,11 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
 
                 return write_items(ledger, record, path)
             if kind == "json":
-                _write_text(path, _json_text(ledger, record))
+                write_text(path, _json_text(ledger, record))
             elif kind == "html":
                 from rsic_geo.pipeline.batch_html import page
 
-                _write_text(path, page(ledger, record))
+                write_text(path, page(ledger, record))
             else:
                 raise UsageError(f"export {kind!r} is not known: use html, json or stac")
             return int(sum(part["scenes"] for part in ledger.totals(record.name).values()))
@@ -57,17 +56,6 @@ def _refuse_existing(path: Path) -> None:
         raise OutputExistsError(f"the folder {path} is not empty: give another one")
     if path.exists() and not path.is_dir():
         raise OutputExistsError(f"{path} exists already: give another name")
-
-
-def _write_text(path: Path, pieces: Iterable[str]) -> None:
-    """Write text that appears whole."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.writelines(pieces)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def scene_entries(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the ledger

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,17 @@ def write_json(path: str | Path, document: dict[str, Any], folder: Path | None =
     Raises:
         OSError: if it cannot be written.
     """
+    write_text(path, [json.dumps(document, ensure_ascii=False, indent=1)], folder)
+
+
+def write_text(path: str | Path, pieces: Iterable[str], folder: Path | None = None) -> None:
+    """Write a text piece by piece as :func:`write_json` does: it appears whole, in the place of an older one.
+
+    With a ``folder`` the pieces may be asked for twice.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     name = f".{path.name}.{secrets.token_hex(4)}.part"
@@ -91,7 +102,7 @@ def write_json(path: str | Path, document: dict[str, Any], folder: Path | None =
         temporary = place / name
         try:
             with temporary.open("w", encoding="utf-8") as stream:
-                json.dump(document, stream, ensure_ascii=False, indent=1)
+                stream.writelines(pieces)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(temporary, path)

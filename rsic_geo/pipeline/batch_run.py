@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rsic_geo.pipeline.batch import LEDGER_NAME, WORKSHOP, Coordinator, Standing
 from rsic_geo.pipeline.batch_inputs import Source
 from rsic_geo.pipeline.batch_job import SceneJob, fingerprint, options_from, options_text
 from rsic_geo.pipeline.batch_plan import Registration, register, usual_template
+from rsic_geo.pipeline.batch_publish import write_text
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.executors import Executor, ProcessExecutor, SerialExecutor
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
@@ -208,9 +210,21 @@ def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watch
         config=batch.config,
         bands_above=round(batch.bands_above * 1e6),
     )
-    return Coordinator(
+    coordinator = Coordinator(
         ledger=ledger, run=record, executor=crew.executor(), pattern=pattern, watcher=watcher
-    ).work()
+    )
+    try:
+        return coordinator.work()
+    finally:
+        _summarise(ledger, record)
+
+
+def _summarise(ledger: Ledger, record: RunRecord) -> None:
+    """Leave the page of the run among its reports, as it stands now; a full disk is no reason to fail."""
+    from rsic_geo.pipeline.batch_html import page
+
+    with suppress(OSError, LedgerError):
+        write_text(Path(record.reports) / f"{record.name}.html", page(ledger, record))
 
 
 def _workshop(ledger: Ledger, record: RunRecord) -> str:

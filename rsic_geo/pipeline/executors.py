@@ -15,10 +15,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from rsic_geo.errors import SceneError
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.batch_scene import archive_scene
 
 Work = Callable[[SceneJob], SceneOutcome]
+_BORN = "born"
+"""What a worker says when it can work."""
+_MOST_UNBORN = 3
+"""Workers that may die one after the other before they can work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,8 @@ class _Worker:
     process: BaseProcess
     connection: Connection[Any, Any]
     job: SceneJob | None = None
+    is_born: bool = False
+    """Whether it has said that it can work."""
 
 
 class ProcessExecutor:
@@ -104,6 +111,7 @@ class ProcessExecutor:
         self._jobs = jobs
         self._work = work
         self._workers: list[_Worker] = []
+        self._unborn = 0
         self._context = multiprocessing.get_context("spawn")
 
     @property
@@ -139,18 +147,35 @@ class ProcessExecutor:
         return worker
 
     def wait(self, seconds: float) -> list[Finished]:
-        """Return the outcomes that arrive, and the jobs whose workers died."""
+        """Return the outcomes that arrive, and the jobs whose workers died.
+
+        Raises:
+            SceneError: if worker after worker dies before it can work: no scene is to blame for that.
+        """
         busy = {worker.connection: worker for worker in self._workers if worker.job is not None}
         finished = []
         for connection in wait(list(busy), seconds):
             worker = busy[connection]  # type: ignore[index]
-            job, worker.job = worker.job, None
+            job = worker.job
             assert job is not None
             try:
-                finished.append(Finished(job=job, outcome=worker.connection.recv()))
+                said = worker.connection.recv()
             except (EOFError, OSError):
-                finished.append(Finished(job=job, outcome=None, lost=self._drop(worker)))
+                how = self._drop(worker)
+                self._count_unborn(worker, how)
+                finished.append(Finished(job=job, outcome=None, lost=how))
+                continue
+            if said == _BORN:
+                worker.is_born, self._unborn = True, 0
+                continue
+            worker.job = None
+            finished.append(Finished(job=job, outcome=said))
         return finished
+
+    def _count_unborn(self, worker: _Worker, how: str) -> None:
+        self._unborn += not worker.is_born
+        if self._unborn > _MOST_UNBORN:
+            raise SceneError(f"no worker can be started: {how} before it could work; see what it says above")
 
     def _drop(self, worker: _Worker) -> str:
         """Forget a dead worker and return how it died."""
@@ -198,6 +223,7 @@ def _serve(connection: Connection[Any, Any], work: Work, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
+        connection.send(_BORN)
         while True:
             connection.send(work(connection.recv()))
 

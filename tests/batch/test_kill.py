@@ -13,6 +13,8 @@ import pytest
 from batch_kills import check, command, crops, kill_until_done
 from batch_support import options, products, rsic, run, write_scenes
 
+from rsic_geo.errors import SceneError
+from rsic_geo.pipeline import executors
 from rsic_geo.pipeline.batch import LEDGER_NAME, MOST_LOSSES
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.executors import ProcessExecutor
@@ -49,6 +51,23 @@ def test_a_worker_takes_only_its_own_scene_with_it():
         "its worker was ended by SIGKILL (out of memory?)"
     }
     assert sorted(one.job.fid for one in finished if one.outcome) == [2, 3]
+
+
+def stillborn(connection, work, parent) -> None:
+    """Be a worker that dies before it can work, as one that cannot import what it needs."""
+    os._exit(7)
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_start_stop_the_run_and_blame_no_scene(tmp_path, monkeypatch):
+    write_scenes(tmp_path / "in", 3)
+    monkeypatch.setattr(executors, "_serve", stillborn)
+    with pytest.raises(SceneError, match="no worker can be started: its worker ended with code 7"):
+        run(tmp_path / "in", tmp_path / "out", jobs=1)
+    with Ledger(tmp_path / "out" / LEDGER_NAME) as ledger:
+        assert ledger.totals("default")["pending"]["scenes"] == 3
+    monkeypatch.undo()
+    assert run(tmp_path / "in", tmp_path / "out", jobs=1)[0].done == 3
 
 
 @pytest.mark.slow
