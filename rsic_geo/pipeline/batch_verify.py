@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io import SceneReader, metadata_differences, open_scene
+from rsic_geo.geo.io import SceneReader, metadata_differences
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import Archive, open_archive
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.options import Execution, Target
 from rsic_geo.pipeline.plan import sample
+from rsic_geo.pipeline.source import open_source
 from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
 
 _WINDOW = 1024
@@ -70,7 +71,7 @@ def prove(source: str, product: str, promise: Promise, execution: Execution, pro
     """Decode a product from disk and compare it with its source.
 
     Args:
-        source: the original.
+        source: the original; of an archive of ours its final output.
         product: the archive written of it.
         promise: what the product must be.
         execution: how enhanced archives are decoded.
@@ -79,7 +80,7 @@ def prove(source: str, product: str, promise: Promise, execution: Execution, pro
     Raises:
         RsicGeoError: if one of them cannot be read.
     """
-    with open_scene(source) as original, open_archive(product, execution=execution) as archive:
+    with open_source(source, execution) as original, open_archive(product, execution=execution) as archive:
         bands, masks_equal = _compare(original, archive, progress)
         pixels_equal = all(band.different == 0 for band in bands)
         ours, theirs = original.snapshot(), archive.snapshot

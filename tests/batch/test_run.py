@@ -348,3 +348,20 @@ def test_a_file_size_limit_fails_the_scene_and_not_the_run(tmp_path):
     assert rows(tmp_path / "out")["big.tif"]["state"] == "failed"
     assert len(products(tmp_path / "out")) == 2
     assert retry_batch(tmp_path / "out", serial(), Watcher()).done == 3
+
+
+@pytest.mark.parametrize("first", ["lossless", "max-error=6"])
+def test_archives_of_ours_are_sources_by_their_final_output(tmp_path, first):
+    """Read as any JP2 they would be without nodata and mask, and none would be proven."""
+    (tmp_path / "in").mkdir()
+    source = write_scene(tmp_path / "s.tif", 1, size=96, nodata=0)
+    with rasterio.open(source, "r+") as scene:
+        pixels = scene.read()
+        pixels[:, 20:40, 10:50] = 0
+        scene.write(pixels)
+    rsic_geo.compress(source, tmp_path / "in" / "a.jp2", target=first, model="none")
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out", options("max-error=3"))
+    assert (standing.done, standing.failed) == (1, 0), outcomes
+    assert (standing_row := rows(tmp_path / "out")["a.jp2"])["masks"] == "identical"
+    assert standing_row["max_error"] <= 3
+    assert rsic_geo.compare(source, tmp_path / "out" / "a.jp2").valid_equal
