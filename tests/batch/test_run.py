@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 import rasterio
@@ -98,6 +99,29 @@ def test_targets_are_proven_on_the_written_file(tmp_path, target):
     else:
         assert row["achieved"] <= float(value) * 1.021
     assert row["psnr"] == pytest.approx(rsic_geo.compare(row["source"], row["product"]).psnr, abs=1e-6)
+
+
+def test_a_learned_codec_names_its_products_and_its_network(tmp_path, monkeypatch):
+    if find_spec("compressai") is None:
+        pytest.skip("compressai is not installed (it has no build for Python 3.13)")
+    from learned_support import busy_network, weights_of
+
+    file = weights_of(busy_network())
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "busy.safetensors").write_bytes(file.content)
+    monkeypatch.setenv("RSIC_GEO_WEIGHTS", str(tmp_path / "weights"))
+    write_scene(tmp_path / "in" / "a.tif", size=128)
+    wanted = options("psnr=26", codec="learned:busy")
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out", wanted)
+    assert standing.done == 1, outcomes
+    row = rows(tmp_path / "out")["a.tif"]
+    assert row["product"] == str(tmp_path / "out" / "a.rsic.tif")
+    assert (row["codec"], row["codec_sha256"]) == ("learned", file.sha256)
+    assert row["psnr"] >= 26
+    other = weights_of(busy_network(seed=1))
+    (tmp_path / "weights" / "busy.safetensors").write_bytes(other.content)
+    with pytest.raises(LedgerMismatchError, match="codec_sha256"):
+        run(tmp_path / "in", tmp_path / "out", wanted)
 
 
 def test_masks_and_nodata_are_proven(tmp_path):
