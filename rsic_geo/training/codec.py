@@ -8,33 +8,20 @@ decoder and entropy model are trained on the symbols that will really be coded.
 from __future__ import annotations
 
 import argparse
-import copy
 import math
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from rsic_geo.codecs.learned_network import LEVELS, SPECS, CodecSpec, LearnedNetwork
+from rsic_geo.codecs.learned_network import LEVELS, SPECS, CodecSpec
 from rsic_geo.codecs.learned_network.transform import PostFilter, Residual
+from rsic_geo.training.codec_state import CodecState
 from rsic_geo.training.data import Crop
 from rsic_geo.training.degrade import DegradeOptions
 from rsic_geo.training.plot import draw_history
-from rsic_geo.training.state import RunState, read_payload
 from rsic_geo.training.train import Trainer, TrainOptions, add_arguments, given_options, to_batch
-
-_PACE = {
-    "matrix": 0.05,
-    "knots": 2.0,
-    "deviation": 2.0,
-    "hyper_scales": 2.0,
-    "tail_share": 2.0,
-    "tail_ratio": 2.0,
-}
-"""Learning rate, against the others', of parameters by the end of their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,42 +32,6 @@ class CodecOptions(TrainOptions):
     """Network of a run that begins; a resumed run has that of its state."""
     hard_share: float = 0.4
     """Last part of the run, trained on real symbols with the encoder at rest."""
-
-
-@dataclass(slots=True, kw_only=True)
-class CodecState(RunState):
-    """State of a run that trains a codec."""
-
-    network: LearnedNetwork
-    average: LearnedNetwork
-
-    @classmethod
-    def fresh(cls, spec: CodecSpec, *, seed: int, device: torch.device) -> CodecState:
-        """Build an untrained state, the same for the same seed."""
-        torch.manual_seed(seed)
-        network = LearnedNetwork(spec).to(device)
-        average = copy.deepcopy(network).requires_grad_(False)
-        return cls(network=network, average=average, optimizer=_optimizer(network))
-
-    @classmethod
-    def load(cls, path: Path, *, device: torch.device) -> CodecState:
-        """Read what :meth:`save` wrote; weights only, no code is run from the file."""
-        payload = read_payload(path)
-        state = cls.fresh(CodecSpec.from_json(payload["codec"]), seed=0, device=device)
-        state.restore(payload)
-        return state
-
-    def description(self) -> dict[str, Any]:
-        """Return the spec of the network."""
-        return {"codec": self.network.spec.to_json()}
-
-
-def _optimizer(network: LearnedNetwork) -> torch.optim.Optimizer:
-    groups: dict[float, list[torch.nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        groups.setdefault(_PACE.get(name.rsplit(".", 1)[-1], 1.0), []).append(parameter)
-    listed = [{"params": parameters, "pace": pace} for pace, parameters in groups.items()]
-    return torch.optim.AdamW(listed, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.0)
 
 
 class CodecTrainer(Trainer):

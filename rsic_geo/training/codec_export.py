@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 
 from rsic_geo.codecs.learned_network import FORMAT, CodecSpec, shipped_tensors
-from rsic_geo.training.codec import CodecState
+from rsic_geo.training.codec_state import CodecState
 from rsic_geo.training.export import (
     LICENCE,
     MAX_BYTES,

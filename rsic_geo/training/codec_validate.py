@@ -18,7 +18,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from rsic_geo.codecs.learned_network import BLOCK, LEVELS, LearnedNetwork
-from rsic_geo.training.codec import CodecState
+from rsic_geo.training.codec_state import CodecState
 from rsic_geo.training.degrade import Image8, code_jpeg2000
 from rsic_geo.training.validate import bd_rate
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from rsic_geo.training.ldm import true_prior
 from rsic_geo.training.ldm_state import LdmState, Workshop
 from rsic_geo.training.state import TrainState, read_payload
-from rsic_geo.training.validate import Predictor, assess_images, bd_rate, summary
+from rsic_geo.training.validate import JPEG2000, Predictor, assess_images, bd_rate, learned_coding, summary
 
 PRIORS = ("none", "true", "generated", "mean")
 _SEEDS = 8
@@ -67,16 +67,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, help="use every n-th image")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--coded-by", type=Path, help="state of a learned codec, instead of JPEG 2000")
     parser.add_argument("--fast", action="store_true", help="convolutions in bfloat16")
     values = parser.parse_args(arguments)
     if values.threads:
         torch.set_num_threads(values.threads)
     device = torch.device(values.device)
     predictors = [open_row(row, device) for row in values.rows]
+    coding = learned_coding(values.coded_by, device) if values.coded_by else JPEG2000
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=values.fast):
-        results = assess_images(predictors, values.data, device=device, every=values.every)
+        results = assess_images(predictors, values.data, device=device, every=values.every, coding=coding)
     for row, found in zip(values.rows, results, strict=True):
-        print(f"{row}\n{summary(found)}")
+        print(f"{row}\n{summary(found, coding)}")
     for row, found in zip(values.rows[1:], results[1:], strict=True):
         rates = [
             bd_rate(a.bpp, a.enhanced_db, b.bpp, b.enhanced_db)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from rsic_geo.enhance.network import UNetSpec
+from rsic_geo.training.codec_degrade import degrade_batch, read_codec
 from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
 from rsic_geo.training.degrade import DegradeOptions
 from rsic_geo.training.plot import draw_history
@@ -77,6 +78,8 @@ class TrainOptions:
     """Share of images coded as one band."""
     squared_share: float = 0.5
     """Weight of the squared loss against the Charbonnier loss."""
+    coded_by: Path | None = None
+    """State of a learned codec whose output is to be enhanced; None: that of JPEG 2000."""
     slim: bool = False
     """Keep the averaged weights only, in half precision (small enough to bring back from a GPU machine)."""
 
@@ -128,6 +131,7 @@ class Trainer:
         self.say = say
         self.device = choose_device(options.device)
         self.dtype = choose_precision(options.precision, self.device)
+        self.codec = read_codec(options.coded_by, self.device) if options.coded_by else None
         self.state: RunState = self.open_state()
         self._first_step, self._first_second = self.state.step, self.state.seconds
         self._sums = torch.zeros(3, device=self.device)
@@ -142,7 +146,15 @@ class Trainer:
 
     def degrading(self) -> DegradeOptions:
         """Return what is done to the images of this run."""
-        return DegradeOptions(grey_share=self.options.grey_share)
+        return DegradeOptions(grey_share=self.options.grey_share, is_coded=self.codec is None)
+
+    def pixels(self, crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return a batch as :func:`to_batch` does, coded by the run's codec."""
+        x, target, sigma = to_batch(crops, self.device)
+        if self.codec is not None:
+            torch.manual_seed(1_000_003 * self.options.seed + self.state.step)
+            x, sigma = degrade_batch(self.codec, target, jitter=StreamOptions(packs=()).jitter)
+        return x, target, sigma
 
     def run(self) -> RunState:
         """Train until the budget is used up; the state file is current on return."""
@@ -187,7 +199,7 @@ class Trainer:
         rate = options.rate * ramp * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        x, target, sigma = to_batch(crops, self.device)
+        x, target, sigma = self.pixels(crops)
         correction, loss = self.judge(x, target, sigma)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -243,6 +255,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", type=Path, help="state file to go on from")
     for name, kind in _PLAIN_OPTIONS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind)
+    parser.add_argument("--coded-by", type=Path, help="state of a learned codec, instead of JPEG 2000")
     parser.add_argument("--slim", action="store_true", help="keep the averaged weights only")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")

@@ -6,6 +6,7 @@ Rates are JPEG 2000's own; the same bytes are decoded with and without the netwo
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from rsic_geo.codecs.learned_network import BLOCK, LEVELS
+from rsic_geo.training.codec_degrade import code as code_batch
+from rsic_geo.training.codec_degrade import read_codec
 from rsic_geo.training.degrade import NODE, Image8, cell_levels, code_jpeg2000, octaves_at_nodes
 from rsic_geo.training.state import TrainState
 
 RATES = (0.15, 0.25, 0.4, 0.6, 1.0)
 """Bits per pixel at which every image is coded."""
+LEARNED_QUALITIES = (0.15, 0.3, 0.45, 0.6, 0.8)
+"""Qualities at which a learned codec codes every image."""
 Curve = NDArray[np.float64]
 Image32 = NDArray[np.float32]
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif"}
@@ -78,6 +84,36 @@ def _monotone(xs: tuple[float, ...], ys: Curve, places: Curve) -> Curve:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """A codec at several places of its dial."""
+
+    code: Callable[[Image8, float], tuple[Image8, int]]
+    """(image (h, w, 3), place) -> (what comes back, bytes)."""
+    places: tuple[float, ...]
+    unit: str
+    """What a place is called in tables."""
+
+
+JPEG2000 = Coding(code_jpeg2000, RATES, "bpp")
+
+
+def learned_coding(state: Path, device: torch.device) -> Coding:
+    """Return the coding of a learned codec's state file; bytes are what its entropy model expects."""
+    network = read_codec(state, device)
+
+    def code(image: Image8, quality: float) -> tuple[Image8, int]:
+        height, width = image.shape[:2]
+        padded = np.pad(image, ((0, -height % BLOCK), (0, -width % BLOCK), (0, 0)), mode="symmetric")
+        pixels = torch.from_numpy(padded).to(device).permute(2, 0, 1)[None].float() / 255
+        level = torch.tensor([round(quality * (LEVELS - 1))], device=device)
+        decoded, bits = code_batch(network, pixels, level)
+        back = decoded[0, :, :height, :width].mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+        return back, math.ceil(float(bits) / 8)
+
+    return Coding(code, LEARNED_QUALITIES, "quality")
+
+
 Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(decoded x (1, 3, h, w), sigma (1, 1, h/64, w/64), original like x) -> correction like x."""
 
@@ -106,13 +142,17 @@ def _decibel(error: NDArray[np.floating[Any]]) -> float:
 
 
 def assess(
-    predictors: Sequence[Predictor], image: Image8, name: str, device: torch.device
+    predictors: Sequence[Predictor],
+    image: Image8,
+    name: str,
+    device: torch.device,
+    coding: Coding = JPEG2000,
 ) -> list[ImageResult]:
     """Code one image (h, w, 3) at every rate and measure PSNR with and without each predictor."""
     rows: list[list[tuple[float, ...]]] = [[] for _ in predictors]
     target = image.astype(np.float32) / 255
-    for rate in RATES:
-        decoded, size = code_jpeg2000(image, rate)
+    for place in coding.places:
+        decoded, size = coding.code(image, place)
         base = decoded.astype(np.float32) / 255
         bpp = 8 * size / (image.shape[0] * image.shape[1])
         for row, predict in zip(rows, predictors, strict=True):
@@ -129,7 +169,12 @@ def assess(
 
 
 def assess_images(
-    predictors: Sequence[Predictor], folder: Path, *, device: torch.device, every: int = 1
+    predictors: Sequence[Predictor],
+    folder: Path,
+    *,
+    device: torch.device,
+    every: int = 1,
+    coding: Coding = JPEG2000,
 ) -> list[list[ImageResult]]:
     """Return, per predictor, its results on every ``every``-th image of a folder in name order."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[::every]
@@ -137,7 +182,7 @@ def assess_images(
     for path in paths:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))
-        for found, result in zip(results, assess(predictors, pixels, path.stem, device), strict=True):
+        for found, result in zip(results, assess(predictors, pixels, path.stem, device, coding), strict=True):
             found.append(result)
     return results
 
@@ -149,15 +194,15 @@ def assess_folder(network: nn.Module, folder: Path, *, every: int = 1) -> list[I
     return results
 
 
-def summary(results: list[ImageResult]) -> str:
-    """Return a short table: mean gain per rate, mean, worst and best BD-rate."""
+def summary(results: list[ImageResult], coding: Coding = JPEG2000) -> str:
+    """Return a short table: mean gain per place of the dial, mean, worst and best BD-rate."""
     gains = np.array([np.subtract(r.enhanced_db, r.codec_db) for r in results])
     fitted = np.array([np.subtract(r.fitted_db, r.codec_db) for r in results])
     rates = np.array([r.bd_rate for r in results])
     fitted_rates = np.array([bd_rate(r.bpp, r.codec_db, r.bpp, r.fitted_db) for r in results])
     lines = [
-        f"bpp {rate:4.2f}  gain {gain:+.3f} dB  with fitted strength {fit:+.3f} dB"
-        for rate, gain, fit in zip(RATES, gains.mean(0), fitted.mean(0), strict=True)
+        f"{coding.unit} {rate:4.2f}  gain {gain:+.3f} dB  with fitted strength {fit:+.3f} dB"
+        for rate, gain, fit in zip(coding.places, gains.mean(0), fitted.mean(0), strict=True)
     ]
     lines.append(
         f"BD-rate over {len(results)} images: mean {rates.mean():+.2f} %, worst {rates.max():+.2f} % "

@@ -16,10 +16,14 @@ from training_support import picture, write_pack  # noqa: E402
 
 from rsic_geo.codecs.learned_network import CodecSpec, LearnedNetwork, freeze, tables  # noqa: E402
 from rsic_geo.codecs.learned_network.entropy import phase_mask, phases  # noqa: E402
-from rsic_geo.training import codec, codec_export, codec_validate  # noqa: E402
+from rsic_geo.enhance.network import UNetSpec  # noqa: E402
+from rsic_geo.training import codec, codec_export, codec_validate, train  # noqa: E402
+from rsic_geo.training.codec_degrade import degrade_batch  # noqa: E402
+from rsic_geo.training.codec_state import CodecState  # noqa: E402
 from rsic_geo.training.data import ImagePacks, StreamOptions, find_packs, make_crops  # noqa: E402
 from rsic_geo.training.degrade import DegradeOptions  # noqa: E402
 from rsic_geo.training.export import ExportOptions  # noqa: E402
+from rsic_geo.training.validate import assess, learned_coding, summary  # noqa: E402
 from rsic_geo.weights import default_name, list_weights  # noqa: E402
 
 
@@ -41,9 +45,9 @@ def options(folder: Path, out: Path, **given) -> codec.CodecOptions:
     return codec.CodecOptions(data=folder, out=out, **{**fields, **given})
 
 
-def run(given: codec.CodecOptions) -> codec.CodecState:
+def run(given: codec.CodecOptions) -> CodecState:
     state = codec.CodecTrainer(given, say=lambda _: None).run()
-    assert isinstance(state, codec.CodecState)
+    assert isinstance(state, CodecState)
     return state
 
 
@@ -75,7 +79,7 @@ def test_a_run_lowers_its_loss_and_goes_on_where_it_stopped(pack_folder, tmp_pat
 
 
 def test_the_encoder_rests_in_the_last_part_and_the_rest_does_not(pack_folder, tmp_path):
-    fresh = codec.CodecState.fresh(SMALL, seed=0, device=torch.device("cpu")).network.state_dict()
+    fresh = CodecState.fresh(SMALL, seed=0, device=torch.device("cpu")).network.state_dict()
     state = run(options(pack_folder, tmp_path, steps=4, hard_share=1.0, warmup=1))
     moved = {k for k, v in state.network.state_dict().items() if not torch.equal(v, fresh[k])}
     assert not any(name.startswith(("analysis", "gains.knots")) for name in moved)
@@ -88,6 +92,30 @@ def test_a_slim_state_is_small_and_can_be_gone_on_with(pack_folder, tmp_path):
     sizes = [(tmp_path / name / "state.pt").stat().st_size for name in ("whole", "slim")]
     assert sizes[1] < sizes[0] / 5
     assert run(options(pack_folder, tmp_path, steps=1, resume=tmp_path / "slim" / "state.pt")).step == 3
+
+
+def test_an_enhancer_is_trained_on_the_output_of_a_codec(pack_folder, tmp_path):
+    run(options(pack_folder, tmp_path, steps=1))
+    state = tmp_path / "state.pt"
+    given = train.TrainOptions(
+        data=pack_folder, out=tmp_path / "enhancer", spec=UNetSpec(widths=(8, 16), blocks=(1, 1)), steps=3,
+        batch=4, crop=64, workers=0, pool=16, precision="fp32", coded_by=state,
+    )  # fmt: skip
+    trainer = train.Trainer(given, say=lambda _: None)
+    assert trainer.run().step == 3
+    target = torch.rand(6, 3, 64, 128)
+    target[0] = target[0, :1]
+    decoded, sigma = degrade_batch(trainer.codec, target, jitter=0.0)
+    assert sigma.shape == (6, 1, 1, 2)
+    assert torch.equal(decoded[0, 0], decoded[0, 2])
+    assert torch.allclose((decoded * 255).round(), decoded * 255, atol=1e-3)
+    rmse = (decoded - target).square().mean(dim=(1, 2, 3)).sqrt()
+    assert torch.allclose(sigma[:, 0, 0, 0], rmse)
+    coding = learned_coding(state, torch.device("cpu"))
+    network = trainer.state.average
+    (found,) = assess([lambda x, s, _: network(x, s)], picture(1, 120, 140), "x", torch.device("cpu"), coding)
+    assert list(found.bpp) == sorted(found.bpp)
+    assert "quality 0.15" in summary([found], coding)
 
 
 def test_qualities_are_spread_over_the_whole_axis():
