@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import threading
 from dataclasses import replace
 
@@ -16,7 +17,13 @@ from pipeline_support import Smoother, installed, painted
 from pipeline_support import write_scene as write_rgb
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
-from rsic_geo.errors import ContainerError, JobCancelledError, TargetNotReachedError
+from rsic_geo.errors import (
+    ContainerError,
+    JobCancelledError,
+    LedgerError,
+    SceneError,
+    TargetNotReachedError,
+)
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.io import open_scene
 from rsic_geo.pipeline import bands as bands_module
@@ -284,6 +291,27 @@ def test_a_batch_keeps_no_bands_of_a_scene_that_cannot_be_archived(scene, tmp_pa
     monkeypatch.setattr(encode, "compress", fail)
     assert run([str(scene)], tmp_path / "out", options(), bands_above=0.5)[0].failed == 1
     assert not (tmp_path / "out" / WORKSHOP).exists()
+
+
+def test_bands_outlive_a_full_disk(scene, tmp_path):
+    """Work on a file system that one pass does not fit, if this process may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this process may not mount a small file system")
+    wanted = options("lossless", tile_size=256)
+    try:
+        with pytest.raises((SceneError, LedgerError), match=r"No space left.*run again"):
+            run([str(scene)], disk / "out", wanted, bands_above=0.5)
+        kept = len(list((disk / "out" / WORKSHOP).glob("*/bands-*/*.part")))
+        assert kept > 0
+        subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+        assert run([str(scene)], disk / "out", wanted, bands_above=0.5)[0].done == 1
+        assert counts(disk / "out")["kept"] == kept
+        assert len(products(disk / "out")) == 1
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_smaller_scenes_are_archived_as_ever(scene, tmp_path, monkeypatch):
