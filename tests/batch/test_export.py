@@ -86,6 +86,28 @@ def test_stac_items_are_valid(archive, rules):
         assert asset.extra_fields["bands"][0]["raster:sampling"] == "area"
 
 
+def test_scenes_without_a_place_or_with_a_nodata_value_are_valid_items(tmp_path, rules):
+    import pystac
+    from affine import Affine
+
+    write_scene(tmp_path / "in" / "nowhere.tif", crs=None, transform=Affine.identity())
+    write_scene(tmp_path / "in" / "float.tif", dtype="float32", nodata=float("nan"))
+    local = 'LOCAL_CS["site",UNIT["metre",1]]'
+    write_scene(tmp_path / "in" / "local.tif", crs=local)
+    run(tmp_path / "in", tmp_path / "out", options("psnr=40", quantize="uint16"))
+    assert export_run(tmp_path / "out", str(tmp_path / "stac"), "stac") == 3
+    items = {
+        item.id: item
+        for item in pystac.Catalog.from_file(str(tmp_path / "stac" / "catalog.json")).get_items()
+    }
+    for item in items.values():
+        item.validate(validator=rules)
+    assert items["nowhere"].geometry is None
+    assert items["nowhere"].properties["proj:code"] is None
+    assert items["float"].assets["data"].extra_fields["bands"][0]["nodata"] == "nan"
+    assert "site" in items["local"].properties["proj:wkt2"]
+
+
 @pytest.mark.parametrize(
     ("part", "field", "value"),
     [
