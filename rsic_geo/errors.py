@@ -98,6 +98,12 @@ class MetadataLossError(VerificationError):
     """Metadata of the source are missing or changed in the output."""
 
 
+class SceneMismatchError(VerificationError, UsageError):
+    """Two scenes to be compared are not of one size, or have not the same bands."""
+
+    exit_code = 4
+
+
 class TargetNotReachedError(VerificationError):
     """The target asked for cannot be met on this scene."""
 

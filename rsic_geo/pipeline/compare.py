@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import SceneMismatchError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.io import metadata_differences
 from rsic_geo.geo.io_read import equals_nodata
@@ -21,6 +21,8 @@ from rsic_geo.pipeline.plan import decimated_shape
 from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
 
 _WINDOW = 1024
+METADATA_FIELDS = tuple(each.name for each in fields(MetadataSnapshot) if each.name != "has_statistics")
+"""What a comparison may leave out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +99,18 @@ def compare(
         progress: told a fraction and a text; returning False cancels.
 
     Raises:
-        UsageError: if the two differ in size or number of bands.
+        SceneMismatchError: if the two differ in size or number of bands.
+        UsageError: if there is no metadata field of a name in ``ignore``.
         SceneError: if one of them cannot be read.
     """
     report = Progress(callback=progress)
+    unknown = [name for name in ignore if name not in METADATA_FIELDS]
+    if unknown:
+        raise UsageError(f"no metadata field is called {unknown[0]!r}: use {', '.join(METADATA_FIELDS)}")
     with open_archive(reference) as a, open_archive(other) as b:
         pa, pb = a.profile, b.profile
         if (pa.height, pa.width, pa.count) != (pb.height, pb.width, pb.count):
-            raise UsageError(
+            raise SceneMismatchError(
                 f"the scenes differ in size: {pa.width} x {pa.height} px, {pa.count} bands against "
                 f"{pb.width} x {pb.height} px, {pb.count} bands (width x height)"
             )

@@ -100,6 +100,9 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
         path: file to check.
         pixels: decode everything.
         progress: told a fraction and a text; returning False cancels.
+
+    Raises:
+        SceneError: if there is no such file.
     """
     report = Progress(callback=progress)
     out: dict[str, Any] = {"path": str(path), "archive": False, "valid": False, "problems": []}
@@ -116,6 +119,14 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
                 for window, _ in final_pixels(archive, report):
                     archive.read_mask(window)
     except RsicGeoError as error:
+        if not _is_there(path):
+            raise
         out["problems"].append(str(error))
     out["valid"] = not out["problems"]
     return out
+
+
+def _is_there(path: str) -> bool:
+    """Return False for the name of a file that does not exist; True for what only GDAL can tell."""
+    is_name_of_gdal = str(path).startswith("/vsi") or ":" in os.path.splitdrive(path)[1]
+    return is_name_of_gdal or os.path.isfile(path)
