@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from qgis.core import (
@@ -17,9 +18,12 @@ from ..i18n import tr
 from .base import Declarations, QgisMonitor, RsicAlgorithm
 from .parameters import (
     RasterDestination,
+    advanced,
     device_parameter,
     execution_parameters,
     finite,
+    number,
+    optional_number,
     part_parameters,
     read_compression,
     read_execution,
@@ -55,7 +59,7 @@ class Compress(RsicAlgorithm):
             "dB.\n\n"
             "JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to "
             "accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An "
-            "extent is not possible for rotated scenes.\n\n"
+            "extent is not possible for scenes placed by control points alone.\n\n"
             "Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossless), largest "
             "error, bits per pixel and bytes."
         )
@@ -64,6 +68,8 @@ class Compress(RsicAlgorithm):
         yield QgsProcessingParameterRasterLayer("INPUT", tr("Scene"))
         yield from target_parameters(known)[:4]
         yield from part_parameters()
+        nodata = number("NODATA", tr("Nodata value"), -1e38, 1e38)
+        yield advanced(nodata, tr("Of all bands, instead of the scene's own. Empty: as the scene says."))
         yield from (*target_parameters(known)[4:], device_parameter(known), *execution_parameters())
         extensions = [extension.lstrip(".") for extension in known.extensions()]
         yield RasterDestination("OUTPUT", tr("Archive"), extensions)
@@ -85,20 +91,15 @@ class Compress(RsicAlgorithm):
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        from .subset import cut
-
-        source = self.source("INPUT")
         monitor = QgisMonitor(feedback)
         session = self.open_engine(monitor, feedback)
-        compression = read_compression(self, parameters, context)
+        nodata = optional_number(self, parameters, "NODATA", context)
+        compression = replace(read_compression(self, parameters, context), nodata=nodata)
         extensions = self.capabilities().extensions(compression.codec)
         output = self.output(parameters, context, tr("archive"), extensions=extensions)
-        part = read_part(self, parameters, context, self.extent)
-        if part != command.WHOLE:
-            source = cut(source, list(part.bands), self.extent, context, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
-        job = command.Job(source, output, read_execution(self, parameters, context), report)
-        words = command.compress(job, compression)
+        job = command.Job(self.source("INPUT"), output, read_execution(self, parameters, context), report)
+        words = command.compress(job, compression, read_part(self, parameters, context, self.extent))
         result = session.call(words, monitor, [output])
         values = {
             "OUTPUT": output,

@@ -33,6 +33,7 @@ from .parameters import (
     read_part,
     read_product,
     report_file,
+    speed_parameter,
     word,
 )
 
@@ -88,6 +89,7 @@ class Decompress(RsicAlgorithm):
             *product_parameters(known),
             advanced(other, tr("The quality the archive promises is then not certain.")),
             device_parameter(known),
+            speed_parameter(),
             *execution_parameters(),
         )
         yield RasterDestination("OUTPUT", tr("Scene"), TIFF)

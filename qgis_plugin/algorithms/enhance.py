@@ -34,6 +34,7 @@ from .parameters import (
     read_part,
     read_product,
     report_file,
+    speed_parameter,
     word,
 )
 
@@ -92,6 +93,7 @@ class Enhance(RsicAlgorithm):
             ),
             *product_parameters(known),
             device_parameter(known),
+            speed_parameter(),
             advanced(window, tr("A multiple of 64; empty for the engine's default.")),
             *execution_parameters(),
         )

@@ -157,6 +157,14 @@ def device_parameter(known: Capabilities) -> QgsProcessingParameterDefinition:
     return advanced(device, tr("auto takes a GPU where there is one the engine can use."))
 
 
+def speed_parameter() -> QgsProcessingParameterDefinition:
+    """Return whether the network may be quick."""
+    fast = QgsProcessingParameterBoolean("FAST", tr("Network at half precision"), defaultValue=False)
+    return advanced(
+        fast, tr("About twice as fast; no sample differs by more than a digital number of 8 bits.")
+    )
+
+
 def read_execution(
     algorithm: QgsProcessingAlgorithm,
     parameters: dict[str, Any],
@@ -164,7 +172,9 @@ def read_execution(
     window_size: int = 0,
 ) -> Execution:
     """Return the values of the execution parameters."""
+    has_speed = algorithm.parameterDefinition("FAST") is not None
     return Execution(
+        is_fast=has_speed and algorithm.parameterAsBool(parameters, "FAST", context),
         device=word(algorithm, parameters, "DEVICE", context) or AUTO,
         memory=algorithm.parameterAsString(parameters, "MEMORY", context).strip(),
         threads=algorithm.parameterAsInt(parameters, "THREADS", context),

@@ -26,6 +26,7 @@ class Capabilities:
     version: str = ""
     verbs: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
+    """Names; of a codec that has several networks also NAME:NETWORK."""
     targets: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
@@ -40,11 +41,13 @@ class Capabilities:
 
     def extensions(self, codec: str = "") -> tuple[str, ...]:
         """Return extensions of a codec's archives (empty: of all codecs), the usual one first; never none."""
-        return self.codec_extensions.get(codec) or self.archive_extensions or (_USUAL_EXTENSION,)
+        own = self.codec_extensions.get(codec.partition(":")[0])
+        return own or self.archive_extensions or (_USUAL_EXTENSION,)
 
     def can_be_lossless(self, codec: str) -> bool:
         """Whether a codec can give back every pixel, as far as is known."""
-        return codec not in self.codecs or not self.lossless_codecs or codec in self.lossless_codecs
+        name = codec.partition(":")[0]
+        return name not in self.codecs or not self.lossless_codecs or name in self.lossless_codecs
 
     @property
     def has_batch(self) -> bool:
@@ -99,7 +102,7 @@ def parse_capabilities(text: str) -> Capabilities:
     return Capabilities(
         version=version,
         verbs=verbs,
-        codecs=_words(entries, "codecs"),
+        codecs=tuple(_codec_names(entries)),
         targets=_words(entries, "targets"),
         models=_words(entries, "models"),
         devices=_words(entries, "devices"),
@@ -116,6 +119,14 @@ def _codecs(entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return (
         [row for row in rows if isinstance(row, Mapping) and "name" in row] if isinstance(rows, list) else []
     )
+
+
+def _codec_names(entries: Mapping[str, Any]) -> Iterator[str]:
+    networks = {str(row["name"]): _words(row, "weights") for row in _codecs(entries)}
+    for name in _words(entries, "codecs"):
+        yield name
+        several = networks.get(name, ())
+        yield from (f"{name}:{network}" for network in several if len(several) > 1)
 
 
 def _codec_extensions(entries: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -25,6 +25,8 @@ class Execution:
     """Codec threads, 0 = all cores."""
     window_size: int = 0
     """Enhancement window (px), 0 for the engine's default."""
+    is_fast: bool = False
+    """The network at half precision."""
 
     def arguments(self) -> list[str]:
         """Return what differs from the engine's defaults."""
@@ -37,6 +39,8 @@ class Execution:
             words += ["--threads", str(self.threads)]
         if self.window_size:
             words += ["--window-size", str(self.window_size)]
+        if self.is_fast:
+            words.append("--fast")
         return words
 
 
@@ -54,6 +58,8 @@ class Compression:
     quantize: str = ""
     sidecar: str = AUTO
     is_verified: bool = True
+    nodata: float | None = None
+    """Nodata value of all bands; None for the scene's own."""
 
     def target_word(self) -> str:
         """Return the target as the engine spells it: lossless, psnr=40."""
@@ -74,6 +80,8 @@ class Compression:
             words += ["--sidecar", self.sidecar]
         if not self.is_verified:
             words += ["--verify", "none"]
+        if self.nodata is not None:
+            words += ["--nodata", f"{self.nodata:.17g}"]
         return words
 
 
@@ -165,9 +173,9 @@ class Job:
         return [*words, *TALK]
 
 
-def compress(job: Job, compression: Compression) -> list[str]:
+def compress(job: Job, compression: Compression, part: Part = WHOLE) -> list[str]:
     """Return the arguments that archive ``job.source``."""
-    return job.arguments("compress", compression.arguments())
+    return job.arguments("compress", [*compression.arguments(), *part.arguments()])
 
 
 def decompress(job: Job, product: Product, enhance: str = AUTO, part: Part = WHOLE) -> list[str]:

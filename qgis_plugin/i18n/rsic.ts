@@ -269,7 +269,7 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
 
 lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB.
 
-JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for rotated scenes.
+JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
 
 Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
         <translation type="unfinished"></translation>
@@ -277,6 +277,11 @@ Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossl
     <message>
         <location filename="../algorithms/compress.py"/>
         <source>lossless</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Nodata value</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -292,6 +297,11 @@ Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossl
     <message>
         <location filename="../algorithms/compress.py"/>
         <source>Scene</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Of all bands, instead of the scene's own. Empty: as the scene says.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -539,6 +549,16 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>auto takes a GPU where there is one the engine can use.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Network at half precision</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>About twice as fast; no sample differs by more than a digital number of 8 bits.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -793,21 +813,6 @@ Outputs: a table with one line per scene, how many are done, skipped and failed 
     <message>
         <location filename="../algorithms/sources.py"/>
         <source>{name} is on another machine: copy it to a local file first.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/subset.py"/>
-        <source>The extent asked for does not touch the raster.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/subset.py"/>
-        <source>Bands and extent could not be cut out: {error}</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/subset.py"/>
-        <source>unknown error</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -279,14 +279,14 @@ Ausgaben: eine Seite mit den Zahlen jedes Kanals, allen Unterschieden der Metada
 
 lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB.
 
-JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for rotated scenes.
+JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
 
 Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
         <translation>Schreibt ein Raster als Archiv. Mit dem Codec jp2 ist das eine gewöhnliche GeoJP2-Datei, die jedes GIS öffnet, mit einem Abschnitt mehr, der enthält, was nötig ist, um die Szene vollständig (Metadaten, Leerwerte, Masken) und ausgebessert zurückzugeben. Archive anderer Codecs zeigen jedem GIS eine georeferenzierte Vorschau; „Szene entpacken“ gibt die Szene zurück.
 
 lossless gibt jedes Pixel zurück. Die anderen Ziele gelten dem Endergebnis und werden geprüft, indem das Geschriebene entpackt wird: psnr=40 ist so klein, wie 40 dB es zulassen, und nie schlechter als 40 dB.
 
-JPEG 2000 fasst Werte von 8 oder 16 Bit; Szenen mit Gleitkommazahlen brauchen die erweiterte Einstellung, die den Verlust zulässt. Layer, die keine Dateien sind (WMS, Layer im Speicher), müssen erst gespeichert werden. Bei gedrehten Szenen ist keine Ausdehnung möglich.
+JPEG 2000 fasst Werte von 8 oder 16 Bit; Szenen mit Gleitkommazahlen brauchen die erweiterte Einstellung, die den Verlust zulässt. Layer, die keine Dateien sind (WMS, Layer im Speicher), müssen erst gespeichert werden. Bei Szenen, die nur durch Passpunkte verortet sind, ist keine Ausdehnung möglich.
 
 Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR (dB, leer wenn verlustfrei), größter Fehler, Bit pro Pixel und Bytes.</translation>
     </message>
@@ -294,6 +294,11 @@ Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR (dB, leer wenn
         <location filename="../algorithms/compress.py"/>
         <source>lossless</source>
         <translation>verlustfrei</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Nodata value</source>
+        <translation>Leerwert</translation>
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
@@ -309,6 +314,11 @@ Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR (dB, leer wenn
         <location filename="../algorithms/compress.py"/>
         <source>Scene</source>
         <translation>Szene</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Of all bands, instead of the scene's own. Empty: as the scene says.</source>
+        <translation>Aller Kanäle, statt des eigenen der Szene. Leer: wie die Szene sagt.</translation>
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
@@ -571,6 +581,16 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Network at half precision</source>
+        <translation>Netz mit halber Genauigkeit</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>About twice as fast; no sample differs by more than a digital number of 8 bits.</source>
+        <translation>Etwa doppelt so schnell; kein Wert weicht um mehr als einen Grauwert von 8 Bit ab.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Accept a floating-point scene</source>
         <translation>Szene mit Gleitkommazahlen zulassen</translation>
     </message>
@@ -826,21 +846,6 @@ Ausgaben: eine Tabelle mit einer Zeile je Szene, wie viele fertig, übersprungen
         <location filename="../algorithms/sources.py"/>
         <source>{name} is on another machine: copy it to a local file first.</source>
         <translation>{name} liegt auf einem anderen Rechner: bitte erst in eine lokale Datei kopieren.</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/subset.py"/>
-        <source>The extent asked for does not touch the raster.</source>
-        <translation>Die gewünschte Ausdehnung berührt das Raster nicht.</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/subset.py"/>
-        <source>Bands and extent could not be cut out: {error}</source>
-        <translation>Kanäle und Ausdehnung konnten nicht ausgeschnitten werden: {error}</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/subset.py"/>
-        <source>unknown error</source>
-        <translation>unbekannter Fehler</translation>
     </message>
     <message>
         <location filename="../algorithms/validate.py"/>

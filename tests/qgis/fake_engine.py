@@ -27,7 +27,13 @@ CAPABILITIES = {
     "verbs": VERBS,
     "codecs": [
         {"name": "jp2", "dtypes": ["uint8"], "lossless": True, "suffixes": [".jp2"]},
-        {"name": "strange", "dtypes": ["uint8"], "lossless": False, "suffixes": [".odd.tif", ".odd"]},
+        {
+            "name": "strange",
+            "dtypes": ["uint8"],
+            "lossless": False,
+            "suffixes": [".odd.tif", ".odd"],
+            "weights": ["a", "b"],
+        },
     ],
     "targets": ["lossless", "psnr", "bpp"],
     "models": ["one", "two"],

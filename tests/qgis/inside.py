@@ -295,7 +295,7 @@ def codecs(scene: str, folder: str) -> dict:
     """A codec with a name of its own for its archives, which only the engine knows of."""
     load()
     out = Path(folder)
-    values = {"INPUT": scene, "CODEC": "strange", "MODEL": "none", "TARGET": "bpp", "TARGET_VALUE": 1}
+    values = {"INPUT": scene, "CODEC": "strange:b", "MODEL": "none", "TARGET": "bpp", "TARGET_VALUE": 1}
     definition = QgsApplication.processingRegistry().createAlgorithmById("rsic:compress")
     return {
         "options": _options(definition, "CODEC"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import click
 import pytest
@@ -33,6 +34,7 @@ def test_defaults_leave_everything_to_the_engine():
 
 EVERYTHING = Execution(device="cpu", memory="2GB", threads=3, window_size=256)
 JOB = Job("/data/ä b.tif", "/out/x.jp2", EVERYTHING, report="/out/r.json")
+QUICK = replace(JOB, execution=replace(EVERYTHING, is_fast=True))
 
 
 def test_the_engine_understands_every_option_of_compress():
@@ -45,8 +47,11 @@ def test_the_engine_understands_every_option_of_compress():
         quantize="uint16",
         sidecar="never",
         is_verified=False,
+        nodata=-9999.5,
     )
-    seen = _parsed(command.compress(JOB, compression))
+    part = command.Part((-12.5, 48.25, 1e-3, 47), (3, 1))
+    seen = _parsed(command.compress(JOB, compression, part))
+    assert (seen["projwin"], seen["bands"], str(seen["nodata"])) == (part.corners, (3, 1), "-9999.5")
     assert seen["source"] == "/data/ä b.tif"
     assert seen["destination"] == "/out/x.jp2"
     assert str(seen["target"]).startswith("psnr=40.5") or seen["target"]
@@ -66,8 +71,9 @@ def test_the_engine_understands_every_option_of_the_other_verbs():
     assert seen["driver"] == "COG"
     assert seen["creation_options"] == (("COMPRESS", "ZSTD"), ("LEVEL", "9"))
     assert seen["enhance"] == "off"
-    seen = _parsed(command.decompress(JOB, product, part=command.Part((0.1, 9, 8, -1e-7), (2,), 3)))
+    seen = _parsed(command.decompress(QUICK, product, part=command.Part((0.1, 9, 8, -1e-7), (2,), 3)))
     assert (seen["projwin"], seen["bands"], seen["level"]) == ((0.1, 9, 8, -1e-7), (2,), 3)
+    assert seen["fast"] is True
     repair = command.Repair("rsic-tiny", 0.75, 4.5, "/out/c.tif")
     part = command.Part((-12.5, 48.25, 1e-3, 47), (3, 1))
     seen = _parsed(command.enhance(JOB, product, repair, part))
