@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rsic_geo.errors import BitstreamError
+from rsic_geo.evaluation import rd
 from rsic_geo.geo.areas import shares
 from rsic_geo.pipeline import learned, learned_scene
 
@@ -70,6 +71,6 @@ def _means(length: int, count: int, step: int) -> NDArray[np.float64]:
 def network(instance: Any) -> Iterator[Any]:
     """Let the pipeline find ``instance`` whatever codec it asks for."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (learned, learned_scene):
+        for module in (learned, learned_scene, rd):
             patch.setattr(module, "load_network", lambda *_, **__: instance)
         yield instance

@@ -52,6 +52,13 @@ _rd_choices = stack(
         help="Other codecs: avif, jxl, webp, jpeg.",
     ),
     click.option(
+        "--learned",
+        default="none",
+        callback=_words,
+        metavar="auto|NAME",
+        help="Also measure archives of the learned codec with these weights, alone and with the models.",
+    ),
+    click.option(
         "--earlier", metavar="CSV", help="points.csv of an earlier run: show its other codecs, too."
     ),
     click.option("--full", "with_full", is_flag=True, help="Also measure strength 1 everywhere."),

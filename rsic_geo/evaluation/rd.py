@@ -15,9 +15,11 @@ from rsic_geo.errors import RsicGeoError, UsageError
 from rsic_geo.evaluation.archives import ArchiveCoder, Decoded
 from rsic_geo.evaluation.bdrate import BdRate, BdSummary, RateCurve, bd_rate, summarise
 from rsic_geo.evaluation.imagery import source_of
+from rsic_geo.evaluation.learned_archives import LearnedArchiveCoder
 from rsic_geo.evaluation.metrics import Quality, quality
 from rsic_geo.evaluation.peers import DialSearch, get_peer
 from rsic_geo.pipeline.events import Progress, ProgressCallback
+from rsic_geo.pipeline.learned_tile import load_network
 from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
 from rsic_geo.pipeline.tileread import threaded_map
 
@@ -37,6 +39,8 @@ class RdOptions:
     models: tuple[str, ...] = ("auto",)
     """Names or files of weights."""
     peers: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
+    """Weights of the learned codec, at most one: ``auto`` or a name; empty leaves it out."""
     with_full: bool = False
     """Also measure the models at strength 1 everywhere."""
     fast: bool = False
@@ -53,6 +57,8 @@ class RdOptions:
             raise UsageError("rates are rising numbers of bits per pixel, such as 0.15,0.4,1")
         if not all(0 < rate <= 64 for rate in self.rates):
             raise UsageError("rates are between 0 and 64 bits per pixel")
+        if len(self.learned) > 1:
+            raise UsageError("the learned codec is measured with one set of weights at a time")
         if self.jobs < 1:
             raise UsageError("jobs must be at least 1")
 
@@ -70,7 +76,7 @@ class Point:
     scene: str
     source: str
     system: str
-    """jp2, jp2+MODEL, or a peer's name."""
+    """jp2, jp2+MODEL, learned, learned+MODEL, or a peer's name."""
     nominal_bpp: float
     """Rate that was aimed at (bits per pixel)."""
     file_bytes: int
@@ -160,7 +166,7 @@ def rising_measure(values: Quality, measure: str) -> float:
 def rate_distortion(
     scenes: Sequence[Path], options: RdOptions, progress: ProgressCallback | None = None
 ) -> RdResult:
-    """Measure all scenes at all rates under plain JPEG 2000, our archives with models, and the peers.
+    """Measure all scenes at all rates under plain JPEG 2000, our archives, with models, and the peers.
 
     Scenes that JPEG 2000 cannot hold are left out and named. The same run gives the same points.
 
@@ -183,6 +189,7 @@ def rate_distortion(
     names = [enhancer.name for enhancer in enhancers]
     if len(set(names)) != len(names):
         raise UsageError(f"models {', '.join(names)} have names in common: rename a file")
+    networks = _networks(enhancers, options)
     report = Progress(callback=progress)
     report.report(0.0, "measuring")
     points: list[Point] = []
@@ -203,10 +210,19 @@ def rate_distortion(
     return RdResult(
         points=tuple(points),
         skipped=skipped,
-        models={f"jp2+{enhancer.name}": enhancer.sha256 for enhancer in enhancers},
+        models=networks,
         options=options,
         seconds=time.perf_counter() - started,
     )
+
+
+def _networks(enhancers: Sequence[Enhancer], options: RdOptions) -> dict[str, str]:
+    """Return the SHA-256 of the weights by system."""
+    found = {f"jp2+{enhancer.name}": enhancer.sha256 for enhancer in enhancers}
+    for name in options.learned:
+        found["learned"] = load_network(name, options.execution.device).sha256
+        found |= {f"learned+{enhancer.name}": enhancer.sha256 for enhancer in enhancers}
+    return found
 
 
 def _measure_scene(
@@ -221,6 +237,9 @@ def _measure_scene(
         for rate in options.rates:
             for decoded in coder.at_rate(rate, enhancers, with_full=options.with_full):
                 points.append(_Measured(scene, coder, rate).of(decoded))
+        for name in options.learned:
+            trials = LearnedArchiveCoder(coder, Path(folder), name).at_rates(options.rates, enhancers)
+            points += [_Measured(scene, coder, rate).of(decoded) for rate, decoded in trials]
         for name in options.peers:
             found = list(_peer_points(scene, coder, name, options.rates))
             points += found
