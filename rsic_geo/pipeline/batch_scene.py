@@ -34,6 +34,7 @@ from rsic_geo.pipeline.batch_publish import (
 )
 from rsic_geo.pipeline.batch_source import SourceState, check_unchanged, companions_of, look_at, sha256_of
 from rsic_geo.pipeline.batch_verify import Promise, Proof, prove
+from rsic_geo.pipeline.checkpoint import Checkpoint
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.report import Report
@@ -111,6 +112,7 @@ def _written(
             Promise(target=job.options.target, lossless=bool(report.details["lossless"])),
             job.options.execution,
             progress.stage(0.7, 1),
+            checkpoint=None if bands is None else _checkpoint(bands, finished),
         )
         check_unchanged(job.source, state)
         values = {
@@ -130,6 +132,11 @@ def _written(
         write_json(job.report, _receipt(job, report, proof, values), folder)
         publish(finished, product, companions_of(job.source) if job.companions else [])
     return SceneOutcome(fid=job.fid, state="done", values=values)
+
+
+def _checkpoint(bands: BandStore, finished: Path) -> Checkpoint:
+    """Return the account of the proof of a file: the same bytes, read from disk, are the same product."""
+    return Checkpoint(bands.folder / "proof.json", sha256_of(finished))
 
 
 def _encode_options(job: SceneJob) -> EncodeOptions:

@@ -12,6 +12,7 @@ from rsic_geo.geo.io import SceneReader, metadata_differences
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import Archive, open_archive
+from rsic_geo.pipeline.checkpoint import Checkpoint
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.options import Execution, Target
 from rsic_geo.pipeline.plan import sample
@@ -67,7 +68,15 @@ class Proof:
         }
 
 
-def prove(source: str, product: str, promise: Promise, execution: Execution, progress: Progress) -> Proof:
+def prove(  # noqa: PLR0913 - two scenes, what is promised, and how the work is done
+    source: str,
+    product: str,
+    promise: Promise,
+    execution: Execution,
+    progress: Progress,
+    *,
+    checkpoint: Checkpoint | None = None,
+) -> Proof:
     """Decode a product from disk and compare it with its source.
 
     Args:
@@ -76,12 +85,13 @@ def prove(source: str, product: str, promise: Promise, execution: Execution, pro
         promise: what the product must be.
         execution: how enhanced archives are decoded.
         progress: told after every window.
+        checkpoint: where the account is kept, so that the same comparison interrupted goes on.
 
     Raises:
         RsicGeoError: if one of them cannot be read.
     """
     with open_source(source, execution) as original, open_archive(product, execution=execution) as archive:
-        bands, masks_equal = _compare(original, archive, progress)
+        bands, masks_equal = _compare(original, archive, progress, checkpoint)
         pixels_equal = all(band.different == 0 for band in bands)
         ours, theirs = original.snapshot(), archive.snapshot
         if not (pixels_equal and promise.lossless):
@@ -122,7 +132,9 @@ def _problems(proof: Proof, promise: Promise) -> list[str]:
     return found
 
 
-def _compare(original: SceneReader, archive: Archive, progress: Progress) -> tuple[list[BandErrors], bool]:
+def _compare(
+    original: SceneReader, archive: Archive, progress: Progress, checkpoint: Checkpoint | None
+) -> tuple[list[BandErrors], bool]:
     profile = original.profile
     pixels, valid = sample(original)
     radiometry = Radiometry.fit(profile.dtype, [(pixels, np.broadcast_to(valid, pixels.shape))])
@@ -130,11 +142,18 @@ def _compare(original: SceneReader, archive: Archive, progress: Progress) -> tup
         BandErrors(band=i + 1, is_alpha=name == "alpha", dtype_peak=radiometry.dtype_peak)
         for i, name in enumerate(profile.colorinterp)
     ]
-    same = profile.has_mask == archive.has_mask
+    rows, same = 0, profile.has_mask == archive.has_mask
+    kept = None if checkpoint is None else checkpoint.load(len(bands))
+    if kept is not None:
+        rows, same, bands = kept
     grid = TileGrid(height=profile.height, width=profile.width, tile_size=_WINDOW)
     for done, index in enumerate(grid, start=1):
+        if index.row < rows:
+            continue
         same &= _compare_window(original, archive, grid.core(index), bands)
         progress.report(done / len(grid), "verifying")
+        if checkpoint is not None and done % grid.cols == 0:
+            checkpoint.save(index.row + 1, same, bands)
     return bands, same
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import threading
@@ -27,12 +28,14 @@ from rsic_geo.errors import (
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.io import open_scene
 from rsic_geo.pipeline import bands as bands_module
-from rsic_geo.pipeline import encode
+from rsic_geo.pipeline import batch_verify, encode
 from rsic_geo.pipeline.bands import LEAST_TILES, BandStore, Bench, help_out, row_bands
 from rsic_geo.pipeline.batch import WORKSHOP
+from rsic_geo.pipeline.checkpoint import Checkpoint
 from rsic_geo.pipeline.fitlog import FitLog, FittedRow
 from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
 from rsic_geo.pipeline.plan import plan_scene
+from rsic_geo.pipeline.tally import BandErrors
 from rsic_geo.pipeline.tilepass import TilePass, TileRecord, pack_record, unpack_record
 from rsic_geo.pipeline.tilework import TileResult
 
@@ -281,6 +284,41 @@ def test_a_batch_keeps_bands_until_the_product_is_there(scene, tmp_path, monkeyp
     assert run([str(scene)], tmp_path / "out", target, bands_above=0.5)[0].done == 1
     assert counts(tmp_path / "out") == {"made": 3 - kept, "kept": kept}
     assert list(products(tmp_path / "out")) == ["large.jp2"]
+
+
+def test_a_proof_goes_on_where_it_stopped(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_verify, "_WINDOW", 256)
+    target = options("psnr=36", tile_size=256)
+    assert run([str(scene)], tmp_path / "once", target)[0].done == 1
+    real, seen = batch_verify._compare_window, []
+
+    def compared(original, archive, window, bands):
+        seen.append(window.row_off)
+        if len(seen) == 10:
+            raise JobCancelledError("stopped")
+        return real(original, archive, window, bands)
+
+    monkeypatch.setattr(batch_verify, "_compare_window", compared)
+    with pytest.raises(JobCancelledError):
+        run([str(scene)], tmp_path / "out", target, bands_above=0.5)
+    assert run([str(scene)], tmp_path / "out", target, bands_above=0.5)[0].done == 1
+    assert seen[10:] == [row for row in (512, 768, 1024) for _ in range(4)]
+    reports = [tmp_path / name / "rsic-batch-reports" / "large.jp2.json" for name in ("once", "out")]
+    once, out = (json.loads(report.read_text())["proof"] for report in reports)
+    assert once == out
+
+
+@given(values=st.lists(st.floats(allow_nan=False), min_size=4, max_size=4), rows=st.integers(0, 10**6))
+def test_an_account_survives_and_a_damaged_one_counts_for_nothing(tmp_path_factory, values, rows):
+    path = tmp_path_factory.mktemp("account") / "proof.json"
+    sse, sad, low, high = values
+    bands = [BandErrors(band=1, sse=sse, sad=sad, low=low, high=high), BandErrors(band=2, is_alpha=True)]
+    Checkpoint(path, "ab").save(rows, False, bands)
+    assert Checkpoint(path, "ab").load(2) == (rows, False, bands)
+    assert Checkpoint(path, "cd").load(2) is None
+    assert Checkpoint(path, "ab").load(3) is None
+    path.write_text(path.read_text()[:-3])
+    assert Checkpoint(path, "ab").load(2) is None
 
 
 def test_a_batch_keeps_no_bands_of_a_scene_that_cannot_be_archived(scene, tmp_path, monkeypatch):
