@@ -38,8 +38,8 @@ _FRAME = struct.Struct("<II")
 _IDENTITY, _OPEN = "scene.json", "pass.json"
 _POLL_SECONDS = 0.05
 _LEAST_WAIT = 1.0
-_IDLE_SECONDS = 3.0
-"""How long a helper waits for a pass to be opened, and for one where nothing is left to take to end."""
+_CLOSED_SECONDS, _OPEN_SECONDS = 3.0, 60.0
+"""How long a helper waits for another pass, and for one where nothing is left to take to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,16 +151,20 @@ def help_out(folder: Path, bench: Bench) -> int:
         bench: the same scene, opened here.
     """
     made, idle_since = 0, time.monotonic()
-    ours = plan_digest(bench.plan)
-    while folder.is_dir() and time.monotonic() - idle_since < _IDLE_SECONDS:
+    ours, seen = plan_digest(bench.plan), None
+    while folder.is_dir():
         opened = _read(folder / _OPEN)
         if opened is not None and opened["plan"] != ours:
             break  # it is read in another way here: parts made here would not fit
+        if opened != seen:
+            seen, idle_since = opened, time.monotonic()
         with suppress(FileNotFoundError):  # the archive was finished meanwhile
             if opened is not None and _take_one(folder, bench, TilePass.from_json(opened["pass"])):
                 made += 1
                 idle_since = time.monotonic()
                 continue
+        if time.monotonic() - idle_since > (_CLOSED_SECONDS if opened is None else _OPEN_SECONDS):
+            break
         time.sleep(_POLL_SECONDS)
     return made
 
