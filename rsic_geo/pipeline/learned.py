@@ -112,7 +112,7 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
                 expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
             )
             return coded, self._seal(coded, writer)
-        coded = search.within(target.value, progress.stage(0, 0.5))
+        coded = search.within(self._codec_bound, progress.stage(0, 0.5))
         self._finish(coded, writer, progress.stage(0.5, 0.85))
         return coded, self._seal(coded, writer)
 

@@ -76,7 +76,7 @@ class TilePixels:
                 raise AssertionError("a tile was chosen that the window does not touch")
             pixels = self._tile(self._grid.index_number(index))
             inner, target = shared.within(core).slices, shared.within(window).slices
-            out[(slice(None), *target)] = pixels[chosen][(slice(None), *inner)]
+            out[(slice(None), *target)] = pixels[(slice(None), *inner)][chosen]
         return out
 
     def _tile(self, number: int) -> Pixels:

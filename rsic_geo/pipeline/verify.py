@@ -60,8 +60,8 @@ def verify_archive(
     if target.kind == "max-error" and worst > bound:
         less = f"{bound - 1:g}" if bands is None else f"{0.99 * bound:.6g}"
         raise VerificationError(
-            f"GDAL decodes the written archive with an error of {worst:g}, {bound:g} was promised: the two "
-            f"JPEG 2000 decoders disagree; ask for max-error={less}"
+            f"the written archive decodes with an error of {worst:g}, {bound:g} was promised: the decoders of "
+            f"encoding and of reading disagree; ask for max-error={less}"
         )
     if bands is not None and target.kind == "psnr":
         psnr = total_psnr(scored_bands(bands))
@@ -108,7 +108,7 @@ def _verify_tiles(
     if abs(sse - coded.total_sse) > DECODER_TOLERANCE * coded.total_sse + 1:
         raise VerificationError(
             f"the written archive decodes to a squared error of {sse:.6g}, {coded.total_sse:.6g} was "
-            "measured while encoding: the two JPEG 2000 decoders disagree"
+            "measured while encoding: the decoders of encoding and of reading disagree"
         )
     if bands is not None:
         worst = max(band.max_abs_error for band in scored_bands(bands))
