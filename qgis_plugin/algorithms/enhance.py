@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from qgis.core import (
@@ -124,9 +125,9 @@ class Enhance(RsicAlgorithm):
         execution = read_execution(
             self, parameters, context, self.parameterAsInt(parameters, "WINDOW_SIZE", context)
         )
+        weights = self.parameterAsFile(parameters, "MODEL_FILE", context)
         repair = command.Repair(
-            self.parameterAsFile(parameters, "MODEL_FILE", context)
-            or word(self, parameters, "MODEL", context),
+            os.path.abspath(weights) if weights else word(self, parameters, "MODEL", context),
             optional_number(self, parameters, "STRENGTH", context),
             optional_number(self, parameters, "MAX_CHANGE", context),
             change,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class Validate(RsicAlgorithm):
             path = layer_source(value, self.capabilities().archive_extensions)
         else:
             path = self.parameterAsFile(parameters, "INPUT", context)
+            path = os.path.abspath(path) if os.path.exists(path) else path
         if not path:
             raise EngineError(tr("No file was given."))
         monitor = QgisMonitor(feedback)

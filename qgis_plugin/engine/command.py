@@ -148,13 +148,16 @@ class Repair:
         if self.max_change is not None:
             words += ["--max-change", f"{self.max_change:.10g}"]
         if self.change:
-            words += ["--change", self.change]
+            words += ["--change", os.path.abspath(self.change)]
         return words
 
 
 @dataclass(frozen=True)
 class Job:
-    """One call of the engine that reads one raster and writes another."""
+    """One call of the engine that reads one raster and writes another.
+
+    The engine works in another folder than QGIS, so it is given whole paths of what it is to write.
+    """
 
     source: str
     output: str
@@ -165,9 +168,9 @@ class Job:
 
     def arguments(self, verb: str, options: Sequence[str]) -> list[str]:
         """Return the whole command behind the program's name."""
-        words = [verb, self.source, self.output, *options, *self.execution.arguments()]
+        words = [verb, self.source, os.path.abspath(self.output), *options, *self.execution.arguments()]
         if self.report:
-            words += ["--report", self.report]
+            words += ["--report", os.path.abspath(self.report)]
         if self.is_overwriting:
             words.append("--overwrite")
         return [*words, *TALK]

@@ -12,8 +12,8 @@ from .errors import EngineMissingError
 
 VARIABLE = "RSIC_ENGINE"
 ADVICE = (
-    "install it in a Python environment of its own (pip install rsic-geo) and give the path of that "
-    "environment's rsic or python in Settings > Options > RSIC"
+    "install the Python package rsic-geo in an environment of its own (pip install, with the folder of its "
+    "source) and give the path of that environment's rsic or python in Settings > Options > RSIC"
 )
 _PROGRAMS = ("bin/rsic", "Scripts/rsic.exe")
 _PYTHONS = ("bin/python", "python.exe", "Scripts/python.exe")

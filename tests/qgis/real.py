@@ -84,11 +84,13 @@ class Qgis:
         with zipfile.ZipFile(pack(self.home)) as archive:
             archive.extractall(self.plugins)
 
-    def process(self, *words: str, is_json: bool = False, timeout: float = 300) -> Finished:
+    def process(
+        self, *words: str, is_json: bool = False, timeout: float = 300, cwd: Path | None = None
+    ) -> Finished:
         """Run qgis_process."""
         assert QGIS_PROCESS is not None
         argv = [QGIS_PROCESS, *(["--json"] if is_json else []), *words]
-        return self._run(argv, timeout)
+        return self._run(argv, timeout, cwd)
 
     def algorithm(self, name: str, *, timeout: float = 300, **parameters: object) -> dict[str, Any]:
         """Run an algorithm with qgis_process and return its results; a failure is one of the test."""
@@ -117,8 +119,14 @@ class Qgis:
         argv = [QGIS_PROCESS, *words]
         return subprocess.Popen(argv, env=self.environment(), stdin=quiet, stdout=quiet, stderr=quiet)
 
-    def _run(self, argv: list[str], timeout: float) -> Finished:
+    def _run(self, argv: list[str], timeout: float, cwd: Path | None = None) -> Finished:
         done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, env=self.environment(), timeout=timeout
+            argv,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment(),
+            timeout=timeout,
+            cwd=cwd,
         )
         return Finished(done.returncode, done.stdout, done.stderr)

@@ -23,12 +23,21 @@ def _parsed(words: list[str]) -> dict[str, object]:
     return found.make_context(verb, rest).params
 
 
+def test_what_is_written_is_named_by_its_whole_path(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    job = Job("in.jp2", "sub/out.tif", report="r.json")
+    words = command.enhance(job, Product(), command.Repair(change="c.tif"))
+    assert words[2] == str(tmp_path / "sub" / "out.tif")
+    assert words[words.index("--report") + 1] == str(tmp_path / "r.json")
+    assert words[words.index("--change") + 1] == str(tmp_path / "c.tif")
+
+
 def test_defaults_leave_everything_to_the_engine():
-    assert command.compress(Job("a.tif", "b.jp2", is_overwriting=False), Compression()) == [
-        *("compress", "a.tif", "b.jp2", "--target", "lossless", "--progress", "json", "--json")
+    assert command.compress(Job("a.tif", "/b.jp2", is_overwriting=False), Compression()) == [
+        *("compress", "a.tif", "/b.jp2", "--target", "lossless", "--progress", "json", "--json")
     ]
-    assert command.decompress(Job("b.jp2", "c.tif"), Product()) == [
-        *("decompress", "b.jp2", "c.tif", "--overwrite", "--progress", "json", "--json")
+    assert command.decompress(Job("b.jp2", "/c.tif"), Product()) == [
+        *("decompress", "b.jp2", "/c.tif", "--overwrite", "--progress", "json", "--json")
     ]
 
 

@@ -9,7 +9,7 @@ from fake_engine import CAPABILITIES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qgis_plugin.engine.capabilities import parse_capabilities
+from qgis_plugin.engine.capabilities import Capabilities, parse_capabilities
 from qgis_plugin.engine.errors import EngineVersionError
 from qgis_plugin.engine.events import Event, parse_line
 
@@ -64,12 +64,31 @@ def test_no_line_is_an_error(line):
 
 def test_choices_are_what_the_engine_lists():
     found = parse_capabilities(json.dumps(CAPABILITIES))
-    assert (found.version, found.codecs, found.models) == ("0.1.0", ("jp2",), ("one", "two"))
+    assert (found.version, found.models) == ("0.1.0", ("one", "two"))
+    assert found.codecs == ("jp2", "strange", "strange:a", "strange:b")
+    assert found.extensions() == (".jp2", ".odd.tif", ".odd")
+    assert found.extensions("strange:a") == found.extensions("strange") == (".odd.tif", ".odd")
+    assert found.can_be_lossless("jp2")
+    assert not found.can_be_lossless("strange:b")
     assert (found.tile_sizes, found.output_formats) == ((512, 1024), ("GTiff", "COG"))
     assert not found.has_batch
     assert parse_capabilities(
         json.dumps({**CAPABILITIES, "verbs": [*CAPABILITIES["verbs"], "batch"]})
     ).has_batch
+
+
+def test_an_engine_that_says_less_is_understood_too():
+    rows = {"codecs": ["jp2", "other"], "archive_extensions": [".jp2"]}
+    found = parse_capabilities(json.dumps({**CAPABILITIES, **rows}))
+    assert found.codecs == ("jp2", "other")
+    assert found.extensions("other") == (".jp2",)
+    assert found.can_be_lossless("other")
+    assert Capabilities().extensions("jp2") == (".jp2",)
+
+
+def test_what_an_engine_said_can_be_kept():
+    found = parse_capabilities(json.dumps(CAPABILITIES))
+    assert Capabilities.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 def test_the_real_engine_is_understood():

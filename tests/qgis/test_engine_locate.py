@@ -70,7 +70,7 @@ def test_without_any_engine_one_sentence_says_what_to_do(tmp_path, monkeypatch):
     text = str(caught.value)
     assert "\n" not in text
     assert text.count(". ") == 0
-    assert "pip install rsic-geo" in text
+    assert "install the Python package rsic-geo" in text
     assert "Settings > Options > RSIC" in text
 
 

@@ -67,6 +67,23 @@ def test_from_a_fresh_profile_there_and_back_as_the_command_line_does(
             assert ours.tags() == one.tags() or one is source
 
 
+def test_names_of_the_folder_one_stands_in_are_files_of_that_folder(qgis, tmp_path, sample_data):
+    shutil.copy(sample_data / "town_pan_gcps.tif", tmp_path / "s.tif")
+    for name, *words in (
+        ("compress", "INPUT=s.tif", "OUTPUT=a.jp2", "REPORT=a.json", "MODEL=none"),
+        ("decompress", "INPUT=a.jp2", "OUTPUT=b.tif", "REPORT=b.json"),
+        ("compare", "REFERENCE=s.tif", "INPUT=b.tif", "REPORT=c.html"),
+        ("validate", "INPUT=a.jp2", "REPORT=d.html"),
+    ):
+        done = qgis.process("run", f"rsic:{name}", "--", *words, cwd=tmp_path)
+        assert done.exit_code == 0, done.stderr
+    written = {"a.jp2", "a.json", "b.tif", "b.json", "c.html", "d.html"}
+    assert written <= {path.name for path in tmp_path.iterdir()}
+    assert not written & {path.name for path in RSIC.parent.iterdir()}
+    with rasterio.open(tmp_path / "s.tif") as source, rasterio.open(tmp_path / "b.tif") as back:
+        assert np.array_equal(source.read(), back.read())
+
+
 def test_lossless_is_lossless(qgis, tmp_path, sample_data):
     scene = sample_data / "coast_4band_rotated.tif"
     qgis.algorithm("rsic:compress", INPUT=scene, OUTPUT=tmp_path / "a.jp2")
