@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline_support import Smoother, assert_same_place, installed, osgeo_gdal, painted, view, write_scene
+from tiff_support import Remembering, network
 
 import rsic_geo
 import rsic_geo.pipeline.part
@@ -20,19 +23,30 @@ from rsic_geo.weights import store
 HEIGHT, WIDTH = 420, 610
 
 
-@pytest.fixture(scope="module", params=["lossless", "bpp=0.35"])
+@contextmanager
+def stand_ins() -> Iterator[None]:
+    """Let networks that take no time stand in for the enhancer's and the learned codec's."""
+    with installed(Smoother()), network(Remembering()):
+        yield
+
+
+@pytest.fixture(scope="module", params=["lossless", "bpp=0.35", "learned"])
 def archive(request, tmp_path_factory) -> tuple[Path, Path]:
-    """Return an archive of six tiles with nodata, a mask and four bands, and all of it as a GeoTIFF."""
+    """Return an archive of six tiles with holes, a mask and four bands, and all of it as a GeoTIFF."""
     folder = tmp_path_factory.mktemp("part")
     rows, cols = np.mgrid[0:HEIGHT, 0:WIDTH]
     pixels = painted((4, HEIGHT, WIDTH))
     pixels[:, rows + cols // 3 < 70] = 0
     mask = ~((rows > 300) & (cols > 500))
     source = write_scene(folder / "s.tif", pixels, mask=mask)
-    with installed(Smoother()):
-        rsic_geo.compress(source, folder / "a.jp2", target=request.param, tile_size=256)
-        rsic_geo.decompress(folder / "a.jp2", folder / "whole.tif")
-    return folder / "a.jp2", folder / "whole.tif"
+    if request.param == "learned":
+        path, choices = folder / "a.rsic.tif", {"target": "psnr=20", "codec": "learned", "model": "none"}
+    else:
+        path, choices = folder / "a.jp2", {"target": request.param}
+    with stand_ins():
+        rsic_geo.compress(source, path, tile_size=256, **choices)
+        rsic_geo.decompress(path, folder / "whole.tif")
+    return path, folder / "whole.tif"
 
 
 @st.composite
@@ -46,7 +60,7 @@ def boxes(draw: st.DrawFn) -> tuple[int, int, int, int]:
 def test_a_part_is_what_gdal_cuts_out_of_the_whole(archive, box, bands) -> None:
     path, whole = archive
     ours, theirs = path.with_name("ours.tif"), path.with_name("theirs.tif")
-    with installed(Smoother()):
+    with stand_ins():
         report = rsic_geo.decompress(path, ours, srcwin=box, bands=tuple(bands), overwrite=True)
     gdal = osgeo_gdal()
     gdal.SetConfigOption("GDAL_TIFF_INTERNAL_MASK", "YES")
@@ -63,7 +77,7 @@ def test_a_part_is_what_gdal_cuts_out_of_the_whole(archive, box, bands) -> None:
 
 def test_a_box_in_map_units_is_the_same_part(archive, tmp_path) -> None:
     path, _ = archive
-    with installed(Smoother()):
+    with stand_ins():
         rsic_geo.decompress(path, tmp_path / "a.tif", srcwin=(100, 50, 200, 300))
         rsic_geo.decompress(path, tmp_path / "b.tif", projwin=(500050, 5599975, 500150, 5599825))
         rsic_geo.decompress(path, tmp_path / "c.tif", bbox=(500050, 5599825, 500150, 5599975))
@@ -78,7 +92,8 @@ def test_a_box_in_map_units_is_the_same_part(archive, tmp_path) -> None:
 def test_a_level_shows_the_scene_smaller_and_in_its_place(archive, tmp_path, level: int, monkeypatch) -> None:
     path, whole = archive
     size, box = 1 << level, (64, 32, 450, 333)
-    report = rsic_geo.decompress(path, tmp_path / "small.tif", srcwin=box, level=level).to_json()
+    with stand_ins():
+        report = rsic_geo.decompress(path, tmp_path / "small.tif", srcwin=box, level=level).to_json()
     assert report["part"] == {"srcwin": list(box), "level": level, "bands": None}
     assert report["enhanced"] is False
     with rasterio.open(whole) as full, rasterio.open(tmp_path / "small.tif") as small:
@@ -91,7 +106,8 @@ def test_a_level_shows_the_scene_smaller_and_in_its_place(archive, tmp_path, lev
         shape = (4, 333 // size, size, 450 // size, size)
         means = full.read(window=window).reshape(shape).mean(axis=(2, 4))
         found = small.read()[:, : shape[1], : shape[3]]
-        assert np.abs(found - means).mean() < 9
+        # the codec that stands in takes single pixels for means
+        assert np.abs(found - means).mean() < (30 if ".rsic" in path.name else 9)
         kept = small.read_masks(1)
         rows, cols = (
             np.minimum(np.arange(-(-length // size)) * size + size // 2, length - 1) for length in (333, 450)
@@ -99,7 +115,8 @@ def test_a_level_shows_the_scene_smaller_and_in_its_place(archive, tmp_path, lev
         there = full.read_masks(1, window=rasterio.windows.Window(64, 32, 450, 333))
         assert np.mean(kept == there[np.ix_(rows, cols)]) > 0.99
     monkeypatch.setattr(rsic_geo.pipeline.part, "_SOURCE_SIDE", 128)
-    rsic_geo.decompress(path, tmp_path / "pieces.tif", srcwin=box, level=level)
+    with stand_ins():
+        rsic_geo.decompress(path, tmp_path / "pieces.tif", srcwin=box, level=level)
     with rasterio.open(tmp_path / "small.tif") as one, rasterio.open(tmp_path / "pieces.tif") as pieces:
         # where a side is no multiple of the level's size, GDAL places its overviews by parts of a pixel
         assert np.abs(one.read().astype(int) - pieces.read()).mean() < 0.5
@@ -121,7 +138,7 @@ def test_a_level_keeps_nodata_out_of_the_means(tmp_path) -> None:
 
 def test_only_what_a_window_needs_is_decoded(tmp_path, monkeypatch) -> None:
     source = write_scene(tmp_path / "s.tif", painted((1, 1000, 1000)))
-    with installed(Smoother()):
+    with stand_ins():
         rsic_geo.compress(source, tmp_path / "a.jp2", target="bpp=0.4", tile_size=256, verify="none")
         seen = []
         from rsic_geo.geo.io import SceneReader
@@ -156,7 +173,7 @@ def foreign(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("bands", [(), (4,), (3, 1)])
 def test_enhancing_a_part_gives_that_part_of_the_whole(foreign, tmp_path, bands) -> None:
-    with installed(Smoother()):
+    with stand_ins():
         rsic_geo.enhance(foreign, tmp_path / "whole.tif", window_size=256)
         rsic_geo.enhance(
             foreign, tmp_path / "part.tif", srcwin=(1900, 40, 333, 222), bands=bands, window_size=256
@@ -171,7 +188,7 @@ def test_enhancing_a_part_gives_that_part_of_the_whole(foreign, tmp_path, bands)
 @pytest.mark.parametrize("of_ours", [True, False])
 def test_the_change_is_what_was_added_and_stays_within_its_bound(foreign, tmp_path, of_ours) -> None:
     scene = foreign
-    with installed(Smoother()):
+    with stand_ins():
         if of_ours:
             scene = tmp_path / "a.jp2"
             rsic_geo.compress(foreign.with_name("s.tif"), scene, target="bpp=0.1")
@@ -238,14 +255,14 @@ def test_weights_may_be_a_file(sample_data, tmp_path) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_and_leaves_nothing(archive, tmp_path, asked: Any, why: str) -> None:
-    with pytest.raises(UsageError, match=why):
+    with stand_ins(), pytest.raises(UsageError, match=why):
         rsic_geo.decompress(archive[0], tmp_path / "b.tif", **asked)
     assert not list(tmp_path.iterdir())
 
 
 def test_changes_never_replace_anything(foreign, tmp_path) -> None:
     (tmp_path / "old.tif").write_bytes(b"old")
-    with installed(Smoother()):
+    with stand_ins():
         for change, error in (
             (foreign, UsageError),
             (tmp_path / "e.tif", UsageError),
