@@ -26,8 +26,8 @@ def side_by_side(reference: str, other: str, feedback: QgsProcessingFeedback) ->
     Works without a window and outside of the main thread: no map canvas and no project takes part.
     """
     layers = [QgsRasterLayer(path, "picture", "gdal") for path in (reference, other)]
-    if not all(layer.isValid() for layer in layers):
-        return []
+    if not all(layer.isValid() for layer in layers) or layers[1].bandCount() < layers[0].bandCount():
+        return []  # a preview, which is all QGIS sees of some archives, may have fewer bands
     first = layers[0]
     first.setDefaultContrastEnhancement()
     renderer = first.renderer()
