@@ -45,9 +45,10 @@ class RsicProvider(QgsProcessingProvider):
         return "tif"
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
-        # QGIS compares what is behind the last dot.
-        archives = [extension.rpartition(".")[2] for extension in remembered_capabilities().extensions()]
-        return list(dict.fromkeys([*TIFF, *archives]))
+        # QGIS compares what is behind the last dot, or behind the first one.
+        archives = [extension.lstrip(".") for extension in remembered_capabilities().extensions()]
+        last = [extension.rpartition(".")[2] for extension in archives]
+        return list(dict.fromkeys([*TIFF, *archives, *last]))
 
     def supportsNonFileBasedOutput(self) -> bool:
         return False

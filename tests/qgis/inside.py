@@ -297,7 +297,13 @@ def codecs(scene: str, folder: str) -> dict:
     out = Path(folder)
     values = {"INPUT": scene, "CODEC": "strange:b", "MODEL": "none", "TARGET": "bpp", "TARGET_VALUE": 1}
     definition = QgsApplication.processingRegistry().createAlgorithmById("rsic:compress")
+    output, context = definition.parameterDefinition("OUTPUT"), QgsProcessingContext()
+    names = ("a.jp2", "a.odd.tif", "a.b.odd", "a.png")
+    accepted = [
+        definition.provider().isSupportedOutputValue(str(out / name), output, context) for name in names
+    ]
     return {
+        "accepted": [is_fine for is_fine, _ in accepted],
         "options": _options(definition, "CODEC"),
         "extensions": definition.parameterDefinition("OUTPUT").supportedOutputRasterLayerExtensions(),
         "temporary": run("rsic:compress", **values, OUTPUT="TEMPORARY_OUTPUT")["OUTPUT"],

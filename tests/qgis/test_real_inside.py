@@ -188,6 +188,7 @@ def test_a_codec_and_its_names_are_the_engines_own(qgis, scene, tmp_path):
     found = replace(qgis, engine=str(engine)).inside("codecs", scene=scene, folder=folder)
     assert found["options"] == ["jp2", "strange", "strange:a", "strange:b"]
     assert found["extensions"] == ["jp2", "odd.tif", "odd"]
+    assert found["accepted"] == [True, True, True, False]
     assert found["temporary"].endswith(".odd.tif")
     assert found["named"].endswith("x.odd")
     assert "The name of an archive of this codec ends in .odd.tif." in found["wrong"]
