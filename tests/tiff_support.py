@@ -44,7 +44,7 @@ class Remembering:
         assert 0 <= quality <= 1
         step = 0.25 * 2 ** (-6 * quality)
         out = (np.round(samples / step) * step).astype(np.float32)
-        name = hashlib.sha256(out.tobytes() + struct.pack("<d", quality)).digest()[:16]
+        name = hashlib.sha256(out.tobytes() + struct.pack("<3Id", *out.shape, quality)).digest()[:16]
         _MEMORY[name] = out
         length = 4 + int(samples.size * 0.004 * 2 ** (4 * quality))
         return Tile(_HEAD.pack(name, round(quality * 255)) + bytes(length), out)

@@ -37,6 +37,8 @@ from rsic_geo.pipeline.learned_tile import (
 )
 
 Pixels = NDArray[Any]
+_HELD_ROWS = 3
+"""Rows of tiles worth keeping: windows with a halo touch so many."""
 DRIVER = "RSIC-TIFF"
 """What takes the place of GDAL's driver name."""
 
@@ -59,7 +61,8 @@ class TilePixels:
         self._source, self._form, self._grid = source, form, grid
         self._decoder = TileDecoder(networks, form)
         self._held: OrderedDict[int, Pixels] = OrderedDict()
-        self._room = held_mib << 20
+        row = grid.width * grid.tile_size * form.radiometry.bands * np.dtype(form.radiometry.dtype).itemsize
+        self._room = min(held_mib << 20, _HELD_ROWS * row)
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         """Return decoded pixels (bands, h, w) of a window, nodata and alpha not restored.

@@ -60,8 +60,8 @@ def verify_archive(
     if target.kind == "max-error" and worst > bound:
         less = f"{bound - 1:g}" if bands is None else f"{0.99 * bound:.6g}"
         raise VerificationError(
-            f"the written archive decodes with an error of {worst:g}, {bound:g} was promised: the decoders of "
-            f"encoding and of reading disagree; ask for max-error={less}"
+            f"the written archive decodes with an error of {worst:g}, {bound:g} was promised: the decoders "
+            f"of encoding and of reading disagree; ask for max-error={less}"
         )
     if bands is not None and target.kind == "psnr":
         psnr = total_psnr(scored_bands(bands))
