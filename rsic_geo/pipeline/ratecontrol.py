@@ -29,6 +29,10 @@ PSNR_MARGIN = 0.0005
 """What a PSNR must exceed its target by (dB): decoders differ in a few pixels by one digital number."""
 PSNR_SLACK = 0.05
 """A PSNR may exceed its target by this much (dB) before another search round is worth its time."""
+PSNR_AIM = 0.02
+"""How far above its target a PSNR is steered (dB), so that the next round is likely to be the last."""
+SETTLED = 0.01
+"""Share of the bytes that is not worth another round."""
 MAX_ROUNDS = 8
 MAX_SIZE_PASSES = 4
 _STEP_BYTES = 256
@@ -187,30 +191,37 @@ def to_psnr(
     count = float(_scored(search, progress.stage(0.3, 0.3)))
     wanted = sse_of(target, count, peak)
     margin = ENHANCED_MARGIN if expected_gain else PSNR_MARGIN
+    hunt = _Hunt(goal=sse_of(target + PSNR_AIM, count, peak))
     aim, best = wanted * 10 ** (expected_gain / 10), None
-    low, high = 0.0, math.inf  # aims known to reach, aims known to miss
     before = most = 0
     for attempt in range(MAX_ROUNDS):
         stage = progress.stage(0.3 + 0.7 * attempt / MAX_ROUNDS, 0.3 + 0.7 * (attempt + 1) / MAX_ROUNDS)
         allocation = allocate.for_error(curves, aim)
         coded = search.encode_sizes(allocation.sizes, stage.stage(0, 0.5))
-        achieved = finish(coded, stage.stage(0.5, 1))
-        reached = psnr_of(achieved, coded.total_count, peak) >= target + margin
-        if reached:
-            low = max(low, aim)
-            best = (allocation, achieved)
-            is_near = psnr_of(achieved, coded.total_count, peak) <= target + PSNR_SLACK
-            if is_near or attempt >= 4 or coded.body_bytes == most:
-                return coded
+        guessed = psnr_of(coded.total_sse * hunt.gain, coded.total_count, peak)
+        is_far = hunt.is_known and guessed < target + margin - PSNR_SLACK
+        if is_far or coded.body_bytes in hunt.missed:
+            achieved, reached = coded.total_sse * hunt.gain, False  # not worth carrying on
         else:
-            high = min(high, aim)
+            achieved = finish(coded, stage.stage(0.5, 1))
+            hunt.learn_gain(coded.total_sse, achieved)
+            reached = psnr_of(achieved, coded.total_count, peak) >= target + margin
+        if reached:
+            is_near = psnr_of(achieved, coded.total_count, peak) <= target + PSNR_SLACK
+            if is_near or attempt >= 4 or coded.body_bytes == most or hunt.is_settled(coded.body_bytes, 0):
+                return coded
+            best = (allocation, achieved)
+        else:
             asked = sum(allocation.sizes)
             is_ignored = asked > 1.1 * coded.body_bytes + _STEP_BYTES * len(allocation.sizes)
-            if is_ignored and asked >= before and coded.body_bytes <= most:
-                break  # much more was asked for and nothing came: everything is coded
-        aim = _next_aim(aim, wanted, achieved, low, high)
-        if not reached and coded.body_bytes == most:
-            aim = max(0.96 * aim, low)  # a step too small for the encoder
+            hunt.missed[coded.body_bytes] = hunt.missed.get(coded.body_bytes, 0) + 1
+            if (is_ignored and asked >= before and coded.body_bytes <= most) or hunt.is_over(
+                coded.body_bytes
+            ):
+                break  # everything is coded, or the encoder has nothing between this and what reached
+        aim = hunt.next_aim(aim, achieved, coded.body_bytes, reached=reached)
+        if not reached and not hunt.low and coded.body_bytes == most:
+            aim *= 0.96  # a step too small for the encoder
         before, most = sum(allocation.sizes), coded.body_bytes
     else:
         if best is None:  # steps too coarse for the search: well below the error wanted, before all there is
@@ -232,17 +243,63 @@ def _everything(plan: ScenePlan) -> tuple[int, ...]:
     return tuple(math.ceil(plan.grid.core(index).pixel_count * per_pixel) for index in plan.grid)
 
 
-def _next_aim(aim: float, wanted: float, achieved: float, low: float, high: float) -> float:
-    """Return the squared error to ask of the curves next: scaled by the miss, inside what is known."""
-    guess = aim * (wanted * 0.997) / max(achieved, 1e-9)
-    if low > 0 and math.isfinite(high):
-        if not low < guess < high:
-            guess = math.sqrt(low * high)
-    elif low > 0:
-        guess = max(guess, low * 1.0005)
-    elif math.isfinite(high):
-        guess = min(guess, high * 0.995)
-    return guess
+@dataclass(slots=True, kw_only=True)
+class _Hunt:
+    """A search for a squared error: what was asked of the curves so far, and what came of it."""
+
+    goal: float
+    """Squared error to steer at, a little below the largest allowed."""
+    low: float = 0.0
+    """Largest aim known to reach."""
+    high: float = math.inf
+    """Smallest aim known to miss."""
+    gain: float = 1.0
+    """Squared error of the final output over that of the codec, at the last look."""
+    is_known: bool = False
+    """Whether there was such a look."""
+    reached_bytes: float = math.inf
+    """Fewest bytes known to reach."""
+    missed_bytes: float = 0.0
+    """Most bytes known to miss."""
+    missed: dict[int, int] = field(default_factory=dict)
+    """How often a coding of so many bytes came up and missed."""
+    last: tuple[float, float] | None = None
+    """Aim of the round before, and what came of it."""
+
+    def learn_gain(self, coded: float, achieved: float) -> None:
+        """Remember what carrying on makes of the codec's squared error; it hardly depends on the rate."""
+        if coded > 0:
+            self.gain, self.is_known = achieved / coded, True
+
+    def is_settled(self, reached_bytes: float, missed_bytes: float) -> bool:
+        """Return whether a coding that reaches (or misses, where that is given) leaves nothing to win."""
+        reached = min(self.reached_bytes, reached_bytes or math.inf)
+        missed = max(self.missed_bytes, missed_bytes)
+        return 0 < missed < reached <= (1 + SETTLED) * missed
+
+    def is_over(self, missed_bytes: int) -> bool:
+        """Return whether a coding that missed shows that nothing better than what reached is to be had."""
+        is_stuck = math.isfinite(self.reached_bytes) and self.missed[missed_bytes] > 2
+        return is_stuck or self.is_settled(0, missed_bytes)
+
+    def next_aim(self, aim: float, achieved: float, size: int, *, reached: bool) -> float:
+        """Return the squared error to ask of the curves next, by the slope of the last two rounds."""
+        if reached:
+            self.low, self.reached_bytes = max(self.low, aim), min(self.reached_bytes, size)
+        else:
+            self.high, self.missed_bytes = min(self.high, aim), max(self.missed_bytes, size)
+        achieved = max(achieved, 1e-9)
+        power = 1.0
+        if self.last is not None and aim != self.last[0] and achieved != self.last[1]:
+            power = math.log(achieved / self.last[1]) / math.log(aim / self.last[0])
+        self.last = (aim, achieved)
+        guess: float = aim * (self.goal / achieved) ** (1 / min(max(power, 0.4), 2.0))
+        if self.low > 0 and math.isfinite(self.high):
+            tenth: float = (self.high / self.low) ** 0.1
+            return min(max(guess, self.low * tenth), self.high / tenth)
+        if self.low > 0:
+            return max(guess, self.low * 1.0005)
+        return min(guess, self.high * 0.995)
 
 
 def _scored(search: RateSearch, progress: Progress) -> float:

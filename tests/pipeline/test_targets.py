@@ -16,6 +16,7 @@ from support import SCENES, needs_shared
 
 import rsic_geo
 from rsic_geo.errors import TargetNotReachedError, UsageError
+from rsic_geo.pipeline import job
 
 HEIGHT, WIDTH = 300, 380
 
@@ -245,3 +246,23 @@ def test_class_numbers_are_not_coded_lossily(tmp_path):
     with pytest.raises(UsageError, match="lossless"):
         rsic_geo.compress(path, tmp_path / "a.jp2", target="psnr=40")
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("target", [33, 36, 39])
+def test_a_search_looks_at_the_final_output_few_times(tmp_path, sample_data, monkeypatch, target):
+    """Enhancing is what takes time; what it adds hardly depends on the rate, so most rounds do without."""
+    source = crop(
+        sample_data / "fields_rgb_utm.tif",
+        tmp_path / "s.tif",
+        Window(col_off=60, row_off=90, width=200, height=200),
+    )
+    looks = []
+    fit = job.fit_enhancement
+    monkeypatch.setattr(job, "fit_enhancement", lambda *words: looks.append(1) or fit(*words))
+    with installed(Smoother()):
+        report = rsic_geo.compress(source, tmp_path / "a.jp2", target=f"psnr={target}")
+        rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "r.tif")
+    assert 1 <= len(looks) <= 4
+    psnr = measured(source, tmp_path / "r.tif")[0]
+    assert target <= psnr < target + 0.35  # the encoder has steps on so small a scene
+    assert report.details["psnr"] == pytest.approx(psnr, abs=1e-3)
