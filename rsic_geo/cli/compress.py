@@ -41,7 +41,11 @@ archive_choices = stack(
         "decoding what was written.",
     ),
     click.option(
-        "--codec", default="jp2", show_default=True, help="Codec of the archive (see rsic capabilities)."
+        "--codec",
+        default="jp2",
+        show_default=True,
+        metavar="jp2|learned|learned:NAME",
+        help="Codec of the archive (see rsic capabilities); learned writes .rsic.tif.",
     ),
     click.option(
         "-f",
@@ -146,7 +150,8 @@ def compress(
     """Write INPUT, any raster GDAL reads, as the archive OUTPUT (.jp2).
 
     The archive is a plain GeoJP2 file for every other program; what rsic needs to give the scene back
-    complete and repaired is in one box of it. A part that is asked for is that part of the whole: place,
+    complete and repaired is in one box of it. With --codec learned it is a TIFF (.rsic.tif) that shows other
+    programs a preview. A part that is asked for is that part of the whole: place,
     control points and metadata follow.
     """
     from rsic_geo.pipeline.encode import compress as run

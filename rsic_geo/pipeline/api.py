@@ -34,7 +34,7 @@ def compress(
 
     Args:
         src: any raster GDAL reads.
-        dst: archive to write (``.jp2``).
+        dst: archive to write (``.jp2``; ``.rsic.tif`` with ``codec="learned"``).
         target: lossless, psnr=DB, max-error=N, ratio=R or bpp=B.
         progress: told a fraction and a text; returning False cancels.
         options: fields of :class:`EncodeOptions` and :class:`Execution`.

@@ -16,7 +16,7 @@ from rsic_geo.pipeline.plan import ScenePlan
 
 LARGEST, SMALLEST = 512, 16
 """Longest side of a preview (px)."""
-SHARE = 0.015
+SHARE = 0.03
 """Part of the payloads' bytes a preview may take ..."""
 LEAST_BYTES = 700
 """... or this many bytes."""
