@@ -180,7 +180,8 @@ def run(
     """Archive every scene of INPUT (files, folders, @list, -, STAC items) below the folder OUTPUT.
 
     A scene is done when its product was decoded from disk and compared with it. The same command goes on
-    where it stopped. Nothing is overwritten, no source is touched. Exit code 3: some scenes failed.
+    where it stopped. Nothing is overwritten, no source is touched. --memory is the budget of all jobs.
+    Exit code 3: some scenes failed.
     """
     from rsic_geo.pipeline.batch_run import run_batch
 

@@ -132,10 +132,11 @@ def run_batch(
     Raises:
         LedgerBusyError: if another run writes to the ledger.
         LedgerMismatchError: if the run was started with other options.
-        UsageError: if two scenes would become one product.
+        UsageError: if two scenes would become one product, or only parts of scenes are asked for.
         JobCancelledError: if it was stopped.
         SceneError: if there is no more room for products.
     """
+    _check_whole(options)
     out = os.path.abspath(folder)
     path = Path(os.path.abspath(batch.ledger)) if batch.ledger else Path(out) / LEDGER_NAME
     text = options_text(options, _weights(options), _codec_weights(options))
@@ -225,6 +226,14 @@ def _summarise(ledger: Ledger, record: RunRecord) -> None:
 
     with suppress(OSError, LedgerError):
         write_text(Path(record.reports) / f"{record.name}.html", page(ledger, record))
+
+
+def _check_whole(options: EncodeOptions) -> None:
+    """Refuse what the ledger has no words for: a product is proven against the whole of its source."""
+    whole = EncodeOptions()
+    for name in ("srcwin", "projwin", "bbox", "window_crs", "bands", "nodata"):
+        if getattr(options, name) != getattr(whole, name):
+            raise UsageError(f"a batch archives whole scenes: {name} is for single ones (rsic compress)")
 
 
 def _workshop(ledger: Ledger, record: RunRecord) -> str:

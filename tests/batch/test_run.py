@@ -322,6 +322,14 @@ def test_companions_travel(tmp_path):
     assert (tmp_path / "out" / "a.xml").read_text() == "<vendor/>"
 
 
+@pytest.mark.parametrize("part", [{"srcwin": (0, 0, 9, 9)}, {"bands": (1,)}, {"nodata": 3.0}])
+def test_parts_of_scenes_are_refused(tmp_path, part):
+    write_scenes(tmp_path / "in", 1)
+    with pytest.raises(UsageError, match="a batch archives whole scenes"):
+        run(tmp_path / "in", tmp_path / "out", options(**part))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_scene_of_one_row_and_one_pixel(tmp_path):
     write_scene(tmp_path / "in" / "row.tif", shape=(1, 64))
     write_scene(tmp_path / "in" / "pixel.tif", shape=(1, 1))
