@@ -11,6 +11,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from rsic_geo.codecs.jpeg2000 import DTYPES
 from rsic_geo.container.sideinfo import ModelReference, Picture, SideInfo
 from rsic_geo.container.tiff import TiffArchive, TiffLayout
 from rsic_geo.errors import (
@@ -147,7 +148,8 @@ class LearnedScene:
         self.path, self.files = archive.path, (archive.path,)
         bands = sorted(band for group in side.groups for band in group)
         if (
-            side.radiometry is None
+            layout.dtype not in DTYPES
+            or side.radiometry is None
             or side.radiometry.bands != layout.bands
             or side.radiometry.dtype != layout.dtype
             or side.tile_size != layout.tile_size
