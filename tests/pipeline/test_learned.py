@@ -35,7 +35,8 @@ from rsic_geo.pipeline import learned_tile
 
 TARGETS = [
     ("bpp=0.4", "none"), ("bpp=1", "none"), ("ratio=60", "smoother"), ("psnr=38", "none"),
-    ("psnr=38", "smoother"), ("psnr=46", "none"), ("max-error=6", "none"), ("max-error=6", "smoother"), ("max-error=1", "none"),
+    ("psnr=38", "smoother"), ("psnr=46", "none"), ("max-error=6", "none"), ("max-error=6", "smoother"),
+    ("max-error=1", "none"),
 ]  # fmt: skip
 SHAPES = [(1, 1), (17, 1031), (300, 257), (256, 256), (40, 70)]
 
