@@ -90,7 +90,8 @@ class Enhance(RsicAlgorithm):
         window = number("WINDOW_SIZE", tr("Window (pixels)"), 64, 8192, is_integer=True)
         yield from (
             advanced(
-                weights, tr("A network of your own, as rsic train exports it; instead of the one above.")
+                weights,
+                tr("A network of your own, as rsic_geo.training writes it; instead of the one above."),
             ),
             *product_parameters(known),
             device_parameter(known),

@@ -513,7 +513,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/enhance.py"/>
-        <source>A network of your own, as rsic train exports it; instead of the one above.</source>
+        <source>A network of your own, as rsic_geo.training writes it; instead of the one above.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -541,8 +541,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/enhance.py"/>
-        <source>A network of your own, as rsic train exports it; instead of the one above.</source>
-        <translation>Ein eigenes Netz, wie rsic train es ausgibt, statt des obigen.</translation>
+        <source>A network of your own, as rsic_geo.training writes it; instead of the one above.</source>
+        <translation>Ein eigenes Netz, wie rsic_geo.training es schreibt, statt des obigen.</translation>
     </message>
     <message>
         <location filename="../algorithms/enhance.py"/>

@@ -63,6 +63,8 @@ def launch(folder: Path) -> int:
             FOLDER_VARIABLE: str(folder.resolve()),
             WORK_VARIABLE: str(work),
             "RSIC_SCREENSHOTS_SCRIPT": str(HERE),
+            # QGIS takes the Python it finds first for its own; one of pyenv's has no QGIS in it.
+            "PATH": os.pathsep.join(["/usr/bin", "/bin", os.environ.get("PATH", "")]),
         }
         environ.pop("QT_QPA_PLATFORM", None)
         screen = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24"]
@@ -82,7 +84,7 @@ class Photographer:
         self.steps = [self.load, self.toolbox, self.dialog, self.canvas, self.end]
         self.timer = QTimer()
         self.timer.timeout.connect(self.step)
-        self.timer.start(3000)
+        self.timer.start(6000)
 
     def step(self) -> None:
         """Do the next thing; an error ends QGIS, for nobody is there to read it."""
@@ -122,15 +124,15 @@ class Photographer:
         from qgis import processing
         from qgis.PyQt.QtCore import QTimer
 
-        dialog = processing.createAlgorithmDialog("rsic:enhance", {"INPUT": "archive", "STRENGTH": 0.8})
-        dialog.resize(860, 560)
+        dialog = processing.createAlgorithmDialog("rsic:enhance", {"INPUT": "archive", "MAX_CHANGE": 16})
+        dialog.resize(860, 700)
         dialog.show()
 
         def take() -> None:
             self.save(dialog.grab(), "enhance")
             dialog.close()
 
-        QTimer.singleShot(2000, take)
+        QTimer.singleShot(4000, take)
 
     def canvas(self) -> None:
         """Take the map before and after, and put both halves side by side."""
