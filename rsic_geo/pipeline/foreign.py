@@ -64,8 +64,10 @@ def enhance(
         raise UsageError("nothing to do: enhancement is off")
     if options.level:
         raise UsageError("enhancement works at full size: leave out the level")
-    if options.change is not None and os.path.abspath(options.change) == os.path.abspath(dst):
-        raise UsageError("output and changes are the same file: give another name for the changes")
+    if options.change is not None:
+        check_scene_name(options.change)
+        if os.path.abspath(options.change) == os.path.abspath(dst):
+            raise UsageError("output and changes are the same file: give another name for the changes")
     check_apart(src, dst)
     check_scene_name(dst)
     report = Progress(callback=progress)

@@ -266,6 +266,7 @@ def test_changes_never_replace_anything(foreign, tmp_path) -> None:
         for change, error in (
             (foreign, UsageError),
             (tmp_path / "e.tif", UsageError),
+            (tmp_path / "c.jp2", UsageError),
             (tmp_path / "old.tif", OutputExistsError),
         ):
             with pytest.raises(error):
