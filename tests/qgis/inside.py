@@ -307,6 +307,7 @@ def codecs(scene: str, folder: str) -> dict:
         "options": _options(definition, "CODEC"),
         "extensions": definition.parameterDefinition("OUTPUT").supportedOutputRasterLayerExtensions(),
         "temporary": run("rsic:compress", **values, OUTPUT="TEMPORARY_OUTPUT")["OUTPUT"],
+        "loaded": _loaded(values),
         "named": run("rsic:compress", **values, OUTPUT=str(out / "x.odd"))["OUTPUT"],
         "wrong": attempt("rsic:compress", **values, OUTPUT=str(out / "x.jp2")),
         "lossless": attempt("rsic:compress", INPUT=scene, CODEC="strange", OUTPUT=str(out / "x.odd.tif")),
@@ -319,6 +320,18 @@ def codecs(scene: str, folder: str) -> dict:
         "page": _page(scene, out),
         "left": sorted(path.name for path in out.rglob("*") if path.is_file()),
     }  # fmt: skip
+
+
+def _loaded(values: dict) -> list[str]:
+    """Return the files whose layers QGIS would load, where it made up their names."""
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    output = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:compress")
+    results, is_fine = algorithm.run({**values, "OUTPUT": output}, context, QgsProcessingFeedback(False))
+    assert is_fine
+    found = [f"{path} {details.name}" for path, details in context.layersToLoadOnCompletion().items()]
+    return [results["OUTPUT"], *found]
 
 
 def _page(scene: str, out: Path) -> list[str]:

@@ -191,6 +191,9 @@ def test_a_codec_and_its_names_are_the_engines_own(qgis, scene, tmp_path):
     assert found["accepted"] == [True, True, True, False]
     assert found["temporary"].endswith(".odd.tif")
     assert found["named"].endswith("x.odd")
+    output, loaded = found["loaded"]
+    assert output.endswith(".odd.tif")
+    assert loaded == f"{output} fields_rgb_utm (archive)"
     assert "The name of an archive of this codec ends in .odd.tif." in found["wrong"]
     assert "strange is not lossless" in found["lossless"]
     assert found["folder"]["DONE"] == 1
