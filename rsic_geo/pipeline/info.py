@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rsic_geo.errors import ChecksumError, RsicGeoError
+from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError, WeightsError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
 from rsic_geo.pipeline.archive import Archive, open_archive
@@ -119,7 +119,8 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
                 for window, _ in final_pixels(archive, report):
                     archive.read_mask(window)
     except RsicGeoError as error:
-        if not _is_there(path):
+        is_about_us = isinstance(error, (MissingDependencyError, WeightsError))
+        if is_about_us or not _is_there(path):
             raise
         out["problems"].append(str(error))
     out["valid"] = not out["problems"]

@@ -374,7 +374,9 @@ def test_without_the_extra_its_name_is_told(whole, town, tmp_path, monkeypatch, 
     assert main(argv) == 5
     assert "rsic-geo[learned]" in capsys.readouterr().err
     assert not (tmp_path / "c.rsic.tif").exists()
-    assert main(["info", str(path)]) == 0  # what needs no network works
+    for verb in (["info"], ["validate", "--no-pixels"]):
+        assert main([*verb, str(path)]) == 0  # what needs no network works
+    assert main(["validate", str(path)]) == 5  # and what does says nothing of the file
 
 
 def test_the_codec_is_asked_for_by_name(town, tmp_path, monkeypatch):
