@@ -19,6 +19,7 @@ from rsic_geo.evaluation.measured import Measured, best_of, run_measured
 from rsic_geo.geo.io import SceneWriter, open_scene
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.batch_inputs import Selection, discover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,27 +77,27 @@ def archive(scenes: Path, jobs: int, target: str, more: list[str]) -> Measured:
         return run_measured([sys.executable, "-m", "rsic_geo", "batch", "run", str(scenes), out, *words])
 
 
-def megapixels_of(folder: Path) -> tuple[int, float]:
-    """Return how many scenes a folder holds, and their megapixels together."""
-    from rsic_geo.pipeline.batch_inputs import Selection, discover
-
-    count, pixels = 0, 0
-    for source in discover([str(folder)], Selection()):
-        with open_scene(source.path) as reader:
-            count, pixels = count + 1, pixels + reader.profile.height * reader.profile.width
-    return count, pixels / 1e6
+def megapixels_of(paths: list[str]) -> float:
+    """Return the megapixels of all scenes together."""
+    pixels = 0
+    for path in paths:
+        with open_scene(path) as reader:
+            pixels += reader.profile.height * reader.profile.width
+    return pixels / 1e6
 
 
 def measure(scenes: Path, jobs: list[int], target: str, repeats: int, more: list[str]) -> list[Throughput]:
     """Archive the scenes with every number of jobs, in turn, and keep the best of the repeats."""
-    count, megapixels = megapixels_of(scenes)
-    first = next(iter(sorted(path for path in scenes.rglob("*") if path.is_file())))
+    paths = [source.path for source in discover([str(scenes)], Selection())]
+    if not paths:
+        raise UsageError(f"no scenes found in {scenes}")
+    megapixels = megapixels_of(paths)
     whole: dict[int, list[Measured]] = {number: [] for number in jobs}
     start: dict[int, list[Measured]] = {number: [] for number in jobs}
     with tempfile.TemporaryDirectory(prefix="rsic-throughput-") as name:
         for number in jobs:
             (Path(name) / str(number)).mkdir()
-            write_crops(str(first), max(1, number), 16, Path(name) / str(number))
+            write_crops(paths[0], max(1, number), 16, Path(name) / str(number))
         for _ in range(repeats):
             for number in jobs:
                 start[number].append(archive(Path(name) / str(number), number, target, more))
@@ -104,7 +105,7 @@ def measure(scenes: Path, jobs: list[int], target: str, repeats: int, more: list
     return [
         Throughput(
             jobs=number,
-            scenes=count,
+            scenes=len(paths),
             megapixels=megapixels,
             whole=best_of(whole[number]),
             start=best_of(start[number]),
