@@ -241,7 +241,9 @@ def test_values_that_do_not_fit_are_refused(values):
         pack(SideInfo(lossless=True, snapshot=RGB, **values))
 
 
-@pytest.mark.parametrize(("name", "sha256"), [("", "0f" * 32), ("rgb", "0f" * 7), ("rgb", "0f" * 33), ("rgb", "zz" * 32)])
+@pytest.mark.parametrize(
+    ("name", "sha256"), [("", "0f" * 32), ("rgb", "0f" * 7), ("rgb", "0f" * 33), ("rgb", "zz" * 32)]
+)
 def test_a_model_needs_a_name_and_a_digest(name, sha256):
     with pytest.raises(ContainerError):
         ModelReference(name=name, sha256=sha256)
