@@ -77,7 +77,12 @@ def test_arrows_point_down():
 OWNERS = {
     "rasterio": ("geo.io",),
     "torch": (
-        "codecs.learned", "enhance.ldm", "enhance.network", "enhance.torch_enhancer", "evaluation.speed", "training",
+        "codecs.learned",
+        "enhance.ldm",
+        "enhance.network",
+        "enhance.torch_enhancer",
+        "evaluation.speed",
+        "training",
     ),  # fmt: skip
     "safetensors": ("codecs.learned", "enhance.torch_enhancer", "training"),
     "glymur": ("codecs.openjpeg", "codecs.jpeg2000"),
