@@ -83,7 +83,7 @@ OWNERS = {
         "enhance.torch_enhancer",
         "evaluation.speed",
         "training",
-    ),  # fmt: skip
+    ),
     "safetensors": ("codecs.learned", "enhance.torch_enhancer", "training"),
     "glymur": ("codecs.openjpeg", "codecs.jpeg2000"),
     "shapely": ("geo.footprint",),

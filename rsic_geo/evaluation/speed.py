@@ -83,7 +83,8 @@ def measure(image: str, job: Job, seconds: float) -> Row:
     enhancer = load_enhancer(job.system, job.device, fast=job.fast, threads=job.threads)
     side = CORE + 2 * enhancer.halo
     count = 8 if job.device.startswith("cuda") else 1
-    window = np.ascontiguousarray(decoded[:side, :side].transpose(2, 0, 1), dtype=np.float32)[None] / 255
+    part = decoded[:side, :side].transpose(2, 0, 1)[None]
+    window: NDArray[np.float32] = np.ascontiguousarray(part, dtype=np.float32) / np.float32(255)
     rmse = float(np.sqrt(np.mean((original.astype(np.float64) - decoded) ** 2))) / 255
     sigma = np.full((1, side // enhancer.align, side // enhancer.align), rmse, dtype=np.float32)
     before = _peak_mib(job.device)
