@@ -10,13 +10,24 @@ import argparse
 import hashlib
 import json
 import sys
+from itertools import islice
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
-from rsic_geo.codecs.learned_network import FORMAT, CodecSpec, shipped_tensors
+from rsic_geo.codecs.learned_network import (
+    FORMAT,
+    LEVELS,
+    CodecSpec,
+    LearnedNetwork,
+    shipped_tensors,
+    tables,
+)
 from rsic_geo.training.codec_state import CodecState
+from rsic_geo.training.data import StreamOptions, crop_stream, find_packs
+from rsic_geo.training.degrade import DegradeOptions
 from rsic_geo.training.export import (
     LICENCE,
     MAX_BYTES,
@@ -62,8 +73,10 @@ rounding. A payload decodes with exactly these weights and no others: an archive
 """  # noqa: E501
 
 
-def export(options: ExportOptions) -> str:
+def export(options: ExportOptions, data: Path | None = None) -> str:
     """Write weights, card and manifest row; return the sha256.
+
+    With a folder of packs the frequency tables follow the symbols of some of its crops.
 
     Raises ValueError on a bad name, a file too large, or weights that do not fit the integers.
     """
@@ -76,7 +89,8 @@ def export(options: ExportOptions) -> str:
         "name": options.name,
         "licence": LICENCE,
     }
-    content = save(shipped_tensors(network), metadata=metadata)
+    counts = count_symbols(network.eval(), data) if data else None
+    content = save(shipped_tensors(network, counts), metadata=metadata)
     if len(content) > MAX_BYTES:
         raise ValueError(f"{len(content)} bytes are too many to ship (limit {MAX_BYTES})")
     digest = hashlib.sha256(content).hexdigest()
@@ -84,6 +98,20 @@ def export(options: ExportOptions) -> str:
     write_file(options.folder / f"{options.name}.md", _card(options, state, spec, digest).encode())
     update_manifest(options, digest)
     return digest
+
+
+@torch.inference_mode()
+def count_symbols(network: LearnedNetwork, data: Path, *, crops: int = 256, side: int = 128) -> Tensor:
+    """Return how often each size of symbol occurs in crops of training images, at all qualities alike."""
+    stream = crop_stream(
+        StreamOptions(packs=find_packs(data), seed=7, crop=side, degrade=DegradeOptions(is_coded=False))
+    )
+    counts = tables.no_counts()
+    for number, crop in enumerate(islice(stream, 0, 4 * crops, 4)):
+        pixels = torch.from_numpy(crop.original.copy()).permute(2, 0, 1)[None].float() / 255
+        level = torch.tensor([number * 37 % LEVELS])
+        network(pixels.contiguous(), level, hard=True, held=True, counts=counts)
+    return counts
 
 
 def _card(options: ExportOptions, state: CodecState, spec: CodecSpec, digest: str) -> str:
@@ -111,13 +139,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--name", required=True)
     parser.add_argument("--summary", required=True, help="one line for the manifest")
     parser.add_argument("--measured", type=Path, help="text file with what was measured")
+    parser.add_argument("--data", type=Path, help="folder of packs, for frequency tables that were counted")
     parser.add_argument("--folder", type=Path, default=ExportOptions.__dataclass_fields__["folder"].default)
     parser.add_argument("--default", action="store_true", help="make `auto` mean these weights")
     values = vars(parser.parse_args(arguments))
     if values["measured"]:
         values["measured"] = values["measured"].read_text()
     given = {key: value for key, value in values.items() if value is not None}
-    print(export(ExportOptions(kind="codec", **given)))
+    data = given.pop("data", None)
+    print(export(ExportOptions(kind="codec", **given), data))
     return 0
 
 

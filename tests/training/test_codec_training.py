@@ -166,6 +166,28 @@ def test_the_tables_cost_hardly_more_than_the_distributions_they_stand_for():
         assert float(-(exact * shares.log2()).sum()) < float(entropy) * 1.01 + 0.002
 
 
+def test_tables_follow_what_was_counted():
+    network = busy_network()
+    probability = tables.probabilities(network.entropy)
+    counts = tables.no_counts()
+    assert torch.allclose(
+        tables.as_counted(probability, counts),
+        probability / (2 * probability.sum(1, True) - probability[:, :1]),
+    )
+    image = torch.from_numpy(picture(2)).permute(2, 0, 1)[None].float()[..., :200, :256] / 255
+    with torch.inference_mode():
+        bits = float(network(image.contiguous(), torch.tensor([200]), hard=True, counts=counts).bits)
+    assert int(counts.sum()) == 192 * 25 * 32
+    found = tables.as_counted(probability, counts)
+    sides = found[:, :1].sum(1) + 2 * found[:, 1:].sum(1)
+    assert torch.allclose(sides, torch.ones_like(sides))
+    cost = -(counts[1:, :40] * found[1:, :40].clamp(min=1e-9).log2()).sum()
+    assert float(cost) < bits  # counted tables code what was counted in fewer bits
+    table, half = tables.cumulative(found)
+    for row, width in zip(table, half, strict=True):
+        assert bool((row[: 2 * int(width) + 3].diff() > 0).all())
+
+
 def test_an_export_names_a_codec_and_leaves_the_enhancers_alone(pack_folder, tmp_path):
     run(options(pack_folder, tmp_path, steps=2))
     folder = tmp_path / "weights"
@@ -179,7 +201,7 @@ def test_an_export_names_a_codec_and_leaves_the_enhancers_alone(pack_folder, tmp
         folder=folder,
         kind="codec",
     )
-    digest = codec_export.export(given)
+    digest = codec_export.export(given, pack_folder)
     (row,) = list_weights(folder)
     assert (row.name, row.kind, row.sha256) == ("tiny", "codec", digest)
     assert default_name(folder) == "old"

@@ -60,8 +60,10 @@ class Step:
     """(channels, places) integers in float64: to be filled in before the next step is asked for."""
 
 
-def freeze(network: LearnedNetwork) -> dict[str, Tensor]:
+def freeze(network: LearnedNetwork, counts: Tensor | None = None) -> dict[str, Tensor]:
     """Return the entropy model as integer tensors on the CPU, ready to be shipped.
+
+    With ``counts`` of symbols, see `tables.no_counts`, the frequencies follow what was counted.
 
     Raises:
         ValueError: a weight is too large for the fixed point: the network was badly trained.
@@ -82,7 +84,8 @@ def freeze(network: LearnedNetwork) -> dict[str, Tensor]:
     index = (model.hyper_scales.detach().double().cpu() - LOWEST_LOG2) * tables.PER_OCTAVE
     frozen["hyper_index"] = index.floor().clamp(1, tables.SCALES - 1).int()
     probability = tables.probabilities(model)
-    frozen["cdf"], frozen["half_width"] = tables.cumulative(probability)
+    found = probability if counts is None else tables.as_counted(probability, counts)
+    frozen["cdf"], frozen["half_width"] = tables.cumulative(found)
     frozen["limits"] = tables.thresholds(probability, DEAD_ZONE).float()
     return frozen
 
@@ -104,9 +107,9 @@ def _freeze_layer(frozen: dict[str, Tensor], name: str, layer: nn.Conv2d) -> Non
         frozen[f"{name}.bias"] = (layer.bias.detach().double().cpu() * (1 << places)).round().to(torch.int32)
 
 
-def shipped_tensors(network: LearnedNetwork) -> dict[str, Tensor]:
+def shipped_tensors(network: LearnedNetwork, counts: Tensor | None = None) -> dict[str, Tensor]:
     """Return what a weights file holds: integers of the entropy model, float16 or float32 of the rest."""
-    shipped = {f"{FROZEN}{name}": tensor.contiguous() for name, tensor in freeze(network).items()}
+    shipped = {f"{FROZEN}{name}": tensor.contiguous() for name, tensor in freeze(network, counts).items()}
     for name, value in network.state_dict().items():
         if name.startswith("entropy.") and not name.startswith(ENCODER_ONLY):
             continue

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rsic_geo.codecs.learned_network import tables
-from rsic_geo.codecs.learned_network.entropy import LOWEST_LOG2, EntropyModel, phase_mask, phases
+from rsic_geo.codecs.learned_network.entropy import EntropyModel, phase_mask, phases
 from rsic_geo.codecs.learned_network.spec import CodecSpec
 from rsic_geo.codecs.learned_network.transform import Analysis, Gains, Synthesis
 
@@ -42,12 +42,20 @@ class LearnedNetwork(nn.Module):
         self.synthesis = Synthesis(spec)
         self.entropy = EntropyModel(spec)
 
-    def forward(self, x: Tensor, level: Tensor, *, hard: bool = False, held: bool = False) -> Coded:
+    def forward(
+        self,
+        x: Tensor,
+        level: Tensor,
+        *,
+        hard: bool = False,
+        held: bool = False,
+        counts: Tensor | None = None,
+    ) -> Coded:
         """Code pixels x (n, 3, h, w) in 0..1 at quality levels (n,), sides multiples of 8.
 
         With ``hard`` symbols are rounded as the encoder will, ``held`` keeps the encoder at rest; without
         bits are counted with uniform noise for rounding (J. Balle et al., arXiv:1611.01704) and pixels with
-        rounded symbols (D. Minnen, S. Singh, arXiv:2007.08739).
+        rounded symbols (D. Minnen, S. Singh, arXiv:2007.08739). Hard symbols are added to ``counts``, if given.
         """
         gains, scales = self.gains(level), self.gains.log_scales(level, held=held)
         if held:
@@ -56,10 +64,12 @@ class LearnedNetwork(nn.Module):
                 v = self.analysis(x, gains, level)
         else:
             v = self.analysis(x, gains, level)
-        decoded, bits = self.code(v, scales, level, hard=hard)
+        decoded, bits = self.code(v, scales, level, hard=hard, counts=counts)
         return Coded(pixels=self.synthesis(decoded, gains, level), bits=bits)
 
-    def code(self, v: Tensor, scales: Tensor, level: Tensor, *, hard: bool) -> tuple[Tensor, Tensor]:
+    def code(
+        self, v: Tensor, scales: Tensor, level: Tensor, *, hard: bool, counts: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return dequantised latents like v (n, 192, h, w), and bits (n,)."""
         model, (height, width) = self.entropy, v.shape[-2:]
         z = model.hyper_latents(v)
@@ -89,6 +99,8 @@ class LearnedNetwork(nn.Module):
                     rounded = round_through(residual)
                     counted = torch.where(mask, residual, counted)
                 known = torch.where(mask, means + rounded, known)
+            if counts is not None:
+                tables.add_counts(counts, counted, logs)
             if limits is None:
                 counted = counted + torch.rand_like(counted) - 0.5
             bits = bits + model.bits(counted, logs).sum(dim=(1, 2, 3))
@@ -98,8 +110,7 @@ class LearnedNetwork(nn.Module):
 
 
 def _round_hard(residual: Tensor, logs: Tensor, limits: Tensor) -> Tensor:
-    index = ((logs.detach() - LOWEST_LOG2) * tables.PER_OCTAVE).floor().clamp(0, tables.SCALES - 1).long()
-    return round_with(residual.detach(), index, limits)
+    return round_with(residual.detach(), tables.index_of(logs.detach()), limits)
 
 
 def round_with(residual: Tensor, index: Tensor, limits: Tensor) -> Tensor:

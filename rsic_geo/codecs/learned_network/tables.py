@@ -13,6 +13,9 @@ PER_OCTAVE = 8
 SCALES = int((HIGHEST_LOG2 - LOWEST_LOG2) * PER_OCTAVE)
 """Number of scales; the first one stands for latents that are not coded at all."""
 PRECISION = 16
+COUNTED = 40
+"""Largest size of a symbol that is counted by itself."""
+_PRIOR = 200.0
 _WIDEST = 300
 """Residuals beyond this are escaped."""
 
@@ -27,6 +30,41 @@ def probabilities(model: EntropyModel) -> Tensor:
         factor = (1 / (torch.exp2(centre) * wide * math.sqrt(2)))[:, None]
         total += weight * 0.5 * (torch.erfc((size - 0.5) * factor) - torch.erfc((size + 0.5) * factor))
     return total
+
+
+def index_of(log2_scale: Tensor) -> Tensor:
+    """Return the row of the table (int64) of each log2 scale."""
+    return ((log2_scale - LOWEST_LOG2) * PER_OCTAVE).floor().clamp(0, SCALES - 1).long()
+
+
+def no_counts() -> Tensor:
+    """Return an empty tally (SCALES, COUNTED + 1) of the sizes of symbols; the last column is the rest."""
+    return torch.zeros(SCALES, COUNTED + 1, dtype=torch.float64)
+
+
+def add_counts(counts: Tensor, symbols: Tensor, log2_scale: Tensor) -> None:
+    """Count the sizes of symbols by the scales expected for them."""
+    size = symbols.abs().round().clamp(max=COUNTED).long()
+    places = (index_of(log2_scale) * (COUNTED + 1) + size).reshape(-1).cpu()
+    counts.view(-1).index_add_(0, places, torch.ones(len(places), dtype=torch.float64))
+
+
+def as_counted(probability: Tensor, counts: Tensor) -> Tensor:
+    """Return probabilities like ``probability`` that follow the counts, where there are enough of them.
+
+    The model's own share counts as much as `_PRIOR` symbols; sizes above `COUNTED` keep their shape.
+    """
+    both = probability.clone()
+    both[:, 1:] *= 2
+    both = both / both.sum(dim=1, keepdim=True)
+    beyond = both[:, COUNTED:].sum(dim=1, keepdim=True)
+    seen = torch.cat([both[:, :COUNTED], beyond], dim=1) * _PRIOR + counts
+    seen = seen / seen.sum(dim=1, keepdim=True)
+    found = torch.cat(
+        [seen[:, :COUNTED], both[:, COUNTED:] * (seen[:, COUNTED:] / beyond.clamp(min=1e-12))], 1
+    )
+    found[:, 1:] /= 2
+    return found
 
 
 def cumulative(probability: Tensor) -> tuple[Tensor, Tensor]:
