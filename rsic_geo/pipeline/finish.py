@@ -19,6 +19,7 @@ from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.fitlog import FitLog, FittedRow
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.strength import CellBand, fit_cell_row, scaled_correction
+from rsic_geo.pipeline.tilework import errors_by_band
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +163,5 @@ def _fit_row(readers: Readers, plan: ScenePlan, rows: CorrectedRows, options: Fi
         final = avoid_nodata(final, band.valid, band.nodata)
     if options.watch is not None:
         options.watch(rows.window, band, final)
-    error = (final.astype(np.float32) - pixels.astype(np.float32)) * band.valid
-    return FittedRow(
-        strengths=strengths,
-        sse=np.einsum("bij,bij->b", error, error, dtype=np.float64),
-        max_error=float(np.abs(error).max(initial=0.0)),
-    )
+    sse, worst = errors_by_band(final, pixels, band.valid)
+    return FittedRow(strengths=strengths, sse=sse, max_error=worst)

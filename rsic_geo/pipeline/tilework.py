@@ -211,19 +211,38 @@ def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
     if tile.nodata is not None:
         valid = np.ones((1, *decoded.shape[1:]), np.bool_) if tile.scored is None else tile.scored
         final = avoid_nodata(decoded, valid, tile.nodata)
-    error = final.astype(np.float32) - tile.original.astype(np.float32)
-    if tile.scored is not None:
-        error *= tile.scored
-    cell_sse = cell_sums(error * error)
+    sums, worst = [], 0.0
+    for band in range(len(final)):  # one at a time: a tile may have many
+        error = final[band].astype(np.float32) - tile.original[band].astype(np.float32)
+        if tile.scored is not None:
+            error *= tile.scored[band]
+        worst = max(worst, float(np.abs(error).max(initial=0.0)))
+        sums.append(cell_sums((error * error)[None]))
+    cell_sse = np.concatenate(sums)
     return TileResult(
         number=tile.number,
         codestream=stream,
         sse=cell_sse.sum(axis=(1, 2)),
-        max_error=float(np.abs(error).max(initial=0.0)),
+        max_error=worst,
         cell_sse=cell_sse,
         cell_count=_cell_count(tile),
         pixel_crc=pixel_crc(decoded),
     )
+
+
+def errors_by_band(
+    final: Pixels, original: Pixels, counts: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float]:
+    """Return the squared errors (bands,) and the largest absolute error of pixels (bands, h, w) that count.
+
+    One band at a time, because a scene may have many.
+    """
+    sse, worst = np.zeros(len(final)), 0.0
+    for band, (mine, theirs, keep) in enumerate(zip(final, original, counts, strict=True)):
+        error = (mine.astype(np.float32) - theirs.astype(np.float32)) * keep
+        sse[band] = np.einsum("ij,ij->", error, error, dtype=np.float64)
+        worst = max(worst, float(np.abs(error).max(initial=0.0)))
+    return sse, worst
 
 
 def _cell_count(tile: TileInput) -> NDArray[np.float64]:

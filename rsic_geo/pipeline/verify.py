@@ -19,7 +19,7 @@ from rsic_geo.pipeline.finish import scored_pixels
 from rsic_geo.pipeline.options import Execution, Target
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.tally import BandErrors, scored_bands, total_psnr
-from rsic_geo.pipeline.tilework import pixel_crc
+from rsic_geo.pipeline.tilework import errors_by_band, pixel_crc
 
 PSNR_SLACK = 0.0005
 """How far a PSNR in the units of a quantised scene may stay behind that of its steps (dB)."""
@@ -97,9 +97,8 @@ def _verify_tiles(
             if plan.affinity is None:
                 pixels = archive.finish(pixels, window)
             keep = scored_pixels(source, plan, window, original)
-            error = (pixels.astype(np.float32) - original.astype(np.float32)) * keep
-            sse += float(np.einsum("bij,bij->", error, error, dtype=np.float64))
-            worst = max(worst, float(np.abs(error).max(initial=0.0)))
+            per_band, largest = errors_by_band(pixels, original, keep)
+            sse, worst = sse + float(per_band.sum()), max(worst, largest)
             alpha = list(plan.alpha_bands)
             if bands is None and alpha and not np.array_equal(pixels[alpha], original[alpha]):
                 raise VerificationError(f"alpha in tile {number} of the archive differs from its source")
