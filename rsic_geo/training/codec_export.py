@@ -37,6 +37,8 @@ from rsic_geo.training.export import (
     write_file,
 )
 
+COUNTED_CROPS = 256
+"""Crops whose symbols are counted."""
 _CARD = """# {name}
 
 {summary}
@@ -101,13 +103,12 @@ def export(options: ExportOptions, data: Path | None = None) -> str:
 
 
 @torch.inference_mode()
-def count_symbols(network: LearnedNetwork, data: Path, *, crops: int = 256, side: int = 128) -> Tensor:
+def count_symbols(network: LearnedNetwork, data: Path) -> Tensor:
     """Return how often each size of symbol occurs in crops of training images, at all qualities alike."""
-    stream = crop_stream(
-        StreamOptions(packs=find_packs(data), seed=7, crop=side, degrade=DegradeOptions(is_coded=False))
-    )
+    packs = find_packs(data)
+    stream = crop_stream(StreamOptions(packs=packs, seed=7, crop=128, degrade=DegradeOptions(is_coded=False)))
     counts = tables.no_counts()
-    for number, crop in enumerate(islice(stream, 0, 4 * crops, 4)):
+    for number, crop in enumerate(islice(stream, 0, 4 * COUNTED_CROPS, 4)):
         pixels = torch.from_numpy(crop.original.copy()).permute(2, 0, 1)[None].float() / 255
         level = torch.tensor([number * 37 % LEVELS])
         network(pixels.contiguous(), level, hard=True, held=True, counts=counts)

@@ -188,7 +188,7 @@ def test_tables_follow_what_was_counted():
         assert bool((row[: 2 * int(width) + 3].diff() > 0).all())
 
 
-def test_an_export_names_a_codec_and_leaves_the_enhancers_alone(pack_folder, tmp_path):
+def test_an_export_names_a_codec_and_leaves_the_enhancers_alone(pack_folder, tmp_path, monkeypatch):
     run(options(pack_folder, tmp_path, steps=2))
     folder = tmp_path / "weights"
     folder.mkdir()
@@ -201,6 +201,7 @@ def test_an_export_names_a_codec_and_leaves_the_enhancers_alone(pack_folder, tmp
         folder=folder,
         kind="codec",
     )
+    monkeypatch.setattr(codec_export, "COUNTED_CROPS", 8)
     digest = codec_export.export(given, pack_folder)
     (row,) = list_weights(folder)
     assert (row.name, row.kind, row.sha256) == ("tiny", "codec", digest)

@@ -55,7 +55,8 @@ class LearnedNetwork(nn.Module):
 
         With ``hard`` symbols are rounded as the encoder will, ``held`` keeps the encoder at rest; without
         bits are counted with uniform noise for rounding (J. Balle et al., arXiv:1611.01704) and pixels with
-        rounded symbols (D. Minnen, S. Singh, arXiv:2007.08739). Hard symbols are added to ``counts``, if given.
+        rounded symbols (D. Minnen, S. Singh, arXiv:2007.08739). Hard symbols are added to
+        ``counts``, if given.
         """
         gains, scales = self.gains(level), self.gains.log_scales(level, held=held)
         if held:
