@@ -274,8 +274,7 @@ def corrections(
                 seam.skip(job.index)
         done += len(jobs)
         progress.report(done / len(grid), "enhancing")
-        for window, rows in seam.finished_rows():
-            yield from buffer.add(window, rows)
+        yield from buffer.drain(seam)
 
 
 class _CellRows:
@@ -286,16 +285,28 @@ class _CellRows:
         self._next = 0
         self._pieces: list[NDArray[np.float32]] = []
 
-    def add(self, window: Window, rows: NDArray[np.float32]) -> Iterator[CorrectedRows]:
-        self._pieces.append(rows)
-        held = sum(piece.shape[1] for piece in self._pieces)
-        while held and (held >= CELL or self._next + held == self._height):
-            merged = np.concatenate(self._pieces, axis=1) if len(self._pieces) > 1 else self._pieces[0]
-            take = min(CELL, held)
-            yield CorrectedRows(
-                window=Window(row_off=self._next, col_off=0, height=take, width=window.width),
-                correction=merged[:, :take],
-            )
-            self._next += take
-            held -= take
-            self._pieces = [merged[:, take:]] if held else []
+    def drain(self, seam: SeamAccumulator) -> Iterator[CorrectedRows]:
+        """Yield what is complete; of the rest a copy is kept, so that the rows around it are let go."""
+        for window, rows in seam.finished_rows():
+            self._pieces.append(rows)
+            held = sum(piece.shape[1] for piece in self._pieces)
+            while held and (held >= CELL or self._next + held == self._height):
+                take = min(CELL, held)
+                yield CorrectedRows(
+                    window=Window(row_off=self._next, col_off=0, height=take, width=window.width),
+                    correction=self._take(take),
+                )
+                self._next += take
+                held -= take
+            self._pieces = [piece.copy() for piece in self._pieces]
+
+    def _take(self, count: int) -> NDArray[np.float32]:
+        """Return the first rows held, as a copy: a caller may keep them while the next ones are made."""
+        parts = []
+        while count:
+            piece = self._pieces.pop(0)
+            parts.append(piece[:, :count])
+            if piece.shape[1] > count:
+                self._pieces.insert(0, piece[:, count:])
+            count -= parts[-1].shape[1]
+        return np.concatenate(parts, axis=1)
