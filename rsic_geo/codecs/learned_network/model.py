@@ -12,7 +12,7 @@ from rsic_geo.codecs.learned_network.entropy import EntropyModel, phase_mask, ph
 from rsic_geo.codecs.learned_network.spec import CodecSpec
 from rsic_geo.codecs.learned_network.transform import Analysis, Gains, Synthesis
 
-DEAD_ZONE = 0.045
+DEAD_ZONE = 0.03
 """Strength of the rate-aware rounding, see :func:`tables.thresholds`."""
 
 
