@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,14 @@ class Affinity:
         """Return the scaling that maps each band's used range onto all 65536 steps."""
         scale = tuple(_step(a, b) if b > a else _NO_STEP for a, b in zip(low, high, strict=True))
         return cls(dtype=dtype, scale=scale, offset=low)
+
+    def pick(self, bands: Sequence[int]) -> Affinity:
+        """Return the scaling of some bands (from 0), in that order."""
+        return replace(
+            self,
+            scale=tuple(self.scale[band] for band in bands),
+            offset=tuple(self.offset[band] for band in bands),
+        )
 
     def quantise(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
         """Return (bands, h, w) as integers; invalid pixels become 0."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.sideinfo import SideInfo
-from rsic_geo.container.tiff import SUFFIX
+from rsic_geo.container.tiff import DESCRIPTION, SUFFIX
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import ContainerError, UsageError, WeightsMismatchError
 from rsic_geo.geo.grid import TileGrid
@@ -22,14 +22,13 @@ from rsic_geo.geo.io import SceneReader, fetch_raster, open_scene
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
-from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.affine import Affinity
 from rsic_geo.pipeline.enhancing import EnhancementPlan, correct_window
 from rsic_geo.pipeline.learned_scene import LearnedScene
 from rsic_geo.pipeline.options import Execution
-from rsic_geo.pipeline.reduced import masked_means
-from rsic_geo.pipeline.restore import Planes, finish_pixels
+from rsic_geo.pipeline.reduced import masked_means, nearest
+from rsic_geo.pipeline.restore import Planes, finish_pixels, put_nodata
 from rsic_geo.pipeline.stores import Store, StoredTiles, open_store
 from rsic_geo.pipeline.strength import scaled_correction
 
@@ -72,16 +71,17 @@ class Archive:
             raise
 
     def _local_file(self) -> str:
-        """Return the path; of what may be an archive behind a ``/vsi`` name, that of a copy.
+        """Return the path; of what may be an archive behind a name of GDAL's, that of a copy.
 
         GDAL hides the boxes of a JP2 file, and of a learned archive all but its preview.
         """
-        if not self.path.startswith("/vsi"):
+        if not self.path.startswith("/vsi") and "://" not in self.path:
             return self.path
         is_learned = self.path.lower().endswith(SUFFIX)
         if not is_learned:
             with open_scene(self.path) as reader:
-                if not reader.driver.startswith("JP2"):
+                is_learned = reader.driver == "GTiff" and reader.description == DESCRIPTION
+                if not is_learned and not reader.driver.startswith("JP2"):
                     return self.path
         name = "scene" + (SUFFIX if is_learned else ".jp2")
         copy = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / name
@@ -314,23 +314,23 @@ class Archive:
     def _finish_reduced(
         self, pixels: Pixels, rows: NDArray[np.intp], cols: NDArray[np.intp], bands: tuple[int, ...]
     ) -> Pixels:
-        """Put nodata back at the nearest full-resolution pixel of every output pixel."""
+        """Put nodata and alpha back from the nearest full-resolution pixel of every output pixel."""
         planes, count = self._planes, self.profile.count
-        if planes is None or not planes.has_valid:
-            return self._affinity.restore(pixels, None, self.profile.nodata) if self._affinity else pixels
-        valid = np.empty(pixels.shape, np.bool_)
-        left, right = int(cols[0]), int(cols[-1]) + 1
-        for i, row in enumerate(rows):
-            line = planes.valid(Window(row_off=int(row), col_off=left, height=1, width=right - left), count)
-            if line is not None:
-                valid[:, i] = line[list(bands), 0][:, cols - left]
-        if self._affinity:
-            return self._affinity.restore(pixels, valid, self.profile.nodata)
-        nodata = [self.profile.nodata[band] for band in bands]
-        pixels = avoid_nodata(pixels, valid, nodata)
-        for i, value in enumerate(nodata):
-            if value is not None:
-                pixels[i][~valid[i]] = value
+        if planes is None:
+            return pixels
+        nodata = tuple(self.profile.nodata[band] for band in bands)
+        valid = nearest(lambda line: planes.valid(line, count), rows, cols, bands)
+        places = [place for place, band in enumerate(bands) if band in planes.alpha_bands]
+        own = [planes.alpha_bands.index(bands[place]) for place in places]
+        alpha = nearest(planes.alpha, rows, cols, own) if own else None
+        if self._affinity is not None:
+            if alpha is not None:
+                pixels[places] = alpha
+            return self._affinity.pick(bands).restore(pixels, valid, nodata)
+        if valid is not None:
+            pixels = put_nodata(pixels, valid, nodata)
+        if alpha is not None:
+            pixels[places] = alpha
         return pixels
 
     def read_valid(self, window: Window) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -61,6 +62,33 @@ def masked_means(
                 strip[~found] = value
             out[i, first:last] = strip
     return out
+
+
+def nearest(
+    read: Callable[[Window], NDArray[Any] | None],
+    rows: NDArray[np.intp],
+    cols: NDArray[np.intp],
+    bands: Sequence[int],
+) -> NDArray[Any] | None:
+    """Return a scene's plane at chosen pixels only, read line by line.
+
+    Args:
+        read: gives the plane (bands, h, w) of a window, or None where there is no such plane.
+        rows: rows wanted, of the scene (px).
+        cols: columns wanted, ascending, of the scene (px).
+        bands: which of the plane's bands, from 0.
+
+    Returns:
+        Shape (bands, rows, columns); None where there is no plane.
+    """
+    left, chosen = int(cols[0]), list(bands)
+    lines = []
+    for row in rows:
+        line = read(Window(row_off=int(row), col_off=left, height=1, width=int(cols[-1]) + 1 - left))
+        if line is None:
+            return None
+        lines.append(line[chosen, 0][:, cols - left])
+    return np.stack(lines, axis=1)
 
 
 def _edges(length: int, count: int) -> NDArray[np.intp]:

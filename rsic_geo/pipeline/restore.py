@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -93,11 +93,19 @@ def finish_pixels(
     """
     valid = planes.valid(window, len(pixels))
     if valid is not None:
-        pixels = avoid_nodata(pixels, valid, list(nodata))
-        for band, value in enumerate(nodata):
-            if value is not None:
-                pixels[band][~valid[band]] = value
+        pixels = put_nodata(pixels, valid, nodata)
     alpha = planes.alpha(window)
     if alpha is not None:
         pixels[list(planes.alpha_bands)] = alpha
+    return pixels
+
+
+def put_nodata(
+    pixels: NDArray[np.generic], valid: NDArray[np.bool_], nodata: Sequence[float | int | None]
+) -> NDArray[np.generic]:
+    """Return pixels (bands, h, w) with nodata values exactly where ``valid`` is False; see finish_pixels."""
+    pixels = avoid_nodata(pixels, valid, nodata)
+    for band, value in enumerate(nodata):
+        if value is not None:
+            pixels[band][~valid[band]] = value
     return pixels
