@@ -1,9 +1,10 @@
 """The entropy model in integers: the same symbols on every device, thread count and library.
 
 All numbers are integers carried in float64. Activations have 10 binary places and at most 21 bits, weights 12
-binary places and at most 17 bits, and no layer sums more than 2^13 products, so every sum stays below 2^53:
-exact, and the order of its terms does not matter. Convolutions are matrix products of shifted copies, no
-library may choose an algorithm (Winograd, Fourier) that rounds. Divisions are by powers of two, then floor.
+binary places and at most 17 bits, and no layer sums more than 2^13 products (2^9 where it sees latents, which
+have up to 26 bits), so every sum stays below 2^53: exact, and the order of its terms does not matter.
+Convolutions are matrix products of shifted copies, so that no library may choose an algorithm (Winograd,
+Fourier) that rounds. Divisions are by powers of two, then floor.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _MEAN_LIMIT = float(1 << 25)
 SYMBOL_LIMIT = 32767
 """Largest size of a symbol."""
 MAX_TERMS = 1 << 13
+MAX_DIRECT_TERMS = 1 << 9
 FROZEN = "exact."
 """Start of the names of integer tensors in a weights file."""
 ENCODER_ONLY = "entropy.hyper_analysis."
@@ -99,12 +101,39 @@ def _freeze_layer(frozen: dict[str, Tensor], name: str, layer: nn.Conv2d) -> Non
     """Store a convolution as a matrix (out, rows x columns x in) and a bias with all binary places."""
     weight = layer.weight.detach().double().cpu().permute(0, 2, 3, 1).reshape(layer.out_channels, -1)
     whole = _to_integer(weight * (1 << WEIGHT_PLACES))
-    if float(whole.abs().max()) > _WEIGHT_LIMIT or whole.shape[1] > MAX_TERMS:
+    if float(whole.abs().max()) > _WEIGHT_LIMIT or whole.shape[1] > _max_terms(name):
         raise ValueError(f"layer {name}: weights up to {float(weight.abs().max()):.1f} do not fit 17 bits")
     frozen[f"{name}.weight"] = whole
     if layer.bias is not None:
-        places = PLACES + WEIGHT_PLACES
-        frozen[f"{name}.bias"] = (layer.bias.detach().double().cpu() * (1 << places)).round().to(torch.int32)
+        bias = (layer.bias.detach().double().cpu() * (1 << (PLACES + WEIGHT_PLACES))).round()
+        if float(bias.abs().max()) >= 2**31:
+            raise ValueError(f"layer {name}: a bias does not fit 32 bits")
+        frozen[f"{name}.bias"] = bias.to(torch.int32)
+
+
+def _max_terms(name: str) -> int:
+    """Return how many products a layer may add up; a direct one sees latents of up to 26 bits."""
+    return MAX_DIRECT_TERMS if ".direct." in name else MAX_TERMS
+
+
+def _check_tables(frozen: dict[str, Tensor]) -> None:
+    """Raise ValueError for numbers the native coder would trust: a weights file may come from anybody."""
+    kinds = (torch.int16, torch.int32)
+    if any(tensor.dtype not in kinds for name, tensor in frozen.items() if name != "limits"):
+        raise ValueError("tensors that must be integers are none")
+    cdf, half, limits = frozen["cdf"].long(), frozen["half_width"].long(), frozen["limits"]
+    if cdf.dim() != 2 or len(cdf) != tables.SCALES or half.shape != (tables.SCALES,):
+        raise ValueError("frequency tables of another shape")
+    if int(half.min()) < 0 or 2 * int(half.max()) + 3 > cdf.shape[1]:
+        raise ValueError("frequency tables shorter than they claim")
+    for row, size in zip(cdf, (2 * half + 3).tolist(), strict=True):
+        if int(row[0]) or int(row[size - 1]) != 1 << tables.PRECISION or int(row[:size].diff().min()) < 1:
+            raise ValueError("frequencies that do not rise from nothing to the whole")
+    index = frozen["hyper_index"]
+    if int(index.min()) < 1 or int(index.max()) >= tables.SCALES:
+        raise ValueError("scales outside of the frequency tables")
+    if limits.shape != (tables.SCALES, 2) or not bool(limits.isfinite().all()):
+        raise ValueError("borders of rounding that are none")
 
 
 def shipped_tensors(network: LearnedNetwork, counts: Tensor | None = None) -> dict[str, Tensor]:
@@ -128,6 +157,7 @@ class ExactEntropy:
         fixed = {name for name in expected if name not in ("cdf", "limits")}
         if frozen.keys() != expected.keys() or any(frozen[k].shape != expected[k].shape for k in fixed):
             raise ValueError("the integer tensors are not those of the network described")
+        _check_tables(frozen)
         self._tensors = {key: value.to(device, torch.float64) for key, value in frozen.items()}
         if any(float(self._tensors[k].abs().max()) > _WEIGHT_LIMIT for k in fixed if k.endswith(".weight")):
             raise ValueError("integer weights beyond 17 bits")
