@@ -184,7 +184,10 @@ format_options = stack(
 
 
 fast_option = click.option(
-    "--fast", is_flag=True, help="Network in bfloat16: twice the speed, PSNR within 0.001 dB."
+    "--fast",
+    "is_fast_reading",
+    is_flag=True,
+    help="Network in bfloat16: twice the speed, PSNR within 0.001 dB.",
 )
 """For verbs that read; :func:`execution_options` takes it in."""
 
@@ -202,7 +205,7 @@ def execution_options(verb: Verb) -> Verb:
         if memory is None and cache is not None:
             memory = parse_memory(click.get_current_context(), _CONFIG, cache)
         budget = {} if memory is None else {"memory_mib": memory}
-        fast = kwargs.pop("fast", False)
+        fast = kwargs.pop("is_fast_reading", False)
         execution = Execution(threads=threads, device=device, window_size=window_size, fast=fast, **budget)
         return verb(*args, execution=execution, **kwargs)
 
