@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from rsic_geo.container import tiff_pages
 from rsic_geo.container.tiff_pages import (
+    DESCRIPTION,
     END_MAGIC,
     START_MAGIC,
     Found,
@@ -31,7 +32,7 @@ from rsic_geo.container.tiff_pages import (
 )
 from rsic_geo.errors import ChecksumError, ContainerError, RsicGeoError
 
-__all__ = ["SUFFIX", "Preview", "TiffArchive", "TiffLayout", "TiffSpool", "is_tiff_archive"]
+__all__ = ["DESCRIPTION", "SUFFIX", "Preview", "TiffArchive", "TiffLayout", "TiffSpool", "is_tiff_archive"]
 
 SUFFIX = ".rsic.tif"
 """What names of these archives end in."""

@@ -77,6 +77,11 @@ class SceneReader:
         """GDAL's name of the compression the pixels are stored with, lower case; empty if unknown."""
         return str(self._dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "")).lower()
 
+    @property
+    def description(self) -> str:
+        """What a TIFF file says about itself (tag ImageDescription); empty if nothing."""
+        return str(self._dataset.tags().get("TIFFTAG_IMAGEDESCRIPTION", ""))
+
     def stored_bytes(self) -> int:
         """Return the bytes the pixels take in the file: of a TIFF its blocks, else the whole file.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import sys
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +34,8 @@ from rsic_geo.errors import (
 from rsic_geo.geo.io_preview import picture_geotiff
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline import learned_tile
+from rsic_geo.pipeline.options import Execution
+from rsic_geo.pipeline.source import open_source
 
 TARGETS = [
     ("bpp=0.4", "none"), ("bpp=1", "none"), ("ratio=60", "smoother"), ("psnr=38", "none"),
@@ -452,10 +456,28 @@ def test_an_archive_is_a_source_like_any_other(whole, tmp_path, codec):
     assert rsic_geo.compare(path, tmp_path / "c.tif").is_equal
 
 
-def test_behind_a_vsi_name(whole, tmp_path, codec):
-    import zipfile
+@pytest.mark.parametrize("name", ["in/a.rsic.tif", "scene.tif"])
+@pytest.mark.parametrize("form", ["/vsizip/{}/{}", "zip://{}!{}"])
+def test_behind_a_name_of_gdals(whole, tmp_path, codec, name, form):
+    """Whatever it is called there: GDAL would give the preview."""
+    bundle, back = tmp_path / "a.zip", tmp_path / "b.tif"
+    with zipfile.ZipFile(bundle, "w") as file:
+        file.writestr(name, whole[0])
+    path = form.format(bundle, name)
+    rsic_geo.decompress(path, back)
+    np.testing.assert_array_equal(pixels_of(back), whole[1])
+    assert rsic_geo.compare(path, str(back)).is_equal
+    with open_source(path, Execution()) as scene:
+        np.testing.assert_array_equal(scene.read(Window.full(*whole[1].shape[1:])), whole[1])
 
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as bundle:
-        bundle.writestr("in/a.rsic.tif", whole[0])
-    with rsic_geo.open(f"/vsizip/{tmp_path}/a.zip/in/a.rsic.tif") as scene:
-        np.testing.assert_array_equal(scene.read(), whole[1])
+
+def test_a_preview_by_another_program_is_a_scene(whole, tmp_path):
+    """A copy that still carries the preview's description has no archive around it."""
+    archive, copy = tmp_path / "a.rsic.tif", tmp_path / "copy.tif"
+    archive.write_bytes(whole[0])
+    rasterio.shutil.copy(archive, copy, driver="GTiff")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.write(copy, "copy.tif")
+    with rsic_geo.open(f"/vsizip/{tmp_path}/a.zip/copy.tif") as scene:
+        assert not scene.is_archive
+        assert max(scene.profile.height, scene.profile.width) <= 512
