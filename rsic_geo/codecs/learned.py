@@ -11,8 +11,9 @@ offset size what
 4      2    width in px
 6      1    quality level
 7      8    first bytes of the weights' sha256
-15     4    CRC-32 of all other bytes of the payload
-19     4    CRC-32 of bytes 0 to 14 and of the symbols, each as int16
+15     4    CRC-32 of bytes 0 to 14 and of those from 23 to the end
+19     4    CRC-32 of bytes 0 to 14 and of all symbols in the order they are coded, those
+            that are 0 without being coded too, each as little-endian int16
 23     ...  symbols as the rANS coder of CompressAI writes them: hyper-latent, then steps
 ====== ==== =======================================================================
 """
