@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -119,8 +120,10 @@ class Found:
 def write_pages(path: Path, pages: Pages) -> None:
     """Write the TIFF: preview, in its SubIFDs the full resolution and its mask, then the preview's mask."""
     lib, layout = tifffile(), pages.layout
-    largest = pages.tile_bytes + len(pages.side) + 64 * layout.tile_count
     size = layout.tile_size
+    largest = pages.tile_bytes + len(pages.side) + 64 * layout.tile_count
+    if pages.masks is not None:
+        largest += layout.tile_count * size * size // 8
     with lib.TiffWriter(path, bigtiff=largest > CLASSIC_LIMIT, byteorder="<") as writer:
         codes = _write_preview(writer, pages)
         writer.write(
@@ -206,10 +209,15 @@ def _tags(tiff: bytes | None, codes: tuple[int, ...]) -> list[tuple[int, int, in
     with tifffile().TiffFile(io.BytesIO(tiff)) as file:
         tags = file.pages[0].tags
         return [
-            (code, int(tags[code].dtype), tags[code].count, tags[code].value, True)
+            (code, int(tags[code].dtype), tags[code].count, _as_written(tags[code].value), True)
             for code in codes
             if code in tags
         ]
+
+
+def _as_written(value: Any) -> Any:  # noqa: ANN401
+    """Return text as GDAL writes it, in UTF-8; tifffile itself writes ASCII only."""
+    return value.encode() if isinstance(value, str) else value
 
 
 def find_pages(path: Path) -> Found:
@@ -286,9 +294,11 @@ def read_footer(file: BinaryIO) -> list[tuple[int, int, int]]:
     if zlib.crc32(table) != crc:
         raise ChecksumError(f"the archive's end is damaged: {_HINT}")
     previews = []
-    for kind, start, length, expected in _RANGE.iter_unpack(table):
-        if start + length > table_at:
-            raise ContainerError("the archive's checksums are those of another file")
+    ranges = sorted(_RANGE.iter_unpack(table), key=itemgetter(1))
+    ends = [start + length for _, start, length, _ in ranges]
+    if ends[-1] > table_at or any(end > each[1] for end, each in zip(ends, ranges[1:], strict=False)):
+        raise ContainerError("the archive's checksums are those of another file")
+    for kind, start, length, expected in ranges:
         if kind == _PREVIEW:
             previews.append((start, length, expected))
         elif range_crc(file, start, length) != expected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 import zlib
 
 import numpy as np
@@ -294,6 +295,31 @@ def test_what_is_left_of_an_archive_is_still_called_one(whole, tmp_path):
     assert is_tiff_archive(path)
     with pytest.raises(ChecksumError, match="structure"):
         TiffArchive(path)
+
+
+def test_ranges_that_overlap_are_refused_unread(whole, tmp_path, monkeypatch):
+    """65 536 of them, each the whole file, would keep a reader busy for hours."""
+    body = whole[0][:4000]
+    table = b"".join(
+        struct.pack(">BQQI", 0, start, length, zlib.crc32(body[start : start + length]))
+        for start, length in [(0, 3000), (3000, 1000), (2999, 1)]
+    )
+    tail = struct.pack(">II16s", 3, zlib.crc32(table), tiff_pages.END_MAGIC)
+    path = _written(tmp_path / "a", body + table + tail)
+    monkeypatch.setattr(tiff_pages, "range_crc", None)
+    with path.open("rb") as file, pytest.raises(ContainerError, match="another file"):
+        tiff_pages.read_footer(file)
+
+
+def test_the_mask_page_counts_towards_bigtiff(tmp_path, monkeypatch):
+    """Decided before anything is written: 9 tiles of masks are 9 x 32 768 bytes at most."""
+    monkeypatch.setattr(tiff_pages, "CLASSIC_LIMIT", 200_000)
+    for has_mask, magic in ((True, b"II+\0"), (False, b"II*\0")):
+        layout = TiffLayout(height=1536, width=1536, bands=1, dtype="uint8", tile_size=512, has_mask=has_mask)
+        path = tmp_path / f"{has_mask}.rsic.tif"
+        mask = (lambda _: np.ones((512, 512), bool)) if has_mask else None
+        write(path, layout, random_payloads(layout), mask=mask)
+        assert path.read_bytes()[:4] == magic
 
 
 def test_a_damaged_preview_hurts_nobody_but_is_found(whole, tmp_path):

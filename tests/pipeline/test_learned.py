@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline_support import Smoother, assert_same_place, installed, measured, painted, view, write_scene
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from tiff_support import Remembering, network
 
 import rsic_geo
@@ -250,6 +251,26 @@ def test_gdal_finds_the_preview_where_the_scene_is(tmp_path, codec, place, meani
     assert [band["colour"] for band in theirs.bands] == [band["colour"] for band in ours.bands]
     with rasterio.open(archive) as scene:
         assert scene.subdatasets == []
+
+
+def test_names_outside_ascii(tmp_path, codec):
+    """TIFF texts are UTF-8 as GDAL writes them: items of metadata, and names of coordinate systems."""
+    from osgeo import gdal
+
+    unnamed = CRS.from_string("+proj=tmerc +lat_0=47 +lon_0=8.5 +datum=WGS84").to_wkt()
+    crs = CRS.from_wkt(unnamed.replace("unknown", "Zürich", 1))
+    source, archive = tmp_path / "s.tif", tmp_path / "a.rsic.tif"
+    write_scene(source, painted((3, 40, 60)), crs=crs, transform=Affine(2, 0, 5e5, 0, -2, 5e6))
+    with rasterio.open(source, "r+") as scene:
+        scene.update_tags(TITLE="Zürich", NAME="日本")
+        assert "Zürich" in scene.crs.to_wkt()
+    compress(source, archive, "bpp=12")
+    with rasterio.open(archive) as scene:
+        assert (scene.tags()["TITLE"], scene.tags()["NAME"]) == ("Zürich", "日本")
+        assert "Zürich" in scene.crs.to_wkt()
+    found = gdal.Open(str(archive))
+    assert found.GetMetadataItem("TITLE") == "Zürich"
+    assert found.GetSpatialRef().GetName() == "Zürich"
 
 
 def test_the_preview_shows_the_scene(town, tmp_path, codec):
