@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from rsic_geo.geo.io_copy import fetch_raster
-from rsic_geo.geo.io_env import gdal_config, gdal_version, same_crs
+from rsic_geo.geo.io_env import gdal_config, gdal_version, reading_config, same_crs
 from rsic_geo.geo.io_jp2 import degenerate_geotiff, write_pam_sidecar
+from rsic_geo.geo.io_members import members_of
 from rsic_geo.geo.io_read import SceneReader, open_scene
 from rsic_geo.geo.io_snapshot import metadata_differences
 from rsic_geo.geo.io_write import DRIVERS, SceneWriter, metadata_lost_in_geotiff
@@ -17,9 +18,11 @@ __all__ = [
     "fetch_raster",
     "gdal_config",
     "gdal_version",
+    "members_of",
     "metadata_differences",
     "metadata_lost_in_geotiff",
     "open_scene",
+    "reading_config",
     "same_crs",
     "write_pam_sidecar",
 ]

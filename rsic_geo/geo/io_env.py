@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,11 @@ DEFAULT_CONFIG: dict[str, object] = {
 
 _asked_for: list[dict[str, object]] = []
 """Options of all bodies of gdal_config that are running, outermost first."""
+
+_HOW_FAST = frozenset({"GDAL_CACHEMAX", "GDAL_NUM_THREADS"})
+"""Options that change no pixel."""
+_FAMILIES = ("GDAL_", "GTIFF_", "VRT_", "CPL_", "TIFF_", "OGR_")
+"""What the names of GDAL's options begin with that are looked for in the environment."""
 
 _warning_lock = threading.Lock()
 
@@ -58,6 +64,14 @@ def gdal_config(options: Mapping[str, str] | None = None) -> Iterator[None]:
     finally:
         if added:
             _asked_for.remove(added)
+
+
+def reading_config() -> dict[str, str]:
+    """Return GDAL's options just now, of the environment too, without those that change no pixel."""
+    config: dict[str, object] = {key: value for key, value in os.environ.items() if key.startswith(_FAMILIES)}
+    for layer in (DEFAULT_CONFIG, *_asked_for):
+        config |= layer
+    return {key: str(value) for key, value in sorted(config.items()) if key not in _HOW_FAST}
 
 
 def gdal_version() -> str:

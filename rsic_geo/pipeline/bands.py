@@ -24,9 +24,10 @@ from typing import Any
 
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io import SceneReader
+from rsic_geo.geo.io import SceneReader, gdal_version, reading_config
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.plan import ScenePlan
+from rsic_geo.pipeline.report import version
 from rsic_geo.pipeline.tilepass import TilePass, TileRecord, pack_record, unpack_record
 from rsic_geo.pipeline.tileread import raw_tiles, threaded_map
 
@@ -74,7 +75,7 @@ class BandStore:
             identity: what the scene and the archive wanted are known by.
 
         Raises:
-            OSError: if it cannot be written.
+            OSError: if it cannot be written, or parts of something else cannot be thrown away.
         """
         self.folder = folder
         self.made = 0
@@ -83,7 +84,8 @@ class BandStore:
         """Parts found from before, or made by others."""
         place = folder / _IDENTITY
         if _read(place) != identity:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                shutil.rmtree(folder)
             folder.mkdir(parents=True, exist_ok=True)
             _write(place, identity)
         for claim in folder.glob("*.claim"):  # whoever held it works for a writer that is gone
@@ -101,8 +103,9 @@ class BandStore:
             OSError: if the folder cannot be written.
         """
         bands = row_bands(bench.plan.grid)
-        parts = {tiles: _part(self.folder, todo, tiles) for tiles in bands}
-        _write(self.folder / _OPEN, {"plan": plan_digest(bench.plan), "pass": todo.to_json()})
+        plan = plan_digest(bench.plan)
+        parts = {tiles: _part(self.folder, plan, todo, tiles) for tiles in bands}
+        _write(self.folder / _OPEN, {"plan": plan, "pass": todo.to_json()})
         try:
             self._complete(bench, todo, parts, lambda done: progress.report(done, message))
         finally:
@@ -159,7 +162,7 @@ def help_out(folder: Path, bench: Bench) -> int:
         if opened != seen:
             seen, idle_since = opened, time.monotonic()
         with suppress(FileNotFoundError):  # the archive was finished meanwhile
-            if opened is not None and _take_one(folder, bench, TilePass.from_json(opened["pass"])):
+            if opened is not None and _take_one(folder, bench, ours, TilePass.from_json(opened["pass"])):
                 made += 1
                 idle_since = time.monotonic()
                 continue
@@ -175,25 +178,26 @@ def is_open(folder: Path) -> bool:
 
 
 def plan_digest(plan: ScenePlan) -> str:
-    """Return a digest of how tiles are read, which must be the same wherever they are made."""
+    """Return a digest of how tiles are read, and by what, which must be the same wherever they are made."""
     p = plan.profile
     text = repr((p.height, p.width, p.count, p.dtype, p.nodata, p.has_mask, plan.grid, plan.alpha_bands,
-                 plan.lossless, plan.has_nodata, plan.affinity))  # fmt: skip
+                 plan.lossless, plan.has_nodata, plan.affinity,
+                 version(), gdal_version(), reading_config()))  # fmt: skip
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _take_one(folder: Path, bench: Bench, todo: TilePass) -> bool:
+def _take_one(folder: Path, bench: Bench, plan: str, todo: TilePass) -> bool:
     """Make one part nobody has taken, from the bottom of the scene up: the writer goes down."""
     for tiles in reversed(row_bands(bench.plan.grid)):
-        part = _part(folder, todo, tiles)
+        part = _part(folder, plan, todo, tiles)
         if not part.exists() and _claim(part):
             _make(bench, todo, tiles, part, lambda _: folder.stat())  # gone with the archive's last tile
             return True
     return False
 
 
-def _part(folder: Path, todo: TilePass, tiles: range) -> Path:
-    return folder / f"{tiles.start:07d}-{todo.key(tiles)}.part"
+def _part(folder: Path, plan: str, todo: TilePass, tiles: range) -> Path:
+    return folder / f"{tiles.start:07d}-{plan[:16]}-{todo.key(tiles)}.part"
 
 
 def _claim(part: Path) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from rsic_geo.errors import RsicGeoError
-from rsic_geo.geo.io import gdal_config, open_scene
+from rsic_geo.geo.io import gdal_config, gdal_version, open_scene, reading_config
 from rsic_geo.pipeline.bands import BandStore, Bench, help_out, is_open
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.batch_source import SourceState
@@ -18,21 +21,23 @@ PREFIX = "bands-"
 """Begins the names of the folders that outlive a run that was stopped."""
 
 
-def bands_folder(job: SceneJob) -> Path:
-    """Return where the row bands of a scene are kept."""
-    return Path(job.workshop) / f"{PREFIX}{job.fid}"
+def bands_folders(job: SceneJob) -> list[Path]:
+    """Return where row bands of a scene are kept, those of another content of its source too."""
+    return sorted(Path(job.workshop).glob(f"{PREFIX}{job.fid}-*"))
 
 
 def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
     """Return the store of a scene large enough to be worked on by row bands, else None.
 
-    Bands of another content of the source, or made by another version, are thrown away.
+    Bands of another content of the source, made by another version or under other options of GDAL, lie in
+    folders of other names, whoever may still write there, and are thrown away. None are kept of a source
+    whose content has no known digest: one that is no local file, or has members that are none.
 
     Raises:
         SceneError: if the scene cannot be opened.
         OSError: if the store cannot be written.
     """
-    if not job.bands_above or job.options.codec != "jp2":
+    if not (job.bands_above and state.is_known) or job.options.codec != "jp2":
         return None
     with open_scene(job.source) as reader:
         pixels = reader.profile.height * reader.profile.width
@@ -40,15 +45,24 @@ def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
         return None
     identity = {
         "content_key": state.content_key,
+        "stamps": [stamp[1:3] for stamp in state.stamps],
         "fingerprint": job.fingerprint,
         "version": version(),
+        "gdal": gdal_version(),
+        "config": reading_config(),
     }
-    return BandStore(bands_folder(job), identity)
+    text = json.dumps(identity, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    folder = Path(job.workshop) / f"{PREFIX}{job.fid}-{digest}"
+    for other in bands_folders(job):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    return BandStore(folder, json.loads(text))
 
 
 def wants_help(job: SceneJob) -> bool:
     """Return whether the worker that archives a scene has bands others could make just now."""
-    return is_open(bands_folder(job))
+    return any(map(is_open, bands_folders(job)))
 
 
 def helper_of(job: SceneJob) -> SceneJob:
@@ -61,12 +75,15 @@ def help_scene(job: SceneJob) -> SceneOutcome:
 
     An error is told, but is not the scene's: the other worker will meet it, if it is more than bad luck.
     """
+    folder = max(bands_folders(job), key=is_open, default=None)
+    if folder is None:
+        return SceneOutcome(fid=job.fid, state="helped", values={"bands": 0})
     try:
         cache = {"GDAL_CACHEMAX": str(job.options.execution.memory_mib)}
         with gdal_config(cache | dict(job.config)), open_source(job.source, job.options.execution) as opened:
             reader, plan = plan_scene(opened, job.options)
             bench = Bench(reader=reader, plan=plan, workers=job.options.execution.workers)
-            made = help_out(bands_folder(job), bench)
+            made = help_out(folder, bench)
     except (RsicGeoError, OSError, MemoryError, ValueError, ArithmeticError, LookupError) as error:
         return SceneOutcome(fid=job.fid, state="helped", error=" ".join(str(error).split()))
     return SceneOutcome(fid=job.fid, state="helped", values={"bands": made})

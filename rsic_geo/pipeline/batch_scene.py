@@ -112,7 +112,7 @@ def _written(
             Promise(target=job.options.target, lossless=bool(report.details["lossless"])),
             job.options.execution,
             progress.stage(0.7, 1),
-            checkpoint=None if bands is None else _checkpoint(bands, finished),
+            checkpoint=None if bands is None else _checkpoint(bands, state, finished),
         )
         check_unchanged(job.source, state)
         values = {
@@ -134,9 +134,9 @@ def _written(
     return SceneOutcome(fid=job.fid, state="done", values=values)
 
 
-def _checkpoint(bands: BandStore, finished: Path) -> Checkpoint:
-    """Return the account of the proof of a file: the same bytes, read from disk, are the same product."""
-    return Checkpoint(bands.folder / "proof.json", sha256_of(finished))
+def _checkpoint(bands: BandStore, state: SourceState, finished: Path) -> Checkpoint:
+    """Return the account of the proof of a file against one content of its source, both by their bytes."""
+    return Checkpoint(bands.folder / "proof.json", f"{state.content_key} {sha256_of(finished)}")
 
 
 def _encode_options(job: SceneJob) -> EncodeOptions:

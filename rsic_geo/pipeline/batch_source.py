@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsic_geo.errors import SceneError, SourceChangedError
+from rsic_geo.geo.io import members_of
 
 READ_WITH = (".aux.xml", ".msk", ".ovr")
 """Suffixes of files that GDAL reads together with a raster."""
@@ -26,6 +27,10 @@ class SourceState:
     """Digest of the scene's file; None where it is no local file."""
     content_key: str
     """Digest over the scene's file and all that is read with it: what the product depends on."""
+    members: tuple[str, ...] = ()
+    """Files the scene names, all the way down: members of a mosaic, headers, sidecars."""
+    is_known: bool = False
+    """Whether the digest covers all the scene is read from; not where something is no local file."""
 
     @property
     def size(self) -> int | None:
@@ -43,8 +48,12 @@ def is_local(path: str) -> bool:
     return not path.startswith("/vsi") and "://" not in path
 
 
-def stamps_of(path: str) -> tuple[tuple[str, int, int, int], ...]:
+def stamps_of(path: str, members: tuple[str, ...] = ()) -> tuple[tuple[str, int, int, int], ...]:
     """Return bytes, time and number of a scene's file and of what is read with it; empty if it is not local.
+
+    Args:
+        path: of the scene.
+        members: files the scene names; what is read with them counts too.
 
     Raises:
         SceneError: if there is no such file.
@@ -52,7 +61,7 @@ def stamps_of(path: str) -> tuple[tuple[str, int, int, int], ...]:
     if not is_local(path):
         return ()
     found = []
-    for name in (path, *(path + suffix for suffix in READ_WITH)):
+    for name in dict.fromkeys(file + suffix for file in (path, *members) for suffix in ("", *READ_WITH)):
         try:
             stat = os.stat(name)
         except FileNotFoundError:
@@ -71,18 +80,24 @@ def look_at(path: str) -> SourceState:
     Raises:
         SceneError: if it cannot be read.
     """
-    stamps = stamps_of(path)
+    members, is_known = members_of(path) if is_local(path) else ((), False)
+    stamps = stamps_of(path, members)
     if not stamps:
         return SourceState(stamps=(), sha256=None, content_key=hashlib.sha256(path.encode()).hexdigest())
     digests = [sha256_of(name) for name, *_ in stamps]
-    parts = [f"{name[len(path) :]}:{digest}" for (name, *_), digest in zip(stamps, digests, strict=True)]
+    parts = [f"{_short(name, path)}:{digest}" for (name, *_), digest in zip(stamps, digests, strict=True)]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return SourceState(stamps=stamps, sha256=digests[0], content_key=key)
+    return SourceState(stamps=stamps, sha256=digests[0], content_key=key, members=members, is_known=is_known)
+
+
+def _short(name: str, path: str) -> str:
+    """Return the name of a file as seen from the scene, which may move with all that belongs to it."""
+    return name[len(path) :] if name.startswith(path) else os.path.relpath(name, os.path.dirname(path) or ".")
 
 
 def check_unchanged(path: str, state: SourceState) -> None:
     """Raise SourceChangedError if a source is not what it was."""
-    if stamps_of(path) != state.stamps:
+    if stamps_of(path, state.members) != state.stamps:
         raise SourceChangedError(f"{path} changed while it was read: run again when it is at rest")
 
 

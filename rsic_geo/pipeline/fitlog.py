@@ -30,8 +30,15 @@ class FittedRow:
 class FitLog:
     """Lines of JSON, each with a checksum; one that a kill cut short is no line."""
 
-    def __init__(self, folder: Path, pixel_crcs: Mapping[int, int]) -> None:
-        """Name the log of a fit to decoded tiles with these checksums; nothing is read or written yet."""
+    def __init__(self, folder: Path, pixel_crcs: Mapping[int, int], plan: str = "") -> None:
+        """Name the log of a fit to decoded tiles with these checksums; nothing is read or written yet.
+
+        Args:
+            folder: of the log.
+            pixel_crcs: checksums of the decoded tiles by number.
+            plan: digest of how the original is read.
+        """
+        self._plan = plan
         self._folder, self._pixel_crcs = folder, sorted(pixel_crcs.items())
         self._path = folder / "fit.log"
 
@@ -41,7 +48,7 @@ class FitLog:
         Raises:
             OSError: if the log cannot be read.
         """
-        asked = json.dumps([self._pixel_crcs, enhancer.sha256, seed, max_error])
+        asked = json.dumps([self._plan, self._pixel_crcs, enhancer.sha256, seed, max_error])
         digest = hashlib.sha256(asked.encode()).hexdigest()[:32]
         self._path = self._folder / f"fit-{digest}.log"
         try:

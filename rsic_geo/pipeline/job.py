@@ -14,7 +14,7 @@ from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.pipeline import ratecontrol
-from rsic_geo.pipeline.bands import BandStore
+from rsic_geo.pipeline.bands import BandStore, plan_digest
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.enhancing import PixelSource
 from rsic_geo.pipeline.events import Progress
@@ -74,7 +74,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
         before = time.perf_counter()
         if self.options.verify == "full":
             target, stage = self.options.target, self.progress.stage(0.9, 1)
-            self.found = verify_archive(self.path, self.reader, coded, target, stage)
+            how = replace(self.options.execution, fast=False)
+            self.found = verify_archive(self.path, self.reader, coded, target, stage, how)
         achieved = self._achieved(coded, seal)
         return {
             "codec": self.codec,
@@ -142,8 +143,13 @@ class Job(ABC, Generic[WriterT, SearchT]):
 
     @property
     def _fit_bound(self) -> float | None:
-        """Largest error strengths may leave: one less than asked for; devices and windows round apart."""
-        return None if self._bound is None else max(self._bound - 1, 0.0)
+        """Largest error strengths may leave: less than asked for, since devices and windows round apart."""
+        return None if self._bound is None else max(self._bound - self._rounding, 0.0)
+
+    @property
+    def _rounding(self) -> int:
+        """How far apart devices and windows may round the final output (DN)."""
+        return 1
 
     @property
     def _bound(self) -> float | None:
@@ -162,11 +168,13 @@ class Job(ABC, Generic[WriterT, SearchT]):
         self.enhancement = None
         if self.enhancer is None or coded.total_sse <= 0:
             return coded.total_sse
+        bands = self.bands
+        log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
         fit = FitOptions(
             window_size=self.options.execution.window_size,
             max_error=self._fit_bound,
             seed=self.options.seed,
-            log=None if self.bands is None else FitLog(self.bands.folder, coded.pixel_crcs),
+            log=log,
         )
         before = time.perf_counter()
         with self._decoded(writer) as decoded:
