@@ -6,15 +6,17 @@ on the way back and compared with what was written. This module knows no file fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.metadata_diff import CrsComparison, MetadataDifference, difference_list
 from rsic_geo.geo.metadata_json import snapshot_fields, snapshot_json
 
-__all__ = ["ControlPoint", "MetadataDifference", "MetadataSnapshot", "Tags"]
+__all__ = ["ControlPoint", "MetadataDifference", "MetadataSnapshot", "Tags", "usual_mask_flags"]
 
 Tags = Mapping[str, Mapping[str, str]]
 """Metadata items by domain; "" is the default domain, an ``xml:`` or ``json:`` domain holds one item
@@ -170,3 +172,29 @@ def _drop_statistics(tags: Tags) -> dict[str, Mapping[str, str]]:
         if not kept[""]:
             del kept[""]
     return kept
+
+
+def usual_mask_flags(
+    colorinterp: Sequence[str], nodata: Sequence[float | int | None], dtype: str
+) -> tuple[tuple[str, ...], ...]:
+    """Return the flags GDAL derives for the bands of a scene without masks of its own.
+
+    A nodata value the type can hold comes first. Alpha counts as a mask where it is the last of 2 or of 4
+    bands and of an unsigned type of 8 or 16 bits; elsewhere it is a band like any other.
+
+    Source: GDALRasterBand::GetMaskBand of GDAL.
+    """
+    alpha_is_mask = len(colorinterp) in (2, 4) and colorinterp[-1] == "alpha" and dtype in ("uint8", "uint16")
+    flags = [("per_dataset", "alpha") if alpha_is_mask else ("all_valid",)] * len(colorinterp)
+    if alpha_is_mask:
+        flags[-1] = ("all_valid",)
+    pairs = zip(flags, nodata, strict=True)
+    return tuple(("nodata",) if _is_in_range(value, dtype) else usual for usual, value in pairs)
+
+
+def _is_in_range(value: float | int | None, dtype: str) -> bool:
+    kind = np.dtype(dtype)
+    if value is None or kind.kind not in "iu":
+        return value is not None
+    limits = np.iinfo(kind)
+    return bool(limits.min <= value <= limits.max)

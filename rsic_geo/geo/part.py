@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from affine import Affine
 
-from rsic_geo.geo.metadata import ControlPoint, MetadataSnapshot, Tags
+from rsic_geo.geo.metadata import ControlPoint, MetadataSnapshot, Tags, usual_mask_flags
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 
@@ -71,10 +71,11 @@ class Part:
         """
         snapshot = snapshot.without_statistics()
         count = len(self.pick(snapshot.dtypes))
-        if "alpha" not in self.pick(snapshot.colorinterp):  # nothing says any more what is transparent
-            flags = (("all_valid",) if "alpha" in each else each for each in snapshot.mask_flags)
-            snapshot = replace(snapshot, mask_flags=tuple(flags))
         of_bands: dict[str, Any] = {name: self.pick(getattr(snapshot, name)) for name in _PER_BAND}
+        if self.bands is not None and not snapshot.has_explicit_mask:
+            of_bands["mask_flags"] = usual_mask_flags(
+                of_bands["colorinterp"], of_bands["nodata"], snapshot.dtypes[0]
+            )
         for name in ("colormaps", "categories", "attribute_tables", "band_tags"):
             of_bands[name] = self._by_band(getattr(snapshot, name))
         return replace(

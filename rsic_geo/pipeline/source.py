@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.io_read import equals_nodata
-from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.metadata import MetadataSnapshot, usual_mask_flags
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
@@ -113,15 +113,10 @@ class PartScene:
         if self._given is None:
             return snapshot
         snapshot = replace(snapshot, nodata=self.profile.nodata)
-        return snapshot if snapshot.has_explicit_mask else replace(snapshot, mask_flags=self._mask_flags())
-
-    def _mask_flags(self) -> tuple[tuple[str, ...], ...]:
-        """Return what GDAL says of the bands' masks: nodata comes before alpha, which has none itself."""
-        profile = self.profile
-        if profile.has_nodata:
-            return (("nodata",),) * profile.count
-        usual = ("per_dataset", "alpha") if profile.has_alpha else ("all_valid",)
-        return tuple(("all_valid",) if name == "alpha" else usual for name in profile.colorinterp)
+        if snapshot.has_explicit_mask:
+            return snapshot
+        flags = usual_mask_flags(snapshot.colorinterp, snapshot.nodata, self.profile.dtype)
+        return replace(snapshot, mask_flags=flags)
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[Any]:
         """Return pixels (bands, h, w) of a window of the part."""

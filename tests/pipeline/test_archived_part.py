@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from jp2_support import assert_valid
 from pipeline_support import assert_same_place, osgeo_gdal, painted, view, write_scene
+from rasterio.enums import ColorInterp
 
 import rsic_geo
 from rsic_geo.cli.entry import main
@@ -157,3 +159,39 @@ def test_quantised_scenes_too(tmp_path) -> None:
     np.testing.assert_allclose(found, pixels[1:, 20:], atol=0.1)
     with pytest.raises(UsageError):
         rsic_geo.compress(source, tmp_path / "b.jp2", quantize="uint16", bands=(3,))
+
+
+@pytest.mark.parametrize(
+    ("count", "options"),
+    [
+        (4, {"bands": (1, 2, 4)}),
+        (4, {"bands": (1, 4)}),
+        (4, {"bands": (4, 1)}),
+        (4, {"bands": (4,)}),
+        (4, {"bands": (1, 2)}),
+        (4, {"nodata": "none"}),
+        (5, {"bands": (1, 2, 3, 5)}),
+        (5, {"bands": (5, 1)}),
+        (5, {"nodata": "none"}),
+        (5, {"nodata": 3, "bands": (1, 5)}),
+    ],
+)
+def test_parts_of_scenes_with_alpha_say_of_masks_what_gdal_says(tmp_path, count, options) -> None:
+    pixels = painted((count, 40, 60))
+    pixels[-1] = 255
+    pixels[-1, :9] = 0
+    source = write_scene(tmp_path / "s.tif", pixels, photometric="RGB", alpha="YES")
+    with rasterio.open(source, "r+") as file:
+        others = (ColorInterp.undefined,) * (count - 4)
+        file.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, *others, ColorInterp.alpha)
+    rsic_geo.compress(source, tmp_path / "a.jp2", **options)
+    rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "r.tif")
+    of_parts = {key: value for key, value in options.items() if key == "bands"}
+    if of_parts == options:
+        rsic_geo.compress(source, tmp_path / "whole.jp2")
+        rsic_geo.decompress(tmp_path / "whole.jp2", tmp_path / "part.tif", **of_parts)
+        assert rsic_geo.compare(tmp_path / "r.tif", tmp_path / "part.tif").is_equal
+    bands = options.get("bands", tuple(range(1, count + 1)))
+    ours = view(tmp_path / "r.tif")
+    np.testing.assert_array_equal(ours.pixels, pixels[[band - 1 for band in bands]])
+    assert [band["colour"] for band in ours.bands].count(6) == bands.count(count)  # GCI_AlphaBand
