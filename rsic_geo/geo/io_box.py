@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from affine import Affine
+from affine import Affine, TransformNotInvertibleError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform_bounds
@@ -33,17 +33,24 @@ def window_of_box(snapshot: MetadataSnapshot, box: Box, crs: str | None = None) 
         crs: definition of the box's reference system; None for the scene's own.
 
     Raises:
-        UsageError: if the scene has no transform, the reference system is unknown, or the box does not touch
-            the scene.
+        UsageError: if the scene has no transform, or one without an inverse, the reference system is unknown,
+            or the box crosses the 180th meridian or does not touch the scene.
     """
     if snapshot.transform is None:
         raise UsageError("the scene has no geotransform: give the window in pixels (--srcwin)")
     if crs is not None:
         box = _in_crs_of(snapshot, box, crs)
-    a, b, c, d, e, f = tuple(~Affine(*snapshot.transform))[:6]
+    try:
+        a, b, c, d, e, f = tuple(~Affine(*snapshot.transform))[:6]
+    except TransformNotInvertibleError as error:
+        raise UsageError(
+            "the scene's geotransform gives its pixels no area: give the window in pixels (--srcwin)"
+        ) from error
     corners = [(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
     cols = tuple(a * x + b * y + c for x, y in corners)
     rows = tuple(d * x + e * y + f for x, y in corners)
+    if not all(math.isfinite(high - low) for low, high in (_ends(cols), _ends(rows))):
+        raise UsageError("the box's coordinates are too large for the scene")
     is_rotated = b != 0 or d != 0
     (left, right), (top, bottom) = (_whole(values, is_rotated) for values in (cols, rows))
     inside = (max(top, 0), min(bottom, snapshot.height), max(left, 0), min(right, snapshot.width))
@@ -52,8 +59,12 @@ def window_of_box(snapshot: MetadataSnapshot, box: Box, crs: str | None = None) 
     return Window.between(*inside), inside != (top, bottom, left, right)
 
 
+def _ends(values: tuple[float, ...]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
 def _whole(values: tuple[float, ...], is_rotated: bool) -> tuple[int, int]:
-    low, high = min(values), max(values)
+    low, high = _ends(values)
     start = math.floor(low + _SLACK)
     if is_rotated:
         return start, max(start + 1, math.ceil(high - _SLACK))
@@ -75,4 +86,6 @@ def _in_crs_of(snapshot: MetadataSnapshot, box: Box, crs: str) -> Box:
     if not all(math.isfinite(value) for value in found):
         raise UsageError("the box has no place in the scene's reference system")
     left, bottom, right, top = found
+    if left > right:
+        raise UsageError("the box crosses the 180th meridian: give two boxes")
     return left, bottom, right, top

@@ -258,3 +258,5 @@ class DecodeOptions:
         check_part(self)
         if not 0 <= self.level <= 31:
             raise UsageError("the level must be between 0 (full size) and 31")
+        if self.level and (self.change is not None or self.max_change is not None):
+            raise UsageError("nothing is enhanced at a coarser level: leave out the level, or the changes")

@@ -189,3 +189,26 @@ def test_bands_keep_what_is_theirs() -> None:
     assert found.tags[""] == {"KEPT": "yes"}
     moved = {key: float(value) for key, value in found.tags["GEOLOCATION"].items() if key != "X_DATASET"}
     assert moved == {"LINE_OFFSET": 0, "LINE_STEP": 4, "PIXEL_OFFSET": 0, "PIXEL_STEP": 4}
+
+
+WORLD = MetadataSnapshot(
+    width=3600, height=1800, count=1, crs="EPSG:4326", transform=(0.1, 0.0, -180.0, 0.0, -0.1, 90.0)
+)
+
+
+@pytest.mark.parametrize(
+    ("of_scene", "box", "crs", "why"),
+    [
+        (WORLD, (2.9e6, -2.1e6, 3.6e6, -1.8e6), "EPSG:3832", "180th meridian"),
+        (WORLD, (-1e308, -1e308, 1e308, 1e308), None, "too large"),
+        (
+            MetadataSnapshot(width=9, height=9, count=1, transform=(0.0, 0, 5, 0, 0, 5)),
+            (0, 0, 1, 1),
+            None,
+            "area",
+        ),
+    ],
+)
+def test_boxes_that_mean_no_pixels_are_refused(of_scene, box, crs, why) -> None:
+    with pytest.raises(UsageError, match=why):
+        window_of_box(of_scene, box, crs)
