@@ -14,7 +14,7 @@ from rsic_geo.pipeline.report import Report
 
 __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
 
-_EXECUTION = ("threads", "device", "window_size", "memory_mib")
+_EXECUTION = ("threads", "device", "window_size", "memory_mib", "fast")
 
 
 def _split(options: dict[str, Any]) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class Changes:
             valid = valid[list(part.bands)]
         nodata = list(part.pick(self._plain.profile.nodata))
         if self._bound is not None:
-            pixels = avoid_nodata(_bounded(before, pixels, self._bound), valid, nodata)
+            pixels = _bounded_beside_nodata(before, pixels, self._bound, valid, nodata)
         if self._writer is not None:
             dtype = np.dtype(self._writer.profile.dtype)
             change = np.where(valid, pixels.astype(dtype) - before.astype(dtype), dtype.type(0))
@@ -164,6 +164,19 @@ def _bounded(before: NDArray[Any], pixels: NDArray[Any], bound: float) -> NDArra
         return np.clip(pixels.astype(np.int64), low, high).astype(pixels.dtype)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.clip(pixels, before - bound, before + bound), pixels.dtype)
+
+
+def _bounded_beside_nodata(
+    before: NDArray[Any],
+    pixels: NDArray[Any],
+    bound: float,
+    valid: NDArray[np.bool_],
+    nodata: list[float | int | None],
+) -> NDArray[Any]:
+    """Return pixels within ``bound`` of ``before``, none of the valid ones at its band's nodata value."""
+    moved = avoid_nodata(_bounded(before, pixels, bound), valid, nodata)
+    # a step off nodata may lead out of the bound: there, pixels stay as they were
+    return np.where(_bounded(before, moved, bound) == moved, moved, before)
 
 
 def describe_changes(options: DecodeOptions) -> dict[str, Any]:

@@ -54,3 +54,13 @@ def test_a_losslessly_stored_file_is_not_enhanced(sample_data: Path, tmp_path: P
     with pytest.raises(UsageError, match="stored losslessly"):
         rsic_geo.enhance(sample_data / "town_pan_gcps.tif", tmp_path / "better.tif")
     assert not list(tmp_path.iterdir())
+
+
+def test_reading_may_be_fast_and_writing_archives_may_not(sample_data: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "scene.jp2"
+    with pytest.raises(UsageError, match="fast is for reading"):
+        rsic_geo.compress(sample_data / "town_pan_gcps.tif", archive, fast=True)
+    rsic_geo.compress(sample_data / "town_pan_gcps.tif", archive)
+    rsic_geo.decompress(archive, tmp_path / "back.tif", fast=True)
+    with rsic_geo.open(archive, fast=True) as scene:
+        assert scene.execution.fast

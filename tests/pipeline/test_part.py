@@ -215,7 +215,7 @@ def test_the_change_is_what_was_added_and_stays_within_its_bound(foreign, tmp_pa
 
 
 def test_a_bound_does_not_push_pixels_onto_nodata(tmp_path) -> None:
-    from rsic_geo.pipeline.changes import _bounded
+    from rsic_geo.pipeline.changes import _bounded, _bounded_beside_nodata
 
     before = np.array([[[3, 250, -5]]], np.int16)
     np.testing.assert_array_equal(
@@ -223,6 +223,9 @@ def test_a_bound_does_not_push_pixels_onto_nodata(tmp_path) -> None:
     )
     floats = _bounded(np.array([[[1.0, np.nan]]]), np.array([[[2.0, np.nan]]]), 0.25)
     np.testing.assert_array_equal(floats, [[[1.25, np.nan]]])
+    before, after = np.array([[[99, 99, 0]]], np.uint8), np.array([[[150, 98, 150]]], np.uint8)
+    kept = _bounded_beside_nodata(before, after, 1, np.array([[[True, True, True]]]), [100])
+    np.testing.assert_array_equal(kept, [[[99, 98, 1]]])
 
 
 def test_weights_may_be_a_file(sample_data, tmp_path) -> None:
@@ -252,6 +255,8 @@ def test_weights_may_be_a_file(sample_data, tmp_path) -> None:
         ({"bands": (0,)}, "from 1"),
         ({"level": 11}, "less than a pixel"),
         ({"level": 1, "enhance": "rsic-tiny"}, "full size"),
+        ({"level": 1, "max_change": 2}, "coarser level"),
+        ({"level": 1, "change": "c.tif"}, "coarser level"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_leaves_nothing(archive, tmp_path, asked: Any, why: str) -> None:
