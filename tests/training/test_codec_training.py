@@ -86,6 +86,16 @@ def test_the_encoder_rests_in_the_last_part_and_the_rest_does_not(pack_folder, t
     assert {"synthesis.matrix", "gains.deviation", "entropy.groups.0.leave.weight"} <= moved
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_the_hyper_latent_pays_for_its_own_bits(hard, monkeypatch):
+    network = busy_network().requires_grad_(True)
+    told = network.entropy.hyper_features
+    monkeypatch.setattr(network.entropy, "hyper_features", lambda z, *rest: told(z.detach(), *rest))
+    image = torch.from_numpy(picture(1, 200, 260)[:64, :128]).permute(2, 0, 1)[None].float() / 255
+    network(image.contiguous(), torch.tensor([128]), hard=hard, held=hard).bits.sum().backward()
+    assert float(network.entropy.hyper_analysis[-1].weight.grad.abs().max()) > 0
+
+
 def test_a_slim_state_is_small_and_can_be_gone_on_with(pack_folder, tmp_path):
     run(options(pack_folder, tmp_path / "whole", steps=2))
     run(options(pack_folder, tmp_path / "slim", steps=2, slim=True))

@@ -75,7 +75,7 @@ class LearnedNetwork(nn.Module):
         model, (height, width) = self.entropy, v.shape[-2:]
         z = model.hyper_latents(v)
         z_scales = model.hyper_scales[None, :, None, None].expand_as(z)
-        noisy = z.round() if hard else z + torch.rand_like(z) - 0.5
+        noisy = round_through(z) if hard else z + torch.rand_like(z) - 0.5
         bits = model.bits(noisy.float(), z_scales).sum(dim=(1, 2, 3))
         hyper = model.hyper_features(round_through(z), level, height, width)
         limits = tables.thresholds(tables.probabilities(model), DEAD_ZONE).to(v) if hard else None
