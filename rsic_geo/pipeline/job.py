@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -75,7 +75,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         if self.options.verify == "full":
             target, stage = self.options.target, self.progress.stage(0.9, 1)
             how = replace(self.options.execution, fast=False)
-            self.found = verify_archive(self.path, self.reader, coded, target, stage, how)
+            self.found = verify_archive(self.path, self.reader, coded, target, stage, execution=how)
         achieved = self._achieved(coded, seal)
         return {
             "codec": self.codec,

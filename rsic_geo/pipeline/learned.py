@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rsic_geo.container import sideinfo
 from rsic_geo.container.sideinfo import ModelReference, SideInfo
 from rsic_geo.container.tiff import TiffLayout, TiffSpool
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import UsageError, WeightsError
 from rsic_geo.geo.io_preview import place_geotiff
 from rsic_geo.geo.planes import unpack_plane
 from rsic_geo.pipeline.coder import CodedScene
@@ -25,6 +25,8 @@ from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.preview import PreviewMaker
 from rsic_geo.pipeline.record import scene_crc
 from rsic_geo.pipeline.seal import Seal
+from rsic_geo.weights import ENVIRONMENT_VARIABLE, open_weights
+from rsic_geo.weights.store import SUFFIX as WEIGHTS_SUFFIX
 
 TILE_SIZE = 512
 """Side of a tile unless another is asked for (px)."""
@@ -45,7 +47,9 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
         """Return the options, refusing what this codec cannot do.
 
         Raises:
-            UsageError: a lossless target, a sidecar, or tiles that are too large.
+            UsageError: a lossless target, a sidecar, tiles that are too large, or weights that decoding
+                would not find.
+            WeightsError: the codec asked for is not here.
         """
         if options.target.is_lossless:
             raise UsageError(
@@ -55,6 +59,9 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
             raise UsageError("archives of the learned codec need no sidecar: leave out --sidecar")
         if options.tile_size > MAX_TILE_SIZE:
             raise UsageError(f"tile size {options.tile_size}: the learned codec takes up to {MAX_TILE_SIZE}")
+        name = options.codec.partition(":")[2]
+        if name.endswith(WEIGHTS_SUFFIX):
+            _check_is_found(name)
         return options
 
     def __post_init__(self) -> None:
@@ -77,6 +84,11 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
 
     def write_sidecar(self) -> None:
         """Write nothing: the preview describes itself, and the rest is for rsic alone."""
+
+    @property
+    def _rounding(self) -> int:
+        """How far apart devices may round the final output (DN)."""
+        return self._form.rounding
 
     @property
     def codec_sha256(self) -> str:
@@ -165,3 +177,15 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
             mask if profile.has_mask else None,
         )
         return Seal(file_bytes=after, side_bytes=after - coded.body_bytes)
+
+
+def _check_is_found(path: str) -> None:
+    """Raise UsageError unless the weights of a path are found by the name that archives record."""
+    given = open_weights(path)
+    try:
+        open_weights(given.name, sha256=given.sha256)
+    except WeightsError as error:
+        raise UsageError(
+            f"{path}: archives name their weights, and these are not found by the name {given.name!r}: put "
+            f"the file into the folder named by {ENVIRONMENT_VARIABLE}, ask for --codec learned:{given.name}"
+        ) from error

@@ -106,8 +106,8 @@ class TileCoder:
     def within(self, tile: TileInput, bound: float) -> TileResult:
         """Code a tile to few bytes whose largest error is within a bound.
 
-        The network is held to one digital number less, since devices round apart. Where neither is within
-        the bound the tile is coded reversibly.
+        The network is held to less by :attr:`TileFormat.rounding`, since devices round apart. Where neither
+        is within the bound the tile is coded reversibly.
         """
         index = self._form.coded
         if not index:
@@ -120,15 +120,15 @@ class TileCoder:
             nodata=None if tile.nodata is None else tuple(tile.nodata[band] for band in index),
         )
         best = self._framed(tile, tilework.code_within(part, self._form.params(), bound).codestream)
-        low, high = 0, LEVELS
-        if bound < 1 or self.learned(tile, 1.0).max_error > bound - 1:
+        low, high, least = 0, LEVELS, bound - self._form.rounding
+        if least < 0 or self.learned(tile, 1.0).max_error > least:
             return best
         for _ in range(_WITHIN_STEPS):
             middle = (low + high) // 2
             trial = self.learned(tile, middle / LEVELS)
             if len(trial.codestream) >= len(best.codestream):
                 high = middle
-            elif trial.max_error <= bound - 1:
+            elif trial.max_error <= least:
                 best, high = trial, middle
             else:
                 low = middle

@@ -36,6 +36,7 @@ from rsic_geo.pipeline.learned_tile import (
     TileNetwork,
     load_network,
 )
+from rsic_geo.weights.store import SUFFIX
 
 Pixels = NDArray[Any]
 _HELD_ROWS = 3
@@ -192,7 +193,7 @@ class LearnedScene:
         self._archive.close()
 
     def _network(self) -> TileNetwork:
-        network = load_network(self.codec.name, self._device)
+        network = load_network(self.codec.name, self._device, sha256=self.codec.sha256)
         if not self.codec.matches(network.sha256):
             raise WeightsMismatchError(
                 f"the archive was made with the codec {self.codec.name} ({self.codec.sha256}), here is "
@@ -269,6 +270,8 @@ def codec_of(side: SideInfo) -> ModelReference:
     said = side.extras.get("codec")
     if not isinstance(said, list) or len(said) != 2 or not all(isinstance(part, str) for part in said):
         raise ContainerError("the archive does not name its codec: it was altered")
+    if any(mark in said[0] for mark in "/\\\0") or said[0].endswith(SUFFIX):
+        raise ContainerError("the archive names a file as its codec, not weights: it was altered")
     return ModelReference(name=said[0], sha256=said[1])
 
 

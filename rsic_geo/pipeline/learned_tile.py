@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 from collections.abc import Callable
@@ -19,6 +20,8 @@ LEARNED, JPEG2000 = ord("L"), ord("J")
 """First byte of a payload: whose bitstream follows."""
 MAX_REDUCE = 5
 """Most halvings of a reduced read."""
+ROUNDING = 5e-5
+"""How far apart the float32 arithmetic of two devices may come out (share of the used range)."""
 _LENGTH = struct.Struct(">I")
 Pixels = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -53,12 +56,18 @@ class TileNetwork(Protocol):
         ...
 
 
-def load_network(name: str, device: str = "auto") -> TileNetwork:
+def load_network(name: str, device: str = "auto", *, sha256: str | None = None) -> TileNetwork:
     """Return the learned codec called ``name`` ("auto": the best there is).
+
+    Args:
+        name: name of weights, or a path.
+        device: auto, cpu, cuda or cuda:N.
+        sha256: digest the weights must have, or its first 16 digits; None for any.
 
     Raises:
         MissingDependencyError: the extra it needs is not installed.
         WeightsError: there are no such weights.
+        WeightsMismatchError: they have another digest.
     """
     try:
         from rsic_geo.codecs.learned import LearnedCodec
@@ -68,7 +77,7 @@ def load_network(name: str, device: str = "auto") -> TileNetwork:
         raise MissingDependencyError(
             f"the learned codec cannot be loaded ({error}): pip install 'rsic-geo[learned]'"
         ) from error
-    return LearnedCodec(name, device=device)
+    return LearnedCodec(name, device=device, sha256=sha256)
 
 
 class Networks:
@@ -122,6 +131,12 @@ class TileFormat:
         return jpeg2000.J2KParams(
             **{"lossless": False, "mct": self.uses_mct, "tile_size": self.tile_size, "plt": False} | changes
         )
+
+    @property
+    def rounding(self) -> int:
+        """How far apart devices may round what the network makes (DN)."""
+        spans = zip(self.radiometry.low, self.radiometry.high, strict=True)
+        return max(1, math.ceil(ROUNDING * max(high - low for low, high in spans)))
 
     def blank(self, height: int, width: int) -> Pixels:
         """Return pixels (bands, h, w) that are all 0."""

@@ -27,8 +27,14 @@ DECODER_TOLERANCE = 1e-3
 """Largest relative difference in squared error between the measuring and the verifying decoder."""
 
 
-def verify_archive(
-    path: Path, source: SceneReader, coded: CodedScene, target: Target, progress: Progress
+def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the work is done
+    path: Path,
+    source: SceneReader,
+    coded: CodedScene,
+    target: Target,
+    progress: Progress,
+    *,
+    execution: Execution,
 ) -> list[BandErrors] | None:
     """Decode an archive from disk and compare it with its source.
 
@@ -41,6 +47,7 @@ def verify_archive(
         coded: what was measured while encoding.
         target: what was promised.
         progress: told after each tile.
+        execution: how the archive is decoded; never fast.
 
     Returns:
         Of a quantised scene its errors band by band, in the scene's own units; else None.
@@ -49,7 +56,7 @@ def verify_archive(
         VerificationError: if anything differs from what was measured while encoding.
     """
     try:
-        with open_archive(str(path), enhance="off", execution=Execution()) as archive:
+        with open_archive(str(path), enhance="off", execution=execution) as archive:
             worst, bands = _verify_tiles(archive, source, coded, progress)
             lost = metadata_differences(coded.plan.snapshot, archive.snapshot)
     except (VerificationError, JobCancelledError):

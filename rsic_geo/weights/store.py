@@ -30,6 +30,8 @@ _DEFAULT_KEYS = {ENHANCER: "default", CODEC: "default_codec"}
 SUFFIX = ".safetensors"
 MAX_BYTES = 512 * 2**20
 """No weights file larger than this is opened."""
+LEAST_DIGITS = 16
+"""Digits of a sha256 that name a file."""
 _MAX_HEADER = 16 * 2**20
 _PACKAGED = Path(__file__).parent
 
@@ -96,9 +98,9 @@ def open_weights(name: str, *, sha256: str | None = None) -> WeightsFile:
     """Return verified weights.
 
     ``name`` is ``auto``, a name of the manifest, a name in the folder of ``RSIC_GEO_WEIGHTS`` or a path
-    ending in ``.safetensors``. With ``sha256`` (hexadecimal) only the file with that digest is
-    accepted. Raises WeightsNotFoundError, WeightsMismatchError (the digest differs from the manifest
-    or from ``sha256``) or WeightsError (no weights file).
+    ending in ``.safetensors``. With ``sha256`` (hexadecimal, its first 16 digits or more) only the file
+    with that digest is accepted. Raises WeightsNotFoundError, WeightsMismatchError (the digest differs
+    from the manifest or from ``sha256``) or WeightsError (no weights file).
     """
     if name == "auto":
         name = default_name()
@@ -109,7 +111,7 @@ def open_weights(name: str, *, sha256: str | None = None) -> WeightsFile:
         raise WeightsMismatchError(
             f"{path}: damaged or replaced (not the sha256 of the manifest); reinstall rsic-geo"
         )
-    if sha256 is not None and digest != sha256.lower():
+    if sha256 is not None and (len(sha256) < LEAST_DIGITS or not digest.startswith(sha256.lower())):
         raise WeightsMismatchError(
             f"weights {name!r} here have sha256 {digest[:12]}..., asked for are {sha256[:12]}...; "
             f"put the right file into the folder named by {ENVIRONMENT_VARIABLE}"
