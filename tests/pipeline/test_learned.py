@@ -6,6 +6,7 @@ import random
 import sys
 import zipfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,10 +34,14 @@ from rsic_geo.errors import (
     WeightsMismatchError,
 )
 from rsic_geo.geo.io_preview import picture_geotiff
+from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline import learned_tile
+from rsic_geo.pipeline import encode, learned_scene, learned_tile, tilework
+from rsic_geo.pipeline.learned_rate import TileCoder
+from rsic_geo.pipeline.learned_tile import Networks, TileFormat
 from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.source import open_source
+from rsic_geo.pipeline.tilework import RawTile
 
 TARGETS = [
     ("bpp=0.4", "none"), ("bpp=1", "none"), ("ratio=60", "smoother"), ("psnr=38", "none"),
@@ -411,12 +416,56 @@ def test_the_codec_is_asked_for_by_name(town, tmp_path, monkeypatch):
         monkeypatch.setattr(
             sys.modules[f"rsic_geo.pipeline.{module}"],
             "load_network",
-            lambda name, device: asked.append((name, device)) or Remembering(),
+            lambda name, device, sha256=None: asked.append((name, device, sha256)) or Remembering(),
         )
     options = {"target": "bpp=1", "model": "none", "device": "cpu"}
     rsic_geo.compress(town, tmp_path / "a.rsic.tif", codec="learned:best", **options)
-    assert asked[0] == ("best", "cpu")
-    assert asked[1] == ("remembering", "auto")  # what the archive says, when it is verified
+    assert asked[0] == ("best", "cpu", None)
+    assert asked[1] == ("remembering", "cpu", "ab" * 8)  # what the archive says, when it is verified
+
+
+def test_weights_that_decoding_would_not_find_are_refused_first(town, tmp_path, monkeypatch):
+    """Archives name their weights; a path says nothing on another machine, or tomorrow."""
+    weights, archive = tmp_path / "mine.safetensors", tmp_path / "a.rsic.tif"
+    header = b'{"__metadata__":{"spec":"{}"}}  '
+    weights.write_bytes(len(header).to_bytes(8, "little") + header)
+    monkeypatch.setattr(encode, "plan_scene", None)  # before any work
+    for folder in (None, tmp_path / "others"):
+        if folder is not None:
+            folder.mkdir()
+            (folder / weights.name).write_bytes(weights.read_bytes() + b" ")
+            monkeypatch.setenv("RSIC_GEO_WEIGHTS", str(folder))
+        with pytest.raises(UsageError, match="RSIC_GEO_WEIGHTS") as caught:
+            rsic_geo.compress(town, archive, codec=f"learned:{weights}", target="bpp=1")
+        assert "--codec learned:mine" in str(caught.value)
+    monkeypatch.undo()
+    monkeypatch.setenv("RSIC_GEO_WEIGHTS", str(tmp_path))
+    with network(Remembering()):
+        rsic_geo.compress(town, archive, codec=f"learned:{weights}", target="bpp=1", model="none")
+    assert archive.exists()
+
+
+@pytest.mark.parametrize("name", ["/tmp/w.safetensors", "w.safetensors", "../w", "a\\b", "a\0b"])
+def test_an_archive_that_names_a_file_as_its_codec(name):
+    side = SimpleNamespace(extras={"codec": [name, "ab" * 32]})
+    with pytest.raises(ContainerError, match="names a file"):
+        learned_scene.codec_of(side)
+
+
+@pytest.mark.parametrize(("top", "margin"), [(255, 1), (4000, 1), (20001, 2), (65535, 4)])
+def test_devices_round_apart_within_the_bound(top, margin):
+    """The network is held to the bound less 5e-5 of the range; a tighter bound is JPEG 2000's alone."""
+    radiometry = Radiometry(dtype="uint16", low=(0.0,), high=(float(top),))
+    form = TileFormat(groups=((0,),), radiometry=radiometry, tile_size=64)
+    tiles = TileCoder(Networks(Remembering), form)
+    noise = np.random.default_rng(1).integers(0, top, (1, 64, 64)).astype(np.uint16)
+    raw = RawTile(number=0, pixels=noise, nodata_valid=None, mask=None)
+    tile = tilework.prepare(raw, lossless=False)
+    worst = tiles.learned(tile, 127 / 255).max_error  # where the search begins
+    found = tiles.within(tile, worst + margin)
+    assert (found.codestream[:1], found.max_error) == (b"L", worst)
+    assert tiles.within(tile, worst + margin - 0.5).max_error < worst
+    assert tiles.within(tile, margin - 0.5).codestream[:1] == b"J"
 
 
 @pytest.mark.parametrize(
