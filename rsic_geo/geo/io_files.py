@@ -24,6 +24,7 @@ class PendingFile:
             SceneError: the folder does not exist.
         """
         self.path, self._overwrite = Path(path), overwrite
+        self._is_new = False
         self._check_name()
         if not self.path.parent.is_dir():
             raise SceneError(f"cannot write {path}: there is no folder {self.path.parent}")
@@ -59,10 +60,17 @@ class PendingFile:
             _flush(pending)
         if has_sidecar:
             os.replace(self.sidecar, sidecar_path(self.path))
+        self._is_new = not self.path.exists()
         os.replace(self.temporary, self.path)
         for suffix in SIDECARS[1:] if has_sidecar else SIDECARS:
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         _flush_folder(self.path.parent)
+
+    def withdraw(self) -> None:
+        """Remove the published file and its sidecar, unless a file had that name before."""
+        if self._is_new:
+            self.path.unlink(missing_ok=True)
+            sidecar_path(self.path).unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove whatever exists under the temporary name."""

@@ -77,6 +77,7 @@ class SceneWriter:
             whole = _creation_options if driver == "GTiff" else _cog_options
             check_creation_options(driver, whole(profile, self._options), profile)
         self._mask_written = False
+        self._left: list[MetadataDifference] | None = None
         try:
             with gdal_config(), scene_errors("write", path):
                 self._dataset = self._create()
@@ -128,22 +129,32 @@ class SceneWriter:
             SceneError: the file cannot be finished; nothing is left behind.
             MetadataLossError: metadata would be lost; nothing is left behind.
         """
-        path = self._pending.path
         try:
-            with gdal_config(), scene_errors("write", path):
+            left = self.prepare(accept_loss=accept_loss)
+            with gdal_config(), scene_errors("write", self._pending.path):
+                self._pending.publish()
+            return left
+        finally:
+            self.abort()
+
+    def prepare(self, *, accept_loss: bool = False) -> list[MetadataDifference]:
+        """Finish the file and verify its metadata, but leave it under its temporary name; see commit."""
+        if self._left is None:
+            with gdal_config(), scene_errors("write", self._pending.path):
                 if self._snapshot.has_explicit_mask and not self._mask_written:
                     self._dataset.write_mask(True)
                 self._dataset.close()
                 check_blocks(self._pending.temporary)
                 if self._driver == "COG" or not _KEPT_ON_UPDATE.issuperset(self._options):
                     self._convert()
-                left = restore_with_sidecar(self._pending.temporary, self._snapshot)
-                if left and not accept_loss:
-                    raise MetadataLossError(_loss(left))
-                self._pending.publish()
-                return left
-        finally:
-            self.abort()
+                self._left = restore_with_sidecar(self._pending.temporary, self._snapshot)
+        if self._left and not accept_loss:
+            raise MetadataLossError(_loss(self._left))
+        return self._left
+
+    def withdraw(self) -> None:
+        """Remove a committed file again; not one that took the place of another."""
+        self._pending.withdraw()
 
     def abort(self) -> None:
         """Give up: close and remove the temporary file. Harmless after a commit."""

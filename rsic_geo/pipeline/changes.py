@@ -96,10 +96,22 @@ class Changes:
         for window, pixels in windows:
             yield window, pixels if self._is_idle else self._follow(window, pixels)
 
-    def commit(self) -> None:
-        """Give the file its name."""
+    def commit(self, output: SceneWriter) -> None:
+        """Give the output and the file of changes their names: both, once both are complete, or neither.
+
+        Raises:
+            MetadataLossError, SceneError, OutputExistsError: as :meth:`SceneWriter.commit` of either.
+        """
+        output.prepare()
         if self._writer is not None:
-            self._writer.commit()
+            self._writer.prepare()
+        output.commit()
+        if self._writer is not None:
+            try:
+                self._writer.commit()
+            except BaseException:
+                output.withdraw()
+                raise
 
     @property
     def _is_idle(self) -> bool:

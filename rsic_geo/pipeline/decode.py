@@ -94,8 +94,7 @@ def decompress(
             pixels = changes.through(part_pixels(archive, part, report.stage(0, 0.97)))
             write_rows(writer, archive, pixels, part)
             report.report(0.98, "finishing")
-            changes.commit()
-            writer.commit()
+            changes.commit(writer)
         report.report(1.0, "done")
         return Report(
             verb="decompress",

@@ -118,8 +118,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             mask = archive.read_mask(window) if part is None else part_mask(archive, part, window)
             if mask is not None:
                 writer.write_mask(window, mask)
-        changes.commit()
-        writer.commit()
+        changes.commit(writer)
     progress.report(1.0, "done")
     return Report(
         verb="enhance",

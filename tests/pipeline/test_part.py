@@ -17,7 +17,9 @@ from tiff_support import Remembering, network
 
 import rsic_geo
 import rsic_geo.pipeline.part
-from rsic_geo.errors import OutputExistsError, UsageError, WeightsError
+from rsic_geo.errors import OutputExistsError, SceneError, UsageError, WeightsError
+from rsic_geo.geo.io import SceneWriter
+from rsic_geo.geo.io_files import PendingFile
 from rsic_geo.weights import store
 
 HEIGHT, WIDTH = 420, 610
@@ -279,3 +281,24 @@ def test_changes_never_replace_anything(foreign, tmp_path) -> None:
         with pytest.raises(UsageError, match="full size"):
             rsic_geo.enhance(foreign, tmp_path / "e.tif", level=1)
     assert [path.name for path in tmp_path.iterdir()] == ["old.tif"]
+
+
+@pytest.mark.parametrize("failing", ["b.tif", "c.tif"])
+@pytest.mark.parametrize("step", ["prepare", "publish"])
+def test_output_and_changes_appear_together_or_not_at_all(
+    foreign, tmp_path, monkeypatch, failing, step
+) -> None:
+    owner = SceneWriter if step == "prepare" else PendingFile
+    done = getattr(owner, step)
+
+    def broken(self, **options):
+        if getattr(self, "_pending", self).path.name == failing:
+            raise SceneError("disk full")
+        return done(self, **options)
+
+    monkeypatch.setattr(owner, step, broken)
+    with stand_ins(), pytest.raises(SceneError, match="disk full"):
+        rsic_geo.decompress(
+            foreign, tmp_path / "b.tif", change=str(tmp_path / "c.tif"), srcwin=(0, 0, 64, 64), enhance="off"
+        )
+    assert not list(tmp_path.iterdir())
