@@ -384,7 +384,7 @@ def open_archive(
     """Open a scene; an archive of rsic_geo is read as its final output, any other raster as it is.
 
     Args:
-        path: file or GDAL name (``/vsi...``; a JP2 file behind one is copied to the temporary folder first).
+        path: file or GDAL name (``/vsi...``; what may be an archive there is copied to the temporary folder).
         enhance: auto (what the archive says), off, or a model's name.
         execution: threads, device, window size.
         allow_other_model: enhance with other weights than the archive was made with.
