@@ -250,3 +250,9 @@ def test_a_model_needs_a_name_and_a_digest(name, sha256):
 
 
 PRESET_CRC = 0x94B623AF
+
+
+@pytest.mark.parametrize("name", ["../weights", "c:\\weights", "here.safetensors", "a\0b"])
+def test_an_archive_may_not_choose_a_file_of_weights(name):
+    with pytest.raises(ContainerError, match="not a name"):
+        ModelReference(name=name, sha256="0f" * 32)
