@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,6 +28,19 @@ own fields, and a copy in a GeoTIFF would contradict any later change of them. O
 """
 
 _OWN_FIELDS = frozenset({"AREA_OR_POINT"})
+
+
+_RPC_UNKNOWN = {"ERR_BIAS": "-1", "ERR_RAND": "-1"}
+"""What GDAL reads from a GeoTIFF's coefficients where their errors were not said."""
+_RPC_NUMBERS = {
+    **{
+        f"{axis}_{kind}": ""
+        for axis in ("LINE", "SAMP", "LAT", "LONG", "HEIGHT")
+        for kind in ("OFF", "SCALE")
+    },
+    **_RPC_UNKNOWN,
+}
+_RPC_SERIES = {f"{axis}_{part}_COEFF" for axis in ("LINE", "SAMP") for part in ("NUM", "DEN")}
 
 
 def metadata_differences(
@@ -57,7 +70,6 @@ def take_snapshot(dataset: DatasetReader) -> MetadataSnapshot:
     points, gcp_crs = dataset.gcps
     identity = dataset.transform.is_identity
     default_tags = dataset.tags()
-    rpcs = dataset.tags(ns="RPC")
     return MetadataSnapshot(
         width=dataset.width,
         height=dataset.height,
@@ -71,7 +83,7 @@ def take_snapshot(dataset: DatasetReader) -> MetadataSnapshot:
             for p in points
         ),
         gcp_crs=_definition(gcp_crs) if points else None,
-        rpcs=dict(rpcs) or None,
+        rpcs=_rpcs(dataset.tags(ns="RPC")),
         area_or_point="Point" if default_tags.get("AREA_OR_POINT", "").lower() == "point" else "Area",
         nodata=tuple(described.nodata(dataset, band) for band in dataset.indexes),
         mask_flags=tuple(tuple(flag.name for flag in flags) for flags in dataset.mask_flag_enums),
@@ -88,6 +100,26 @@ def take_snapshot(dataset: DatasetReader) -> MetadataSnapshot:
         tags=_tags(dataset, 0, described),
         band_tags={band: tags for band in dataset.indexes if (tags := _tags(dataset, band, described))},
     )
+
+
+def _rpcs(items: Mapping[str, str]) -> dict[str, str] | None:
+    """Return coefficients as GDAL uses them: vendors write units behind numbers, and not every error.
+
+    A set that is not whole is nothing GDAL would use, and is left as it is.
+    """
+    if not _RPC_NUMBERS.keys() | _RPC_SERIES <= {*items, *_RPC_UNKNOWN}:
+        return dict(items) or None
+    numbers = {name: _first_number(items.get(name, usual)) for name, usual in _RPC_NUMBERS.items()}
+    return {**items, **numbers}
+
+
+def _first_number(text: str) -> str:
+    word = (text.split() or [""])[0]
+    try:
+        float(word)
+    except ValueError:
+        return text
+    return word
 
 
 class _Description:

@@ -108,9 +108,10 @@ class Part:
         out = dict(rpcs)
         for axis, offset in (("LINE", self.window.row_off), ("SAMP", self.window.col_off)):
             for name in (f"{axis}_OFF", f"{axis}_SCALE"):
-                if name not in out:
+                try:
+                    value = float(out[name])
+                except (KeyError, ValueError):  # not whole, or no numbers: nothing GDAL would use
                     continue
-                value = float(out[name])
                 if name.endswith("_OFF"):
                     value = (value - offset + 0.5) / self.factor - 0.5
                 else:

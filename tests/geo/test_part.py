@@ -212,3 +212,9 @@ WORLD = MetadataSnapshot(
 def test_boxes_that_mean_no_pixels_are_refused(of_scene, box, crs, why) -> None:
     with pytest.raises(UsageError, match=why):
         window_of_box(of_scene, box, crs)
+
+
+def test_coefficients_that_are_no_numbers_stay_as_they_are() -> None:
+    said = {"LINE_OFF": "32 pixels", "NOTE": "none"}
+    part = Part(window=Window(row_off=1, col_off=1, height=4, width=4))
+    assert part.of_snapshot(MetadataSnapshot(width=9, height=9, count=1, rpcs=said)).rpcs == said

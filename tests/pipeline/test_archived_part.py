@@ -195,3 +195,30 @@ def test_parts_of_scenes_with_alpha_say_of_masks_what_gdal_says(tmp_path, count,
     ours = view(tmp_path / "r.tif")
     np.testing.assert_array_equal(ours.pixels, pixels[[band - 1 for band in bands]])
     assert [band["colour"] for band in ours.bands].count(6) == bands.count(count)  # GCI_AlphaBand
+
+
+VENDOR_RPC = {
+    "LINE_OFF": "+000032.00 pixels", "SAMP_OFF": "+000032.00 pixels", "LAT_OFF": "+10.0000 degrees",
+    "LONG_OFF": "+010.0 degrees", "HEIGHT_OFF": "+0100.000 meters", "LINE_SCALE": "+000032.00 pixels",
+    "SAMP_SCALE": "+000032.00 pixels", "LAT_SCALE": "+00.1 degrees", "LONG_SCALE": "+000.1 degrees",
+    "HEIGHT_SCALE": "+0500.000 meters",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("box", [None, (8, 4, 32, 30)])
+def test_coefficients_with_units_behind_their_numbers(tmp_path, box) -> None:
+    source = write_scene(tmp_path / "s.tif", painted((1, 64, 64)), crs=None, transform=None)
+    ones = {"LINE_NUM": 3, "LINE_DEN": 1, "SAMP_NUM": 2, "SAMP_DEN": 1}
+    lines = [f"{name}: {text}" for name, text in VENDOR_RPC.items()]
+    for name, one in ones.items():
+        lines += [f"{name}_COEFF_{i}: {'+1' if i == one else '+0'}.0E+00" for i in range(1, 21)]
+    (tmp_path / "s_RPC.TXT").write_text("\n".join(lines) + "\n")
+    oracle = view(translated(source, tmp_path / "oracle.tif", srcWin=box or (0, 0, 64, 64)))
+    rsic_geo.compress(source, tmp_path / "a.jp2", srcwin=box)
+    rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "r.tif")
+    ours = view(tmp_path / "r.tif")
+    assert ours.rpcs["LINE_OFF"] == ("28" if box else "32")
+    assert ours.rpcs["ERR_BIAS"] == "-1"
+    assert ours.rpcs.keys() == oracle.rpcs.keys()
+    for name, text in oracle.rpcs.items():
+        assert [float(word) for word in ours.rpcs[name].split()] == [float(word) for word in text.split()]
