@@ -58,7 +58,9 @@ class ModelReference:
         if not self.name or not _DIGEST_BYTES <= len(digest) <= 32:
             raise ContainerError(f"model {self.name!r} needs a name and 16 to 64 digits of a SHA-256")
         if set(self.name) & set("/\\\0") or self.name.endswith(".safetensors"):
-            raise ContainerError(f"model {self.name!r} is a file, not a name: an archive may not choose files")
+            raise ContainerError(
+                f"model {self.name!r} is a file, not a name: an archive may not choose files"
+            )
         object.__setattr__(self, "sha256", digest[:_DIGEST_BYTES].hex())
 
     def matches(self, sha256: str) -> bool:
