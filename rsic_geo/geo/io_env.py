@@ -29,8 +29,8 @@ DEFAULT_CONFIG: dict[str, object] = {
 _asked_for: list[dict[str, object]] = []
 """Options of all bodies of gdal_config that are running, outermost first."""
 
-_HOW_FAST = frozenset({"GDAL_CACHEMAX", "GDAL_NUM_THREADS"})
-"""Options that change no pixel."""
+_IDLE = frozenset({"GDAL_CACHEMAX", "GDAL_NUM_THREADS", "GDAL_DATA", "GDAL_DRIVER_PATH"})
+"""Options that change no pixel, and differ between machines."""
 _FAMILIES = ("GDAL_", "GTIFF_", "VRT_", "CPL_", "TIFF_", "OGR_")
 """What the names of GDAL's options begin with that are looked for in the environment."""
 
@@ -71,7 +71,7 @@ def reading_config() -> dict[str, str]:
     config: dict[str, object] = {key: value for key, value in os.environ.items() if key.startswith(_FAMILIES)}
     for layer in (DEFAULT_CONFIG, *_asked_for):
         config |= layer
-    return {key: str(value) for key, value in sorted(config.items()) if key not in _HOW_FAST}
+    return {key: str(value) for key, value in sorted(config.items()) if key not in _IDLE}
 
 
 def gdal_version() -> str:

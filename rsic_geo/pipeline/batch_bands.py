@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.geo.io import gdal_config, gdal_version, open_scene, reading_config
@@ -45,19 +46,21 @@ def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
         return None
     identity = {
         "content_key": state.content_key,
-        "stamps": [stamp[1:3] for stamp in state.stamps],
+        "stamps": [list(stamp[1:3]) for stamp in state.stamps],
         "fingerprint": job.fingerprint,
         "version": version(),
         "gdal": gdal_version(),
-        "config": reading_config(),
+        "config": _digest(reading_config()),  # values may be secrets
     }
-    text = json.dumps(identity, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-    folder = Path(job.workshop) / f"{PREFIX}{job.fid}-{digest}"
+    folder = Path(job.workshop) / f"{PREFIX}{job.fid}-{_digest(identity)[:32]}"
     for other in bands_folders(job):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
-    return BandStore(folder, json.loads(text))
+    return BandStore(folder, identity)
+
+
+def _digest(entries: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 def wants_help(job: SceneJob) -> bool:
