@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import sys
+import zlib
 
 import numpy as np
 import safetensors.torch
@@ -46,3 +49,22 @@ def landscape(bands: int, height: int, width: int, seed: int = 1) -> np.ndarray:
     slope = np.linspace(-0.1, 0.1, width)[None, None]
     noise = rng.normal(0, 0.02, (bands, height, width))
     return (fields[:, :height, :width] + slope + noise).clip(0, 1).astype(np.float32)
+
+
+def golden_of(codec) -> dict[str, object]:
+    """Return a payload of a codec, with what it must decode to on any machine and in any later version."""
+    tile = codec.encode_tile(landscape(3, 45, 61, seed=9), 0.55)
+    symbols = codec.symbols_of(tile.payload).astype("<i2").tobytes()
+    return {
+        "weights": codec.name,
+        "sha256": codec.sha256,
+        "payload": base64.b64encode(tile.payload).decode(),
+        "symbols_crc": zlib.crc32(symbols),
+        "pixels": [round(float(value), 5) for value in tile.reconstruction[:, ::15, ::20].ravel()],
+    }
+
+
+if __name__ == "__main__":  # python tests/learned_support.py NAME > tests/codecs/golden/NAME.json
+    from rsic_geo.codecs.learned import LearnedCodec
+
+    json.dump(golden_of(LearnedCodec(sys.argv[1], device="cpu")), sys.stdout, indent=1)

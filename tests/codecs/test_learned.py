@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import struct
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import warnings
 import zlib
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,8 +37,9 @@ from rsic_geo.errors import (  # noqa: E402
     WeightsError,
     WeightsMismatchError,
 )
-from rsic_geo.weights import WeightsFile  # noqa: E402
+from rsic_geo.weights import WeightsFile, default_name, list_weights, open_weights  # noqa: E402
 
+GOLDEN = Path(__file__).parent / "golden"
 HEADER = 23
 """Bytes before the symbols."""
 
@@ -222,7 +226,10 @@ def test_symbols_are_the_same_on_cuda(weights, codec):
             np.testing.assert_allclose(second.decode_tile(tile.payload), tile.reconstruction, atol=1e-4)
 
 
-def test_no_sum_of_the_entropy_model_can_leave_the_exact_range(weights):
+@pytest.mark.parametrize("is_shipped", [False, True])
+def test_no_sum_of_the_entropy_model_can_leave_the_exact_range(weights, is_shipped):
+    if is_shipped:
+        weights = open_weights(default_name(kind="codec"))
     frozen = learned.safetensors.torch.load(weights.content)
     layers = [k.removesuffix(".weight") for k in frozen if k.startswith("exact.") and k.endswith(".weight")]
     assert len(layers) > 15
@@ -259,6 +266,22 @@ def test_integers_expect_what_the_trained_floats_expect(network, codec):
             bits = float(network(x, torch.tensor([level]), hard=True).bits)
         tile = codec.encode_tile(samples, level / 255)
         assert 8 * (len(tile.payload) - HEADER) == pytest.approx(bits, rel=0.02, abs=100)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_payloads_of_shipped_weights_decode_as_on_the_day_they_were_made(path):
+    golden = json.loads(path.read_text())
+    shipped = LearnedCodec(golden["weights"], device="cpu", sha256=golden["sha256"])
+    payload = base64.b64decode(golden["payload"])
+    assert zlib.crc32(shipped.symbols_of(payload).astype("<i2").tobytes()) == golden["symbols_crc"]
+    pixels = shipped.decode_tile(payload)
+    assert pixels.shape == (3, 45, 61)
+    np.testing.assert_allclose(pixels[:, ::15, ::20].ravel(), golden["pixels"], atol=1e-4)
+
+
+def test_every_shipped_codec_has_a_golden_payload():
+    shipped = {row.name for row in list_weights() if row.kind == "codec"}
+    assert shipped <= {path.stem for path in GOLDEN.glob("*.json")}
 
 
 # Damage
