@@ -184,7 +184,10 @@ def rate_distortion(
         raise UsageError("two scenes have the same file name: measure their folders one by one")
     for peer in options.peers:
         get_peer(peer, 3)
-    enhancers = [load_enhancer(name, options.execution.device, fast=options.fast) for name in options.models]
+    how = options.execution
+    enhancers = [
+        load_enhancer(name, how.device, fast=options.fast, threads=how.threads) for name in options.models
+    ]
     enhancers = [enhancer for enhancer in enhancers if enhancer.name]
     names = [enhancer.name for enhancer in enhancers]
     if len(set(names)) != len(names):
