@@ -130,7 +130,7 @@ def repeated(path, side):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_scene(tmp_path):
-    """16 times the pixels, 192 MB of them, both ways with 128 MiB more; what others left in here moves about."""
+    """16 times the pixels, 192 MB of them, both ways with 128 MiB more; what others left moves about."""
     write_scene(tmp_path / "s.tif", painted((3, 1024, 1024)))
     process, options = psutil.Process(), {"threads": 1, "memory_mib": 32}
     peaks: dict[int, int] = {}
