@@ -82,7 +82,7 @@ def test_the_engine_understands_every_option_of_the_other_verbs():
     assert seen["enhance"] == "off"
     seen = _parsed(command.decompress(QUICK, product, part=command.Part((0.1, 9, 8, -1e-7), (2,), 3)))
     assert (seen["projwin"], seen["bands"], seen["level"]) == ((0.1, 9, 8, -1e-7), (2,), 3)
-    assert seen["fast"] is True
+    assert seen["is_fast_reading"] is True
     repair = command.Repair("rsic-tiny", 0.75, 4.5, "/out/c.tif")
     part = command.Part((-12.5, 48.25, 1e-3, 47), (3, 1))
     seen = _parsed(command.enhance(JOB, product, repair, part))
