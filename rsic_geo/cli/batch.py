@@ -27,13 +27,13 @@ EXIT_SOME_FAILED = 3
 
 @click.group()
 def batch() -> None:
-    r"""Archive many scenes: run, plan, status, retry, export.
+    """Archive many scenes: run, plan, status, retry, export.
 
     \b
     rsic batch run scenes/ archive/ --target lossless --jobs 4
     rsic batch status archive/
     rsic batch retry archive/
-    """
+    """  # noqa: D301 - click wants the character itself
 
 
 _inputs = stack(

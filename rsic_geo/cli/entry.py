@@ -66,17 +66,25 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
     help="Print the version.",
 )
 def rsic() -> None:
-    r"""Smaller standard archives of remote-sensing scenes, given back in place, complete and repaired.
+    """Smaller standard archives of remote-sensing scenes, given back in place, complete and repaired.
 
     \b
     rsic compress scene.tif scene.jp2 --target psnr=40
     rsic decompress scene.jp2 back.tif
     rsic compare scene.tif back.tif
 
-    Exit codes: 0 ok; 1 error; 2 usage or unsupported input; 3 some scenes of a batch failed; 4 verification
-    failed, target missed or scenes differ; 5 model or engine unavailable; 130 interrupted. RSIC_DEBUG=1 shows
-    tracebacks.
-    """
+    \b
+    Exit codes:
+      0    ok
+      1    error: unreadable, damaged, out of space
+      2    wrong usage, unsupported input, or an output that exists
+      3    some scenes of a batch failed
+      4    verification failed, target missed, scenes differ or a file is not whole
+      5    a network or library is missing or not the one asked for
+      130  interrupted
+
+    RSIC_DEBUG=1 shows tracebacks. Every verb has a --help of its own.
+    """  # noqa: D301 - click wants the character itself
 
 
 def main(argv: Sequence[str] | None = None) -> int:
