@@ -39,9 +39,12 @@ def batch() -> None:
 _inputs = stack(
     click.argument("paths", nargs=-1, required=True, metavar="INPUT... OUTPUT"),
     click.option(
-        "--include", multiple=True, metavar="GLOB", help="Files taken from folders (default: rasters)."
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        help="Files taken from folders, repeatable (default: rasters).",
     ),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="Files left out."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Files left out, repeatable."),
     click.option("--base", metavar="DIR", help="Root the paths of files and lists are mirrored from."),
     click.option("--asset", metavar="KEY", help="Asset taken from STAC items."),
     click.option("-0", "--null", "nul", is_flag=True, help="Names on stdin end with NUL."),
@@ -54,6 +57,7 @@ _crew = stack(
         type=click.IntRange(min=0),
         default=1,
         show_default=True,
+        metavar="N",
         help="Processes of this machine; 0 = no extra process.",
     ),
     click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do the work."),
@@ -62,7 +66,7 @@ _crew = stack(
         "resources",
         multiple=True,
         metavar="NAME=N",
-        help="What a Dask worker must have (GPU=1).",
+        help="What a Dask worker must have (GPU=1), repeatable.",
     ),
     click.option(
         "--bands-above",
@@ -72,11 +76,14 @@ _crew = stack(
         metavar="MPX",
         help="Keep the row bands of larger scenes over a kill, and share them among idle workers; 0 = never.",
     ),
-    click.option("--run", "run_name", default="default", show_default=True, help="Name of the run."),
+    click.option(
+        "--run", "run_name", default="default", show_default=True, metavar="NAME", help="Name of the run."
+    ),
     click.option("--skip-existing", is_flag=True, help="Leave alone products that exist and are not ours."),
     click.option(
         "--companions/--no-companions",
         default=True,
+        show_default=True,
         help="Copy vendors' text files (.xml, .imd, .rpb, ...) of a scene beside its product.",
     ),
 )
@@ -153,11 +160,12 @@ def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> 
     return found, folder
 
 
-@batch.command()
+@batch.command(short_help="Archive every scene of the inputs.")
 @_inputs
 @archive_choices
 @click.option(
     "--template",
+    metavar="TEXT",
     help="Product below OUTPUT; default {parent}/{stem} and the codec's suffix; also {name} {ext} {run}.",
 )
 @click.option("--ledger", metavar="FILE", help="GeoPackage of the run (default: in OUTPUT).")
@@ -193,14 +201,19 @@ def run(
     return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console)))
 
 
-@batch.command()
+@batch.command(short_help="Say how many, how large, how long.")
 @_inputs
 @archive_choices
-@click.option("--sample", type=click.IntRange(min=1), default=8, show_default=True, help="Scenes tried.")
+@click.option(
+    "--sample", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Scenes tried."
+)
 @execution_options
 @talking
 def plan(paths: tuple[str, ...], console: Console, execution: Execution, sample: int, **choices: Any) -> int:
-    """Say how many scenes INPUT holds and what archiving them would take; OUTPUT is only left out of it."""
+    """Say how many scenes INPUT holds and what archiving them would take, from a sample; nothing is written.
+
+    What is in OUTPUT already is left out of INPUT.
+    """
     sources, _ = _found(paths, choices, output=True)
     return _estimate(console, sources, encode_options(execution, **choices), sample)
 
@@ -226,9 +239,15 @@ def _estimate(console: Console, sources: list[Source], wanted: Any, sample: int)
     return 0
 
 
-@batch.command()
+@batch.command(short_help="Try failed scenes again.")
 @click.argument("ledger")
-@click.option("--like", default="%", show_default=True, help="SQL pattern of the sources to try again.")
+@click.option(
+    "--like",
+    default="%",
+    show_default=True,
+    metavar="PATTERN",
+    help="SQL pattern of the sources to try again.",
+)
 @click.option("--skipped", is_flag=True, help="Also what was skipped.")
 @execution_options
 @_batch_options
@@ -242,20 +261,26 @@ def retry(
     skipped: bool,
     **_: Any,
 ) -> int:
-    """Try the failed scenes of LEDGER (or of the folder it is in) again, as the run was started."""
+    """Try the failed scenes of LEDGER (or of the folder it is in) again, as the run was started.
+
+    --memory is the budget of all jobs. Exit code 3: some scenes failed again.
+    """
     from rsic_geo.pipeline.batch_run import retry_batch
 
     del execution
     return _finish(console, retry_batch(ledger, settings, _watcher(console), like=like, skipped=skipped))
 
 
-@batch.command()
+@batch.command(short_help="Say how far the runs are.")
 @click.argument("ledger")
-@click.option("--run", "run_name", help="Only this run.")
+@click.option("--run", "run_name", metavar="NAME", help="Only this run.")
 @click.option("--failed", is_flag=True, help="List what failed.")
 @talking
 def status(ledger: str, console: Console, run_name: str | None, failed: bool) -> int:
-    """Say how far the runs of LEDGER (or of the folder it is in) are."""
+    """Say how far the runs of LEDGER (or of the folder it is in) are.
+
+    Exit code 3: some scenes failed.
+    """
     from rsic_geo.pipeline.batch_status import status_of
 
     entries = status_of(ledger, run_name, list_failed=failed)
@@ -268,7 +293,7 @@ def status(ledger: str, console: Console, run_name: str | None, failed: bool) ->
     return EXIT_SOME_FAILED if any(entry["states"]["failed"] for entry in entries["runs"]) else 0
 
 
-@batch.command()
+@batch.command(short_help="Write the ledger as STAC, HTML or JSON.")
 @click.argument("ledger")
 @click.argument("destination", metavar="OUTPUT")
 @click.option(
@@ -278,7 +303,9 @@ def status(ledger: str, console: Console, run_name: str | None, failed: bool) ->
     required=True,
     help="A folder of STAC items, one HTML page, or one JSON file.",
 )
-@click.option("--run", "run_name", default="default", show_default=True, help="Name of the run.")
+@click.option(
+    "--run", "run_name", default="default", show_default=True, metavar="NAME", help="Name of the run."
+)
 @talking
 def export(ledger: str, destination: str, console: Console, kind: str, run_name: str) -> None:
     """Write what LEDGER knows as STAC items, as a page with plots, or as JSON; nothing is overwritten."""

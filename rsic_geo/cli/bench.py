@@ -11,18 +11,42 @@ from rsic_geo.cli.options import talking
 from rsic_geo.pipeline.options import TILE_SIZES
 
 
-@click.command()
+@click.command(short_help="Time and size beside GDAL's, on a scene.")
 @click.argument("scene", metavar="SCENE")
-@click.option("--target", default="bpp=1", show_default=True, metavar="T", help="lossless, bpp=B or ratio=R.")
 @click.option(
-    "--tile-size", type=click.Choice([str(size) for size in TILE_SIZES]), default="1024", show_default=True
+    "--target", default="bpp=1", show_default=True, metavar="T", help="lossless, bpp=B or ratio=R, of both."
 )
-@click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, help="0 = all cores.")
 @click.option(
-    "--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Runs; the fastest counts."
+    "--tile-size",
+    type=click.Choice([str(size) for size in TILE_SIZES]),
+    default="1024",
+    show_default=True,
+    help="Codec tile (px) of both.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Threads of both; 0 = all cores.",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Runs; the fastest counts.",
 )
 @click.option("--model", default="auto", show_default=True, metavar="auto|none|NAME", help="Network to time.")
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda[:N]",
+    help="Where the network runs.",
+)
 @talking
 def bench(scene: str, console: Console, target: str, tile_size: str, **options: Any) -> None:
     """Compress and decompress SCENE with rsic and with GDAL, same tiles, threads and bytes, side by side.

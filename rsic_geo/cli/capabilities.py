@@ -67,7 +67,7 @@ def _verbs() -> tuple[str, ...]:
     return VERBS
 
 
-@click.command()
+@click.command(short_help="List codecs, targets, networks and formats.")
 @talking
 def capabilities(console: Console) -> None:
     """List codecs, targets, networks and formats of this installation (with --json for programs)."""

@@ -26,11 +26,13 @@ def _agree(entries: dict[str, Any], min_psnr: float | None, max_error: float | N
     return good_enough and (max_error is None or (error is not None and float(error) <= max_error))
 
 
-@click.command()
+@click.command(short_help="Compare two scenes, every pixel and every tag.")
 @click.argument("reference", metavar="REFERENCE")
 @click.argument("other", metavar="OTHER")
-@click.option("--min-psnr", type=float, metavar="DB", help="Pixels may differ down to this PSNR.")
-@click.option("--max-error", type=float, metavar="N", help="Pixels may differ by up to N.")
+@click.option("--min-psnr", type=float, metavar="DB", help="Pixels may differ down to this PSNR (dB).")
+@click.option(
+    "--max-error", type=float, metavar="N", help="Pixels may differ by up to N, in the units of the samples."
+)
 @click.option("--ignore", multiple=True, metavar="FIELD", help="Metadata field to leave out, repeatable.")
 @talking
 def compare(

@@ -85,7 +85,7 @@ archive_choices = stack(
     click.option(
         "--quantize",
         type=click.Choice(["uint16"]),
-        help="Accept a float scene, stored as this integer type (lossy).",
+        help="Accept a float scene, stored as this integer type with a scale and offset (lossy).",
     ),
     click.option(
         "--sidecar",
@@ -96,7 +96,12 @@ archive_choices = stack(
         "anything (auto), not at all, or always and with all metadata (require).",
     ),
     click.option(
-        "--seed", type=int, default=0, show_default=True, help="Seed recorded for networks that draw noise."
+        "--seed",
+        type=int,
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Seed recorded for networks that draw noise.",
     ),
 )
 
@@ -119,7 +124,7 @@ def encode_options(
     )
 
 
-@click.command()
+@click.command(short_help="Write a scene as an archive.")
 @click.argument("source", metavar="INPUT")
 @click.argument("destination", metavar="OUTPUT")
 @part_options
@@ -151,8 +156,8 @@ def compress(
 
     The archive is a plain GeoJP2 file for every other program; what rsic needs to give the scene back
     complete and repaired is in one box of it. With --codec learned it is a TIFF (.rsic.tif) that shows other
-    programs a preview. A part that is asked for is that part of the whole: place,
-    control points and metadata follow.
+    programs a preview. A part that is asked for is that part of the whole: place, control points and metadata
+    follow.
     """
     from rsic_geo.pipeline.encode import compress as run
 

@@ -20,7 +20,7 @@ from rsic_geo.cli.summary import finish_job
 from rsic_geo.pipeline.options import Execution
 
 
-@click.command()
+@click.command(short_help="Give back the scene of an archive.")
 @click.argument("source", metavar="INPUT")
 @click.argument("destination", metavar="OUTPUT")
 @click.option(

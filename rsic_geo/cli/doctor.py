@@ -13,7 +13,7 @@ from rsic_geo.cli.options import talking
 EXIT_UNAVAILABLE = 5
 
 
-@click.command()
+@click.command(short_help="Check this installation.")
 @talking
 def doctor(console: Console) -> int:
     """Check this installation: libraries, drivers, devices, networks, space.

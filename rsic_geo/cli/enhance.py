@@ -20,7 +20,7 @@ from rsic_geo.cli.summary import finish_job
 from rsic_geo.pipeline.options import Execution
 
 
-@click.command()
+@click.command(short_help="Repair any lossy raster.")
 @click.argument("source", metavar="INPUT")
 @click.argument("destination", metavar="OUTPUT")
 @click.option(
@@ -34,7 +34,7 @@ from rsic_geo.pipeline.options import Execution
     "--strength",
     type=click.FloatRange(0, 1.5),
     metavar="0..1.5",
-    help="Share of the correction to apply everywhere.",
+    help="Share of the correction to apply everywhere, instead of an estimate.",
 )
 @click.option(
     "--max-change",
@@ -60,7 +60,7 @@ def enhance(
     execution: Execution,
     **options: Any,
 ) -> None:
-    """Repair INPUT, any raster that went through a lossy codec, into OUTPUT.
+    """Repair INPUT, any raster that went through a lossy codec, into the GeoTIFF or COG OUTPUT.
 
     Without the original nobody can prove that the result is better: the strength is estimated,
     conservatively, and the output says so. Enhanced pixels are for looking at; keep INPUT for measuring.

@@ -15,9 +15,9 @@ from rsic_geo.pipeline.options import Execution, Target
 EXIT_SEAMS = 4
 
 
-@click.group(name="eval")
+@click.group(name="eval", short_help="Measure codecs and networks.")
 def evaluate() -> None:
-    """Measure codecs and models: rate and distortion, likeness, seams."""
+    """Measure codecs and networks: rate and distortion, likeness, seams."""
 
 
 def _words(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str, ...]:
@@ -34,7 +34,12 @@ def _numbers(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[f
 _rd_choices = stack(
     click.option("--out", metavar="DIR", help="Folder for points.csv, bdrate.csv, summary.json, curves.png."),
     click.option(
-        "--rates", default="0.15,0.25,0.4,0.6,1", show_default=True, callback=_numbers, metavar="B,..."
+        "--rates",
+        default="0.15,0.25,0.4,0.6,1",
+        show_default=True,
+        callback=_numbers,
+        metavar="B,...",
+        help="Sizes of the files (bits per pixel).",
     ),
     click.option(
         "--models",
@@ -47,6 +52,7 @@ _rd_choices = stack(
     click.option(
         "--peers",
         default="none",
+        show_default=True,
         callback=_words,
         metavar="NAME,...",
         help="Other codecs: avif, jxl, webp, jpeg.",
@@ -54,6 +60,7 @@ _rd_choices = stack(
     click.option(
         "--learned",
         default="none",
+        show_default=True,
         callback=_words,
         metavar="auto|NAME",
         help="Also measure archives of the learned codec with these weights, alone and with the models.",
@@ -63,9 +70,21 @@ _rd_choices = stack(
     ),
     click.option("--full", "with_full", is_flag=True, help="Also measure strength 1 everywhere."),
     click.option("--fast", is_flag=True, help="Network in bfloat16: twice the speed, PSNR within 0.001 dB."),
-    click.option("--limit", type=click.IntRange(min=0), default=0, help="This many scenes, evenly spread."),
     click.option(
-        "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Scenes worked on at once."
+        "--limit",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="This many scenes, evenly spread; 0 = all.",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Scenes worked on at once.",
     ),
     click.option(
         "--crops",
@@ -78,7 +97,7 @@ _rd_choices = stack(
 )
 
 
-@evaluate.command()
+@evaluate.command(short_help="Rate and distortion of codecs and networks.")
 @click.argument("places", nargs=-1, required=True, metavar="FOLDER|SCENE...")
 @_rd_choices
 @execution_options
@@ -127,10 +146,12 @@ def rd(
     console.result(rd_report.summary(result), text)
 
 
-@evaluate.command()
+@evaluate.command(short_help="Likeness by PSNR, MS-SSIM and GMSD.")
 @click.argument("reference", metavar="REFERENCE")
 @click.argument("others", nargs=-1, required=True, metavar="OTHER...")
-@click.option("--picture", metavar="PNG", help="Draw them side by side, where the first OTHER is worst.")
+@click.option(
+    "--picture", metavar="PNG", help="Draw them side by side as this file, where the first OTHER is worst."
+)
 @execution_options
 @overwrite_option
 @talking
@@ -166,13 +187,26 @@ def _likeness_table(entries: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-@evaluate.command()
+@evaluate.command(short_help="Steps at the borders of enhancement windows.")
 @click.argument("scene", metavar="SCENE")
-@click.option("--windows", default="256,512,1024", show_default=True, callback=_numbers, metavar="PX,...")
 @click.option(
-    "--target", default="bpp=0.5", show_default=True, metavar="T", help="For a scene that is no archive."
+    "--windows",
+    default="256,512,1024",
+    show_default=True,
+    callback=_numbers,
+    metavar="PX,...",
+    help="Window sizes to try, multiples of 64.",
 )
-@click.option("--model", default="auto", show_default=True, metavar="NAME|FILE", help="Likewise.")
+@click.option(
+    "--target",
+    default="bpp=0.5",
+    show_default=True,
+    metavar="T",
+    help="What a scene that is no archive is compressed to.",
+)
+@click.option(
+    "--model", default="auto", show_default=True, metavar="NAME|FILE", help="Network of such a scene."
+)
 @execution_options
 @talking
 def seams(

@@ -9,7 +9,7 @@ from rsic_geo.cli.options import talking
 from rsic_geo.cli.summary import outline
 
 
-@click.command()
+@click.command(short_help="Say what a scene or archive holds.")
 @click.argument("path", metavar="FILE")
 @talking
 def info(path: str, console: Console) -> None:

@@ -14,12 +14,12 @@ from rsic_geo.errors import WeightsError, WeightsNotFoundError
 EXIT_UNAVAILABLE = 5
 
 
-@click.group()
+@click.group(short_help="List and check networks, read their cards.")
 def models() -> None:
     """List networks, read their cards, verify their files."""
 
 
-@models.command(name="list")
+@models.command(name="list", short_help="List the networks.")
 @talking
 def list_models(console: Console) -> None:
     """List the networks of this installation; the first column is the name options take."""
@@ -38,7 +38,7 @@ def list_models(console: Console) -> None:
     console.result(entries, "\n".join(lines) or "no networks are shipped with this installation")
 
 
-@models.command()
+@models.command(short_help="Print what a network is and what it gains.")
 @click.argument("name", default="auto")
 @talking
 def card(name: str, console: Console) -> None:
@@ -57,7 +57,7 @@ def card(name: str, console: Console) -> None:
     )
 
 
-@models.command()
+@models.command(short_help="Check the files of networks.")
 @click.argument("names", nargs=-1)
 @talking
 def verify(names: tuple[str, ...], console: Console) -> int:

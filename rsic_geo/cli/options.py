@@ -122,7 +122,7 @@ def talking(verb: Verb) -> Verb:
             multiple=True,
             callback=parse_pair,
             metavar="KEY=VALUE",
-            help="GDAL configuration option.",
+            help="GDAL configuration option; repeatable, as all KEY=VALUE and NAME=VALUE options.",
         ),
     )
     return add(run)
@@ -167,6 +167,7 @@ format_options = stack(
         "--output-format",
         "driver",
         type=click.Choice(["GTiff", "COG"], case_sensitive=False),
+        metavar="GTiff|COG",
         default="GTiff",
         show_default=True,
         help="Output format.",
@@ -178,7 +179,7 @@ format_options = stack(
         multiple=True,
         callback=parse_pair,
         metavar="NAME=VALUE",
-        help="GDAL creation option of the output format.",
+        help="GDAL creation option of the output format; those GDAL would ignore are refused.",
     ),
 )
 
@@ -187,7 +188,7 @@ fast_option = click.option(
     "--fast",
     "is_fast_reading",
     is_flag=True,
-    help="Network in bfloat16: twice the speed, PSNR within 0.001 dB.",
+    help="Network in bfloat16: twice the speed, PSNR within 0.001 dB, at most 1 of 255 off.",
 )
 """For verbs that read; :func:`execution_options` takes it in."""
 
@@ -215,6 +216,7 @@ def execution_options(verb: Verb) -> Verb:
             type=click.IntRange(min=0),
             default=0,
             show_default=True,
+            metavar="N",
             help="Threads of codec and network; 0 = all cores.",
         ),
         click.option(
@@ -233,7 +235,10 @@ def execution_options(verb: Verb) -> Verb:
             help="Enhancement window, a multiple of 64.",
         ),
         click.option(
-            "--memory", callback=parse_memory, metavar="SIZE", help="Raster cache, as 256 (MiB) or 1GB."
+            "--memory",
+            callback=parse_memory,
+            metavar="SIZE",
+            help="GDAL's raster cache: MiB (default: 256), with a unit (1GB) or a share of memory (10%).",
         ),
     )
     return add(run)

@@ -37,7 +37,7 @@ part_options = stack(
         multiple=True,
         callback=parse_bands,
         metavar="N[,N]",
-        help="Bands wanted, from 1, in the order of the output.",
+        help="Bands wanted, counted from 1, in the order of the output; repeatable.",
     ),
     click.option(
         "--srcwin",
@@ -49,10 +49,13 @@ part_options = stack(
         "--projwin",
         type=(float, float, float, float),
         metavar="ULX ULY LRX LRY",
-        help="Part of the scene, by two corners.",
+        help="Part of the scene, by its upper left and lower right corner in map units.",
     ),
     click.option(
-        "--bbox", callback=parse_box, metavar="XMIN,YMIN,XMAX,YMAX", help="Part of the scene, as a box."
+        "--bbox",
+        callback=parse_box,
+        metavar="XMIN,YMIN,XMAX,YMAX",
+        help="Part of the scene, as a box in map units.",
     ),
     click.option(
         "--bbox-crs",

@@ -11,7 +11,7 @@ from rsic_geo.cli.summary import outline
 EXIT_INVALID = 4
 
 
-@click.command()
+@click.command(short_help="Check whether an archive is whole.")
 @click.argument("path", metavar="FILE")
 @click.option("--no-pixels", is_flag=True, help="Check structure and checksums only, decode nothing.")
 @talking
