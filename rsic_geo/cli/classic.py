@@ -19,6 +19,8 @@ ALIASES = {
 
 _INPUT = ("-i", "--input")
 _OUTPUT = ("-o", "--output")
+_GROUPS = frozenset({"batch", "models", "eval"})
+"""Verbs whose second word is a verb too."""
 
 
 def modernise(arguments: list[str]) -> list[str]:
@@ -50,4 +52,5 @@ def modernise(arguments: list[str]) -> list[str]:
         else:
             out.append(word)
     # The verb comes first, then inputs, then what else there is; the output is last.
-    return [*out[:1], *inputs, *out[1:], *outputs, *rest]
+    verb = 2 if out[:1] and out[0] in _GROUPS else 1
+    return [*out[:verb], *inputs, *out[verb:], *outputs, *rest]

@@ -30,6 +30,8 @@ OPTION = click.Option(["--test"])
         ("compress -i a b", "compress a b"),
         ("compress a -o b", "compress a b"),
         ("compress a b -overwrite", "compress a b --overwrite"),
+        ("batch run -i scenes -o archive --jobs 2", "batch run scenes --jobs 2 archive"),
+        ("eval seams --input a.jp2", "eval seams a.jp2"),
         ("decompress a b -srcwin 0 0 9 9", "decompress a b --srcwin 0 0 9 9"),
         ("decompress a b -projwin -5 4 -4 3", "decompress a b --projwin -5 4 -4 3"),
         ("decompress a b -projwin_srs EPSG:1", "decompress a b --projwin-srs EPSG:1"),
