@@ -49,11 +49,15 @@ class Remembering:
         length = 4 + int(samples.size * 0.004 * 2 ** (4 * quality))
         return Tile(_HEAD.pack(name, round(quality * 255)) + bytes(length), out)
 
-    def decode_tile(self, payload: bytes, *, reduce: int = 0) -> NDArray[np.float32]:
+    def decode_tile(
+        self, payload: bytes, shape: tuple[int, int, int], *, reduce: int = 0
+    ) -> NDArray[np.float32]:
         self.decoded += 1
         if len(payload) < _HEAD.size or payload[:16] not in _MEMORY:
             raise BitstreamError("nothing is remembered of this tile")
         full = _MEMORY[payload[:16]]
+        if full.shape != shape:
+            raise BitstreamError(f"what is remembered has {full.shape} samples, not {shape}")
         _, height, width = full.shape
         step = 1 << reduce
         rows, cols = -(-height // step), -(-width // step)

@@ -1,20 +1,15 @@
 """The learned codec: pixels of one tile <-> a payload that decodes to the same symbols everywhere.
 
-Payload, little-endian:
+Payload, little-endian; what the archive around it says (size, bands, weights) is not said again:
 
 ====== ==== =======================================================================
 offset size what
 ====== ==== =======================================================================
-0      1    version, 1
-1      1    bands, 1 or 3
-2      2    height in px
-4      2    width in px
-6      1    quality level
-7      8    first bytes of the weights' sha256
-15     4    CRC-32 of bytes 0 to 14 and of those from 23 to the end
-19     4    CRC-32 of bytes 0 to 14 and of all symbols in the order they are coded, those
-            that are 0 without being coded too, each as little-endian int16
-23     ...  symbols as the rANS coder of CompressAI writes them: hyper-latent, then steps
+0      1    quality level
+1      4    CRC-32 of version (2), bands, height, width, quality level (1, 1, 2, 2, 1 bytes), the
+            first 8 bytes of the weights' sha256, and of all symbols in the order they are coded,
+            those that are 0 without being coded too, each as little-endian int16
+5      ...  symbols as the rANS coder of CompressAI writes them: hyper-latent, then steps
 ====== ==== =======================================================================
 """
 
@@ -23,9 +18,9 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-import zlib
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import safetensors.torch
@@ -47,27 +42,28 @@ from rsic_geo.codecs.learned_network import (
 )
 from rsic_geo.codecs.learned_network.exact import ENCODER_ONLY, FROZEN, ONE, SYMBOL_LIMIT
 from rsic_geo.codecs.learned_network.spec import HYPER_STRIDE
-from rsic_geo.codecs.learned_rans import SymbolReader, SymbolWriter
+from rsic_geo.codecs.learned_rans import NOT_AS_CODED, SymbolReader, SymbolWriter
 from rsic_geo.errors import (
     BitstreamError,
     ChecksumError,
     UnsupportedSceneError,
     UsageError,
     WeightsError,
-    WeightsMismatchError,
 )
 from rsic_geo.weights import WeightsFile, open_weights
 from rsic_geo.weights.store import default_name
 
 CODEC_ID = "learned"
 DTYPES = ("uint8", "uint16", "int16")
-VERSION = 1
+VERSION = 2
 MAX_SIDE = 2048
 """Largest side of a tile in px."""
 MAX_REDUCE = 5
-_HEADER = struct.Struct("<BBHHB8s")
-_CHECKS = struct.Struct("<II")
+_HEADER = struct.Struct("<BI")
+_CONTEXT = struct.Struct("<BBHHB8s")
 Samples = NDArray[np.float32]
+TileShape: TypeAlias = "tuple[int, int, int]"
+"""Bands, height and width (px)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +73,6 @@ class LearnedTile:
     payload: bytes
     reconstruction: Samples
     """What :meth:`LearnedCodec.decode_tile` gives back, (bands, height, width), not clipped."""
-
-
-@dataclass(frozen=True, slots=True)
-class PayloadInfo:
-    """What the head of a payload says."""
-
-    bands: int
-    height: int
-    width: int
-    level: int
-    """Quality level, 0..255."""
-    weights: bytes
-    """First 8 bytes of the weights' sha256."""
 
 
 class LearnedCodec:
@@ -153,9 +136,7 @@ class LearnedCodec:
         samples = _checked(samples)
         if not 0.0 <= quality <= 1.0:
             raise UsageError(f"quality {quality} is outside 0..1")
-        bands, height, width = samples.shape
         level = round(quality * (LEVELS - 1))
-        header = _HEADER.pack(VERSION, bands, height, width, level, bytes.fromhex(self.sha256[:16]))
         with torch.inference_mode(), _float32():
             x = self._pad(samples)
             told = torch.tensor([level], device=self.device)
@@ -171,55 +152,57 @@ class LearnedCodec:
                 writer.put(step.symbols, step.index)
             reconstruction = self._synthesise(latents, level, samples.shape)
         string = writer.finish()
-        check = _CHECKS.pack(zlib.crc32(string, zlib.crc32(header)), writer.checksum(header))
-        return LearnedTile(payload=header + check + string, reconstruction=reconstruction)
+        head = _HEADER.pack(level, writer.checksum(self._context(samples.shape, level)))
+        return LearnedTile(payload=head + string, reconstruction=reconstruction)
 
-    def decode_tile(self, payload: bytes, *, reduce: int = 0) -> Samples:
+    def decode_tile(self, payload: bytes, shape: TileShape, *, reduce: int = 0) -> Samples:
         """Return samples (bands, ceil(h / 2^reduce), ceil(w / 2^reduce)), not clipped.
 
         A reduced picture is the mean of the full one over squares of 2^reduce px.
 
+        Args:
+            payload: what :meth:`encode_tile` made.
+            shape: bands, height and width (px) of the samples that were coded.
+            reduce: how often the sides are halved, 0..5.
+
         Raises:
-            BitstreamError: no payload of this codec, or cut short.
-            ChecksumError: damaged.
-            WeightsMismatchError: made with other weights.
+            BitstreamError: cut short, or no such tile.
+            ChecksumError: damaged, or made with other weights or of another shape.
         """
         if not 0 <= reduce <= MAX_REDUCE:
             raise UsageError(f"reduce {reduce} is outside 0..{MAX_REDUCE}")
-        info = read_header(payload)
         with torch.inference_mode(), _float32():
-            latents, _ = self._read(payload)
-            pixels = self._synthesise(latents, info.level, (info.bands, info.height, info.width))
+            latents, _ = self._read(payload, shape)
+            pixels = self._synthesise(latents, payload[0], shape)
         return _shrink(pixels, reduce) if reduce else pixels
 
-    def symbols_of(self, payload: bytes) -> NDArray[np.int16]:
+    def symbols_of(self, payload: bytes, shape: TileShape) -> NDArray[np.int16]:
         """Return all symbols of a payload in the order they are coded; raises as :meth:`decode_tile`."""
         with torch.inference_mode():
-            return self._read(payload)[1]
+            return self._read(payload, shape)[1]
 
-    def _read(self, payload: bytes) -> tuple[Tensor, NDArray[np.int16]]:
+    def _context(self, shape: TileShape, level: int) -> bytes:
+        """Return what the checksum of the symbols covers beside them."""
+        return _CONTEXT.pack(VERSION, *shape, level, bytes.fromhex(self.sha256[:16]))
+
+    def _read(self, payload: bytes, shape: TileShape) -> tuple[Tensor, NDArray[np.int16]]:
         """Return latents (192, h, w) and all symbols of a payload, checked."""
-        info = read_header(payload)
-        if info.weights.hex() != self.sha256[:16]:
-            raise WeightsMismatchError(
-                f"the tile was coded with weights {info.weights.hex()}..., these are {self.sha256[:16]}...: "
-                "open the archive with the weights it names"
-            )
-        header, string = payload[: _HEADER.size], payload[_HEADER.size + _CHECKS.size :]
-        _, expected = _CHECKS.unpack_from(payload, _HEADER.size)
-        height, width = -(-info.height // BLOCK), -(-info.width // BLOCK)
-        shape = (self.spec.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
-        count = shape[0] * shape[1] * shape[2] + CHANNELS * height * width
-        reader = SymbolReader(string, self._entropy.cdf, self._entropy.half_width, count)
-        z_index = self._hyper_index(torch.empty(shape))
+        if len(payload) < _HEADER.size:
+            raise BitstreamError(f"{len(payload)} bytes are no tile of the learned codec: it is cut short")
+        if shape[0] not in (1, 3) or not all(0 < side <= MAX_SIDE for side in shape[1:]):
+            raise BitstreamError(f"a tile of {shape} bands, rows and columns is none of the learned codec")
+        level, expected = _HEADER.unpack_from(payload)
+        height, width = -(-shape[1] // BLOCK), -(-shape[2] // BLOCK)
+        inner = (self.spec.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
+        count = inner[0] * inner[1] * inner[2] + CHANNELS * height * width
+        reader = SymbolReader(payload[_HEADER.size :], self._entropy.cdf, self._entropy.half_width, count)
+        z_index = self._hyper_index(torch.empty(inner))
         z = reader.take(z_index).to(self.device)
         latents = torch.zeros((CHANNELS, height, width), dtype=torch.float64, device=self.device)
-        for step in self._entropy.steps(z, info.level, latents):
+        for step in self._entropy.steps(z, level, latents):
             step.symbols = reader.take(step.index).to(self.device)
-        if reader.checksum(header) != expected:
-            raise ChecksumError(
-                "the symbols of the tile are not those that were coded: it cannot be decoded here"
-            )
+        if reader.checksum(self._context(shape, level)) != expected:
+            raise ChecksumError(NOT_AS_CODED)
         return latents, reader.symbols()
 
     def _hyper_index(self, z: Tensor) -> Tensor:
@@ -232,7 +215,7 @@ class LearnedCodec:
         x = torch.from_numpy(np.ascontiguousarray(padded))[None].to(self.device)
         return x.expand(-1, 3, -1, -1)
 
-    def _synthesise(self, latents: Tensor, level: int, shape: tuple[int, ...]) -> Samples:
+    def _synthesise(self, latents: Tensor, level: int, shape: TileShape) -> Samples:
         told = torch.tensor([level], device=self.device)
         v = (latents / ONE).float()[None]
         pixels = self._network.synthesis(v, self._network.gains(told), told)[0, :, : shape[1], : shape[2]]
@@ -240,29 +223,6 @@ class LearnedCodec:
             pixels = pixels.mean(dim=0, keepdim=True)
         result: Samples = pixels.contiguous().cpu().numpy()
         return result
-
-
-def read_header(payload: bytes) -> PayloadInfo:
-    """Return what the head of a payload says, after checking all its bytes.
-
-    Raises:
-        BitstreamError: no payload of this codec, or of a newer version.
-        ChecksumError: bytes are damaged or missing.
-    """
-    start = _HEADER.size + _CHECKS.size
-    if len(payload) < start:
-        raise BitstreamError(f"{len(payload)} bytes are no tile of the learned codec: it is cut short")
-    version, bands, height, width, level, weights = _HEADER.unpack_from(payload)
-    if version != VERSION:
-        raise BitstreamError(f"version {version} of the learned codec's tiles is unknown: update rsic-geo")
-    found, _ = _CHECKS.unpack_from(payload, _HEADER.size)
-    if zlib.crc32(payload[start:], zlib.crc32(payload[: _HEADER.size])) != found:
-        raise ChecksumError("the bytes of the tile do not match their checksum: damaged or cut short")
-    if bands not in (1, 3) or not 0 < height <= MAX_SIDE or not 0 < width <= MAX_SIDE:
-        raise BitstreamError(
-            f"a tile of {bands} bands and {width} x {height} px is none of the learned codec"
-        )
-    return PayloadInfo(bands, height, width, level, weights)
 
 
 def random_weights(spec: CodecSpec | None = None, *, seed: int = 0, name: str = "random") -> WeightsFile:
@@ -319,4 +279,4 @@ def _float32() -> AbstractContextManager[None]:
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
-__all__ = ["CODEC_ID", "LearnedCodec", "LearnedTile", "PayloadInfo", "random_weights", "read_header"]
+__all__ = ["CODEC_ID", "LearnedCodec", "LearnedTile", "TileShape", "random_weights"]

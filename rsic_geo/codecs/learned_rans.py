@@ -23,6 +23,9 @@ from rsic_geo.errors import ChecksumError, MissingDependencyError
 
 _Foreign: TypeAlias = Any
 """What compressai hands out: it carries no types."""
+NOT_AS_CODED = (
+    "the symbols of the tile are not those that were coded: it is damaged, or was made with other weights"
+)
 _EXTENSION = "compressai.ans"
 _lock = threading.Lock()
 _loaded: list[_Foreign] = []
@@ -114,11 +117,17 @@ class SymbolReader(_Symbols):
         """Open a string for at most ``count`` symbols.
 
         The coder reads on behind the end of a string that does not belong to its table; zeros are put there,
-        as far as it can get.
+        as far as it can get: four bits of the string ask for up to 15 times four bits more, a symbol of
+        zeros takes no more than 20.
+
+        Raises:
+            ChecksumError: the string is longer than so many symbols can be.
         """
+        if len(string) > 8 * count + 64:
+            raise ChecksumError("the tile is longer than its symbols can be: it is damaged")
         super().__init__(cdf, half_width)
         self._coder = coder().RansDecoder()
-        self._coder.set_stream(string + bytes(8 * count + 64))
+        self._coder.set_stream(string + bytes(16 * len(string) + 8 * count + 64))
 
     def take(self, index: Tensor) -> Tensor:
         """Return symbols (float64) like ``index``, rows of the table; row 0 is not coded and gives zeros.
@@ -133,6 +142,6 @@ class SymbolReader(_Symbols):
         wide = np.zeros(rows.shape, dtype=np.int64)
         wide[coded] = found
         if wide.size and np.abs(wide).max() > np.iinfo(np.int16).max:
-            raise ChecksumError("the symbols of the tile are not those that were coded: it is damaged")
+            raise ChecksumError(NOT_AS_CODED)
         self._parts.append(wide.astype(np.int16))
         return torch.from_numpy(wide.astype(np.float64))

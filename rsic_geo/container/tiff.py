@@ -22,17 +22,25 @@ from rsic_geo.container import tiff_pages
 from rsic_geo.container.tiff_pages import (
     DESCRIPTION,
     END_MAGIC,
-    START_MAGIC,
+    VERSION,
     Found,
-    Preview,
     TiffLayout,
     read_footer,
-    write_footer,
-    write_pages,
+    version_of,
 )
-from rsic_geo.errors import ChecksumError, ContainerError, RsicGeoError
+from rsic_geo.container.tiff_write import Pages, Preview, picture_bytes, write_pages
+from rsic_geo.errors import ChecksumError, ContainerError, RsicGeoError, VersionError
 
-__all__ = ["DESCRIPTION", "SUFFIX", "Preview", "TiffArchive", "TiffLayout", "TiffSpool", "is_tiff_archive"]
+__all__ = [
+    "DESCRIPTION",
+    "SUFFIX",
+    "Preview",
+    "TiffArchive",
+    "TiffLayout",
+    "TiffSpool",
+    "is_tiff_archive",
+    "picture_bytes",
+]
 
 SUFFIX = ".rsic.tif"
 """What names of these archives end in."""
@@ -149,18 +157,16 @@ class TiffSpool:
         tiles = (self._stored(tile) for tile in range(self.tile_count))
         masks = None if mask is None else (self._packed_mask(mask, tile) for tile in range(self.tile_count))
         try:
-            pages = tiff_pages.Pages(
+            pages = Pages(
                 layout=self.layout,
                 preview=preview,
                 place=place,
                 side=side,
                 tiles=tiles,
-                tile_bytes=self.payload_bytes,
+                tile_lengths=[self._places[tile][1] for tile in range(self.tile_count)],
                 masks=masks,
             )
-            write_pages(self._path, pages)
-            write_footer(self._path)
-            return self._path.stat().st_size
+            return write_pages(self._path, pages)
         except BaseException:
             self._path.unlink(missing_ok=True)
             raise
@@ -194,7 +200,7 @@ def is_tiff_archive(path: str | Path) -> bool:
     except OSError:
         return False
     alike = sum(a == b for a, b in zip(tail, END_MAGIC, strict=False))
-    return START_MAGIC in head or alike >= len(END_MAGIC) - 4
+    return version_of(head) is not None or alike >= len(END_MAGIC) - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +220,15 @@ class TiffArchive:
         Raises:
             ContainerError: no archive, or not laid out as it should be.
             ChecksumError: damaged.
+            VersionError: of another version of the layout.
             MissingDependencyError: tifffile is not installed.
         """
         tiff_pages.tifffile()
         self.path = Path(path)
         self._file: BinaryIO = self.path.open("rb")
         try:
-            self._preview_ranges = read_footer(self._file)
+            self._check_version()
+            self._has_preview = read_footer(self._file)
             self._found: Found = tiff_pages.find_pages(self.path)
             self.layout = self._found.layout
             self._check_segments()
@@ -230,6 +238,14 @@ class TiffArchive:
         except Exception as error:  # what tifffile raises on nonsense is not listed anywhere
             self.close()
             raise ContainerError(f"{path} is not laid out like an archive of rsic_geo: {error}") from error
+
+    def _check_version(self) -> None:
+        version = version_of(self._file.read(_HEAD_BYTES))
+        if version not in (None, VERSION):
+            raise VersionError(
+                f"the archive has layout {version} of learned archives, this rsic_geo reads {VERSION}: "
+                + ("update rsic_geo" if version > VERSION else "it was made before the first release")
+            )
 
     def _check_segments(self) -> None:
         size = self.path.stat().st_size
@@ -299,9 +315,8 @@ class TiffArchive:
 
     def damaged_previews(self) -> Iterator[str]:
         """Yield what is damaged of the parts that decoding does not need."""
-        for offset, length, crc in self._preview_ranges:
-            if tiff_pages.range_crc(self._file, offset, length) != crc:
-                yield f"the preview is damaged, the scene itself is not: {_HINT}"
+        if not self._has_preview:
+            yield f"the preview is damaged, the scene itself is not: {_HINT}"
 
     def _read(self, offset: int, length: int) -> bytes:
         self._file.seek(offset)

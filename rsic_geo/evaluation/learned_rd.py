@@ -63,7 +63,7 @@ def code_learned(codec: LearnedCodec, image: Image8, tile: int, curve: Curve, qu
             begun = time.perf_counter()
             coded = codec.encode_tile(samples[window], quality)
             between = time.perf_counter()
-            decoded[window] = codec.decode_tile(coded.payload)
+            decoded[window] = codec.decode_tile(coded.payload, coded.reconstruction.shape)
             curve.decode_s += time.perf_counter() - between
             curve.encode_s += between - begun
             size += len(coded.payload)

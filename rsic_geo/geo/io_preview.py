@@ -54,7 +54,8 @@ def place_geotiff(snapshot: MetadataSnapshot, height: int, width: int, *, with_t
         tempfile.TemporaryDirectory(prefix="rsic-") as folder,
     ):
         path = Path(folder) / "place.tif"
-        create_from_vrt(str(path), _resized(place, down, right), {"COMPRESS": "NONE", "BLOCKYSIZE": "1"})
+        options = {"COMPRESS": "NONE", "BLOCKYSIZE": "1", "ENDIANNESS": "LITTLE"}
+        create_from_vrt(str(path), _resized(place, down, right), options)
         return path.read_bytes()
 
 
@@ -109,6 +110,7 @@ def picture_geotiff(pixels: NDArray[np.uint8], compression: str) -> bytes:
             compress=compression,
             interleave="pixel",
             blockysize=height,
+            endianness="little",
             transform=somewhere,
             **options,
         ) as picture:

@@ -51,8 +51,8 @@ class TileNetwork(Protocol):
         """Encode samples (1 or 3 bands, h, w) at a quality of 0..1."""
         ...
 
-    def decode_tile(self, payload: bytes, *, reduce: int = 0) -> Floats:
-        """Decode to (bands, h, w), sides halved (rounded up) ``reduce`` times."""
+    def decode_tile(self, payload: bytes, shape: tuple[int, int, int], *, reduce: int = 0) -> Floats:
+        """Decode samples of a shape (bands, h, w), sides then halved (rounded up) ``reduce`` times."""
         ...
 
 
@@ -99,10 +99,10 @@ class Networks:
         with self._lock:
             return self.get().encode_tile(samples, quality)
 
-    def decode(self, payload: bytes, reduce: int) -> Floats:
-        """Decode to samples (bands, h, w). Raises BitstreamError, ChecksumError."""
+    def decode(self, payload: bytes, shape: tuple[int, int, int], reduce: int) -> Floats:
+        """Decode samples of a shape (bands, h, w). Raises BitstreamError, ChecksumError."""
         with self._lock:
-            return self.get().decode_tile(payload, reduce=reduce)
+            return self.get().decode_tile(payload, shape, reduce=reduce)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ def encode_learned(
     """Return the payload's body and the pixels (bands, h, w) it decodes to.
 
     Each group is given to the network in 0..1 units of the scene's radiometry. The body is, group by group,
-    the length of its bitstream (4 bytes) and the bitstream.
+    the length of its bitstream (4 bytes) and the bitstream; the last one has no length.
     """
     out = form.blank(*pixels.shape[1:])
     parts = []
@@ -157,8 +157,8 @@ def encode_learned(
         index = list(group)
         tile = networks.encode(form.radiometry.forward(pixels[index], group), quality)
         out[index] = form.radiometry.inverse(tile.reconstruction, group)
-        parts.append(_LENGTH.pack(len(tile.payload)) + tile.payload)
-    return b"".join(parts), out
+        parts.append(tile.payload)
+    return b"".join(_LENGTH.pack(len(part)) + part for part in parts[:-1]) + parts[-1], out
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class TileDecoder:
                 out[form.coded] = _checked(pixels, (len(form.coded), height, width), out.dtype)
         elif kind == LEARNED:
             for group, part in zip(form.groups, _parts(body, len(form.groups)), strict=True):
-                samples = self.networks.decode(part, reduce)
+                samples = self.networks.decode(part, (len(group), *size), reduce)
                 _checked(samples, (len(group), height, width), np.dtype(np.float32))
                 out[list(group)] = form.radiometry.inverse(samples, group)
         else:
@@ -198,8 +198,10 @@ class TileDecoder:
 
 
 def _parts(body: bytes, count: int) -> list[bytes]:
+    if not count:
+        raise BitstreamError("a tile of the network in a scene without bands for it")
     parts, at = [], 0
-    for _ in range(count):
+    for _ in range(count - 1):
         if at + _LENGTH.size > len(body):
             raise BitstreamError("the tile is cut short")
         (length,) = _LENGTH.unpack_from(body, at)
@@ -208,9 +210,7 @@ def _parts(body: bytes, count: int) -> list[bytes]:
             raise BitstreamError("the tile is cut short")
         parts.append(body[at : at + length])
         at += length
-    if at != len(body):
-        raise BitstreamError("the tile is longer than its bitstreams")
-    return parts
+    return [*parts, body[at:]]
 
 
 def _checked(pixels: Pixels, shape: tuple[int, ...], kind: np.dtype[Any]) -> Pixels:

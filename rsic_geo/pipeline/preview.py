@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.tiff import Preview
+from rsic_geo.container.tiff import Preview, picture_bytes
 from rsic_geo.geo.areas import area_means
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.io_preview import picture_geotiff, place_geotiff
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.pipeline.plan import ScenePlan
 
-LARGEST, SMALLEST = 512, 16
+LARGEST, SMALLEST = 512, 4
 """Longest side of a preview (px)."""
-SHARE = 0.03
-"""Part of the payloads' bytes a preview may take ..."""
-LEAST_BYTES = 700
-"""... or this many bytes."""
+SHARE = 0.02
+"""Part of the payloads' bytes a preview may take, unless it is of the smallest."""
+_COARSE = 16
+"""Previews up to this side (px) have so many levels a band: half the bytes, and nothing lost to the eye."""
 
 
 @dataclass(slots=True)
@@ -35,8 +35,7 @@ class PreviewMaker:
     def for_bytes(self, payload_bytes: int) -> Preview:
         """Return the largest preview that suits an archive with so many bytes of payloads."""
         side = LARGEST
-        room = max(LEAST_BYTES, SHARE * payload_bytes)
-        while side > SMALLEST and len(self._of(side).picture) > room:
+        while side > SMALLEST and picture_bytes(self._of(side).picture) > SHARE * payload_bytes:
             side //= 2
         return self._of(side)
 
@@ -45,9 +44,11 @@ class PreviewMaker:
             large, valid = self._read()
             height, width = _fitting(self.plan.profile.height, self.plan.profile.width, side)
             small = np.rint(area_means(large, (height, width))).clip(0, 255).astype(np.uint8)
+            if side <= _COARSE:
+                small = small // _COARSE * np.uint8(_COARSE + 1)
             mask = area_means(valid[None], (height, width))[0] >= 0.5
             place = place_geotiff(self.plan.snapshot, height, width, with_tags=True)
-            picture = min((picture_geotiff(small, kind) for kind in ("jpeg", "deflate")), key=len)
+            picture = min((picture_geotiff(small, kind) for kind in ("jpeg", "deflate")), key=picture_bytes)
             self._made[side] = Preview(picture=picture, place=place, mask=None if valid.all() else mask)
         return self._made[side]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import struct
 import subprocess
 import sys
 import warnings
@@ -26,7 +25,7 @@ from learned_support import busy_network, landscape, weights_of  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
 from rsic_geo.codecs import learned, learned_rans  # noqa: E402
-from rsic_geo.codecs.learned import LearnedCodec, random_weights, read_header  # noqa: E402
+from rsic_geo.codecs.learned import LearnedCodec, random_weights  # noqa: E402
 from rsic_geo.errors import (  # noqa: E402
     BitstreamError,
     ChecksumError,
@@ -35,12 +34,11 @@ from rsic_geo.errors import (  # noqa: E402
     UnsupportedSceneError,
     UsageError,
     WeightsError,
-    WeightsMismatchError,
 )
 from rsic_geo.weights import WeightsFile, default_name, list_weights, open_weights  # noqa: E402
 
 GOLDEN = Path(__file__).parent / "golden"
-HEADER = 23
+HEADER = 5
 """Bytes before the symbols."""
 
 
@@ -71,6 +69,14 @@ def coded(codec) -> tuple[np.ndarray, learned.LearnedTile]:
     return samples, codec.encode_tile(samples, 0.7)
 
 
+def pixels_of(codec, tile, **options):
+    return codec.decode_tile(tile.payload, tile.reconstruction.shape, **options)
+
+
+def symbols_of(codec, tile):
+    return codec.symbols_of(tile.payload, tile.reconstruction.shape)
+
+
 @settings(max_examples=15)
 @given(
     bands=st.sampled_from([1, 3]),
@@ -82,19 +88,17 @@ def coded(codec) -> tuple[np.ndarray, learned.LearnedTile]:
 def test_any_size_comes_back_as_the_encoder_promised(codec, bands, height, width, quality, seed):
     samples = np.random.default_rng(seed).random((bands, height, width), dtype=np.float32)
     tile = codec.encode_tile(samples, quality)
-    decoded = codec.decode_tile(tile.payload)
+    decoded = pixels_of(codec, tile)
     assert decoded.shape == samples.shape
     assert decoded.dtype == np.float32
     np.testing.assert_array_equal(decoded, tile.reconstruction)
-    info = read_header(tile.payload)
-    assert (info.bands, info.height, info.width) == samples.shape
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 17, 1031), (3, 512, 512), (1, 512, 8)])
 def test_extreme_sizes(plain, shape):
     samples = landscape(*shape)
     tile = plain.encode_tile(samples, 0.8)
-    np.testing.assert_array_equal(plain.decode_tile(tile.payload), tile.reconstruction)
+    np.testing.assert_array_equal(pixels_of(plain, tile), tile.reconstruction)
     assert np.sqrt(np.square(tile.reconstruction - samples).mean()) < 0.03
 
 
@@ -119,7 +123,7 @@ def test_one_band_is_coded_as_three_equal_ones(plain):
 @pytest.mark.parametrize("reduce", [1, 2, 3, 5])
 def test_a_reduced_tile_is_the_mean_over_squares(codec, coded, reduce):
     _, tile = coded
-    small = codec.decode_tile(tile.payload, reduce=reduce)
+    small = pixels_of(codec, tile, reduce=reduce)
     side, full = 1 << reduce, tile.reconstruction
     assert small.shape == (3, -(-71 // side), -(-90 // side))
     for row, column in ((0, 0), (small.shape[1] - 1, small.shape[2] - 1)):
@@ -146,7 +150,7 @@ def test_symbols_do_not_depend_on_the_number_of_threads(codec, coded):
     try:
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            found.append(codec.symbols_of(tile.payload))
+            found.append(symbols_of(codec, tile))
     finally:
         torch.set_num_threads(before)
     for symbols in found[1:]:
@@ -159,7 +163,7 @@ def test_payloads_of_many_threads_decode_with_one(codec):
         torch.set_num_threads(4)
         tile = codec.encode_tile(samples, 0.8)
         torch.set_num_threads(1)
-        pixels = codec.decode_tile(tile.payload)
+        pixels = pixels_of(codec, tile)
     finally:
         torch.set_num_threads(before)
     np.testing.assert_allclose(pixels, tile.reconstruction, atol=1e-5)
@@ -179,10 +183,10 @@ def test_symbols_do_not_depend_on_onednn(codec, encodes_with):
     samples = landscape(3, 80, 104, seed=5)
     with onednn(encodes_with):
         tile = codec.encode_tile(samples, 0.75)
-        symbols = codec.symbols_of(tile.payload)
+        symbols = symbols_of(codec, tile)
     with onednn(not encodes_with):
-        np.testing.assert_array_equal(codec.symbols_of(tile.payload), symbols)
-        np.testing.assert_allclose(codec.decode_tile(tile.payload), tile.reconstruction, atol=1e-5)
+        np.testing.assert_array_equal(symbols_of(codec, tile), symbols)
+        np.testing.assert_allclose(pixels_of(codec, tile), tile.reconstruction, atol=1e-5)
 
 
 class Unsteady:
@@ -200,17 +204,17 @@ class Unsteady:
 
 def test_symbols_survive_float_kernels_that_are_off(codec, coded, monkeypatch):
     samples, tile = coded
-    symbols = codec.symbols_of(tile.payload)
+    symbols = symbols_of(codec, tile)
     unsteady = Unsteady()
     monkeypatch.setattr(F, "conv2d", unsteady)
     monkeypatch.setattr(torch.nn.functional, "conv2d", unsteady)
-    np.testing.assert_array_equal(codec.symbols_of(tile.payload), symbols)
-    pixels = codec.decode_tile(tile.payload)
+    np.testing.assert_array_equal(symbols_of(codec, tile), symbols)
+    pixels = pixels_of(codec, tile)
     elsewhere = codec.encode_tile(samples, 0.7)
     assert unsteady.calls > 3  # analysis and synthesis did go through it
     assert 0 < np.abs(pixels - tile.reconstruction).max() < 0.01
     monkeypatch.undo()
-    np.testing.assert_allclose(codec.decode_tile(elsewhere.payload), elsewhere.reconstruction, atol=0.01)
+    np.testing.assert_allclose(pixels_of(codec, elsewhere), elsewhere.reconstruction, atol=0.01)
 
 
 @pytest.mark.gpu
@@ -222,8 +226,8 @@ def test_symbols_are_the_same_on_cuda(weights, codec):
         samples = landscape(3, 200 - seed, 150 + 7 * seed, seed=seed)
         for first, second in ((codec, other), (other, codec)):
             tile = first.encode_tile(samples, 0.1 * seed)
-            np.testing.assert_array_equal(second.symbols_of(tile.payload), first.symbols_of(tile.payload))
-            np.testing.assert_allclose(second.decode_tile(tile.payload), tile.reconstruction, atol=1e-4)
+            np.testing.assert_array_equal(symbols_of(second, tile), symbols_of(first, tile))
+            np.testing.assert_allclose(pixels_of(second, tile), tile.reconstruction, atol=1e-4)
 
 
 @pytest.mark.parametrize("is_shipped", [False, True])
@@ -273,8 +277,9 @@ def test_payloads_of_shipped_weights_decode_as_on_the_day_they_were_made(path):
     golden = json.loads(path.read_text())
     shipped = LearnedCodec(golden["weights"], device="cpu", sha256=golden["sha256"])
     payload = base64.b64decode(golden["payload"])
-    assert zlib.crc32(shipped.symbols_of(payload).astype("<i2").tobytes()) == golden["symbols_crc"]
-    pixels = shipped.decode_tile(payload)
+    symbols = shipped.symbols_of(payload, (3, 45, 61))
+    assert zlib.crc32(symbols.astype("<i2").tobytes()) == golden["symbols_crc"]
+    pixels = shipped.decode_tile(payload, (3, 45, 61))
     assert pixels.shape == (3, 45, 61)
     np.testing.assert_allclose(pixels[:, ::15, ::20].ravel(), golden["pixels"], atol=1e-4)
 
@@ -290,7 +295,7 @@ def test_every_shipped_codec_has_a_golden_payload():
 def refused_or_same(codec, payload: bytes, pixels: np.ndarray) -> bool:
     """Return whether a payload is refused; fail if it decodes to anything else."""
     try:
-        decoded = codec.decode_tile(payload)
+        decoded = codec.decode_tile(payload, pixels.shape)
     except RsicGeoError:
         return True
     np.testing.assert_array_equal(decoded, pixels)
@@ -321,22 +326,33 @@ def test_three_hundred_damaged_payloads(codec, coded):
     assert sum(refused) > 290
 
 
-def test_damage_behind_a_valid_checksum_is_found_in_the_symbols(codec, coded):
-    _, tile = coded
-    rng, refused = np.random.default_rng(12), 0
-    for _ in range(100):
-        data = bytearray(tile.payload)
-        data[int(rng.integers(HEADER, len(data)))] ^= 1 << int(rng.integers(8))
-        struct.pack_into("<I", data, 15, zlib.crc32(bytes(data[HEADER:]), zlib.crc32(bytes(data[:15]))))
-        refused += refused_or_same(codec, bytes(data), tile.reconstruction)
-    assert refused > 90
-
-
-@pytest.mark.parametrize("length", [0, 1, 22, 23, 24, -1])
+@pytest.mark.parametrize("length", [0, 1, 4, 5, 6, -1])
 def test_a_payload_cut_short_is_refused(codec, coded, length):
     _, tile = coded
     with pytest.raises((BitstreamError, ChecksumError), match="cut short|damaged"):
-        codec.decode_tile(tile.payload[:length])
+        codec.decode_tile(tile.payload[:length], (3, 71, 90))
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 1), (3, 71, 90)])
+@pytest.mark.parametrize("filling", [b"\xff", b"\xf0", b"\0"])
+def test_strings_nobody_wrote_are_read_in_bounds(codec, shape, filling):
+    """A run of escapes asks the native coder for 15 times what it has read."""
+    count = 6 + 192 * -(-shape[1] // 8) * -(-shape[2] // 8)
+    for length in (8, 8 * count, 9 * count + 1000):
+        with pytest.raises(ChecksumError, match="damaged"):
+            codec.decode_tile(bytes(HEADER) + filling * length, shape)
+
+
+@pytest.mark.parametrize("shape", [(1, 71, 90), (3, 90, 71), (3, 71, 89)])
+def test_a_payload_of_another_shape_is_refused(codec, coded, shape):
+    with pytest.raises(ChecksumError, match="damaged"):
+        codec.decode_tile(coded[1].payload, shape)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (3, 0, 8), (3, 8, 2049)])
+def test_shapes_no_tile_has_are_refused(codec, coded, shape):
+    with pytest.raises(BitstreamError, match="none of the learned codec"):
+        codec.decode_tile(coded[1].payload, shape)
 
 
 def test_entropy_parameters_that_differ_are_noticed(coded, weights):
@@ -344,19 +360,14 @@ def test_entropy_parameters_that_differ_are_noticed(coded, weights):
     other = LearnedCodec.from_weights(weights, device="cpu")
     other._entropy._tensors["base"] = other._entropy._tensors["base"] + 200
     with pytest.raises(ChecksumError, match="not those that were coded"):
-        other.decode_tile(tile.payload)
+        pixels_of(other, tile)
 
 
 def test_other_weights_are_refused(coded):
     _, tile = coded
     other = LearnedCodec.from_weights(weights_of(busy_network(seed=1)), device="cpu")
-    with pytest.raises(WeightsMismatchError, match="coded with weights"):
-        other.decode_tile(tile.payload)
-
-
-def test_a_newer_version_is_refused(codec, coded):
-    with pytest.raises(BitstreamError, match="version 9"):
-        codec.decode_tile(b"\x09" + coded[1].payload[1:])
+    with pytest.raises(ChecksumError, match="made with other weights"):
+        pixels_of(other, tile)
 
 
 # Requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 import zlib
@@ -12,7 +13,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsic_geo.container import tiff_pages
+from rsic_geo.container import tiff_pages, tiff_write
 from rsic_geo.container.tiff import (
     Preview,
     TiffArchive,
@@ -22,9 +23,19 @@ from rsic_geo.container.tiff import (
     is_tiff_archive,
     unframe,
 )
-from rsic_geo.errors import ChecksumError, ContainerError, MissingDependencyError, RsicGeoError
-from rsic_geo.geo.io_preview import picture_geotiff
+from rsic_geo.errors import (
+    ChecksumError,
+    ContainerError,
+    MissingDependencyError,
+    RsicGeoError,
+    VersionError,
+)
+from rsic_geo.geo.io_preview import picture_geotiff, place_geotiff
+from rsic_geo.geo.metadata import MetadataSnapshot
 
+SNAPSHOT = MetadataSnapshot(
+    width=20, height=12, count=3, crs="EPSG:32633", transform=(10.0, 0.0, 5e5, 0.0, -10.0, 5.6e6)
+)
 SIZES = [(1, 1), (17, 1031), (600, 513), (512, 512), (16, 16)]
 
 
@@ -94,7 +105,7 @@ def test_everything_comes_back(tmp_path_factory, made, is_big, bands):
 
     with pytest.MonkeyPatch.context() as patch:
         if is_big:
-            patch.setattr(tiff_pages, "CLASSIC_LIMIT", 0)
+            patch.setattr(tiff_write, "CLASSIC_LIMIT", 0)
         length = write(
             path,
             layout,
@@ -289,31 +300,57 @@ def test_what_is_left_of_an_archive_is_still_called_one(whole, tmp_path):
         with pytest.raises(ChecksumError, match="end is missing"):
             TiffArchive(path)
     without_mark = bytearray(data)
-    at = data.index(tiff_pages.START_MAGIC)
-    without_mark[at : at + 16] = bytes(16)
+    at = data.index(tiff_pages.MARK)
+    without_mark[at : at + 4] = bytes(4)
     path.write_bytes(without_mark)
     assert is_tiff_archive(path)
     with pytest.raises(ChecksumError, match="structure"):
         TiffArchive(path)
 
 
-def test_ranges_that_overlap_are_refused_unread(whole, tmp_path, monkeypatch):
-    """65 536 of them, each the whole file, would keep a reader busy for hours."""
-    body = whole[0][:4000]
-    table = b"".join(
-        struct.pack(">BQQI", 0, start, length, zlib.crc32(body[start : start + length]))
-        for start, length in [(0, 3000), (3000, 1000), (2999, 1)]
+@pytest.mark.parametrize("borders", [(4, 40, 60), (40, 30, 60), (30, 60, 40), (30, 40, 9999)])
+def test_borders_that_do_not_rise_are_refused_unread(tmp_path, monkeypatch, borders):
+    """An end of file that anybody may have written: nothing is read twice, or beyond it."""
+    said = struct.pack(">IIII", *borders, 0)
+    path = _written(
+        tmp_path / "a", b"II*\0" + bytes(200) + said + struct.pack(">I8s", 0, tiff_pages.END_MAGIC)
     )
-    tail = struct.pack(">II16s", 3, zlib.crc32(table), tiff_pages.END_MAGIC)
-    path = _written(tmp_path / "a", body + table + tail)
     monkeypatch.setattr(tiff_pages, "range_crc", None)
-    with path.open("rb") as file, pytest.raises(ContainerError, match="another file"):
+    with path.open("rb") as file, pytest.raises(ChecksumError, match="end is damaged"):
         tiff_pages.read_footer(file)
+
+
+@pytest.mark.parametrize(("version", "said"), [(3, "update rsic_geo"), (1, "before the first release")])
+def test_other_versions_of_the_layout_are_refused_by_number(whole, tmp_path, version, said):
+    data = whole[0].replace(b"RSI2", b"RSI%d" % version).replace(b"RSICTIF2", b"RSICTIF%d" % version)
+    path = _written(tmp_path / "a.rsic.tif", data)
+    assert is_tiff_archive(path)
+    with pytest.raises(VersionError, match=f"layout {version}.*{said}"):
+        TiffArchive(path)
+
+
+def test_everything_but_tiles_lies_in_front_and_nothing_twice(tmp_path):
+    """What TIFF.md says of the order; a value that two pages share has one place."""
+    layout = TiffLayout(height=600, width=700, bands=3, dtype="uint8", tile_size=512, is_rgb=True)
+    path = tmp_path / "a.rsic.tif"
+    place = place_geotiff(SNAPSHOT, 12, 20, with_tags=True)
+    write(path, layout, random_payloads(layout), place=place)
+    with tifffile.TiffFile(path) as file:
+        first, full = file.pages[0], file.pages[0].pages[0]
+        ends = [tag.valueoffset + tag.valuebytecount for page in (first, full) for tag in page.tags]
+        assert max(ends) <= first.dataoffsets[0] < full.dataoffsets[0]
+        assert first.dataoffsets[0] + first.databytecounts[0] == full.dataoffsets[0]
+        for here, there in itertools.pairwise(zip(full.dataoffsets, full.databytecounts, strict=True)):
+            assert sum(here) == there[0]
+        for code in (33922, 34735, 34737):
+            assert first.tags[code].valueoffset == full.tags[code].valueoffset
+        used = sum(8 + 12 * len(page.tags) for page in (first, full)) - 4
+        assert used + 450 > first.dataoffsets[0]
 
 
 def test_the_mask_page_counts_towards_bigtiff(tmp_path, monkeypatch):
     """Decided before anything is written: 9 tiles of masks are 9 x 32 768 bytes at most."""
-    monkeypatch.setattr(tiff_pages, "CLASSIC_LIMIT", 200_000)
+    monkeypatch.setattr(tiff_write, "CLASSIC_LIMIT", 200_000)
     for has_mask, magic in ((True, b"II+\0"), (False, b"II*\0")):
         layout = TiffLayout(height=1536, width=1536, bands=1, dtype="uint8", tile_size=512, has_mask=has_mask)
         path = tmp_path / f"{has_mask}.rsic.tif"

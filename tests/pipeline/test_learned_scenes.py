@@ -107,10 +107,11 @@ class Forgetful:
         bands, height, width = samples.shape
         small = samples[:, ::16, ::16].astype(np.float16)
         payload = np.array([bands, height, width], "<u2").tobytes() + small.tobytes()
-        return Tile(payload, self.decode_tile(payload))
+        return Tile(payload, self.decode_tile(payload, samples.shape))
 
-    def decode_tile(self, payload, *, reduce=0):
+    def decode_tile(self, payload, shape, *, reduce=0):
         bands, height, width = map(int, np.frombuffer(payload[:6], "<u2"))
+        assert (bands, height, width) == shape
         small = np.frombuffer(payload[6:], np.float16).reshape(bands, -(-height // 16), -(-width // 16))
         full = small.repeat(16, 1).repeat(16, 2)[:, :height, :width].astype(np.float32)
         step = 1 << reduce

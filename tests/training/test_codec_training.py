@@ -223,7 +223,7 @@ def test_an_export_names_a_codec_and_leaves_the_enhancers_alone(pack_folder, tmp
 
         opened = LearnedCodec(str(folder / "tiny.safetensors"), device="cpu")
         tile = opened.encode_tile(np.full((3, 20, 30), 0.5, np.float32), 0.5)
-        assert np.abs(opened.decode_tile(tile.payload) - 0.5).max() < 0.05
+        assert np.abs(opened.decode_tile(tile.payload, (3, 20, 30)) - 0.5).max() < 0.05
 
 
 def test_weights_that_do_not_fit_the_integers_are_not_exported():
