@@ -1,7 +1,7 @@
 """One very large scene killed again and again: its finished row bands must never be made twice.
 
-As a program: ``python tests/band_kills.py 4096 50 [ADDRESS-of-Dask]`` archives a synthetic scene of 4096 px a
-side to psnr=38, kills the run 50 times, and says what it found.
+As a program: ``python tests/band_kills.py 4096 50 [dask]`` archives a synthetic scene of 4096 px a side to
+psnr=38 and without loss, kills either run 50 times, and says what it found; with ``dask`` on a local cluster.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from batch_kills import Victims
 from batch_support import RSIC, products, write_scene
+from dask_cluster import local_cluster
 
 from rsic_geo.pipeline.batch import WORKSHOP
 
@@ -40,79 +43,73 @@ def counts(out: Path) -> dict[str, int]:
 
 def parts(out: Path) -> dict[str, int]:
     """Return the finished parts of a run at work, and the number of each one's file."""
-    found = {}
-    for path in (out / WORKSHOP).glob("*/bands-*/*.part"):
-        with suppress(FileNotFoundError):
+    found: dict[str, int] = {}
+    with suppress(FileNotFoundError):  # the scene was finished meanwhile
+        for path in (out / WORKSHOP).glob("*/bands-*/*.part"):
             found[path.name] = path.stat().st_ino
     return found
 
 
 @dataclass(slots=True)
 class Killer:
-    """Runs a batch of one scene and kills it, its coordinator or its worker at random moments."""
+    """Kills a batch of one scene, its coordinator or its worker at random moments."""
 
-    words: list[str]
+    run: Victims
     generator: random.Random
     longest: float
+    """Seconds from the first finished part, or from the start, to a kill at most."""
     killed: Counter[str] = field(default_factory=Counter)
     seen: dict[str, int] = field(default_factory=dict)
     most_seen: int = 0
 
-    def until_done(self, kills: int) -> None:
-        """Kill until it was done ``kills`` times; the last run is left to end."""
-        out = Path(self.words[self.words.index("run") + 2])
-        process = self._start()
+    def until_done(self, kills: int, release: Callable[[], object] = lambda: None) -> None:
+        """Kill until it was done ``kills`` times, and release; the last run is left to end.
+
+        Two kills of three wait until a part is finished. A run that ends before it is killed is begun anew.
+        """
+        out = Path(self.run.words[self.run.words.index("run") + 2])
         while self.killed.total() < kills:
-            time.sleep(self.generator.uniform(0.3, self.longest))
-            if process.poll() is not None:
-                assert process.returncode == 0
+            at_once = self.generator.random() < 1 / 3
+            while self.run.at_work() and not (at_once or parts(out)):
+                time.sleep(0.01)
+            time.sleep(self.generator.uniform(0, self.longest))
+            if not self.run.at_work():
+                assert self.run.process.returncode == 0
                 shutil.rmtree(out)
                 self.seen.clear()
-                process = self._start()
+                self.run.start()
                 continue
             what = self.generator.choice(("worker", "coordinator", "all"))
-            workers = _workers(process)
-            victims = [psutil.Process(process.pid), *(workers if what == "all" else [])]
-            if what == "worker":
-                victims = [self.generator.choice(workers)] if workers else []
-            for victim in victims:
-                with suppress(psutil.Error):
-                    victim.send_signal(signal.SIGKILL)
-            self.killed[what] += bool(victims)
+            workers = self.run.workers()
+            found = self.run.kill(what, self.generator)
             if what != "worker":
-                process.wait()
-                psutil.wait_procs(workers, timeout=10)  # workers die with their coordinator
+                found = self.run.process.wait() == -signal.SIGKILL
+                if self.run.cluster is None:
+                    psutil.wait_procs(workers, timeout=10)  # workers die with their coordinator
+            self.killed[what] += found
             self._check(parts(out), out)
             if what != "worker":
-                process = self._start()
-        assert process.wait(timeout=1200) == 0
+                self.run.start()
+        release()
+        assert self.run.process.wait(timeout=1200) == 0
 
     def _check(self, found: dict[str, int], out: Path) -> None:
         """Assert that no finished part was made again or lost, unless the scene is done with."""
-        if list(out.rglob("*.jp2")) and not found:
+        if list(out.glob("*.jp2")) and not found:
             return
         again = {name for name, number in self.seen.items() if found.get(name) != number}
         assert not again, f"{len(again)} parts were lost or made again"
         self.seen.update(found)
         self.most_seen = max(self.most_seen, len(self.seen))
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self.words, stdout=subprocess.DEVNULL, start_new_session=True)
-
-
-def _workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    with suppress(psutil.Error):
-        children = psutil.Process(process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-    return []
-
 
 def main() -> None:
     """Kill as asked for on the command line and print what was found."""
     size, kills = int(sys.argv[1]), int(sys.argv[2])
-    more = ["--scheduler", sys.argv[3]] if len(sys.argv) > 3 else ["--jobs", "2"]
-    with tempfile.TemporaryDirectory(prefix="rsic-bands-") as name:
+    with tempfile.TemporaryDirectory(prefix="rsic-bands-") as name, ExitStack() as stack:
         folder = Path(name)
+        cluster = stack.enter_context(local_cluster(folder)) if sys.argv[3:] == ["dask"] else None
+        more = ["--scheduler", cluster[0]] if cluster else ["--jobs", "2"]
         write_scene(folder / "in" / "large.tif", size=size, tiled=True)
         for target in ("psnr=38", "lossless"):
             start = time.monotonic()
@@ -121,10 +118,9 @@ def main() -> None:
             seconds = time.monotonic() - start
             print(f"{target}: uninterrupted {seconds:.1f} s, parts {counts(once)}", flush=True)
             out = folder / f"out-{target}"
-            killer = Killer(
-                command(folder / "in", out, "--target", target, "-q", *more), random.Random(4), seconds / 2
-            )
             start = time.monotonic()
+            run = Victims(command(folder / "in", out, "--target", target, "-q", *more), cluster)
+            killer = Killer(run, random.Random(4), seconds / 2)
             killer.until_done(kills)
             assert products(out) == products(once), "the archive differs from that of the uninterrupted run"
             print(

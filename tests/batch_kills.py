@@ -1,7 +1,8 @@
 """A batch killed again and again, and what must hold of it afterwards.
 
-As a program: ``python tests/batch_kills.py 300 50 [ADDRESS-of-Dask]`` makes 300 crops of the real
-scenes beside the checkout (synthetic ones where there are none), kills the run 50 times, says what it found.
+As a program: ``python tests/batch_kills.py 300 50 [dask]`` makes 300 crops of the real scenes beside the
+checkout (synthetic ones where there are none), kills the run 50 times, says what it found. With ``dask`` it
+works on a local cluster of two workers, whose workers are killed too.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import rasterio
 from batch_support import RSIC, products, write_scenes
+from dask_cluster import joined, local_cluster, workers_of
 from rasterio.windows import Window, bounds
 from support import SCENES
 
-from rsic_geo.pipeline.batch import LEDGER_NAME, WORKSHOP
+from rsic_geo.pipeline.batch import LEDGER_NAME
 from rsic_geo.pipeline.ledger import Ledger
 
 
@@ -74,60 +78,88 @@ def command(source: Path, out: Path, *words: str) -> list[str]:
     return [*RSIC, "batch", "run", str(source), str(out), "--model", "none", "--threads", "1", *words]
 
 
-def kill_until_done(words: list[str], kills: int, generator: random.Random, longest: float) -> Counter[str]:
-    """Run a batch, killing it, its coordinator or a worker at random moments; return what was killed.
+@dataclass(slots=True)
+class Victims:
+    """A run of a batch that is killed and started again."""
 
-    Four of five kills wait until a worker has a scene in its hands, and then up to ``longest`` seconds more;
-    the others come before that, while the run starts.
+    words: list[str]
+    cluster: tuple[str, int] | None = None
+    """Address of a Dask scheduler, and the nanny whose children work; None = the run's own children do."""
+    environment: dict[str, str] | None = None
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start it."""
+        self.start()
+
+    def start(self) -> None:
+        """Start the run, or go on with it."""
+        self.process = subprocess.Popen(
+            self.words, stdout=subprocess.DEVNULL, start_new_session=True, env=self.environment
+        )
+
+    def at_work(self) -> bool:
+        """Return whether the run has not ended."""
+        return self.process.poll() is None
+
+    def workers(self) -> list[psutil.Process]:
+        """Return its workers that are alive."""
+        if self.cluster is None:
+            return workers_of(self.process.pid)
+        address, nanny = self.cluster
+        return [worker for worker in workers_of(nanny) if joined(worker, address)]
+
+    def kill(self, what: str, generator: random.Random) -> bool:
+        """Kill a ``worker``, the ``coordinator`` or ``all``; return whether there was one."""
+        workers = self.workers()
+        victims = {
+            "worker": [generator.choice(workers)] if workers else [],
+            "coordinator": [psutil.Process(self.process.pid)],
+            "all": [psutil.Process(self.process.pid), *workers],
+        }[what]
+        for victim in victims:
+            with suppress(psutil.NoSuchProcess):
+                victim.send_signal(signal.SIGKILL)
+        return bool(victims)
+
+
+def kill_until_done(
+    run: Victims,
+    count: int,
+    kills: int,
+    generator: random.Random,
+    release: Callable[[], object] = lambda: None,
+) -> Counter[str]:
+    """Kill a run, its coordinator or a worker at random moments until it may end; return what was killed.
+
+    The moments are drawn by progress, not by the clock: each is some number of products, of the first nine
+    tenths of them, and a little more. One of five comes at once, while the run starts again.
+
+    Args:
+        run: a run that was started.
+        count: its scenes.
+        kills: how often to kill.
+        generator: draws moments and victims.
+        release: called after the last kill.
     """
-    workshop = Path(words[words.index("run") + 2]) / WORKSHOP
-    done: Counter[str] = Counter()
-    process = _start(words)
-    while done.total() < kills:
-        if generator.random() < 0.8:
-            while process.poll() is None and not any(workshop.glob("*/*")):
-                time.sleep(0.02)
-            time.sleep(generator.uniform(0, longest))
-        else:
-            time.sleep(generator.uniform(0, 3))
-        if process.poll() is not None:
-            done["ended before the kill"] += 1
-            process = _start(words)
-            continue
-        what = generator.choice(("worker", "coordinator", "all"))
-        workers = _workers(process)
-        if what == "worker":
-            if workers:
-                _kill(generator.choice(workers))
-                done["worker"] += 1
-            continue
-        for victim in [psutil.Process(process.pid), *(workers if what == "all" else [])]:
-            _kill(victim)
-        process.wait()
-        done[what] += 1
-        process = _start(words)
-    assert process.wait(timeout=1200) == 0
-    return done
-
-
-def _start(words: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
-
-
-def _workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    try:
-        return [
-            child
-            for child in psutil.Process(process.pid).children()
-            if "spawn_main" in " ".join(child.cmdline())
-        ]
-    except psutil.Error:
-        return []
-
-
-def _kill(process: psutil.Process) -> None:
-    with suppress(psutil.Error):
-        process.send_signal(signal.SIGKILL)
+    out = Path(run.words[run.words.index("run") + 2])
+    killed: Counter[str] = Counter()
+    for moment in sorted(generator.choices(range(count * 9 // 10), k=kills)):
+        at_once, what = generator.random() < 0.2, generator.choice(("worker", "coordinator", "all"))
+        while run.at_work() and not (at_once or sum(1 for _ in out.glob("part*/*.jp2")) >= moment):
+            time.sleep(0.01)
+        time.sleep(generator.uniform(0, 1.5 if at_once else 0.05))
+        while run.at_work() and not run.kill(what, generator):
+            time.sleep(0.01)
+        if what != "worker":
+            run.process.wait()
+        assert run.process.returncode in (None, -signal.SIGKILL), f"it ended before kill {killed.total() + 1}"
+        killed[what] += 1
+        if what != "worker":
+            run.start()
+    release()
+    assert run.process.wait(timeout=1200) == 0
+    return killed
 
 
 def check(source: Path, out: Path, reference: dict[str, bytes]) -> dict[str, int]:
@@ -151,16 +183,18 @@ def check(source: Path, out: Path, reference: dict[str, bytes]) -> dict[str, int
 
 def main() -> None:
     """Run the kills asked for on the command line and print what was found."""
-    count, kills = int(sys.argv[1]), int(sys.argv[2])
-    more = ["--scheduler", sys.argv[3]] if len(sys.argv) > 3 else ["--jobs", "2"]
-    with tempfile.TemporaryDirectory(prefix="rsic-kills-") as name:
+    count, kills, on_dask = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:] == ["dask"]
+    with tempfile.TemporaryDirectory(prefix="rsic-kills-") as name, ExitStack() as stack:
         folder = Path(name)
         crops(folder / "in", count)
         start = time.monotonic()
-        subprocess.run(command(folder / "in", folder / "once", "--jobs", "2"), check=True)
+        subprocess.run(command(folder / "in", folder / "once", "--jobs", "2", "-q"), check=True)
         print(f"uninterrupted: {time.monotonic() - start:.1f} s", flush=True)
+        cluster = stack.enter_context(local_cluster(folder)) if on_dask else None
+        more = ["--scheduler", cluster[0]] if cluster else ["--jobs", "2"]
         start = time.monotonic()
-        killed = kill_until_done(command(folder / "in", folder / "out", *more), kills, random.Random(11), 2.0)
+        run = Victims(command(folder / "in", folder / "out", "-q", *more), cluster)
+        killed = kill_until_done(run, count, kills, random.Random(11))
         print(f"killed {dict(killed)}: {time.monotonic() - start:.1f} s", flush=True)
         print(f"identical: {check(folder / 'in', folder / 'out', products(folder / 'once'))}")
 

@@ -8,9 +8,11 @@ import subprocess
 import threading
 from dataclasses import replace
 
+import mortal
 import numpy as np
 import pytest
 from band_kills import Killer, command, counts
+from batch_kills import Victims
 from batch_support import options, products, rsic, run, write_scene
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,7 +170,17 @@ def test_parts_of_another_scene_are_thrown_away(scene, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["lossless", "bpp=1.5"])
-def test_helpers_make_parts_and_change_nothing(scene, tmp_path, target):
+def test_helpers_make_parts_and_change_nothing(scene, tmp_path, target, monkeypatch):
+    monkeypatch.setattr(bands_module, "_LEAST_WAIT", 300.0)  # the writer believes no helper dead
+    helped, make = threading.Event(), bands_module._make
+
+    def make_part(*args) -> None:
+        if threading.current_thread() is threading.main_thread():
+            assert helped.wait(300), "nobody helps"
+        make(*args)
+        helped.set()
+
+    monkeypatch.setattr(bands_module, "_make", make_part)
     encode.compress(str(scene), str(tmp_path / "once.jp2"), wanted(target))
     store = BandStore(tmp_path / "bands", {})
     made = []
@@ -370,7 +382,10 @@ def test_kills_make_no_finished_band_again(tmp_path):
     write_scene(tmp_path / "in" / "large.tif", size=1800, tiled=True)
     assert rsic(*command(tmp_path / "in", tmp_path / "once", "--target", "psnr=38")[3:]).returncode == 0
     words = command(tmp_path / "in", tmp_path / "out", "--target", "psnr=38", "--jobs", "2", "-q")
-    killer = Killer(words, random.Random(4), 5.0)
-    killer.until_done(6)
+    environment = mortal.plan(tmp_path / "deaths", ["proving.1.hold"])  # it cannot end before the kills do
+    killer = Killer(Victims([*mortal.MORTAL, *words[3:]], environment=environment), random.Random(4), 2.0)
+    killer.until_done(6, (tmp_path / "deaths" / "proving.1.hold").unlink)
     assert products(tmp_path / "out") == products(tmp_path / "once")
+    assert killer.killed.total() == 6
     assert killer.most_seen > 0, "no kill met a finished band"
+    assert not (tmp_path / "deaths" / mortal.AGAIN).exists()

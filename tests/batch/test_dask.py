@@ -2,140 +2,94 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import random
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 
-import psutil
+import mortal
 import pytest
 from band_kills import command as band_command
 from band_kills import counts
 from batch_kills import check, command, crops
 from batch_support import RSIC, products, rsic, write_scene, write_scenes
+from dask_cluster import local_cluster
 
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import SceneError
 
-pytest.importorskip("distributed")
+Client = pytest.importorskip("distributed").Client
 
 
 @pytest.fixture
-def cluster(tmp_path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Start a scheduler and two workers, as the README says; give its address and the workers' nanny."""
-    address = tmp_path / "scheduler.json"
-    log = (tmp_path / "cluster.log").open("wb")
-    dask = [sys.executable, "-m", "dask"]
-    shared, local = ["--scheduler-file", str(address)], ["--local-directory", str(tmp_path / "dask")]
-    scheduler = subprocess.Popen(
-        [*dask, "scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1", *shared],
-        stdout=log,
-        stderr=log,
-    )
-    workers = subprocess.Popen(
-        [*dask, "worker", "--nworkers", "2", "--nthreads", "1", "--no-dashboard", *shared, *local],
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        while not address.exists():
-            assert scheduler.poll() is None
-            time.sleep(0.1)
-        yield json.loads(address.read_text())["address"], workers
-    finally:
-        for process in (workers, scheduler):
-            process.terminate()
-        for process in (workers, scheduler):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-            process.kill()
-            process.wait()
-        log.close()
-
-
-def kill_workers(
-    nanny: subprocess.Popen[bytes], every: float, stop: threading.Event, killed: list[int]
-) -> None:
-    """Kill one of the nanny's workers every few seconds; the nanny starts another."""
-    generator = random.Random(2)
-    while not stop.wait(every):
-        with contextlib.suppress(psutil.Error):
-            children = [
-                child
-                for child in psutil.Process(nanny.pid).children()
-                if "spawn_main" in " ".join(child.cmdline())
-            ]
-            if children:
-                victim = generator.choice(children)
-                victim.kill()
-                killed.append(victim.pid)
+def cluster(tmp_path) -> Iterator[str]:
+    """Give the address of a cluster whose workers die as the tokens in ``tmp_path / "deaths"`` say."""
+    with local_cluster(
+        tmp_path, "--preload", mortal.__file__, environment=mortal.plan(tmp_path / "deaths", ())
+    ) as (address, _):
+        yield address
 
 
 @pytest.mark.slow
 def test_workers_of_a_cluster_are_killed_again_and_again(cluster, tmp_path):
-    address, nanny = cluster
     crops(tmp_path / "in", 40, side=64)
     assert rsic(*command(tmp_path / "in", tmp_path / "once")[3:]).returncode == 0
-    stop, killed = threading.Event(), []
-    killer = threading.Thread(target=kill_workers, args=(nanny, 4.0, stop, killed))
-    killer.start()
-    try:
-        done = rsic(*command(tmp_path / "in", tmp_path / "out", "--scheduler", address)[3:], timeout=600)
-    finally:
-        stop.set()
-        killer.join()
+    places = ("encoding.2", "proving.2", "publishing.2", "published.2", "publishing.3", "published.3")
+    mortal.plan(tmp_path / "deaths", [f"{place}.worker" for place in places])
+    done = rsic(*command(tmp_path / "in", tmp_path / "out", "--scheduler", cluster)[3:], timeout=800)
     assert done.returncode == 0, done.stderr
-    assert killed
+    assert mortal.left(tmp_path / "deaths") == []
     check(tmp_path / "in", tmp_path / "out", products(tmp_path / "once"))
 
 
 @pytest.mark.slow
 def test_row_bands_of_a_large_scene_are_made_by_workers_that_are_killed(cluster, tmp_path):
-    address, nanny = cluster
     write_scene(tmp_path / "in" / "large.tif", size=1800, tiled=True)
-    assert rsic(*band_command(tmp_path / "in", tmp_path / "once", "--target", "psnr=38")[3:]).returncode == 0
-    stop, killed = threading.Event(), []
-    killer = threading.Thread(target=kill_workers, args=(nanny, 5.0, stop, killed))
-    killer.start()
-    try:
-        words = ["--target", "psnr=38", "--scheduler", address]
-        done = rsic(*band_command(tmp_path / "in", tmp_path / "out", *words)[3:], timeout=600)
-    finally:
-        stop.set()
-        killer.join()
+    words = ["--target", "psnr=38", "--jobs", "1"]
+    assert rsic(*band_command(tmp_path / "in", tmp_path / "once", *words)[3:]).returncode == 0
+    assert counts(tmp_path / "once")["kept"] == 0
+    # Every worker that finishes a part dies with it three times, and two in the midst of one.
+    deaths = [*(f"part.1.worker.{i}" for i in range(3)), "tile.3.worker", "tile.12.worker"]
+    mortal.plan(tmp_path / "deaths", deaths)
+    words = ["--target", "psnr=38", "--scheduler", cluster]
+    done = rsic(*band_command(tmp_path / "in", tmp_path / "out", *words)[3:], timeout=800)
     assert done.returncode == 0, done.stderr
-    assert killed
+    assert mortal.left(tmp_path / "deaths") == []
     assert products(tmp_path / "out") == products(tmp_path / "once")
-    last, whole = counts(tmp_path / "out"), counts(tmp_path / "once")
-    assert last["kept"] > whole["kept"], "the worker that ended the scene made every band itself"
+    assert counts(tmp_path / "out")["kept"] >= 1, "the worker that ended the scene made every band itself"
 
 
 @pytest.mark.slow
 def test_resources_are_asked_for(cluster, tmp_path):
-    address, _ = cluster
     write_scenes(tmp_path / "in", 1)
     words = [*RSIC, "batch", "run", str(tmp_path / "in"), str(tmp_path / "out"), "--model", "none"]
-    process = subprocess.Popen([*words, "--scheduler", address, "--resource", "GPU=1"])
+    process = subprocess.Popen([*words, "--scheduler", cluster, "--resource", "GPU=1"])
     try:
-        with pytest.raises(subprocess.TimeoutExpired):  # no worker of this cluster offers one
-            process.wait(8)
-        dask = [sys.executable, "-m", "dask", "worker", address, "--no-dashboard", "--nthreads", "1"]
+        with Client(cluster, set_as_default=False) as client:
+            while states(client) != ["no-worker"]:  # none of this cluster offers one
+                assert process.poll() is None
+                time.sleep(0.1)
+        dask = [sys.executable, "-m", "dask", "worker", cluster, "--no-dashboard", "--nthreads", "1"]
         gpu = subprocess.Popen(
             [*dask, "--resources", "GPU=1", "--local-directory", str(tmp_path / "gpu")],
             stderr=subprocess.DEVNULL,
         )
         try:
-            assert process.wait(90) == 0
+            assert process.wait(600) == 0
         finally:
             gpu.terminate()
             gpu.wait(30)
     finally:
         process.kill()
         process.wait()
+
+
+def states(client: Client) -> list[str]:
+    """Return how the tasks of the cluster stand."""
+    found: list[str] = client.run_on_scheduler(
+        lambda dask_scheduler: [task.state for task in dask_scheduler.tasks.values()]
+    )
+    return found
 
 
 def test_no_scheduler_is_one_line(tmp_path, capsys, monkeypatch):

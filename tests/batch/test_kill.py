@@ -7,10 +7,12 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 
+import mortal
 import psutil
 import pytest
-from batch_kills import check, command, crops, kill_until_done
+from batch_kills import Victims, check, command, crops, kill_until_done
 from batch_support import options, products, rsic, run, write_scenes
 
 from rsic_geo.errors import SceneError
@@ -83,48 +85,86 @@ def test_a_scene_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_kill_and_resume(tmp_path):
+    """Kill at random moments, all of them before the last scene is let go."""
     crops(tmp_path / "in", 30, side=64)
     assert rsic(*command(tmp_path / "in", tmp_path / "once")[3:]).returncode == 0
-    words = command(tmp_path / "in", tmp_path / "out", "--jobs", "2")
-    killed = kill_until_done(words, 10, random.Random(5), 0.7)
-    assert killed.total() == 10
+    environment = mortal.plan(tmp_path / "deaths", ["encoding.1.hold"], about="s00029")
+    words = command(tmp_path / "in", tmp_path / "out", "--jobs", "2", "-q")
+    run = Victims([*mortal.MORTAL, *words[3:]], environment=environment)
+    killed = kill_until_done(run, 30, 8, random.Random(5), (tmp_path / "deaths" / "encoding.1.hold").unlink)
+    assert killed.total() == 8
+    check(tmp_path / "in", tmp_path / "out", products(tmp_path / "once"))
+
+
+@pytest.mark.slow
+def test_kills_between_any_two_steps(tmp_path):
+    crops(tmp_path / "in", 20, side=64)
+    assert rsic(*command(tmp_path / "in", tmp_path / "once")[3:]).returncode == 0
+    environment = mortal.plan(
+        tmp_path / "deaths",
+        [
+            "encoding.1.coordinator", "proving.1.all", "publishing.1.worker", "published.1.worker",
+            "publishing.1.all", "published.1.all", "published.2.coordinator",
+        ],
+    )  # fmt: skip
+    words = [*mortal.MORTAL, *command(tmp_path / "in", tmp_path / "out", "--jobs", "2", "-q")[3:]]
+    codes = [_run(words, environment)]
+    while codes[-1] == -signal.SIGKILL:
+        codes.append(_run(words, environment))
+    assert codes == [-signal.SIGKILL] * 5 + [0]
+    assert mortal.left(tmp_path / "deaths") == []
     found = check(tmp_path / "in", tmp_path / "out", products(tmp_path / "once"))
-    assert found["attempts"] > 30, "no kill met a scene at work"
+    assert found["attempts"] >= 20 + 7
+
+
+def _run(words: list[str], environment: dict[str, str]) -> int:
+    return subprocess.run(words, env=environment, start_new_session=True, check=False).returncode
 
 
 @pytest.mark.slow
 def test_workers_die_with_their_coordinator(tmp_path):
     write_scenes(tmp_path / "in", 40)
-    process = subprocess.Popen(
-        command(tmp_path / "in", tmp_path / "out", "--jobs", "2"), stdout=subprocess.DEVNULL
-    )
-    children: list[psutil.Process] = []
-    while len(children) < 3:  # two workers and the resource tracker of multiprocessing
-        assert process.poll() is None
-        children = psutil.Process(process.pid).children()
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert not alive
+    environment = mortal.plan(tmp_path / "deaths", ["encoding.1.coordinator"])
+    words = command(tmp_path / "in", tmp_path / "out", "--jobs", "2")
+    process = subprocess.Popen([*mortal.MORTAL, *words[3:]], env=environment, start_new_session=True)
+    assert process.wait() == -signal.SIGKILL
+    deadline = time.monotonic() + 60
+    while alive := _session(process.pid):
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.1)
+
+
+def _session(number: int) -> list[psutil.Process]:
+    """Return the processes of a session."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError):
+            if os.getsid(process.pid) == number:
+                found.append(process)
+    return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_in_order(tmp_path, number):
+    """Every process of the run gets the signal, as from Ctrl-C or a service that is stopped."""
     write_scenes(tmp_path / "in", 60)
+    environment = mortal.plan(tmp_path / "deaths", [f"encoding.3.{number.name}"])
     words = command(tmp_path / "in", tmp_path / "out", "--jobs", "2", "--progress", "json")
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    while '"scene"' not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "the same command goes on where this one stopped" in err
+    stopped = subprocess.run(
+        [*mortal.MORTAL, *words[3:]],
+        env=environment,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert stopped.returncode == 130, stopped.stderr
+    assert "the same command goes on where this one stopped" in stopped.stderr
     with Ledger(tmp_path / "out" / LEDGER_NAME) as ledger:
         totals = ledger.totals("default")
     assert totals["running"]["scenes"] == 0
     done, finished = totals["done"]["scenes"], len(products(tmp_path / "out"))
     assert done <= finished <= done + 2  # what two workers finished unheard is found finished by the next run
+    assert finished < 60
     assert not (tmp_path / "out" / f"{LEDGER_NAME}-wal").exists()

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 
+import mortal
 import psutil
 import pytest
 from batch_support import RSIC, products, rsic, run, write_scene, write_scenes
@@ -158,12 +159,14 @@ def test_a_source_that_goes_while_it_is_read_fails(tmp_path, monkeypatch, how):
 
 def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(tmp_path):
     write_scenes(tmp_path / "in", 12)
-    words = [*RSIC, "batch", "run", str(tmp_path / "in"), str(tmp_path / "out"), *QUICK, "-q"]
-    first = subprocess.Popen(words)
+    words = ["batch", "run", str(tmp_path / "in"), str(tmp_path / "out"), *QUICK, "-q"]
+    hold = tmp_path / "deaths" / "encoding.2.hold"
+    first = subprocess.Popen([*mortal.MORTAL, *words], env=mortal.plan(hold.parent, [hold.name]))
     while not any((tmp_path / "out" / WORKSHOP).glob("*/*")):
         assert first.poll() is None
         time.sleep(0.01)
-    second = subprocess.run(words, capture_output=True, text=True, check=False)
+    second = subprocess.run([*RSIC, *words], capture_output=True, text=True, check=False)
+    hold.unlink()
     assert second.returncode == LedgerBusyError.exit_code
     assert f"another run is at work on this ledger (process {first.pid}" in second.stderr
     assert second.stderr.count("\n") == 1
