@@ -1,23 +1,29 @@
-"""Creation options a user gives: GDAL only warns of those it does not know and goes on without them."""
+"""Creation options a user gives: GDAL only warns of those it does not know and goes on without them.
+
+Nor does it say which of them change pixels (JPEG, LERC with an error, fewer bits), so that is tried too.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import rasterio.shutil
+from affine import Affine
+from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.io_env import gdal_config
-from rsic_geo.geo.io_xml import GDAL_TYPES
 from rsic_geo.geo.profile import SceneProfile
 
 _SIDE = 16
 
 
-def check_creation_options(driver: str, asked: Mapping[str, str], profile: SceneProfile) -> None:
+def check_creation_options(driver: str, asked: Mapping[str, str], profile: SceneProfile) -> bool:
     """Refuse creation options that GDAL does not know or whose values it would not take.
 
     They are tried on a tiny file in memory, where nothing else can fail.
@@ -27,19 +33,22 @@ def check_creation_options(driver: str, asked: Mapping[str, str], profile: Scene
         asked: values by name, upper case.
         profile: the scene to be written.
 
+    Returns:
+        whether pixels of the scene's type, any of them, come back as they were.
+
     Raises:
         UsageError: an option is wrong; the message is GDAL's.
     """
     heard = _Heard()
+    pixels = _noise(profile)
     logger = logging.getLogger("rasterio")
     logger.addHandler(heard)
     try:
-        with (
-            gdal_config(),
-            MemoryFile(_vrt(profile), ext=".vrt") as template,
-            MemoryFile(ext=".tif") as target,
-        ):
-            rasterio.shutil.copy(template.name, target.name, driver=driver, **dict(asked))
+        with gdal_config(), MemoryFile(ext=".tif") as template, MemoryFile(ext=".tif") as target:
+            _write(template, pixels, profile)
+            rasterio.shutil.copy(template.name, target.name, driver=driver, **{**asked, "NUM_THREADS": "1"})
+            with target.open() as written:
+                is_kept = np.array_equal(written.read(), pixels)
     except Exception as error:  # rasterio lets GDAL's own, private exception classes through
         raise UsageError(f"wrong creation option: {_plain(str(error.__cause__ or error))}") from error
     finally:
@@ -48,6 +57,7 @@ def check_creation_options(driver: str, asked: Mapping[str, str], profile: Scene
     for message in heard.messages:
         if named.search(message):
             raise UsageError(f"wrong creation option: {_plain(message)}")
+    return is_kept
 
 
 def _plain(message: str) -> str:
@@ -66,8 +76,24 @@ class _Heard(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-def _vrt(profile: SceneProfile) -> bytes:
-    kind = GDAL_TYPES[profile.dtype]
-    bands = "".join(f'<VRTRasterBand dataType="{kind}" band="{i + 1}"/>' for i in range(profile.count))
-    place = "<SRS>EPSG:3857</SRS><GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>"
-    return f'<VRTDataset rasterXSize="{_SIDE}" rasterYSize="{_SIDE}">{place}{bands}</VRTDataset>'.encode()
+def _noise(profile: SceneProfile) -> NDArray[Any]:
+    """Return pixels (bands, h, w) of which no lossy compression leaves all as they are."""
+    kind, shape = np.dtype(profile.dtype), (profile.count, _SIDE, _SIDE)
+    generator = np.random.default_rng(0)
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
+        return generator.integers(limits.min, limits.max, shape, kind, endpoint=True)
+    return generator.uniform(-1000, 1000, shape).astype(kind)
+
+
+def _write(file: MemoryFile, pixels: NDArray[Any], profile: SceneProfile) -> None:
+    with file.open(
+        driver="GTiff",
+        width=_SIDE,
+        height=_SIDE,
+        count=profile.count,
+        dtype=profile.dtype,
+        crs="EPSG:3857",
+        transform=Affine(2, 0, 0, 0, -2, 0),
+    ) as dataset:
+        dataset.write(pixels)

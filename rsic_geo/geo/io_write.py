@@ -73,9 +73,11 @@ class SceneWriter:
         self._driver = driver
         self._options = {key.upper(): str(value) for key, value in (creation_options or {}).items()}
         self._pending = PendingFile(path, overwrite=overwrite)
+        self.keeps_pixels = True
+        """Whether pixels are read back as they were written: not with lossy creation options."""
         if self._options.keys() - {"NUM_THREADS"}:
             whole = _creation_options if driver == "GTiff" else _cog_options
-            check_creation_options(driver, whole(profile, self._options), profile)
+            self.keeps_pixels = check_creation_options(driver, whole(profile, self._options), profile)
         self._mask_written = False
         self._left: list[MetadataDifference] | None = None
         try:

@@ -95,6 +95,11 @@ def decompress(
             write_rows(writer, archive, pixels, part)
             report.report(0.98, "finishing")
             changes.commit(writer)
+        if not writer.keeps_pixels:
+            report.warn("the creation options change the pixels: the output is not what the archive holds")
+        details = {**_details(archive), **describe_part(part), **describe_changes(options)}
+        if details.get("lossless"):
+            details["lossless"] = writer.keeps_pixels and not options.level
         report.report(1.0, "done")
         return Report(
             verb="decompress",
@@ -102,7 +107,7 @@ def decompress(
             output=describe_file(dst, profile),
             seconds=time.perf_counter() - started,
             warnings=tuple(archive.warnings + report.warnings),
-            details={**_details(archive), **describe_part(part), **describe_changes(options)},
+            details=details,
         )
 
 

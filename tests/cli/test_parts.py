@@ -46,6 +46,26 @@ def test_a_level(archive, tmp_path, capsys) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "is_lossless", "warnings"),
+    [
+        (["--srcwin", "10", "20", "100", "80"], True, 0),
+        (["--level", "1"], False, 0),
+        (["--co", "DISCARD_LSB=4"], False, 1),
+    ],
+)
+def test_only_what_kept_every_pixel_is_called_lossless(
+    archive, tmp_path, capsys, words, is_lossless, warnings
+) -> None:
+    command = ["decompress", str(archive), str(tmp_path / "b.tif"), *words, "--json"]
+    assert main(command) == 0
+    out = capsys.readouterr()
+    assert json.loads(out.out)["lossless"] is is_lossless
+    assert len(json.loads(out.out)["warnings"]) == out.err.count("change the pixels") == warnings
+    assert main([*command[:-1], "--overwrite"]) == 0
+    assert ("lossless" in capsys.readouterr().out) is is_lossless
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["-srcwin", "0", "0", "999", "1"], "does not lie in the scene"),

@@ -331,6 +331,16 @@ def test_creation_options_gdal_would_ignore_are_refused(tmp_path: Path, driver: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+def test_a_compression_the_samples_do_not_go_with_is_refused_at_once(tmp_path, capfd, driver) -> None:
+    with pytest.raises(UsageError, match="not allowed for JPEG"):
+        SceneWriter(
+            tmp_path / "a.tif", *describe(1, "uint16"), driver=driver, creation_options={"COMPRESS": "JPEG"}
+        )
+    assert capfd.readouterr().err == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "uint16"])
 @pytest.mark.parametrize(
     ("driver", "options"),
@@ -350,6 +360,32 @@ def test_creation_options_gdal_knows_are_not_refused(tmp_path, driver, options, 
         writer.commit()
     with open_scene(tmp_path / "a.tif") as reader:
         np.testing.assert_array_equal(reader.read(WHOLE), pixels)
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "kept"),
+    [
+        ("GTiff", {}, True),
+        ("GTiff", {"COMPRESS": "ZSTD", "PREDICTOR": "2"}, True),
+        ("GTiff", {"COMPRESS": "WEBP", "WEBP_LOSSLESS": "YES"}, True),
+        ("GTiff", {"COMPRESS": "LERC"}, True),
+        ("COG", {"COMPRESS": "LZW", "BLOCKSIZE": "256"}, True),
+        ("GTiff", {"COMPRESS": "JPEG"}, False),
+        ("GTiff", {"COMPRESS": "WEBP"}, False),
+        ("GTiff", {"COMPRESS": "LERC", "MAX_Z_ERROR": "2"}, False),
+        ("GTiff", {"DISCARD_LSB": "2"}, False),
+        ("GTiff", {"COMPRESS": "NONE", "NBITS": "6"}, False),
+        ("COG", {"COMPRESS": "JPEG", "QUALITY": "100"}, False),
+    ],
+)
+def test_a_writer_knows_whether_its_options_keep_every_pixel(tmp_path, driver, options, kept) -> None:
+    pixels = noise(3, "uint8")
+    with SceneWriter(tmp_path / "a.tif", *describe(3), driver=driver, creation_options=options) as writer:
+        writer.write(WHOLE, pixels)
+        assert writer.keeps_pixels is kept
+        writer.commit(accept_loss=True)
+    with open_scene(tmp_path / "a.tif") as reader:
+        assert np.array_equal(reader.read(WHOLE), pixels) is kept
 
 
 @pytest.mark.parametrize("compress", ["JPEG", "LZW"])
