@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -94,11 +94,8 @@ def talking(verb: Verb) -> Verb:
             overwrite=bool(kwargs.get("overwrite")),
         )
         console.check_report()
-        if report is not None and any(
-            isinstance(value, str) and os.path.abspath(value) == os.path.abspath(report)
-            for value in (kwargs.get("source"), kwargs.get("destination"))
-        ):
-            raise UsageError(f"the report {report} would replace the scene: give another name")
+        if report is not None:
+            _check_report_apart(report, kwargs)
         with _library_messages(console), _gdal_settings(dict(config)):
             try:
                 return verb(*args, console=console, **kwargs)
@@ -126,6 +123,19 @@ def talking(verb: Verb) -> Verb:
         ),
     )
     return add(run)
+
+
+def _check_report_apart(report: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a report under the name of a file the verb reads or writes, or of a sidecar of such a file."""
+    from rsic_geo.geo.io_files import SIDECARS
+
+    words = [
+        word for value in arguments.values() for word in (value if isinstance(value, tuple) else (value,))
+    ]
+    names = (word + suffix for word in words if isinstance(word, str) and word for suffix in ("", *SIDECARS))
+    place = os.path.realpath(report)
+    if any(os.path.realpath(name) == place for name in names):
+        raise UsageError(f"the report {report} would replace a file of this very job: give another name")
 
 
 @contextmanager

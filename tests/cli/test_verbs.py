@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,6 +168,28 @@ def test_classic_names_work(scene, tmp_path, capsys):
         assert not found.profile["tiled"]
     assert main(["compress", str(scene), str(tmp_path / "c.jp2"), "-co", "QUALITY=25"]) == 2
     assert "--target" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "compress scene.tif a.jp2 --report linked/scene.tif --overwrite",
+        "compress scene.tif a.jp2 --report a.jp2.aux.xml",
+        "compress linked/scene.tif a.jp2 --report ./scene.tif --overwrite",
+        "enhance scene.tif b.tif --change c.tif --report c.tif",
+        "eval compare scene.tif other.tif --report other.tif --overwrite",
+        "eval rd scene.tif --report scene.tif --overwrite",
+    ],
+)
+def test_a_report_never_takes_the_place_of_a_raster(scene, tmp_path, monkeypatch, capsys, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "linked").symlink_to(tmp_path)
+    shutil.copy(scene, tmp_path / "other.tif")
+    before = {path.name: path.read_bytes() for path in (scene, tmp_path / "other.tif")}
+    assert main(line.split()) == 2
+    assert "give another name" in capsys.readouterr().err
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
+    assert {path.name for path in tmp_path.iterdir()} == {*before, "linked"}
 
 
 def test_a_report_holds_the_checksums(scene, tmp_path):
