@@ -82,10 +82,10 @@ def help_scene(job: SceneJob) -> SceneOutcome:
     if folder is None:
         return SceneOutcome(fid=job.fid, state="helped", values={"bands": 0})
     try:
-        cache = {"GDAL_CACHEMAX": str(job.options.execution.memory_mib)}
-        with gdal_config(cache | dict(job.config)), open_source(job.source, job.options.execution) as opened:
+        how = job.options.execution
+        with gdal_config(how.gdal | dict(job.config)), open_source(job.source, how) as opened:
             reader, plan = plan_scene(opened, job.options)
-            bench = Bench(reader=reader, plan=plan, workers=job.options.execution.workers)
+            bench = Bench(reader=reader, plan=plan, workers=how.workers)
             made = help_out(folder, bench)
     except (RsicGeoError, OSError, MemoryError, ValueError, ArithmeticError, LookupError) as error:
         return SceneOutcome(fid=job.fid, state="helped", error=" ".join(str(error).split()))

@@ -60,8 +60,7 @@ def archive_scene(job: SceneJob, progress: ProgressCallback | None = None) -> Sc
         return help_scene(job)
     started = time.monotonic()
     try:
-        cache = {"GDAL_CACHEMAX": str(job.options.execution.memory_mib)}
-        with gdal_config(cache | dict(job.config)):
+        with gdal_config(job.options.execution.gdal | dict(job.config)):
             return _archive(job, Progress(callback=progress), started)
     except RsicGeoError as error:
         if error.exit_code == 130:

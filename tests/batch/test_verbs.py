@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from batch_support import products, rsic, write_scene, write_scenes
+import rasterio
+from batch_support import products, rsic, run, write_scene, write_scenes
 
 from rsic_geo.cli.entry import main
+from rsic_geo.pipeline import batch_scene
 from rsic_geo.pipeline.batch import LEDGER_NAME
 
 QUICK = ("--model", "none", "--jobs", "0", "--threads", "1")
@@ -122,6 +124,19 @@ def test_memory_is_shared_by_the_jobs():
     assert crew.execution.memory_mib >= 16
     roomy = Crew(jobs=2, memory_mib=8000, execution=Execution(threads=4)).fitted()
     assert (roomy.jobs, roomy.execution.threads) == (2, 4)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [((), "1"), ((("GDAL_NUM_THREADS", "3"),), "3")])
+def test_a_job_has_the_threads_asked_for_to_prove_its_scene_too(scenes, monkeypatch, asked, expected):
+    seen, real = [], batch_scene.prove
+
+    def prove(*args, **more):
+        seen.append(rasterio.env.getenv()["GDAL_NUM_THREADS"])
+        return real(*args, **more)
+
+    monkeypatch.setattr(batch_scene, "prove", prove)
+    assert run(scenes / "in", scenes / "out", config=asked)[0].done == 3
+    assert [str(threads) for threads in seen] == [expected] * 3
 
 
 @pytest.mark.slow
