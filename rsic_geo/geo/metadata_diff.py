@@ -52,7 +52,8 @@ def difference_list(
     """Return all differences outside the ignored fields, in a fixed order.
 
     A first band of undefined colour may become gray: TIFF and JPEG 2000 cannot leave it open. A
-    reference system may be reported with the control points alone, as a TIFF has only one.
+    reference system may be reported with the control points alone, as a TIFF has only one. An item without a
+    value, as NITF headers have dozens, may go missing: neither TIFF nor sidecar can hold one.
     """
     found: list[MetadataDifference] = []
 
@@ -94,7 +95,8 @@ def _tag_differences(ours: Tags, theirs: Tags, band: int | None) -> list[Metadat
         mine, yours = ours.get(domain, {}), theirs.get(domain, {})
         for key in sorted({*mine, *yours}):
             a, b = mine.get(key), yours.get(key)
-            if a != b and not (a and b and _same_item(domain, key, a, b)):
+            is_unsaid = a == "" and b is None and not domain.startswith(("xml:", "json:"))
+            if a != b and not is_unsaid and not (a and b and _same_item(domain, key, a, b)):
                 name = f"tags[{domain}][{key}]"
                 found.append(MetadataDifference(field=name, band=band, ours=a, theirs=b))
     return found

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.transform import from_origin
 
 from rsic_geo.cli.entry import main
@@ -168,6 +169,16 @@ def test_classic_names_work(scene, tmp_path, capsys):
         assert not found.profile["tiled"]
     assert main(["compress", str(scene), str(tmp_path / "c.jp2"), "-co", "QUALITY=25"]) == 2
     assert "--target" in capsys.readouterr().err
+
+
+def test_a_nitf_scene_with_its_empty_header_fields_comes_back(scene, tmp_path):
+    nitf, archive, back = (str(tmp_path / name) for name in ("a.ntf", "a.jp2", "b.tif"))
+    rasterio.shutil.copy(str(scene), nitf, driver="NITF")
+    with rasterio.open(nitf) as source:
+        assert "" in source.tags().values()
+    assert main(["compress", nitf, archive, "-q"]) == 0
+    assert main(["decompress", archive, back, "-q"]) == 0
+    assert main(["compare", nitf, back, "-q"]) == 0
 
 
 @pytest.mark.parametrize(

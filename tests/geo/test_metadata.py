@@ -202,3 +202,14 @@ def test_explicit_mask_is_neither_alpha_nor_nodata() -> None:
     assert small(mask_flags=(("per_dataset",),)).has_explicit_mask
     assert not small(mask_flags=(("per_dataset", "alpha"),)).has_explicit_mask
     assert not small(mask_flags=(("nodata",),)).has_explicit_mask
+
+
+def test_items_without_a_value_may_go_missing_and_no_others() -> None:
+    def of(**items: str) -> MetadataSnapshot:
+        return MetadataSnapshot(width=1, height=1, count=1, tags={"": items} if items else {})
+
+    full = of(NITF_FSCAUT="", PLATFORM="A")
+    assert full.diff(of(PLATFORM="A")) == []
+    assert [each.field for each in full.diff(of(NITF_FSCAUT=""))] == ["tags[][PLATFORM]"]
+    assert [each.field for each in full.diff(of(NITF_FSCAUT="B", PLATFORM="A"))] == ["tags[][NITF_FSCAUT]"]
+    assert [each.field for each in of(PLATFORM="A").diff(full)] == ["tags[][NITF_FSCAUT]"]
