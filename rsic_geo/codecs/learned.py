@@ -42,7 +42,7 @@ from rsic_geo.codecs.learned_network import (
 )
 from rsic_geo.codecs.learned_network.exact import ENCODER_ONLY, FROZEN, ONE, SYMBOL_LIMIT
 from rsic_geo.codecs.learned_network.spec import HYPER_STRIDE
-from rsic_geo.codecs.learned_rans import NOT_AS_CODED, SymbolReader, SymbolWriter
+from rsic_geo.codecs.learned_rans import NOT_AS_CODED, SymbolReader, SymbolTable, SymbolWriter
 from rsic_geo.errors import (
     BitstreamError,
     ChecksumError,
@@ -116,8 +116,9 @@ class LearnedCodec:
             self.spec = CodecSpec.from_json(weights.spec)
             tensors = safetensors.torch.load(weights.content)
             frozen = {k.removeprefix(FROZEN): v for k, v in tensors.items() if k.startswith(FROZEN)}
-            self._entropy = ExactEntropy(self.spec, frozen, self.device)
             network = LearnedNetwork(self.spec)
+            self._entropy = ExactEntropy(network, frozen, self.device)
+            self._table = SymbolTable(self._entropy.cdf, self._entropy.half_width)
             rest = {k: v.float() for k, v in tensors.items() if not k.startswith(FROZEN)}
             left_out, strange = network.load_state_dict(rest, strict=False)
             if strange or any(not k.startswith("entropy.") or k.startswith(ENCODER_ONLY) for k in left_out):
@@ -142,7 +143,7 @@ class LearnedCodec:
             told = torch.tensor([level], device=self.device)
             v = self._network.analysis(x, self._network.gains(told), told)
             z = self._network.entropy.hyper_latents(v)[0].double().round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
-            writer = SymbolWriter(self._entropy.cdf, self._entropy.half_width)
+            writer = SymbolWriter(self._table)
             writer.put(z, self._hyper_index(z))
             latents = torch.zeros(v.shape[1:], dtype=torch.float64, device=self.device)
             for step in self._entropy.steps(z, level, latents):
@@ -195,7 +196,7 @@ class LearnedCodec:
         height, width = -(-shape[1] // BLOCK), -(-shape[2] // BLOCK)
         inner = (self.spec.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
         count = inner[0] * inner[1] * inner[2] + CHANNELS * height * width
-        reader = SymbolReader(payload[_HEADER.size :], self._entropy.cdf, self._entropy.half_width, count)
+        reader = SymbolReader(payload[_HEADER.size :], self._table, count)
         z_index = self._hyper_index(torch.empty(inner))
         z = reader.take(z_index).to(self.device)
         latents = torch.zeros((CHANNELS, height, width), dtype=torch.float64, device=self.device)

@@ -65,13 +65,21 @@ def _missing() -> str:
     return "the learned codec needs compressai: pip install 'rsic-geo[learned]'"
 
 
+class SymbolTable:
+    """Frequencies as CompressAI's coder takes them, made once for all tiles."""
+
+    def __init__(self, cdf: Tensor, half_width: Tensor) -> None:
+        """Hold rows of cumulative frequencies, see `tables.cumulative`, and how wide each is."""
+        sizes = (2 * half_width + 3).tolist()
+        rows = [row[:size] for row, size in zip(cdf.tolist(), sizes, strict=True)]
+        self.arguments = (rows, sizes, (-half_width).tolist())
+
+
 class _Symbols:
     """Symbols met so far, in order, and the table they are coded with."""
 
-    def __init__(self, cdf: Tensor, half_width: Tensor) -> None:
-        sizes = (2 * half_width + 3).tolist()
-        self._table = ([row[:size] for row, size in zip(cdf.tolist(), sizes, strict=True)], sizes)
-        self._offsets = (-half_width).tolist()
+    def __init__(self, table: SymbolTable) -> None:
+        self._table = table
         self._parts: list[NDArray[np.int16]] = []
 
     def symbols(self) -> NDArray[np.int16]:
@@ -86,8 +94,8 @@ class _Symbols:
 class SymbolWriter(_Symbols):
     """Collects symbols and writes them as one string."""
 
-    def __init__(self, cdf: Tensor, half_width: Tensor) -> None:
-        super().__init__(cdf, half_width)
+    def __init__(self, table: SymbolTable) -> None:
+        super().__init__(table)
         self._coder = coder().BufferedRansEncoder()
 
     @staticmethod
@@ -100,10 +108,7 @@ class SymbolWriter(_Symbols):
         values, rows = symbols.cpu().numpy().astype(np.int16), index.cpu().numpy()
         self._parts.append(values)
         coded = rows > 0
-        cdf, sizes = self._table
-        self._coder.encode_with_indexes(
-            values[coded].tolist(), rows[coded].tolist(), cdf, sizes, self._offsets
-        )
+        self._coder.encode_with_indexes(values[coded].tolist(), rows[coded].tolist(), *self._table.arguments)
 
     def finish(self) -> bytes:
         """Return the string."""
@@ -113,21 +118,21 @@ class SymbolWriter(_Symbols):
 class SymbolReader(_Symbols):
     """Reads symbols back from a string."""
 
-    def __init__(self, string: bytes, cdf: Tensor, half_width: Tensor, count: int) -> None:
+    def __init__(self, string: bytes, table: SymbolTable, count: int) -> None:
         """Open a string for at most ``count`` symbols.
 
-        The coder reads on behind the end of a string that does not belong to its table; zeros are put there,
-        as far as it can get: four bits of the string ask for up to 15 times four bits more, a symbol of
-        zeros takes no more than 20.
+        The coder reads on behind the end of a string that does not belong to its table. Zeros are put there,
+        as far as it can get: once the string is used up a symbol takes 4 bytes, and an escape still open may
+        ask for 15 times four bits for every four bits of the string, with 4 bytes each.
 
         Raises:
             ChecksumError: the string is longer than so many symbols can be.
         """
         if len(string) > 8 * count + 64:
             raise ChecksumError("the tile is longer than its symbols can be: it is damaged")
-        super().__init__(cdf, half_width)
+        super().__init__(table)
         self._coder = coder().RansDecoder()
-        self._coder.set_stream(string + bytes(16 * len(string) + 8 * count + 64))
+        self._coder.set_stream(string.ljust(121 * len(string) + 4 * count + 4096, b"\0"))
 
     def take(self, index: Tensor) -> Tensor:
         """Return symbols (float64) like ``index``, rows of the table; row 0 is not coded and gives zeros.
@@ -137,8 +142,7 @@ class SymbolReader(_Symbols):
         """
         rows = index.cpu().numpy()
         coded = rows > 0
-        cdf, sizes = self._table
-        found = self._coder.decode_stream(rows[coded].tolist(), cdf, sizes, self._offsets)
+        found = self._coder.decode_stream(rows[coded].tolist(), *self._table.arguments)
         wide = np.zeros(rows.shape, dtype=np.int64)
         wide[coded] = found
         if wide.size and np.abs(wide).max() > np.iinfo(np.int16).max:

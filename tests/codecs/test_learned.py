@@ -26,6 +26,8 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 from rsic_geo.codecs import learned, learned_rans  # noqa: E402
 from rsic_geo.codecs.learned import LearnedCodec, random_weights  # noqa: E402
+from rsic_geo.codecs.learned_network import SPECS, freeze  # noqa: E402
+from rsic_geo.codecs.learned_network.exact import _shapes  # noqa: E402
 from rsic_geo.errors import (  # noqa: E402
     BitstreamError,
     ChecksumError,
@@ -260,6 +262,13 @@ def test_the_entropy_model_computes_what_whole_numbers_of_python_do(codec, netwo
     order = rng.permutation(weight.shape[1])
     again = weight[:, order] @ torch.from_numpy(columns[order]).double()
     assert torch.equal(again, found)
+
+
+@pytest.mark.parametrize("size", ["tiny", "base"])
+def test_shapes_are_known_without_freezing(size):
+    network = learned.LearnedNetwork(SPECS[size])
+    frozen = {name: tuple(tensor.shape) for name, tensor in freeze(network).items()}
+    assert _shapes(network) == {k: shape for k, shape in frozen.items() if k not in ("cdf", "limits")}
 
 
 def test_integers_expect_what_the_trained_floats_expect(network, codec):

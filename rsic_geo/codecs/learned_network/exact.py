@@ -22,12 +22,13 @@ from rsic_geo.codecs.learned_network.entropy import (
     LOWEST_LOG2,
     MAGNITUDE_STEPS,
     SIGNED_DIVISOR,
+    EntropyModel,
     GroupModel,
     phase_mask,
     phases,
 )
 from rsic_geo.codecs.learned_network.model import DEAD_ZONE, LearnedNetwork
-from rsic_geo.codecs.learned_network.spec import KNOTS, LEVELS, CodecSpec
+from rsic_geo.codecs.learned_network.spec import KNOTS, LEVELS
 
 PLACES = 10
 """Binary places of activations, means and log2 scales."""
@@ -72,14 +73,9 @@ def freeze(network: LearnedNetwork, counts: Tensor | None = None) -> dict[str, T
     """
     model, gains = network.entropy, network.gains
     frozen: dict[str, Tensor] = {}
-    for name in ("hyper_enter", "hyper_quality", "hyper_leave"):
-        _freeze_layer(frozen, name, getattr(model, name))
-    for group in model.groups:
-        assert isinstance(group, GroupModel)
-        layers = dict(group.named_modules())
-        for name, layer in layers.items():
-            if isinstance(layer, nn.Conv2d):
-                _freeze_layer(frozen, f"{group.group}.{name}", layer)
+    for name, layer in _layers(model):
+        _freeze_layer(frozen, name, layer)
+    for group in _groups(model):
         frozen[f"{group.group}.offsets"] = _to_integer(group.offsets.detach().double().cpu() * ONE)
     log2 = (gains.knots + gains.deviation).detach().double().cpu() / math.log(2)
     frozen["base"] = _to_integer(log2 * ONE)
@@ -90,6 +86,39 @@ def freeze(network: LearnedNetwork, counts: Tensor | None = None) -> dict[str, T
     frozen["cdf"], frozen["half_width"] = tables.cumulative(found)
     frozen["limits"] = tables.thresholds(probability, DEAD_ZONE).float()
     return frozen
+
+
+def _groups(model: EntropyModel) -> Iterator[GroupModel]:
+    for group in model.groups:
+        assert isinstance(group, GroupModel)
+        yield group
+
+
+def _layers(model: EntropyModel) -> Iterator[tuple[str, nn.Conv2d]]:
+    """Yield the convolutions that are frozen, by the names of their tensors."""
+    for name in ("hyper_enter", "hyper_quality", "hyper_leave"):
+        yield name, getattr(model, name)
+    for group in _groups(model):
+        for name, layer in group.named_modules():
+            if isinstance(layer, nn.Conv2d):
+                yield f"{group.group}.{name}", layer
+
+
+def _shapes(network: LearnedNetwork) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of what :func:`freeze` returns, but for the tables, which no spec fixes."""
+    model = network.entropy
+    shapes: dict[str, tuple[int, ...]] = {
+        "base": tuple(network.gains.knots.shape),
+        "hyper_index": tuple(model.hyper_scales.shape),
+        "half_width": (tables.SCALES,),
+    }
+    for name, layer in _layers(model):
+        shapes[f"{name}.weight"] = (layer.out_channels, layer.weight[0].numel())
+        if layer.bias is not None:
+            shapes[f"{name}.bias"] = (layer.out_channels,)
+    for group in _groups(model):
+        shapes[f"{group.group}.offsets"] = tuple(group.offsets.shape)
+    return shapes
 
 
 def _to_integer(values: Tensor) -> Tensor:
@@ -150,12 +179,13 @@ def shipped_tensors(network: LearnedNetwork, counts: Tensor | None = None) -> di
 class ExactEntropy:
     """The frozen entropy model, on one device."""
 
-    def __init__(self, spec: CodecSpec, frozen: dict[str, Tensor], device: torch.device) -> None:
-        """Take over what :func:`freeze` returned; KeyError or ValueError if it does not fit ``spec``."""
-        self.spec, self.device = spec, device
-        expected = freeze(LearnedNetwork(spec))
-        fixed = {name for name in expected if name not in ("cdf", "limits")}
-        if frozen.keys() != expected.keys() or any(frozen[k].shape != expected[k].shape for k in fixed):
+    def __init__(self, network: LearnedNetwork, frozen: dict[str, Tensor], device: torch.device) -> None:
+        """Take over what :func:`freeze` returned; ValueError if that was of a network of another shape."""
+        self.spec, self.device = network.spec, device
+        fixed = _shapes(network)
+        if frozen.keys() != fixed.keys() | {"cdf", "limits"} or any(
+            tuple(frozen[name].shape) != shape for name, shape in fixed.items()
+        ):
             raise ValueError("the integer tensors are not those of the network described")
         _check_tables(frozen)
         self._tensors = {key: value.to(device, torch.float64) for key, value in frozen.items()}
