@@ -22,19 +22,29 @@ def models() -> None:
 @models.command(name="list", short_help="List the networks.")
 @talking
 def list_models(console: Console) -> None:
-    """List the networks of this installation; the first column is the name options take."""
+    """List the networks of this installation: enhancers (--model NAME) and codecs (--codec learned:NAME)."""
     from rsic_geo.weights import default_name, list_weights
 
     rows = list_weights()
     default = default_name() if rows else None
+    defaults = {kind: default_name(kind=kind) for kind in {row.kind for row in rows}}
     entries = {
         "default": default,
         "models": [
-            {"name": row.name, "summary": row.summary, "licence": row.licence, "sha256": row.sha256}
+            {
+                "name": row.name,
+                "kind": row.kind,
+                "summary": row.summary,
+                "licence": row.licence,
+                "sha256": row.sha256,
+            }
             for row in rows
         ],
     }
-    lines = [f"{row.name}{' (default)' if row.name == default else ''}: {row.summary}" for row in rows]
+    lines = [
+        f"{row.name} ({row.kind}{', default' if row.name == defaults[row.kind] else ''}): {row.summary}"
+        for row in rows
+    ]
     console.result(entries, "\n".join(lines) or "no networks are shipped with this installation")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rsic_geo.enhance.base import Enhancer, IdentityEnhancer
-from rsic_geo.errors import MissingDependencyError
+from rsic_geo.errors import MissingDependencyError, WeightsError
 from rsic_geo.weights import open_weights
 
 IDENTITY_NAMES = ("", "none")
@@ -38,5 +38,7 @@ def load_enhancer(
         raise MissingDependencyError(
             f"enhancement needs PyTorch ({error.name} is missing): pip install torch safetensors"
         ) from error
+    if weights.metadata.get("format", "").startswith("rsic-codec"):
+        raise WeightsError(f"{name} is a learned codec, not an enhancer: `rsic models list` says which are")
     kind = LdmEnhancer if weights.metadata.get("format") == LDM_FORMAT else TorchEnhancer
     return kind.from_weights(weights, device=device, fast=fast, threads=threads)

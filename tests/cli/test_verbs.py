@@ -222,6 +222,7 @@ def test_models_are_listed_and_verified(capsys):
     code, found = run_json(capsys, "models", "list")
     assert code == 0
     assert found["default"] in {row["name"] for row in found["models"]}
+    assert {row["kind"] for row in found["models"]} == {"enhancer", "codec"}
     code, verified = run_json(capsys, "models", "verify")
     assert code == 0
     assert all(row["ok"] for row in verified["models"])

@@ -66,6 +66,11 @@ def test_unknown_names_say_what_there_is():
         load_enhancer("no-such-network")
 
 
+def test_a_codecs_weights_are_no_enhancer():
+    with pytest.raises(WeightsError, match="learned codec, not an enhancer"):
+        load_enhancer(default_name(kind="codec"))
+
+
 def test_weights_that_do_not_fit_their_spec_are_refused(tmp_path):
     weights = open_weights("auto")
     tensors = load(weights.content)
