@@ -28,7 +28,7 @@ MARK = b"RSI%d" % VERSION
 """Value of the mark; its last byte is the version of the layout."""
 END_MAGIC = b"RSICTIF%d" % VERSION
 """Last bytes of the file; the last one is the version of the layout."""
-DESCRIPTION = "Preview; for the full resolution: rsic decompress"
+DESCRIPTION = "Preview; in full: rsic decompress"
 FOOTER = {False: struct.Struct(">IIII"), True: struct.Struct(">QQQI")}
 """Ends of structure, preview and payloads, CRC-32 of the preview; in classic TIFF and BigTIFF."""
 SEAL = struct.Struct(">I8s")

@@ -23,7 +23,7 @@ from rsic_geo.pipeline.options import Target
 from rsic_geo.pipeline.seal import Seal
 from rsic_geo.pipeline.strength import CellBand
 
-_FIRST_OVERHEAD = 1400
+_FIRST_OVERHEAD = 600
 """About what a small archive holds beside its payloads (bytes); measured after the first rate."""
 
 
