@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import RsicGeoError
-from rsic_geo.geo.io import gdal_config, gdal_version, open_scene, reading_config
+from rsic_geo.geo.io import gdal_config, gdal_version, reading_config
 from rsic_geo.pipeline.bands import BandStore, Bench, help_out, is_open
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.batch_source import SourceState
 from rsic_geo.pipeline.plan import plan_scene
 from rsic_geo.pipeline.report import version
 from rsic_geo.pipeline.source import open_source
+from rsic_geo.pipeline.stores import open_store
 
 PREFIX = "bands-"
 """Begins the names of the folders that outlive a run that was stopped."""
@@ -35,12 +37,12 @@ def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
     whose content has no known digest: one that is no local file, or has members that are none.
 
     Raises:
-        SceneError: if the scene cannot be opened.
+        RsicGeoError: if the scene cannot be opened.
         OSError: if the store cannot be written.
     """
     if not (job.bands_above and state.is_known) or job.options.codec != "jp2":
         return None
-    with open_scene(job.source) as reader:
+    with closing(open_store(job.source, job.options.execution).reader) as reader:
         pixels = reader.profile.height * reader.profile.width
     if pixels < job.bands_above:
         return None

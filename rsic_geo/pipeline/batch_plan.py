@@ -9,7 +9,7 @@ import sqlite3
 import string
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,7 +24,8 @@ from rsic_geo.pipeline.batch_source import stamps_of
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
 from rsic_geo.pipeline.names import archive_suffixes
-from rsic_geo.pipeline.options import EncodeOptions
+from rsic_geo.pipeline.options import EncodeOptions, Execution
+from rsic_geo.pipeline.stores import Store, open_store
 
 _FIELDS = {"parent", "stem", "name", "ext", "run"}
 _CHUNK = 200
@@ -149,7 +150,8 @@ def _must_look_again(scene: sqlite3.Row, source: str, recheck: bool) -> bool:
 def survey(path: str) -> dict[str, Any]:
     """Return size and outline of a scene, from its header; nothing where it cannot be opened."""
     try:
-        with open_scene(path) as reader:
+        store = open_store(path, Execution())
+        with closing(store.reader) as reader:
             p = reader.profile
             entries: dict[str, Any] = {
                 "width": p.width,
@@ -158,12 +160,20 @@ def survey(path: str) -> dict[str, Any]:
                 "dtype": p.dtype,
             }
             with suppress(SceneError):  # a scene without a known place has no footprint
-                entries["geom"] = geopackage_blob(outline_on_earth(reader))
+                entries["geom"] = geopackage_blob(_outline_of(path, store))
         if os.path.isfile(path):
             entries["source_bytes"] = os.path.getsize(path)
         return entries
     except (RsicGeoError, OSError, ValueError):
         return {}  # the scene itself will say what is wrong with it
+
+
+def _outline_of(path: str, store: Store) -> dict[str, Any] | None:
+    """Return the outline of an open scene on earth; that of a learned archive is its preview's."""
+    if store.learned is None:
+        return outline_on_earth(store.reader)
+    with open_scene(path) as preview:
+        return outline_on_earth(preview)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

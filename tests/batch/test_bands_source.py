@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from batch_support import options, run, write_scene
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import JobCancelledError, SceneError, SourceChangedError
+from rsic_geo.geo.footprint_blob import blob_bounds
 from rsic_geo.geo.io import gdal_config, open_scene
 from rsic_geo.pipeline import bands as bands_module
 from rsic_geo.pipeline import batch_scene, batch_verify, encode
@@ -21,6 +23,7 @@ from rsic_geo.pipeline.bands import BandStore, Bench, help_out
 from rsic_geo.pipeline.batch import WORKSHOP
 from rsic_geo.pipeline.batch_bands import store_for
 from rsic_geo.pipeline.batch_job import SceneJob
+from rsic_geo.pipeline.batch_plan import survey
 from rsic_geo.pipeline.batch_source import check_unchanged, look_at
 from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
 from rsic_geo.pipeline.plan import plan_scene
@@ -207,3 +210,28 @@ def test_a_source_is_known_by_all_it_is_read_from(tmp_path):
     assert not look_at("/vsizip/a.zip/p0.tif").is_known
     plain = look_at(str(tmp_path / "p0.tif"))
     assert (plain.members, plain.is_known) == ((), True)
+
+
+def test_a_learned_archive_is_planned_by_its_own_size_not_its_previews(tmp_path, monkeypatch):
+    if find_spec("compressai") is None:
+        pytest.skip("compressai is not installed (it has no build for Python 3.13)")
+    from learned_support import busy_network, weights_of
+
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "busy.safetensors").write_bytes(weights_of(busy_network()).content)
+    monkeypatch.setenv("RSIC_GEO_WEIGHTS", str(tmp_path / "weights"))
+    scene, archive = write_scene(tmp_path / "scene.tif", size=200), tmp_path / "in" / "scene.rsic.tif"
+    archive.parent.mkdir()
+    how = replace(wanted("psnr=26"), codec="learned:busy")
+    encode.compress(str(scene), str(archive), how)
+    with rasterio.open(archive) as preview:
+        assert preview.width < 200
+    seen, plain = survey(str(archive)), survey(str(scene))
+    assert [seen[name] for name in ("width", "height", "bands", "dtype")] == [200, 200, 1, "uint8"]
+    assert blob_bounds(seen["geom"]) == pytest.approx(blob_bounds(plain["geom"]), abs=1e-6)
+    standing, outcomes = run(
+        [str(archive)], tmp_path / "out", options("lossless", tile_size=256), bands_above=0.03
+    )
+    assert standing.done == 1, outcomes
+    assert standing.all_pixels == 200 * 200
+    assert counts(tmp_path / "out")["made"] > 0
