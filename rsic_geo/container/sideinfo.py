@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rsic_geo.container import fields as codec
+from rsic_geo.container.adaptive import FilterTaps, pack_filters, unpack_filters
 from rsic_geo.container.fields import Reader
 from rsic_geo.errors import ChecksumError, ContainerError, VersionError
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -31,7 +32,7 @@ Cells = npt.NDArray[np.uint8]
 """One byte per 256 px cell, (groups, rows, columns)."""
 
 _LOSSLESS, _TILE_SIZE, _CRCS, _CELLS = range(1, 5)
-_MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT = range(6, 13)
+_MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _FILTERS = range(6, 14)
 _DIGEST_BYTES = 8
 _COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 _NO_SNAPSHOT = MetadataSnapshot(width=1, height=1, count=1)
@@ -116,6 +117,8 @@ class SideInfo:
     """Distortion level of each cell."""
     strengths: Cells = field(default_factory=_no_cells)
     """Enhancement strength of each cell."""
+    filters: tuple[FilterTaps | None, ...] = ()
+    """Adaptive filter of each cluster of groups; empty where none has one."""
     radiometry: Radiometry | None = None
     planes: Mapping[tuple[int, str], bytes] = field(default_factory=dict)
     """Lossless planes, packed, by tile number and kind (valid, mask, alpha)."""
@@ -156,6 +159,7 @@ def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
     else:
         writer.add(_LEVELS, codec.pack_cells(side.levels))
         writer.add(_STRENGTHS, codec.pack_cells(side.strengths))
+    writer.add(_FILTERS, pack_filters(side.filters))
     writer.add(_PLANES, codec.pack_planes(side.planes))
     writer.add(_DOCUMENT, codec.pack_json({key: value for key, value in document.items() if value}))
     body = bytes((MAJOR, MINOR)) + writer.data()
@@ -203,10 +207,12 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
         extras=_member(document, "x"),
     )
     plain = _Presumed.of(picture, side)
+    groups = codec.unpack_groups(found[_GROUPS]) if _GROUPS in found else plain.groups
     return replace(
         side,
         snapshot=_snapshot({**plain.snapshot, **_member(document, "s")}),
-        groups=codec.unpack_groups(found[_GROUPS]) if _GROUPS in found else plain.groups,
+        groups=groups,
+        filters=unpack_filters(found.get(_FILTERS, b""), groups),
         radiometry=Radiometry.from_json(_member(document, "r")) if "r" in document else plain.radiometry,
     )
 

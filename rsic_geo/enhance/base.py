@@ -79,6 +79,20 @@ class IdentityEnhancer:
         return np.zeros(x.shape, dtype=np.float32)
 
 
+LINEAR_FORMAT = "rsic-linear-1"
+"""Format of weights files that ask for :class:`LinearEnhancer`."""
+
+
+class LinearEnhancer(IdentityEnhancer):
+    """Proposes nothing itself: all gain is that of the scene's adaptive filter. Needs no torch."""
+
+    halo = ALIGN
+
+    def __init__(self, name: str, sha256: str) -> None:
+        """Take the name and digest archives will record."""
+        self.name, self.sha256 = name, sha256
+
+
 def check_windows(
     x: NDArray[np.float32], sigma: NDArray[np.float32], origins: Sequence[Place] | None = None
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rsic_geo.enhance.base import Enhancer, IdentityEnhancer
+from rsic_geo.enhance.base import LINEAR_FORMAT, Enhancer, IdentityEnhancer, LinearEnhancer
 from rsic_geo.errors import MissingDependencyError, WeightsError
 from rsic_geo.weights import open_weights
 
@@ -30,6 +30,8 @@ def load_enhancer(
     if name in IDENTITY_NAMES:
         return IdentityEnhancer()
     weights = open_weights(name, sha256=sha256)
+    if weights.metadata.get("format") == LINEAR_FORMAT:
+        return LinearEnhancer(weights.name, weights.sha256)
     try:
         from rsic_geo.enhance.ldm import LdmEnhancer
         from rsic_geo.enhance.network import LDM_FORMAT

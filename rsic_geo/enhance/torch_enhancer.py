@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from rsic_geo.devices import choose_device, full_float32, has_bfloat16
 from rsic_geo.enhance.base import ALIGN, Place, check_windows
 from rsic_geo.enhance.network import ResidualUNet, UNetSpec
-from rsic_geo.errors import UsageError, WeightsError
+from rsic_geo.errors import WeightsError
 from rsic_geo.weights import WeightsFile
 
 HALO = 64
@@ -103,11 +104,8 @@ class TorchEnhancer:
         if bands == 1:
             pixels = pixels.expand(-1, 3, -1, -1)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        exact = torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        )
         reduced = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.fast)
-        with exact, reduced:
+        with full_float32(), reduced:
             correction = self.predict(pixels, sigma, places, seed)
         if bands == 1:
             correction = correction.mean(dim=1, keepdim=True)
@@ -130,26 +128,3 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Say whether convolutions in bfloat16 are native, and so faster, on a device."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(native and native())
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the torch device of ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. UsageError if there is none."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_available()):
-        raise UsageError(f"device {name!r} is not available here; use auto or cpu")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"device {name!r} is not available here; there are {torch.cuda.device_count()}")
-    return device

@@ -212,6 +212,7 @@ class Archive:
             active=side.strengths > 0,
             window_size=self.execution.window_size,
             seed=side.seed,
+            filters=side.filters,
         )
 
     def read(

@@ -14,12 +14,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.container.adaptive import FilterTaps, clusters
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.geo.grid import TileGrid, TileIndex
 from rsic_geo.geo.lattice import CELL, NODE, sigma_lattice
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.seam import SeamAccumulator, window_weights
 from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.adaptive import apply_filter
 from rsic_geo.pipeline.events import Progress
 
 BATCH = 2
@@ -53,6 +55,8 @@ class EnhancementPlan:
     """Core of an enhancement window (px)."""
     seed: int = 0
     """Seed of enhancers that begin with noise."""
+    filters: tuple[FilterTaps | None, ...] = ()
+    """Adaptive filter of each cluster of groups; empty: corrections are used as proposed."""
 
     def wants(self, group: int, window: Window) -> bool:
         """Return whether any cell of a window needs the correction of a group."""
@@ -65,7 +69,15 @@ class EnhancementPlan:
         if bands is None:
             return self
         used = np.array([any(band in members for band in bands) for members in self.groups], np.bool_)
+        for numbers, taps in self.clusters():
+            if taps is not None and used[list(numbers)].any():
+                used[list(numbers)] = True
         return replace(self, active=self.active & used[:, None, None])
+
+    def clusters(self) -> Iterator[tuple[tuple[int, ...], FilterTaps | None]]:
+        """Yield the group numbers of every cluster and its adaptive filter."""
+        numbers = clusters(self.groups)
+        yield from zip(numbers, self.filters or (None,) * len(numbers), strict=True)
 
     def grid(self, enhancer: Enhancer) -> TileGrid:
         """Return the enhancement windows of the whole scene."""
@@ -123,26 +135,104 @@ def _outer_window(padded: Window, plan: EnhancementPlan, side: int) -> Window:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proposal:
+    """What an enhancer proposes for some bands of some windows, in units of their used ranges."""
+
+    members: list[int]
+    """Bands of the scene."""
+    decoded: NDArray[np.float32]
+    """(windows, bands, h, w)."""
+    correction: NDArray[np.float32]
+    """Same shape."""
+
+
+def _propose(
+    jobs: list[_Job], numbers: tuple[int, ...], source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan
+) -> _Proposal:
+    """Return corrections of some groups of equally large windows, side by side."""
+    scene = Window.full(plan.height, plan.width)
+    origins = [(job.outer.row_off // NODE, job.outer.col_off // NODE) for job in jobs]
+    decoded, proposed = [], []
+    for number in numbers:
+        members = plan.groups[number]
+        pixels = [_read_extended(source, job.outer, members, scene) for job in jobs]
+        decoded.append(np.stack([plan.radiometry.forward(p, members) for p in pixels]))
+        sigma = np.stack([sigma_lattice(plan.levels[number], job.outer) for job in jobs])
+        proposed.append(enhancer.correct(decoded[-1], sigma, origins=origins, seed=plan.seed))
+    return _Proposal(
+        members=[band for number in numbers for band in plan.groups[number]],
+        decoded=decoded[0] if len(numbers) == 1 else np.concatenate(decoded, axis=1),
+        correction=proposed[0] if len(numbers) == 1 else np.concatenate(proposed, axis=1),
+    )
+
+
 def _correct_batch(
     jobs: list[_Job], source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan
 ) -> list[NDArray[np.float32]]:
     """Return the corrections (bands, h, w) in digital numbers of the padded windows of ``jobs``."""
-    scene = Window.full(plan.height, plan.width)
-    bands = plan.radiometry.bands
-    out = [np.zeros((bands, job.padded.height, job.padded.width), np.float32) for job in jobs]
-    for g, members in enumerate(plan.groups):
-        if not any(plan.wants(g, job.padded) for job in jobs):
-            continue
-        pixels = [_read_extended(source, job.outer, members, scene) for job in jobs]
-        batch = np.stack([plan.radiometry.forward(p, members) for p in pixels])
-        sigma = np.stack([sigma_lattice(plan.levels[g], job.outer) for job in jobs])
-        origins = [(job.outer.row_off // NODE, job.outer.col_off // NODE) for job in jobs]
-        result = enhancer.correct(batch, sigma, origins=origins, seed=plan.seed)
-        spans = np.array([plan.radiometry.high[b] - plan.radiometry.low[b] for b in members], np.float32)
-        for k, job in enumerate(jobs):
-            used = result[k][:, : job.padded.height, : job.padded.width]
-            out[k][list(members)] = used * spans[:, None, None]
+    out = [np.zeros((plan.radiometry.bands, job.padded.height, job.padded.width), np.float32) for job in jobs]
+    for cluster, taps in plan.clusters():
+        # a filter mixes the bands of its cluster: what one of them needs is made of all
+        for numbers in [(number,) for number in cluster] if taps is None else [cluster]:
+            if not any(plan.wants(number, job.padded) for number in numbers for job in jobs):
+                continue
+            found = _propose(jobs, numbers, source, enhancer, plan)
+            spans = np.array(
+                [plan.radiometry.high[b] - plan.radiometry.low[b] for b in found.members], np.float32
+            )
+            for k, job in enumerate(jobs):
+                result = found.correction[k]
+                if taps is not None:
+                    result = apply_filter(taps, found.decoded[k], result)
+                used = result[:, : job.padded.height, : job.padded.width]
+                out[k][found.members] = used * spans[:, None, None]
     return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSample:
+    """What an enhancer proposes for one cluster of band groups in the core of one window."""
+
+    core: Window
+    """Pixels of the scene that are covered."""
+    cluster: int
+    """Number of the cluster."""
+    members: list[int]
+    """Its bands."""
+    decoded: NDArray[np.float32]
+    """(bands of the cluster, h, w) in units of the used range."""
+    correction: NDArray[np.float32]
+    """Same shape and units."""
+
+
+def sample_corrections(
+    source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan, count: int
+) -> Iterator[ClusterSample]:
+    """Yield what an enhancer proposes in up to ``count`` windows spread over the scene, before any filter.
+
+    Args:
+        source: decoded pixels.
+        enhancer: proposes corrections.
+        plan: levels, groups and radiometry of the scene.
+        count: windows looked at.
+    """
+    grid = plan.grid(enhancer)
+    jobs = [job for job in _jobs(enhancer, plan) if job.is_wanted]
+    for place in sorted({round(i) for i in np.linspace(0, len(jobs) - 1, min(count, len(jobs)))}):
+        job = jobs[place]
+        core = grid.core(job.index)
+        inner = (0, slice(None), *core.within(job.padded).slices)
+        for k, (numbers, _) in enumerate(plan.clusters()):
+            if any(plan.wants(number, job.padded) for number in numbers):
+                found = _propose([job], numbers, source, enhancer, plan)
+                yield ClusterSample(
+                    core=core,
+                    cluster=k,
+                    members=found.members,
+                    decoded=found.decoded[inner],
+                    correction=found.correction[inner],
+                )
 
 
 def _jobs(enhancer: Enhancer, plan: EnhancementPlan, area: Window | None = None) -> Iterator[_Job]:

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.container.adaptive import FilterTaps, pack_filters
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.lattice import CELL, level_from_rmse
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
+from rsic_geo.pipeline.adaptive_fit import NormalEquations, fit_filters
 from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.enhancing import CorrectedRows, EnhancementPlan, PixelSource, corrections
+from rsic_geo.pipeline.enhancing import (
+    CorrectedRows,
+    EnhancementPlan,
+    PixelSource,
+    corrections,
+    sample_corrections,
+)
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.fitlog import FitLog, FittedRow
 from rsic_geo.pipeline.plan import ScenePlan
+from rsic_geo.pipeline.remembering import Remembering
 from rsic_geo.pipeline.strength import CellBand, fit_cell_row, scaled_correction
 from rsic_geo.pipeline.tilework import errors_by_band
+
+SAMPLE_WINDOWS = 16
+"""Enhancement windows of one band group that adaptive filters are fitted to, spread over the scene."""
+LEAST_WINDOWS = 4
+"""Windows looked at in a scene of many band groups."""
+KEPT_BYTES = 1 << 27
+"""Memory for corrections of those windows, which are needed again."""
+SAMPLE_PIXELS = 2_000_000
+"""Pixels of them that are used; more change nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +53,8 @@ class Enhancement:
     """Sum of squared errors after enhancement per band, over the scored pixels."""
     max_error: float
     """Largest absolute error after enhancement."""
+    filters: tuple[FilterTaps | None, ...] = ()
+    """Adaptive filter of each group; empty where none is worth its bits."""
 
     @property
     def is_useful(self) -> bool:
@@ -61,6 +82,8 @@ class FitOptions:
     """Largest absolute error allowed after enhancement."""
     seed: int = 0
     """Seed of enhancers that begin with noise."""
+    is_adaptive: bool = True
+    """Whether adaptive filters are fitted; False leaves corrections as proposed, for comparisons."""
     log: FitLog | None = None
     """Where fitted rows of cells are kept, so that the same fit interrupted goes on."""
     watch: Callable[[Window, CellBand, NDArray[np.generic]], None] | None = None
@@ -121,19 +144,25 @@ def fit_enhancement(
     strengths = np.zeros_like(levels)
     sse = np.zeros(plan.profile.count)
     worst = 0.0
-    active = levels > 0
-    kept = {} if options.log is None else options.log.rows(enhancer, options.seed, options.max_error)
-    active[:, list(kept)] = False
     todo = EnhancementPlan(
         height=plan.profile.height,
         width=plan.profile.width,
         groups=plan.groups,
         levels=levels,
         radiometry=plan.radiometry,
-        active=active,
+        active=levels > 0,
         window_size=options.window_size,
         seed=options.seed,
     )
+    filters: tuple[FilterTaps | None, ...] = ()
+    if options.is_adaptive and enhancer.name:
+        enhancer = Remembering(enhancer, KEPT_BYTES)
+        filters = _fit_filters(readers, coded, enhancer, todo)
+        todo = replace(todo, filters=filters)
+    kept: dict[int, FittedRow] = {}
+    if options.log is not None:
+        kept = options.log.rows(enhancer, options.seed, options.max_error, pack_filters(filters))
+        todo.active[:, list(kept)] = False
     for rows in corrections(decoded, enhancer, todo, progress):
         row = rows.window.row_off // CELL
         fitted = kept.get(row)
@@ -144,7 +173,47 @@ def fit_enhancement(
         strengths[:, row] = fitted.strengths
         sse += fitted.sse
         worst = max(worst, fitted.max_error)
-    return Enhancement(levels=levels, strengths=strengths, sse=sse, max_error=worst)
+    found = Enhancement(levels=levels, strengths=strengths, sse=sse, max_error=worst, filters=filters)
+    return found if _is_worthwhile(found, coded) else _switched_off(found, coded)
+
+
+def _is_worthwhile(found: Enhancement, coded: CodedScene) -> bool:
+    """Return whether an enhancement takes away a larger share of the error than it adds to the file."""
+    cells = np.concatenate([found.levels, found.strengths]).tobytes()
+    extra = len(zlib.compress(cells, 9)) + len(pack_filters(found.filters))
+    return bool(coded.total_sse - found.sse.sum() > coded.total_sse * extra / max(coded.body_bytes, 1))
+
+
+def _switched_off(found: Enhancement, coded: CodedScene) -> Enhancement:
+    return Enhancement(
+        levels=found.levels,
+        strengths=np.zeros_like(found.strengths),
+        sse=coded.sse,
+        max_error=coded.max_error,
+    )
+
+
+def _fit_filters(
+    readers: Readers, coded: CodedScene, enhancer: Enhancer, todo: EnhancementPlan
+) -> tuple[FilterTaps | None, ...]:
+    """Return the adaptive filter of every cluster of groups, empty where none is worth its bits."""
+    plan = coded.plan
+    bands = [[b for n in numbers for b in plan.groups[n]] for numbers, _ in todo.clusters()]
+    sums = [NormalEquations(bands=len(members)) for members in bands]
+    count = max(LEAST_WINDOWS, SAMPLE_WINDOWS // len(plan.groups))
+    stride = -(-min(plan.pixels, count * todo.window_size**2) // SAMPLE_PIXELS)
+    seen, pixels, scored = None, np.zeros(0), np.zeros(0, np.bool_)
+    for part in sample_corrections(readers.decoded, enhancer, todo, count):
+        if part.core != seen:
+            seen, pixels = part.core, readers.source.read(part.core)
+            scored = scored_pixels(readers.source, plan, part.core, pixels)
+        members = part.members
+        error = plan.radiometry.forward(pixels[members], members) - part.decoded
+        counted = np.all(scored[members], axis=0)
+        sums[part.cluster].add(part.decoded, part.correction, error, counted, stride=stride)
+    spans = np.array(plan.radiometry.high) - np.array(plan.radiometry.low)
+    filters = fit_filters(sums, [np.square(spans[members]) for members in bands], 8 * coded.body_bytes)
+    return filters if any(filters) else ()
 
 
 def _fit_row(readers: Readers, plan: ScenePlan, rows: CorrectedRows, options: FitOptions) -> FittedRow:

@@ -42,13 +42,21 @@ class FitLog:
         self._folder, self._pixel_crcs = folder, sorted(pixel_crcs.items())
         self._path = folder / "fit.log"
 
-    def rows(self, enhancer: Enhancer, seed: int, max_error: float | None) -> dict[int, FittedRow]:
+    def rows(
+        self, enhancer: Enhancer, seed: int, max_error: float | None, filters: bytes = b""
+    ) -> dict[int, FittedRow]:
         """Return the rows known of a fit, by number; later rows are added to this fit.
+
+        Args:
+            enhancer: proposes corrections.
+            seed: of enhancers that begin with noise.
+            max_error: largest absolute error allowed.
+            filters: adaptive filters of the fit, packed.
 
         Raises:
             OSError: if the log cannot be read.
         """
-        asked = json.dumps([self._plan, self._pixel_crcs, enhancer.sha256, seed, max_error])
+        asked = json.dumps([self._plan, self._pixel_crcs, enhancer.sha256, seed, max_error, filters.hex()])
         digest = hashlib.sha256(asked.encode()).hexdigest()[:32]
         self._path = self._folder / f"fit-{digest}.log"
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.enhance.base import Enhancer
+from rsic_geo.enhance.base import Enhancer, LinearEnhancer
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.io import SceneWriter, gdal_config
 from rsic_geo.geo.io_files import check_apart
@@ -91,6 +91,8 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     part = choose_part(archive.snapshot, options, progress)
     how = options.execution
     enhancer = load_enhancer(options.enhance, how.device, threads=how.threads, fast=how.fast)
+    if isinstance(enhancer, LinearEnhancer):
+        raise UsageError(f"{enhancer.name} knows only what an original tells an archive: name a network")
     reach = options.execution.window_size + 2 * enhancer.halo + CELL
     area = None if part is None else _widened(part.window, reach)
     plan = estimated_plan(archive, options, progress.stage(0, 0.3), area)

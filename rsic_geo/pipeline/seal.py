@@ -75,6 +75,7 @@ def seal_archive(
             groups=plan.groups,
             levels=enhancement.levels,
             strengths=enhancement.strengths,
+            filters=enhancement.filters,
             radiometry=plan.radiometry,
         )
     jp2.append_side_information(path, sideinfo.pack(side, picture_of(index.size)))

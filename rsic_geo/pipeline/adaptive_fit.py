@@ -1,0 +1,218 @@
+"""Fitting a scene's adaptive filters: least squares on sampled windows, each coefficient against its bits.
+
+At the rates archives are made for, squared error falls about as fast as the file grows: one part in a
+thousand more bytes, one part in a thousand less error (JPEG 2000 gains 6 dB per bit and pixel, and 4 to 5 dB
+per e-fold of its bytes). So a coefficient is worth sending if it takes away a larger share of the error than
+its bits are of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.container.adaptive import (
+    LIGHTS,
+    LIMIT,
+    FilterTaps,
+    column_count,
+    golomb_bits,
+    largest_reach,
+    neutral,
+    pack_filters,
+)
+from rsic_geo.pipeline.adaptive import brightness, colour_axes, columns, step_sizes
+
+FloatArray = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+CLASS_COUNTS = (2, 4, 8)
+_USUAL_ORDER = 2
+_RIDGE = 1e-6
+
+
+@dataclass(slots=True, kw_only=True)
+class NormalEquations:
+    """Sums over pixels from which any filter of a cluster can be fitted and judged, by brightness bin."""
+
+    bands: int
+    reach: int = field(init=False)
+    """Of the filters that can be fitted (px)."""
+    products: Doubles = field(init=False)
+    """(bins, columns, columns) sums of products of planes."""
+    wanted: Doubles = field(init=False)
+    """(bins, columns, bands) sums of products of planes and the codec's error."""
+    energy: Doubles = field(init=False)
+    """(bins, bands) squared error of the codec on the colour axes."""
+    counts: Doubles = field(init=False)
+    """(bins,) pixels."""
+
+    def __post_init__(self) -> None:
+        """Begin at zero."""
+        self.reach = largest_reach(self.bands)
+        width = column_count(self.bands, self.reach)
+        self.products = np.zeros((LIGHTS, width, width))
+        self.wanted = np.zeros((LIGHTS, width, self.bands))
+        self.energy = np.zeros((LIGHTS, self.bands))
+        self.counts = np.zeros(LIGHTS)
+
+    def add(
+        self,
+        decoded: FloatArray,
+        correction: FloatArray,
+        error: FloatArray,
+        scored: NDArray[np.bool_],
+        *,
+        stride: int = 1,
+    ) -> None:
+        """Count the pixels of a window.
+
+        Args:
+            decoded: (bands, h, w) in units of the used range.
+            correction: same shape, as the enhancer proposes it.
+            error: same shape, original minus decoded.
+            scored: (h, w), True where a pixel counts.
+            stride: every so many pixels of those that count are used.
+        """
+        axes = colour_axes(self.bands).astype(np.float32)
+        bins = np.clip((brightness(decoded) * LIGHTS).astype(np.intp), 0, LIGHTS - 1)
+        for rows, planes in columns(decoded, correction, self.reach):
+            used = np.flatnonzero(scored[rows])[::stride]
+            used = used[np.argsort(bins[rows].ravel()[used], kind="stable")]
+            kinds = bins[rows].ravel()[used]
+            flat = planes.reshape(len(planes), -1)[:, used]
+            lacking = axes @ error[:, rows].reshape(self.bands, -1)[:, used]
+            first = np.searchsorted(kinds, np.arange(LIGHTS + 1))
+            for kind in np.unique(kinds):
+                part = slice(first[kind], first[kind + 1])
+                self.products[kind] += flat[:, part] @ flat[:, part].T
+                self.wanted[kind] += flat[:, part] @ lacking[:, part].T
+                self.energy[kind] += np.square(lacking[:, part], dtype=np.float64).sum(axis=1)
+                self.counts[kind] += part.stop - part.start
+
+    def cut(self, count: int) -> list[slice]:
+        """Return up to ``count`` neighbouring ranges of bins with about equally many pixels."""
+        total = np.cumsum(self.counts)
+        places = np.searchsorted(total, total[-1] * np.arange(1, count) / count) + 1
+        edges = sorted({0, LIGHTS, *(int(place) for place in places if place < LIGHTS)})
+        return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+    def error_of(self, taps: FilterTaps) -> Doubles:
+        """Return the squared error a filter leaves on every colour axis, before rounding; shape (bands,)."""
+        ends = [0, *taps.edges, LIGHTS]
+        scaled = taps.coefficients * step_sizes(self.bands, taps.reach)
+        used = scaled.shape[2]
+        left = np.zeros(self.bands)
+        for one, a, b in zip(scaled, ends[:-1], ends[1:], strict=True):
+            products = self.products[a:b, :used, :used].sum(axis=0)
+            wanted = self.wanted[a:b, :used].sum(axis=0)
+            left += self.energy[a:b].sum(axis=0) - 2 * (one.T * wanted).sum(axis=0)
+            left += ((one @ products) * one).sum(axis=1)
+        return left
+
+
+def fit_filters(
+    sums: Sequence[NormalEquations], weights: Sequence[Doubles], file_bits: float
+) -> tuple[FilterTaps | None, ...]:
+    """Return the filter of every cluster that is worth its bits, None where none is.
+
+    Args:
+        sums: one per cluster, over the same pixels.
+        weights: of the squared error of each cluster's bands (bands,) in that of the scene.
+        file_bits: size of the archive (bits).
+    """
+    axes = [weight if len(weight) != 3 else np.full(3, weight.mean()) for weight in weights]
+    plain = [one.error_of(_passing(one.bands)) @ weight for one, weight in zip(sums, axes, strict=True)]
+    total = sum(plain)
+    if not total > 0 or file_bits <= 0:
+        return (None,) * len(sums)
+    # the error, in units of its axis, that one bit has to take away
+    return tuple(
+        _best_filter(one, total / file_bits / weight) for one, weight in zip(sums, axes, strict=True)
+    )
+
+
+def _passing(bands: int) -> FilterTaps:
+    nothing = np.zeros((1, bands, column_count(bands, 0)), np.int16)
+    return FilterTaps(bands=bands, reach=0, edges=(), differences=nothing)
+
+
+def _best_filter(sums: NormalEquations, prices: Doubles) -> FilterTaps | None:
+    """Return the filter with the least error plus bits times their prices, None for that of no bits."""
+    if sums.counts.sum() < 64 * column_count(sums.bands, sums.reach):
+        return None
+
+    def cost(taps: FilterTaps) -> float:
+        return float((sums.error_of(taps) / prices).sum()) + 8 * len(pack_filters([taps]))
+
+    least, best = float((sums.error_of(_passing(sums.bands)) / prices).sum()), None
+    for reach in range(sums.reach + 1):
+        taps = _fit(sums, reach, [slice(0, LIGHTS)], prices)
+        if cost(taps) < least:
+            least, best = cost(taps), taps
+    if best is None:
+        return None
+    for count in CLASS_COUNTS:
+        ranges = sums.cut(count)
+        if len(ranges) > 1:
+            taps = _fit(sums, best.reach, ranges, prices)
+            if cost(taps) < least:
+                least, best = cost(taps), taps
+    return best
+
+
+def _fit(sums: NormalEquations, reach: int, ranges: list[slice], prices: Doubles) -> FilterTaps:
+    """Return the filter of a reach with one class per range of bins."""
+    begin = neutral(sums.bands, reach)
+    sets = [_differences(sums, slice(0, LIGHTS), reach, begin, prices)]
+    if len(ranges) > 1:
+        shared = begin + sets[0]
+        sets += [_differences(sums, part, reach, shared, prices) for part in ranges]
+    edges = tuple(part.start for part in ranges[1:])
+    return FilterTaps(bands=sums.bands, reach=reach, edges=edges, differences=np.stack(sets).astype(np.int16))
+
+
+def _differences(
+    sums: NormalEquations, bins: slice, reach: int, begin: NDArray[np.int64], prices: Doubles
+) -> NDArray[np.int64]:
+    """Return what to add to coefficients (bands, columns) for these bins, zero where not worth its bits."""
+    used = begin.shape[1]
+    sizes = step_sizes(sums.bands, reach)
+    products = sums.products[bins, :used, :used].sum(axis=0) * np.outer(sizes, sizes)
+    wanted = sums.wanted[bins, :used].sum(axis=0) * sizes[:, None] - products @ begin.T
+    out = np.zeros_like(begin)
+    for axis in range(sums.bands):
+        out[axis] = _sparse_solution(products, wanted[:, axis], float(prices[axis]))
+    return out
+
+
+def _sparse_solution(products: Doubles, wanted: Doubles, price: float) -> NDArray[np.int64]:
+    """Return whole numbers x that nearly minimise ``x' P x - 2 x' w`` plus ``price`` per bit.
+
+    All coefficients are fitted, then the one whose absence costs least goes, and the others are fitted again,
+    as long as that saves more bits than it costs error.
+    """
+    diagonal = np.diag(products)
+    left = np.flatnonzero(diagonal > diagonal.max(initial=0.0) * 1e-12)
+    values = np.zeros(0)
+    free = golomb_bits(np.zeros(1, np.int64), _USUAL_ORDER)[0]
+    while left.size:
+        part = products[np.ix_(left, left)]
+        inverse = np.linalg.inv(part + np.diag(np.diag(part)) * _RIDGE)
+        values = inverse @ wanted[left]
+        bits = golomb_bits(np.rint(values).astype(np.int64), _USUAL_ORDER) - free
+        loss = np.square(values) / np.diag(inverse)
+        gain = bits * price - loss
+        gain[np.rint(values) == 0] = np.inf
+        worst = int(np.argmax(gain))
+        if gain[worst] <= 0:
+            break
+        left = np.delete(left, worst)
+        values = np.delete(values, worst)
+    out = np.zeros(len(wanted), np.int64)
+    if left.size:
+        out[left] = np.clip(np.rint(values), -LIMIT, LIMIT).astype(np.int64)
+    return out
