@@ -169,6 +169,64 @@ def test_a_box_in_another_reference_system(tmp_path) -> None:
         window_of_box(snapshot, (0, 0, 1, 1), "no system")
 
 
+@pytest.mark.parametrize("epsg", [32724, 32633, 26913, 3412, 3035, 3857])
+@pytest.mark.parametrize("box", [(-180, -90, 180, 90), (-179.9, -85, 179.9, 85)])
+def test_a_box_around_the_world_holds_every_scene_whole(epsg: int, box) -> None:
+    """Far from its own zone a projection gives any numbers: such boxes once cut scenes, or missed them."""
+    lon, lat = place_in(epsg)
+    (x,), (y,) = rasterio.warp.transform("EPSG:4326", f"EPSG:{epsg}", [lon], [lat])
+    snapshot = MetadataSnapshot(
+        width=200, height=100, count=1, crs=f"EPSG:{epsg}", transform=(30.0, 0, x, 0, -30.0, y)
+    )
+    window, is_beyond = window_of_box(snapshot, box, "EPSG:4326")
+    assert window == Window.full(100, 200)
+    assert is_beyond
+    elsewhere = (lon - 90, -80, lon - 60, 85) if lon > 0 else (lon + 60, -80, lon + 90, 85)
+    with pytest.raises(UsageError, match="does not touch"):
+        window_of_box(snapshot, elsewhere, "EPSG:4326")
+
+
+def place_in(epsg: int) -> tuple[float, float]:
+    """Return longitude and latitude of a place where a reference system is used."""
+    places = {32724: (-37.5, -8.0), 32633: (13.0, 52.0), 26913: (-105.0, 40.0), 3412: (30.0, -70.0)}
+    return places.get(epsg, (10.0, 50.0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    west=st.floats(-0.6, 0.9),
+    south=st.floats(-0.6, 0.9),
+    east=st.floats(0.05, 1.5),
+    north=st.floats(0.05, 1.5),
+)
+def test_a_box_in_degrees_holds_the_pixels_that_are_in_it(west, south, east, north) -> None:
+    """Against GDAL's own transformation of every pixel's centre."""
+    snapshot = MetadataSnapshot(
+        width=60,
+        height=50,
+        count=1,
+        crs="EPSG:32633",
+        transform=(500.0, 0, 300_000.0, 0, -500.0, 5_600_000.0),
+    )
+    rows, cols = np.mgrid[0:50, 0:60]
+    x, y = 300_000 + 500 * (cols.ravel() + 0.5), 5_600_000 - 500 * (rows.ravel() + 0.5)
+    lon, lat = (np.asarray(v) for v in rasterio.warp.transform("EPSG:32633", "EPSG:4326", x, y))
+    span = (lon.max() - lon.min(), lat.max() - lat.min())
+    left, bottom = lon.min() + west * span[0], lat.min() + south * span[1]
+    box = (left, bottom, left + east * span[0], bottom + north * span[1])
+    inside = (lon > box[0]) & (lon < box[2]) & (lat > box[1]) & (lat < box[3])
+    try:
+        window, _ = window_of_box(snapshot, box, "EPSG:4326")
+    except UsageError:
+        assert not inside.any()
+        return
+    if inside.any():
+        assert window.row_off <= rows.ravel()[inside].min()
+        assert window.row_stop >= rows.ravel()[inside].max()
+        assert window.col_off <= cols.ravel()[inside].min()
+        assert window.col_stop >= cols.ravel()[inside].max()
+
+
 def test_a_box_needs_a_transform(tmp_path) -> None:
     with pytest.raises(UsageError, match="--srcwin"):
         window_of_box(described("gcps", tmp_path), (0, 0, 1, 1))
