@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import time
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rsic_geo.cli.compress import archive_choices, encode_options
-from rsic_geo.cli.console import Console, event, one_line
+from rsic_geo.cli.console import Console, StatusLine, event, one_line
 from rsic_geo.cli.options import Verb, execution_options, stack, talking
 from rsic_geo.cli.summary import bytes_text, outline
 from rsic_geo.errors import UsageError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from rsic_geo.pipeline.batch_run import BatchOptions
 
 EXIT_SOME_FAILED = 3
+_LOG_SECONDS = 10
+"""Between the lines --verbose writes where there is no terminal."""
 
 
 @click.group()
@@ -131,9 +134,12 @@ def _batch_options(verb: Verb) -> Verb:
 def _resource(word: str) -> tuple[str, float]:
     name, equals, number = word.partition("=")
     try:
-        return name, float(number) if equals else 1.0
+        amount = float(number) if equals else 1.0
     except ValueError:
-        raise UsageError(f"resource {word!r}: use NAME=NUMBER, as GPU=1") from None
+        amount = 0.0
+    if not (name and 0 < amount < math.inf):
+        raise UsageError(f"resource {word!r}: use NAME=NUMBER, as GPU=1")
+    return name, amount
 
 
 def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> tuple[list[Source], str]:
@@ -319,17 +325,19 @@ def _watcher(console: Console) -> Watcher:
     from rsic_geo.pipeline.batch import Watcher
     from rsic_geo.pipeline.batch_job import SceneOutcome
 
-    draw = console.progress()
+    line = StatusLine()
+    draw, draw_survey = console.progress(line), console.progress(line)
     told = time.monotonic()
 
     def standing(now: Standing) -> bool | None:
         nonlocal told
         if console.mode == "json":
             event("batch", **now.to_json())
-        elif console.verbose and time.monotonic() - told > 10:
+            return draw(now.fraction, "archiving")
+        if console.verbose and console.bar is None and time.monotonic() - told > _LOG_SECONDS:
             told = time.monotonic()
             click.echo(str(now), err=True)
-        return draw(now.fraction, "archiving")
+        return draw(now.fraction, str(now))
 
     def scene(source: str, outcome: SceneOutcome) -> None:
         if console.mode == "json":
@@ -343,14 +351,18 @@ def _watcher(console: Console) -> Watcher:
         elif outcome.state == "failed":
             console.warn(f"{source}: {one_line(outcome.error or 'failed')}")
 
-    def survey(fraction: float, message: str) -> None:
+    def survey(fraction: float, message: str) -> bool | None:
         if console.mode == "json":
             event("survey", fraction=round(fraction, 4), message=message)
+            return None
+        return draw_survey(fraction, message)
 
-    return Watcher(standing=standing, scene=scene, survey=survey)
+    return Watcher(standing=standing, scene=scene, survey=survey, warn=console.warn)
 
 
 def _finish(console: Console, standing: Standing) -> int:
+    if console.bar is not None:
+        console.bar.break_off()
     ratio = standing.source_bytes / standing.product_bytes if standing.product_bytes else 0.0
     text = f"{standing.done} scenes done and verified, {standing.failed} failed, {standing.skipped} skipped"
     if ratio:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,6 +65,28 @@ class GdalBar:
             self._tick = self._TICKS
 
 
+class StatusLine(GdalBar):
+    """One line that is written over again, for work that takes days and has more to tell than a fraction."""
+
+    def __init__(self) -> None:
+        self._is_open = False
+
+    def __call__(self, fraction: float, message: str = "") -> None:
+        """Show a message behind how much is done."""
+        text = f"{math.floor(100 * fraction)} % {message}"
+        width = max(20, shutil.get_terminal_size().columns - 1)
+        sys.stderr.write(f"\r{text[:width]}\x1b[K")
+        sys.stderr.flush()
+        self._is_open = True
+
+    def break_off(self) -> None:
+        """Leave the line as it is and go on below it."""
+        if self._is_open:
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+            self._is_open = False
+
+
 class JsonProgress:
     """One JSON object per line on stderr; at most about two hundred for a job and its messages."""
 
@@ -117,13 +140,17 @@ class Console:
         """Forget the console of an earlier run in this process."""
         cls._latest = None
 
-    def progress(self) -> ProgressCallback:
-        """Return the callback to hand to a job: draws a bar, JSON lines or nothing, and stops on request."""
+    def progress(self, bar: GdalBar | None = None) -> ProgressCallback:
+        """Return the callback to hand to a job: draws a bar, JSON lines or nothing, and stops on request.
+
+        Args:
+            bar: drawn on where a bar is wanted; None = GDAL's.
+        """
         draw: GdalBar | JsonProgress | None = None
         if self.mode == "json":
             draw = JsonProgress()
         elif self.mode == "bar" or (self.mode == "auto" and not self.quiet and sys.stderr.isatty()):
-            draw = self.bar = GdalBar()
+            draw = self.bar = bar or GdalBar()
 
         furthest = 0.0
 
@@ -143,6 +170,8 @@ class Console:
         if self.mode == "json":
             event("warning", message=one_line(text))
         elif not self.quiet:
+            if isinstance(self.bar, StatusLine):
+                self.bar.break_off()
             click.echo(f"rsic: warning: {one_line(text)}", err=True)
 
     def fail(self, text: str, exit_code: int) -> int:

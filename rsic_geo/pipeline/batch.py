@@ -64,7 +64,9 @@ class Standing:
         total = self.done + self.failed + self.skipped + self.left
         failed = f", {self.failed} failed" if self.failed else ""
         eta = "" if self.eta_seconds is None else f", {duration(self.eta_seconds)} left"
-        return f"{total - self.left} of {total} scenes{failed}, {self.saved_bytes / 1e6:.1f} MB saved{eta}"
+        pixels = f", {self.pixels / 1e6:.0f} of {self.all_pixels / 1e6:.0f} Mpx" if self.all_pixels else ""
+        saved = f"{self.saved_bytes / 1e6:.1f} MB saved"
+        return f"{total - self.left} of {total} scenes{failed}{pixels}, {saved}{eta}"
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary."""
@@ -99,6 +101,8 @@ class Watcher:
     """Told a fraction and a text while new scenes are entered; returning False stops it."""
     scene: Callable[[str, SceneOutcome], None] = lambda _source, _outcome: None
     """Told what became of a scene."""
+    warn: Callable[[str], None] = lambda _text: None
+    """Told what holds the run up."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +123,7 @@ class Coordinator:
     _started: float = 0.0
     _pixels_before: float = 0.0
     _told: float = 0.0
+    _warned: str | None = None
     _beaten: float = 0.0
 
     def work(self) -> Standing:
@@ -250,6 +255,10 @@ class Coordinator:
             self.ledger.beat(self.run.name)
         if time_now - self._told >= 1.0:
             self._told = time_now
+            trouble = self.executor.trouble
+            if trouble is not None and trouble != self._warned:
+                self.watcher.warn(trouble)
+            self._warned = trouble
             if self.watcher.standing(self._standing()) is False:
                 raise JobCancelledError("stopped")
 

@@ -45,6 +45,11 @@ class Executor(Protocol):
         """Jobs it can take at the same time."""
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps all its jobs waiting at the moment, in one line; None if nothing does."""
+        ...
+
     def submit(self, job: SceneJob) -> str:
         """Start a job; return the name of who does it. Never called with more jobs under way than slots."""
         ...
@@ -62,6 +67,7 @@ class SerialExecutor:
     """The calling process does the work, one scene at a time."""
 
     slots = 1
+    trouble = None
 
     def __init__(self, work: Work = archive_scene) -> None:
         """Take the function that archives a scene."""
@@ -105,6 +111,8 @@ class ProcessExecutor:
     A worker that dies takes its own scene with it and nothing else. Workers die with the process that started
     them, so that a killed run leaves nobody writing.
     """
+
+    trouble = None
 
     def __init__(self, jobs: int, work: Work = archive_scene) -> None:
         """Reserve ``jobs`` processes; they are started when there is work."""

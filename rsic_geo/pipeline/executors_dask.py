@@ -21,6 +21,8 @@ _PATIENCE = "30s"
 _GONE = "the Dask scheduler is gone: start it and run again, the rest goes on from here"
 _COUNT_SECONDS = 2.0
 """How often workers are counted; they come and go."""
+_ABSENT_SECONDS = 10.0
+"""How long there may be none before that is told."""
 
 
 class DaskExecutor:
@@ -59,6 +61,7 @@ class DaskExecutor:
             ) from error
         self._resources = resources or None
         self._places = 1
+        self._able = time.monotonic()
         self._counted = -_COUNT_SECONDS
         self._work = work
         self._futures: dict[str, tuple[Future[Any], SceneJob]] = {}
@@ -72,6 +75,14 @@ class DaskExecutor:
             self._places, self._counted = self._count(), time.monotonic()
         return self._places
 
+    @property
+    def trouble(self) -> str | None:
+        """That no worker could take a job, where that has been so for a while."""
+        if time.monotonic() - self._able < _ABSENT_SECONDS:
+            return None
+        need = ", ".join(f"{name}={number:g}" for name, number in (self._resources or {}).items())
+        return f"waiting: no worker of the Dask cluster {f'offers {need}' if need else 'is there'}"
+
     def _count(self) -> int:
         try:
             workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
@@ -84,6 +95,8 @@ class DaskExecutor:
                 min(int(worker["resources"].get(name, 0) // need) for name, need in self._resources.items())
                 for worker in workers
             )
+        if places:
+            self._able = time.monotonic()
         return max(1, places + min(2, places))
 
     def submit(self, job: SceneJob) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -81,6 +82,23 @@ def test_progress_is_json_lines(scenes):
     assert (last["done"], last["fraction"]) == (3, 1.0)
     assert {"eta_seconds", "saved_bytes", "pixels"} <= last.keys()
     assert events[-1] == {"event": "done"}
+
+
+def test_a_terminal_shows_how_far_the_whole_run_is(scenes, capsys):
+    write_scene(scenes / "in" / "float.tif", dtype="float32")
+    assert main(["batch", "run", str(scenes / "in"), str(scenes / "out"), *QUICK, "--progress", "bar"]) == 3
+    *lines, last = capsys.readouterr().err.split("\n")
+    assert last == ""
+    assert [line for line in lines if "warning: " in line and not line.startswith("rsic: ")] == []
+    shown = lines[-1].rpartition("\r")[2]
+    assert re.fullmatch(r"100 % 4 of 4 scenes, 1 failed, 0 of 0 Mpx, -?0\.0 MB saved.*\x1b\[K", shown), lines
+
+
+@pytest.mark.parametrize("word", ["GPU=0", "GPU=x", "=1", "GPU=nan", "GPU=-1", "GPU=inf"])
+def test_a_resource_is_a_name_and_a_number(scenes, capsys, word):
+    words = ["run", str(scenes / "in"), str(scenes / "out"), *QUICK, "--resource", word]
+    assert main(["batch", *words]) == 2
+    assert capsys.readouterr().err == f"rsic: error: resource {word!r}: use NAME=NUMBER, as GPU=1\n"
 
 
 def test_names_on_stdin(scenes):
