@@ -82,7 +82,7 @@ def test_resources_are_asked_for(cluster, tmp_path):
             gpu.wait(30)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def test_no_scheduler_is_one_line(tmp_path, capsys, monkeypatch):
