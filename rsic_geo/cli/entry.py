@@ -30,6 +30,7 @@ VERBS = (
     "eval",
 )
 """Every verb lives in the module of its name, as the command of its name."""
+_STDERR = 2
 
 
 class LazyGroup(click.Group):
@@ -90,6 +91,7 @@ def rsic() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: the process's own) and return the exit code. Never raises."""
     Console.reset()
+    _open_closed_streams()
     set_aside_foreign_gdal()
     try:
         arguments = modernise(list(sys.argv[1:] if argv is None else argv))
@@ -107,6 +109,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("RSIC_DEBUG", "") not in ("", "0"):
             raise
         return _explain(error)
+
+
+def _open_closed_streams() -> None:
+    """Give a process started with closed streams empty ones, before a file of ours gets their number."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while os.open(os.devnull, os.O_RDWR) <= _STDERR:
+            pass
+        sys.stdin, sys.stdout, sys.stderr = (
+            stream or os.fdopen(os.open(os.devnull, os.O_RDWR), mode)
+            for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
+        )
 
 
 def _explain(error: Exception) -> int:

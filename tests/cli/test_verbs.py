@@ -171,6 +171,16 @@ def test_classic_names_work(scene, tmp_path, capsys):
     assert "--target" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_error(scene, tmp_path, closed):
+    """As some schedulers start their jobs. The first file opened must not become somebody's stdout."""
+    archive = tmp_path / "a.jp2"
+    line = f"{sys.executable} -m rsic_geo compress {scene} {archive} --model none -v {closed}"
+    found = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert main(["validate", str(archive), "-q"]) == 0
+
+
 def test_a_nitf_scene_with_its_empty_header_fields_comes_back(scene, tmp_path):
     nitf, archive, back = (str(tmp_path / name) for name in ("a.ntf", "a.jp2", "b.tif"))
     rasterio.shutil.copy(str(scene), nitf, driver="NITF")
