@@ -78,6 +78,7 @@ OWNERS = {
     "rasterio": ("geo.io",),
     "torch": (
         "codecs.learned",
+        "devices",
         "enhance.ldm",
         "enhance.network",
         "enhance.torch_enhancer",

@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -43,6 +42,7 @@ from rsic_geo.codecs.learned_network import (
 from rsic_geo.codecs.learned_network.exact import ENCODER_ONLY, FROZEN, ONE, SYMBOL_LIMIT
 from rsic_geo.codecs.learned_network.spec import HYPER_STRIDE
 from rsic_geo.codecs.learned_rans import NOT_AS_CODED, SymbolReader, SymbolTable, SymbolWriter
+from rsic_geo.devices import choose_device, full_float32
 from rsic_geo.errors import (
     BitstreamError,
     ChecksumError,
@@ -109,7 +109,7 @@ class LearnedCodec:
 
     def _open(self, weights: WeightsFile, device: str) -> None:
         self.name, self.sha256 = weights.name, weights.sha256
-        self.device = _choose_device(device)
+        self.device = choose_device(device)
         if weights.metadata.get("format") != FORMAT:
             raise WeightsError(f"weights {weights.name!r} are not those of a learned codec ({FORMAT})")
         try:
@@ -138,7 +138,7 @@ class LearnedCodec:
         if not 0.0 <= quality <= 1.0:
             raise UsageError(f"quality {quality} is outside 0..1")
         level = round(quality * (LEVELS - 1))
-        with torch.inference_mode(), _float32():
+        with torch.inference_mode(), full_float32():
             x = self._pad(samples)
             told = torch.tensor([level], device=self.device)
             v = self._network.analysis(x, self._network.gains(told), told)
@@ -172,7 +172,7 @@ class LearnedCodec:
         """
         if not 0 <= reduce <= MAX_REDUCE:
             raise UsageError(f"reduce {reduce} is outside 0..{MAX_REDUCE}")
-        with torch.inference_mode(), _float32():
+        with torch.inference_mode(), full_float32():
             latents, _ = self._read(payload, shape)
             pixels = self._synthesise(latents, payload[0], shape)
         return _shrink(pixels, reduce) if reduce else pixels
@@ -261,23 +261,6 @@ def _shrink(pixels: Samples, reduce: int) -> Samples:
     areas = np.diff(np.append(rows, height))[:, None] * np.diff(np.append(columns, width))[None]
     means: Samples = (total / areas).astype(np.float32)
     return means
-
-
-def _choose_device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_available()):
-        raise UsageError(f"device {name!r} is not available here; use auto or cpu")
-    return device
-
-
-def _float32() -> AbstractContextManager[None]:
-    """Keep convolutions on CUDA in full float32 and repeatable."""
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 __all__ = ["CODEC_ID", "LearnedCodec", "LearnedTile", "TileShape", "random_weights"]

@@ -11,6 +11,7 @@ import argparse
 import math
 import sys
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,7 +21,6 @@ from rsic_geo.codecs.learned_network.transform import PostFilter, Residual
 from rsic_geo.training.codec_state import CodecState
 from rsic_geo.training.data import Crop
 from rsic_geo.training.degrade import DegradeOptions
-from rsic_geo.training.plot import draw_history
 from rsic_geo.training.train import Trainer, TrainOptions, add_arguments, given_options, to_batch
 
 
@@ -36,6 +36,9 @@ class CodecOptions(TrainOptions):
 
 class CodecTrainer(Trainer):
     """A :class:`Trainer` of rate and distortion."""
+
+    columns: ClassVar[dict[str, str]] = {"loss": "loss {:.4f}", "bpp": "bpp {:.4f}", "psnr": "psnr {:.2f} dB"}
+    plotted: ClassVar[str] = "psnr"
 
     options: CodecOptions
     state: CodecState
@@ -86,21 +89,6 @@ class CodecTrainer(Trainer):
         self._sums += torch.stack([loss.detach(), bpp.detach().mean(), psnr.mean()])
         self._counted += 1
         return loss
-
-    def _log(self, share: float) -> None:
-        loss, bpp, psnr = (total / self._counted for total in self._sums.tolist())
-        self._sums.zero_()
-        self._counted = 0
-        state = self.state
-        counters = {"step": float(state.step), "seconds": state.seconds}
-        state.history.append({**counters, "loss": loss, "bpp": bpp, "psnr": psnr})
-        rate = (state.step - self._first_step) / max(state.seconds - self._first_second, 1e-9)
-        self.say(
-            f"{100 * share:5.1f} % step {state.step} loss {loss:.4f} bpp {bpp:.4f} psnr {psnr:.2f} dB "
-            f"{rate:.2f} steps/s {state.seconds:.0f} s"
-        )
-        self.options.out.mkdir(parents=True, exist_ok=True)
-        draw_history(state.history, self.options.out / "history.png", second="psnr")
 
 
 def draw_levels(count: int, spec: CodecSpec) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,6 @@ transforms, spec in the metadata), NAME.md (model card) and the manifest row.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from itertools import islice
@@ -28,14 +27,7 @@ from rsic_geo.codecs.learned_network import (
 from rsic_geo.training.codec_state import CodecState
 from rsic_geo.training.data import StreamOptions, crop_stream, find_packs
 from rsic_geo.training.degrade import DegradeOptions
-from rsic_geo.training.export import (
-    LICENCE,
-    MAX_BYTES,
-    ExportOptions,
-    check_name,
-    update_manifest,
-    write_file,
-)
+from rsic_geo.training.export import LICENCE, ExportOptions, check_name, parse, write_weights
 
 COUNTED_CROPS = 256
 """Crops whose symbols are counted."""
@@ -93,13 +85,7 @@ def export(options: ExportOptions, data: Path | None = None) -> str:
     }
     counts = count_symbols(network.eval(), data) if data else None
     content = save(shipped_tensors(network, counts), metadata=metadata)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"{len(content)} bytes are too many to ship (limit {MAX_BYTES})")
-    digest = hashlib.sha256(content).hexdigest()
-    write_file(options.folder / f"{options.name}.safetensors", content)
-    write_file(options.folder / f"{options.name}.md", _card(options, state, spec, digest).encode())
-    update_manifest(options, digest)
-    return digest
+    return write_weights(options, content, lambda digest: _card(options, state, spec, digest))
 
 
 @torch.inference_mode()
@@ -136,17 +122,8 @@ def _card(options: ExportOptions, state: CodecState, spec: CodecSpec, digest: st
 def main(arguments: list[str] | None = None) -> int:
     """Command line of the exporter."""
     parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.codec_export", description=__doc__)
-    parser.add_argument("state", type=Path, help="state file of the trainer")
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--summary", required=True, help="one line for the manifest")
-    parser.add_argument("--measured", type=Path, help="text file with what was measured")
     parser.add_argument("--data", type=Path, help="folder of packs, for frequency tables that were counted")
-    parser.add_argument("--folder", type=Path, default=ExportOptions.__dataclass_fields__["folder"].default)
-    parser.add_argument("--default", action="store_true", help="make `auto` mean these weights")
-    values = vars(parser.parse_args(arguments))
-    if values["measured"]:
-        values["measured"] = values["measured"].read_text()
-    given = {key: value for key, value in values.items() if value is not None}
+    given = parse(parser, arguments)
     data = given.pop("data", None)
     print(export(ExportOptions(kind="codec", **given), data))
     return 0

@@ -14,17 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch.nn import functional as F
 
 from rsic_geo.codecs.learned_network import BLOCK, LEVELS, LearnedNetwork
 from rsic_geo.training.codec_state import CodecState
 from rsic_geo.training.degrade import Image8, code_jpeg2000
-from rsic_geo.training.validate import bd_rate
+from rsic_geo.training.validate import bd_rate, read_images
 
 QUALITIES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Places on the quality axis every image is coded at."""
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +76,6 @@ def assess(network: LearnedNetwork, image: Image8, name: str) -> Curves:
         standard_bpp=tuple(standard_bpp),
         standard_psnr=tuple(standard_psnr),
     )
-
-
-def read_images(folder: Path, every: int) -> list[tuple[str, Image8]]:
-    """Return every ``every``-th image (h, w, 3) of a folder in name order, with its name."""
-    found = []
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[::every]:
-        with Image.open(path) as image:
-            found.append((path.stem, np.asarray(image.convert("RGB"))))
-    return found
 
 
 def summary(results: list[Curves]) -> str:

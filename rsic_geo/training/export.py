@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,12 +101,21 @@ def export(options: ExportOptions) -> str:
         "name": options.name,
         "licence": LICENCE,
     }
-    content = save(tensors, metadata=metadata)
+    return write_weights(
+        options, save(tensors, metadata=metadata), lambda digest: _card(options, shipped, digest)
+    )
+
+
+def write_weights(options: ExportOptions, content: bytes, card: Callable[[str], str]) -> str:
+    """Write weights, their card (told the sha256) and the manifest row; return the sha256.
+
+    Raises ValueError on a file too large to ship.
+    """
     if len(content) > MAX_BYTES:
         raise ValueError(f"{len(content)} bytes are too many to ship (limit {MAX_BYTES})")
     digest = hashlib.sha256(content).hexdigest()
     write_file(options.folder / f"{options.name}.safetensors", content)
-    write_file(options.folder / f"{options.name}.md", _card(options, shipped, digest).encode())
+    write_file(options.folder / f"{options.name}.md", card(digest).encode())
     update_manifest(options, digest)
     return digest
 
@@ -206,20 +216,24 @@ def write_file(path: Path, content: bytes) -> None:
     os.replace(temporary, path)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line of the exporter."""
-    parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.export", description=__doc__)
+def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
+    """Add what every exporter asks for; return what was given, the files read."""
     parser.add_argument("state", type=Path, help="state file of the trainer")
     parser.add_argument("--name", required=True)
     parser.add_argument("--summary", required=True, help="one line for the manifest")
-    parser.add_argument("--measured", type=Path, help="text file with the validator's output")
+    parser.add_argument("--measured", type=Path, help="text file with what was measured")
     parser.add_argument("--folder", type=Path, default=ExportOptions.__dataclass_fields__["folder"].default)
     parser.add_argument("--default", action="store_true", help="make `auto` mean these weights")
     values = vars(parser.parse_args(arguments))
     if values["measured"]:
         values["measured"] = values["measured"].read_text()
-    given = {key: value for key, value in values.items() if value is not None}
-    print(export(ExportOptions(**given)))
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the exporter."""
+    parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.export", description=__doc__)
+    print(export(ExportOptions(**parse(parser, arguments))))
     return 0
 
 

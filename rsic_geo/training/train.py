@@ -14,12 +14,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rsic_geo.devices import choose_device, has_bfloat16
 from rsic_geo.enhance.network import UNetSpec
 from rsic_geo.training.codec_degrade import degrade_batch, read_codec
 from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
@@ -94,19 +95,10 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device asked for, or with ``auto`` CUDA if there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """Return the dtype of the convolutions."""
     if name == "auto":
-        probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-        native = device.type == "cuda" or bool(probe and probe())
-        name = "bf16" if native else "fp32"
+        name = "bf16" if device.type == "cuda" or has_bfloat16(device) else "fp32"
     return {"bf16": torch.bfloat16, "fp32": torch.float32}[name]
 
 
@@ -123,6 +115,15 @@ def to_batch(crops: list[Crop], device: torch.device) -> tuple[Tensor, Tensor, T
 
 class Trainer:
     """One run: batches in, better weights out, state on disk."""
+
+    columns: ClassVar[dict[str, str]] = {
+        "loss": "loss {:.4f}",
+        "gain_db": "gain {:+.3f} dB",
+        "psnr": "psnr {:.2f} dB",
+    }
+    """What is summed while training: its name in the history, and how the log says it."""
+    plotted: ClassVar[str] = "gain_db"
+    """Column that is drawn beside the loss."""
 
     def __init__(self, options: TrainOptions, *, say: Callable[[str], None] = print) -> None:
         if (options.budget_s is None) == (options.steps is None):
@@ -230,19 +231,17 @@ class Trainer:
         self._counted += 1
 
     def _log(self, share: float) -> None:
-        loss, gain, psnr = (total / self._counted for total in self._sums.tolist())
+        means = [total / self._counted for total in self._sums.tolist()]
         self._sums.zero_()
         self._counted = 0
         state = self.state
         counters = {"step": float(state.step), "seconds": state.seconds}
-        state.history.append({**counters, "loss": loss, "gain_db": gain, "psnr": psnr})
+        state.history.append(counters | dict(zip(self.columns, means, strict=True)))
         rate = (state.step - self._first_step) / max(state.seconds - self._first_second, 1e-9)
-        self.say(
-            f"{100 * share:5.1f} % step {state.step} loss {loss:.4f} gain {gain:+.3f} dB "
-            f"psnr {psnr:.2f} dB {rate:.2f} steps/s {state.seconds:.0f} s"
-        )
+        said = " ".join(form.format(mean) for form, mean in zip(self.columns.values(), means, strict=True))
+        self.say(f"{100 * share:5.1f} % step {state.step} {said} {rate:.2f} steps/s {state.seconds:.0f} s")
         self.options.out.mkdir(parents=True, exist_ok=True)
-        draw_history(state.history, self.options.out / "history.png")
+        draw_history(state.history, self.options.out / "history.png", second=self.plotted)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

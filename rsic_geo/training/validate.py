@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,14 +177,18 @@ def assess_images(
     coding: Coding = JPEG2000,
 ) -> list[list[ImageResult]]:
     """Return, per predictor, its results on every ``every``-th image of a folder in name order."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[::every]
     results: list[list[ImageResult]] = [[] for _ in predictors]
-    for path in paths:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-        for found, result in zip(results, assess(predictors, pixels, path.stem, device, coding), strict=True):
+    for name, pixels in read_images(folder, every):
+        for found, result in zip(results, assess(predictors, pixels, name, device, coding), strict=True):
             found.append(result)
     return results
+
+
+def read_images(folder: Path, every: int = 1) -> Iterator[tuple[str, Image8]]:
+    """Yield name and pixels (h, w, 3) of every ``every``-th image of a folder, in name order."""
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[::every]:
+        with Image.open(path) as image:
+            yield path.stem, np.asarray(image.convert("RGB"))
 
 
 def assess_folder(network: nn.Module, folder: Path, *, every: int = 1) -> list[ImageResult]:
