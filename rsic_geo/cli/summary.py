@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from rsic_geo.pipeline.report import Report
 
 _LONGEST_VALUE = 96
+"""Characters shown of one text, such as the definition of a reference system."""
+_LONGEST_LIST = 144
+"""Characters shown of a list, such as the nodata values of all bands."""
 
 
 def outline(entries: Mapping[str, Any], indent: str = "") -> str:
@@ -33,21 +36,21 @@ def outline(entries: Mapping[str, Any], indent: str = "") -> str:
 
 def _inline(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, Mapping):
-        text = (
-            ", ".join(f"{str(key).replace('_', ' ')} {_inline(entry)}" for key, entry in value.items())
-            or "none"
-        )
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        text = ", ".join(_inline(entry) for entry in value) or "none"
-    elif isinstance(value, bool):
-        text = "yes" if value else "no"
-    elif value is None:
-        text = "none"
-    elif isinstance(value, float):
-        text = f"{value:.10g}"
-    else:
-        text = " ".join(str(value).split())
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+        named = (f"{str(key).replace('_', ' ')} {_inline(entry)}" for key, entry in value.items())
+        return ", ".join(named) or "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return _cut(", ".join(_inline(entry) for entry in value) or "none", _LONGEST_LIST)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return _cut(" ".join(str(value).split()), _LONGEST_VALUE)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def bytes_text(count: float) -> str:
@@ -71,8 +74,13 @@ def compare_summary(entries: Mapping[str, Any]) -> str:
         f"validity: {'equal' if entries['mask_equal'] and entries.get('valid_equal', True) else 'different'}"
     )
     lines.append(f"metadata: {f'{len(differing)} differences' if differing else 'equal'}")
-    lines += [f"  {_inline(item)}" for item in differing]
+    lines += [f"  {_difference(item)}" for item in differing]
     return "\n".join(lines)
+
+
+def _difference(item: Mapping[str, Any]) -> str:
+    place = "" if item.get("band") is None else f" of band {item['band']}"
+    return f"{item['field']}{place}: {_inline(item['ours'])} became {_inline(item['theirs'])}"
 
 
 def _errors(entries: Mapping[str, Any]) -> str:

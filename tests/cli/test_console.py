@@ -14,10 +14,10 @@ import pytest
 
 from rsic_geo.cli import entry
 from rsic_geo.cli.console import Console, json_ready
-from rsic_geo.cli.entry import main, rsic
+from rsic_geo.cli.entry import VERBS, main, rsic
 from rsic_geo.cli.options import talking
 from rsic_geo.cli.signals import is_stopping
-from rsic_geo.cli.summary import outline
+from rsic_geo.cli.summary import compare_summary, outline
 from rsic_geo.errors import ChecksumError, UnsupportedSceneError, WeightsNotFoundError
 
 
@@ -248,3 +248,24 @@ def test_the_outline_is_readable():
 def test_the_current_console_is_the_last_one():
     console = Console(quiet=True)
     assert Console.current() is console
+
+
+def test_differences_name_the_band_and_both_values():
+    entries = {
+        "pixels_equal": True,
+        "mask_equal": True,
+        "metadata_diff": [
+            {"field": "nodata", "band": 2, "ours": None, "theirs": 0},
+            {"field": "crs", "band": None, "ours": "A" * 300, "theirs": "EPSG:4326"},
+        ],
+    }
+    lines = compare_summary(entries).splitlines()
+    assert lines[2:4] == ["metadata: 2 differences", "  nodata of band 2: none became 0"]
+    assert lines[4].startswith("  crs: AAA")
+    assert lines[4].endswith("... became EPSG:4326")
+
+
+def test_long_lists_are_cut_and_usual_ones_are_not():
+    lines = outline({"nodata": [-32768] * 224, "verbs": list(VERBS)}).splitlines()
+    assert len(lines[0]) < 160
+    assert lines[1] == f"verbs: {', '.join(VERBS)}"
