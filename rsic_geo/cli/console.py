@@ -21,8 +21,8 @@ ProgressMode = Literal["auto", "bar", "json", "none"]
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` on one line."""
-    return " ".join(text.split())
+    """Return ``text`` on one line that every stream can take: bytes of odd file names as escapes."""
+    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def json_ready(value: Any) -> Any:  # noqa: ANN401 - any JSON value in, any JSON value out

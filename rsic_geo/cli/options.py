@@ -64,10 +64,12 @@ def check_local_output(path: str) -> str:
     """Return ``path``; outputs are renamed into place, which GDAL's virtual file systems cannot do.
 
     Raises:
-        UsageError: for a /vsi path or an URL.
+        UsageError: for a /vsi path or an URL, or a name that is no UTF-8.
     """
     if path.startswith("/vsi") or "://" in path:
         raise UsageError(f"cannot write to {path}: give a path on a local disk")
+    if any("\ud800" <= character <= "\udfff" for character in path):
+        raise UsageError(f"cannot write to {path}: give a name that is UTF-8")
     return path
 
 

@@ -112,6 +112,8 @@ def same_crs(ours: str, theirs: str) -> bool:
 
 def _one_line(error: BaseException, path: str | Path) -> str:
     """Return GDAL's own words, which rasterio keeps in the cause of a general message."""
+    if isinstance(error, UnicodeEncodeError):
+        return "its name is no UTF-8, which GDAL wants: rename it, or set a UTF-8 locale (LC_ALL=C.UTF-8)"
     message = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
     if "not recognized as being in a supported file format" in message:
         return "it is no raster in a format GDAL knows"

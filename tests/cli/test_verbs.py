@@ -171,6 +171,16 @@ def test_classic_names_work(scene, tmp_path, capsys):
     assert "--target" in capsys.readouterr().err
 
 
+def test_names_that_are_no_utf_8_are_said_to_be_the_fault(scene, tmp_path, capsys):
+    odd = os.fsdecode(b"odd\xff")
+    shutil.copy(scene, tmp_path / f"{odd}.tif")
+    assert main(["compress", str(tmp_path / f"{odd}.tif"), str(tmp_path / "a.jp2")]) == 1
+    assert "no UTF-8, which GDAL wants: rename it" in capsys.readouterr().err
+    assert main(["compress", str(scene), str(tmp_path / f"{odd}.jp2")]) == 2
+    assert "give a name that is UTF-8" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.jp2"))
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
 def test_closed_streams_are_no_error(scene, tmp_path, closed):
     """As some schedulers start their jobs. The first file opened must not become somebody's stdout."""
