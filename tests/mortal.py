@@ -96,7 +96,8 @@ def _install() -> None:
     bands._make = make_part
 
 
-if VARIABLE in os.environ:  # in every process: workers import the program that started them
+# In every process: workers import the program that started them. Once: Dask imports preloads twice.
+if VARIABLE in os.environ and encode.compress.__module__ != __name__:
     _install()
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import mortal
+import psutil
 import pytest
 from band_kills import command as band_command
 from band_kills import counts
@@ -56,6 +58,25 @@ def test_row_bands_of_a_large_scene_are_made_by_workers_that_are_killed(cluster,
     assert mortal.left(tmp_path / "deaths") == []
     assert products(tmp_path / "out") == products(tmp_path / "once")
     assert counts(tmp_path / "out")["kept"] >= 1, "the worker that ended the scene made every band itself"
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_goes_is_one_line_and_the_rest_goes_on_without_it(cluster, tmp_path):
+    write_scenes(tmp_path / "in", 6)
+    mortal.plan(tmp_path / "deaths", ["encoding.2.hold"])
+    words = command(tmp_path / "in", tmp_path / "out")
+    run = subprocess.Popen([*words, "--scheduler", cluster], stderr=subprocess.PIPE, text=True)
+    while len(list(tmp_path.glob("out/part*/*.jp2"))) < 2:  # one each; both workers are held then
+        assert run.poll() is None
+        time.sleep(0.05)
+    (scheduler,) = [child for child in psutil.Process().children() if "scheduler" in child.cmdline()]
+    scheduler.kill()
+    _, said = run.communicate(timeout=300)
+    assert (run.returncode, said.count("\n")) == (1, 1), said
+    assert "the Dask scheduler is gone: start it and run again" in said
+    (tmp_path / "deaths" / "encoding.2.hold").unlink()
+    assert rsic(*words[3:]).returncode == 0
+    assert len(products(tmp_path / "out")) == 6
 
 
 @pytest.mark.slow
