@@ -8,10 +8,11 @@ from rsic_geo.geo.io_jp2 import degenerate_geotiff, write_pam_sidecar
 from rsic_geo.geo.io_members import members_of
 from rsic_geo.geo.io_read import SceneReader, open_scene
 from rsic_geo.geo.io_snapshot import metadata_differences
-from rsic_geo.geo.io_write import DRIVERS, SceneWriter, metadata_lost_in_geotiff
+from rsic_geo.geo.io_write import DRIVERS, LOSSY_NOTE, SceneWriter, metadata_lost_in_geotiff
 
 __all__ = [
     "DRIVERS",
+    "LOSSY_NOTE",
     "SceneReader",
     "SceneWriter",
     "degenerate_geotiff",

@@ -33,6 +33,9 @@ DRIVERS = ("GTiff", "COG")
 TILE = 512
 """Side of the tiles of an output file (px)."""
 
+LOSSY_NOTE = "the creation options change the pixels: the output does not hold them as they were decoded"
+"""What to tell the user of a writer that does not keep pixels."""
+
 _KEPT_ON_UPDATE = frozenset({
     "TILED", "BLOCKXSIZE", "BLOCKYSIZE", "COMPRESS", "PREDICTOR", "INTERLEAVE", "BIGTIFF", "NUM_THREADS",
 })  # fmt: skip

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.errors import ChecksumError
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io import SceneWriter, gdal_config
+from rsic_geo.geo.io import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -96,7 +96,7 @@ def decompress(
             report.report(0.98, "finishing")
             changes.commit(writer)
         if not writer.keeps_pixels:
-            report.warn("the creation options change the pixels: the output is not what the archive holds")
+            report.warn(LOSSY_NOTE)
         details = {**_details(archive), **describe_part(part), **describe_changes(options)}
         if details.get("lossless"):
             details["lossless"] = writer.keeps_pixels and not options.level

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.enhance.base import Enhancer, LinearEnhancer
 from rsic_geo.errors import UnsupportedSceneError, UsageError
-from rsic_geo.geo.io import SceneWriter, gdal_config
+from rsic_geo.geo.io import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.lattice import CELL, byte_from_strength
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -121,6 +121,8 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             if mask is not None:
                 writer.write_mask(window, mask)
         changes.commit(writer)
+    if not writer.keeps_pixels:
+        progress.warn(LOSSY_NOTE)
     progress.report(1.0, "done")
     return Report(
         verb="enhance",

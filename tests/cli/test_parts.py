@@ -89,3 +89,14 @@ def test_nonsense_is_one_line_and_nothing_is_written(archive, tmp_path, capsys, 
 def test_a_bound_below_zero_is_refused(archive, tmp_path, capsys) -> None:
     assert main(["enhance", str(archive), str(tmp_path / "b.tif"), "--max-change", "-1"]) == 2
     assert "max-change" in capsys.readouterr().err
+
+
+def test_enhance_says_too_when_its_output_is_lossy(tmp_path, sample_data, capsys) -> None:
+    with rasterio.open(sample_data / "fields_rgb_utm.tif") as source:
+        profile = source.profile | {"compress": "JPEG", "width": 64, "height": 64}
+        pixels = source.read(window=((0, 64), (0, 64)))
+    with rasterio.open(tmp_path / "a.tif", "w", **profile) as lossy:
+        lossy.write(pixels)
+    command = ["enhance", str(tmp_path / "a.tif"), str(tmp_path / "b.tif"), "--co", "COMPRESS=JPEG"]
+    assert main(command) == 0
+    assert "the creation options change the pixels" in capsys.readouterr().err
