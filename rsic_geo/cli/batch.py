@@ -61,7 +61,7 @@ _crew = stack(
         default=1,
         show_default=True,
         metavar="N",
-        help="Processes of this machine; 0 = no extra process.",
+        help="Processes of this machine, --threads cores each; 0 = no extra process.",
     ),
     click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do the work."),
     click.option(
@@ -269,7 +269,8 @@ def retry(
 ) -> int:
     """Try the failed scenes of LEDGER (or of the folder it is in) again, as the run was started.
 
-    --memory is the budget of all jobs. Exit code 3: some scenes failed again.
+    What decides the products is known to the ledger; --config, --companions and --skip-existing are to be
+    given again. --memory is the budget of all jobs. Exit code 3: some scenes failed again.
     """
     from rsic_geo.pipeline.batch_run import retry_batch
 

