@@ -6,6 +6,9 @@ and what to do about it, and carries the process exit code that the command line
 
 from __future__ import annotations
 
+INSTALL_LEARNED = "pip install --no-deps 'compressai>=1.2.8,<2' tifffile"
+"""What the learned codec needs; compressai's own dependencies are not used, and pull numpy back below 2."""
+
 
 class RsicGeoError(Exception):
     """Root of all errors raised on purpose by this package."""

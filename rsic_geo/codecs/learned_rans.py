@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsic_geo.errors import ChecksumError, MissingDependencyError
+from rsic_geo.errors import INSTALL_LEARNED, ChecksumError, MissingDependencyError
 
 _Foreign: TypeAlias = Any
 """What compressai hands out: it carries no types."""
@@ -62,7 +62,7 @@ def _missing() -> str:
         return (
             "the learned codec needs compressai, which has no build for Python 3.13: use Python 3.10 to 3.12"
         )
-    return "the learned codec needs compressai: pip install 'rsic-geo[learned]'"
+    return f"the learned codec needs compressai's coder: {INSTALL_LEARNED}"
 
 
 class SymbolTable:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rsic_geo.errors import ChecksumError, ContainerError, MissingDependencyError
+from rsic_geo.errors import INSTALL_LEARNED, ChecksumError, ContainerError, MissingDependencyError
 
 COMPRESSION_TAG = 259
 PRIVATE_COMPRESSION = 65271
@@ -60,7 +60,7 @@ def tifffile() -> ModuleType:
         import tifffile as module
     except ImportError as error:
         raise MissingDependencyError(
-            "archives of the learned codec need tifffile: pip install 'rsic-geo[learned]'"
+            f"archives of the learned codec need tifffile: {INSTALL_LEARNED}"
         ) from error
     return module
 

@@ -142,6 +142,11 @@ class Job(ABC, Generic[WriterT, SearchT]):
         """Write the archive with its side information."""
 
     @property
+    def _usual_overhead(self) -> int:
+        """About what a file holds beside its tiles' bytes: where a search for a size begins."""
+        return 200 + 32 * len(self.plan.grid)
+
+    @property
     def _fit_bound(self) -> float | None:
         """Largest error strengths may leave: less than asked for, since devices and windows round apart."""
         return None if self._bound is None else max(self._bound - self._rounding, 0.0)
@@ -194,7 +199,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         the time.
         """
         wanted = ratecontrol.file_budget(self.options.target, self.plan)
-        overhead = 200 + 32 * len(self.plan.grid)
+        overhead, added = self._usual_overhead, self._enhancement_bytes()
         for attempt in range(MAX_SIZE_ROUNDS):
             stage = self.progress.stage(attempt * 0.2, attempt * 0.2 + 0.2)
             budget = wanted - overhead
@@ -207,15 +212,16 @@ class Job(ABC, Generic[WriterT, SearchT]):
             self._store(writer)
             self.enhancement = None
             seal = self._seal(coded, writer)
-            expected = seal.file_bytes + self._enhancement_bytes()
+            expected = seal.file_bytes + added
             is_spare = expected < wanted and coded.is_complete
-            near = SIZE_PROMISE if attempt == MAX_SIZE_ROUNDS - 1 else SIZE_PROMISE / 2
-            if abs(expected / wanted - 1) <= near or is_spare:
+            is_last = attempt == MAX_SIZE_ROUNDS - 1
+            if abs(expected / wanted - 1) <= SIZE_PROMISE / 2 or is_spare or is_last:
+                plain = seal.file_bytes
                 self._finish(coded, writer, stage.stage(0.5, 1))
                 seal = self._seal(coded, writer)
                 if abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE or is_spare:
                     break
-                expected = seal.file_bytes
+                expected, added = seal.file_bytes, seal.file_bytes - plain
             overhead = expected - coded.body_bytes
         miss = seal.file_bytes / wanted - 1
         if miss > SIZE_PROMISE:

@@ -14,6 +14,7 @@ from rsic_geo.container.tiff import TiffLayout, TiffSpool
 from rsic_geo.errors import UsageError, WeightsError
 from rsic_geo.geo.io_preview import place_geotiff
 from rsic_geo.geo.planes import unpack_plane
+from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.enhancing import PixelSource
 from rsic_geo.pipeline.events import Progress
@@ -89,6 +90,15 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
     def _rounding(self) -> int:
         """How far apart devices may round the final output (DN)."""
         return self._form.rounding
+
+    @property
+    def _usual_overhead(self) -> int:
+        return 650 + 6 * len(self.plan.grid)
+
+    def _preview_basis(self, coded: CodedScene) -> int:
+        """Return the bytes the preview is to suit: those asked for, lest it changes while they are sought."""
+        target = self.options.target
+        return ratecontrol.file_budget(target, self.plan) if target.is_size else coded.body_bytes
 
     @property
     def codec_sha256(self) -> str:
@@ -172,7 +182,7 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
 
         after = writer.finish(
             sideinfo.pack(side, picture_of(writer.layout)),
-            self._previews.for_bytes(coded.body_bytes),
+            self._previews.for_bytes(self._preview_basis(coded)),
             place_geotiff(plan.snapshot, profile.height, profile.width, with_tags=False),
             mask if profile.has_mask else None,
         )

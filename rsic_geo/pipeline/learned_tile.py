@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs import jpeg2000
-from rsic_geo.errors import BitstreamError, MissingDependencyError
+from rsic_geo.errors import INSTALL_LEARNED, BitstreamError, MissingDependencyError
 from rsic_geo.geo.radiometry import Radiometry
 
 LEARNED, JPEG2000 = ord("L"), ord("J")
@@ -75,7 +75,7 @@ def load_network(name: str, device: str = "auto", *, sha256: str | None = None) 
         if isinstance(error, MissingDependencyError):
             raise
         raise MissingDependencyError(
-            f"the learned codec cannot be loaded ({error}): pip install 'rsic-geo[learned]'"
+            f"the learned codec cannot be loaded ({error}): {INSTALL_LEARNED}"
         ) from error
     return LearnedCodec(name, device=device, sha256=sha256)
 
