@@ -112,7 +112,7 @@ def talking(verb: Verb) -> Verb:
             type=click.Choice(["auto", "bar", "json", "none"]),
             default="auto",
             show_default=True,
-            help="Progress on stderr: GDAL's bar on a terminal, or one JSON object per line.",
+            help="Progress on stderr: a bar on a terminal (a line for batches), or one JSON object per line.",
         ),
         click.option("--json", "as_json", is_flag=True, help="Print the result on stdout as JSON."),
         click.option("--report", metavar="FILE", help="Also write the result to FILE as JSON."),
