@@ -28,6 +28,8 @@ from rsic_geo.j2k import MAX_COMPONENTS
 
 MAJOR, MINOR = 1, 0
 DEFAULT_TILE_SIZE = 1024
+UNKNOWN_MODEL = "unknown"
+"""Name of a model that was shipped with another version of rsic_geo."""
 Cells = npt.NDArray[np.uint8]
 """One byte per 256 px cell, (groups, rows, columns)."""
 
@@ -151,7 +153,8 @@ def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
     writer.add(_TILE_SIZE, codec.varint(side.tile_size) if side.tile_size != DEFAULT_TILE_SIZE else b"")
     writer.add(_CRCS, _pack_crcs(side))
     if side.model is not None:
-        writer.add(_MODEL, bytes.fromhex(side.model.sha256) + side.model.name.encode())
+        name = "" if _shipped_name(side.model.sha256) == side.model.name else side.model.name
+        writer.add(_MODEL, bytes.fromhex(side.model.sha256) + name.encode())
     writer.add(_SEED, codec.varint(side.seed) if side.seed else b"")
     writer.add(_GROUPS, codec.pack_groups(side.groups) if side.groups != plain.groups else b"")
     if side.levels.shape == side.strengths.shape:
@@ -289,8 +292,18 @@ def _member(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
+def _shipped_name(sha256: str) -> str | None:
+    """Return the name this installation ships weights with that digest under."""
+    from rsic_geo.weights import list_weights  # only where a model is recorded
+
+    return next((row.name for row in list_weights() if row.sha256.startswith(sha256)), None)
+
+
 def _model(content: bytes) -> ModelReference:
+    """Return the model; one that is shipped is recorded by its digest alone."""
+    sha256 = content[:_DIGEST_BYTES].hex()
     try:
-        return ModelReference(name=content[_DIGEST_BYTES:].decode(), sha256=content[:_DIGEST_BYTES].hex())
+        name = content[_DIGEST_BYTES:].decode() or _shipped_name(sha256) or UNKNOWN_MODEL
+        return ModelReference(name=name, sha256=sha256)
     except UnicodeDecodeError as error:
         raise ContainerError("the name of the model is no text: the side information is damaged") from error

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.sideinfo import SideInfo
+from rsic_geo.container.sideinfo import UNKNOWN_MODEL, SideInfo
 from rsic_geo.container.tiff import DESCRIPTION, SUFFIX
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import ContainerError, UsageError, WeightsMismatchError
@@ -169,6 +169,11 @@ class Archive:
         if side is None or side.model is None:
             raise UsageError("this scene records no enhancer: use `rsic enhance` with a model's name")
         name = side.model.name if self._enhance == "auto" else self._enhance
+        if name == UNKNOWN_MODEL:
+            raise WeightsMismatchError(
+                f"the archive was made with a model this rsic_geo does not ship ({side.model.sha256}): "
+                "install the version that made it, or decode with --enhance off"
+            )
         how = self.execution
         enhancer = load_enhancer(name, how.device, threads=how.threads, fast=how.fast)
         if not side.model.matches(enhancer.sha256):

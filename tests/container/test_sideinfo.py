@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsic_geo.container import fields, preset, sideinfo
-from rsic_geo.container.sideinfo import ModelReference, Picture, SideInfo, pack, unpack
+from rsic_geo.container.sideinfo import UNKNOWN_MODEL, ModelReference, Picture, SideInfo, pack, unpack
 from rsic_geo.errors import ChecksumError, ContainerError, VersionError
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
+from rsic_geo.weights import default_name, list_weights
 
 RGB = MetadataSnapshot(
     width=400, height=400, count=3, colorinterp=("red", "green", "blue"), has_statistics=False
@@ -103,6 +105,18 @@ def test_any_values_come_back(shape, crcs, seed, planes, fill):
     )
     assert_same(side, unpack(pack(side)))
     assert_same(side, unpack(pack(side, PICTURE), PICTURE))
+
+
+def test_a_shipped_model_is_recorded_by_its_digest_alone(monkeypatch):
+    row = next(row for row in list_weights() if row.name == default_name())
+    shipped = ModelReference(name=row.name, sha256=row.sha256)
+    content = pack(replace(PLAIN, model=shipped), PICTURE)
+    assert row.name.encode() not in content
+    assert unpack(content, PICTURE).model == shipped
+    other = replace(PLAIN, model=ModelReference(name="mine", sha256=row.sha256))  # same file, other name
+    assert unpack(pack(other, PICTURE), PICTURE).model.name == "mine"
+    monkeypatch.setattr("rsic_geo.weights.list_weights", lambda: ())
+    assert unpack(content, PICTURE).model == ModelReference(name=UNKNOWN_MODEL, sha256=row.sha256)
 
 
 def test_small_scenes_pay_little():
