@@ -21,7 +21,7 @@ from rsic_geo.geo.io_blocks import block_places
 from rsic_geo.geo.io_copy import fetch_raster
 from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
 from rsic_geo.geo.io_snapshot import take_snapshot
-from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.metadata import NODATA_VALUES, MetadataSnapshot, is_explicit_mask, sentinels
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 
@@ -229,6 +229,7 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
     if dataset.dtypes[0].startswith("complex_int"):
         raise UnsupportedSceneError(f"{path} holds complex integers: convert them to complex64 first")
     flags = [{flag.name for flag in each} for each in dataset.mask_flag_enums]
+    values = dataset.tags().get(NODATA_VALUES, "")
     points, gcp_crs = dataset.gcps
     crs = dataset.crs or gcp_crs
     return SceneProfile(
@@ -239,8 +240,8 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
         crs_wkt=str(crs.to_wkt()) if crs else None,
         transform=dataset.transform,
         colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
-        nodata=tuple(dataset.nodatavals),
-        has_mask=any("per_dataset" in each and "alpha" not in each for each in flags),
+        nodata=sentinels(dataset.nodatavals, flags, values),
+        has_mask=any(is_explicit_mask(each) for each in flags),
         has_band_masks=any(not each for each in flags),
         has_gcps=bool(points),
     )

@@ -18,6 +18,9 @@ from rsic_geo.geo.metadata_json import snapshot_fields, snapshot_json
 
 __all__ = ["ControlPoint", "MetadataDifference", "MetadataSnapshot", "Tags", "usual_mask_flags"]
 
+NODATA_VALUES = "NODATA_VALUES"
+"""Item of the default domain that gives one value per band; GDAL derives a mask of the scene from it."""
+
 Tags = Mapping[str, Mapping[str, str]]
 """Metadata items by domain; "" is the default domain, an ``xml:`` or ``json:`` domain holds one item
 whose key is "" and whose value is the whole document."""
@@ -107,7 +110,23 @@ class MetadataSnapshot:
     @property
     def has_explicit_mask(self) -> bool:
         """True if the scene has a dataset mask that is neither alpha nor nodata."""
-        return any("per_dataset" in flags and "alpha" not in flags for flags in self.mask_flags)
+        return any(is_explicit_mask(flags) for flags in self.mask_flags)
+
+    @property
+    def sentinels(self) -> tuple[float | int | None, ...]:
+        """Sentinel per band: its nodata value, or else what the item NODATA_VALUES says of all bands."""
+        return sentinels(self.nodata, self.mask_flags, self.tags.get("", {}).get(NODATA_VALUES, ""))
+
+    @property
+    def has_nodata_values(self) -> bool:
+        """True if GDAL derives a mask of the whole scene from the item NODATA_VALUES."""
+        return all({"per_dataset", "nodata"} <= set(flags) for flags in self.mask_flags)
+
+    def without_nodata_values(self) -> MetadataSnapshot:
+        """Return the snapshot without the item NODATA_VALUES."""
+        items = {key: value for key, value in self.tags.get("", {}).items() if key != NODATA_VALUES}
+        others = {domain: held for domain, held in self.tags.items() if domain}
+        return replace(self, tags={"": items, **others} if items else others)
 
     def to_json(self) -> dict[str, Any]:
         """Return a compact JSON object: defaults omitted, every float kept exactly."""
@@ -172,6 +191,30 @@ def _drop_statistics(tags: Tags) -> dict[str, Mapping[str, str]]:
         if not kept[""]:
             del kept[""]
     return kept
+
+
+def is_explicit_mask(flags: Iterable[str]) -> bool:
+    """Return True for the flags of a dataset mask that is stored, not derived from alpha or NODATA_VALUES."""
+    return "per_dataset" in flags and not {"alpha", "nodata"} & set(flags)
+
+
+def sentinels(
+    nodata: Sequence[float | int | None], mask_flags: Sequence[Iterable[str]], values: str
+) -> tuple[float | int | None, ...]:
+    """Return the sentinel of each band of a scene with the item NODATA_VALUES, where GDAL heeds it.
+
+    GDAL takes a pixel for invalid where all bands hold their values. A band without a nodata value gets the
+    item's: samples that hold it are kept exactly and no other sample becomes it, so neither does a pixel.
+    """
+    words = values.split()
+    heeded = len(words) == len(nodata) and all({"per_dataset", "nodata"} <= set(each) for each in mask_flags)
+    if not heeded:
+        return tuple(nodata)
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        return tuple(nodata)
+    return tuple(number if value is None else value for value, number in zip(nodata, numbers, strict=True))
 
 
 def usual_mask_flags(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from affine import Affine
 
-from rsic_geo.geo.metadata import ControlPoint, MetadataSnapshot, Tags, usual_mask_flags
+from rsic_geo.geo.metadata import NODATA_VALUES, ControlPoint, MetadataSnapshot, Tags, usual_mask_flags
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 
@@ -72,7 +72,7 @@ class Part:
         snapshot = snapshot.without_statistics()
         count = len(self.pick(snapshot.dtypes))
         of_bands: dict[str, Any] = {name: self.pick(getattr(snapshot, name)) for name in _PER_BAND}
-        if self.bands is not None and not snapshot.has_explicit_mask:
+        if self.bands is not None and not snapshot.has_explicit_mask and not snapshot.has_nodata_values:
             of_bands["mask_flags"] = usual_mask_flags(
                 of_bands["colorinterp"], of_bands["nodata"], snapshot.dtypes[0]
             )
@@ -121,6 +121,9 @@ class Part:
 
     def _tags(self, tags: Tags) -> Tags:
         """Return the dataset's items; offsets and steps into geolocation arrays follow the window."""
+        values = tags.get("", {}).get(NODATA_VALUES, "").split()
+        if self.bands is not None and values and max(self.bands) < len(values):
+            tags = {**tags, "": {**tags[""], NODATA_VALUES: " ".join(self.pick(values))}}
         items = tags.get(_GEOLOCATION)
         if not items:
             return tags

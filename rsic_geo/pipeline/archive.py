@@ -375,7 +375,7 @@ def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile
         stored,
         dtype=snapshot.dtypes[0],
         colorinterp=snapshot.colorinterp,
-        nodata=snapshot.nodata,
+        nodata=snapshot.sentinels,
         has_mask=snapshot.has_explicit_mask,
     )
 

@@ -112,7 +112,7 @@ class PartScene:
         snapshot = self._part.of_snapshot(self._reader.snapshot())
         if self._given is None:
             return snapshot
-        snapshot = replace(snapshot, nodata=self.profile.nodata)
+        snapshot = replace(snapshot.without_nodata_values(), nodata=self.profile.nodata)
         if snapshot.has_explicit_mask:
             return snapshot
         flags = usual_mask_flags(snapshot.colorinterp, snapshot.nodata, self.profile.dtype)
