@@ -12,6 +12,10 @@ SIDECARS = (".aux.xml", ".msk", ".ovr")
 """What GDAL puts beside a raster and reads together with it."""
 
 
+WORLD_FILES = (".tfw", ".tifw", ".tiffw", ".wld")
+"""What GDAL reads the transform of a TIFF from that has none."""
+
+
 class PendingFile:
     """A file under a temporary name in the folder of its final one, with its PAM sidecar."""
 
@@ -76,6 +80,24 @@ class PendingFile:
         """Remove whatever exists under the temporary name."""
         for leftover in self.path.parent.glob(_literal(self.temporary.stem) + "*"):
             leftover.unlink(missing_ok=True)
+
+
+def check_world_files(path: str | Path) -> None:
+    """Refuse a TIFF without a transform beside a world file of its name: GDAL would place it by that.
+
+    Raises:
+        OutputExistsError: there is one; it is not ours to remove.
+    """
+    place = Path(path)
+    if not place.parent.is_dir():
+        return
+    names = {(place.stem + suffix).lower() for suffix in WORLD_FILES}
+    for stray in place.parent.iterdir():
+        if stray.name.lower() in names and stray.name.startswith(place.stem):
+            raise OutputExistsError(
+                f"{stray} would be read as the georeference of {place.name}, which has none: move it away or "
+                "choose another name"
+            )
 
 
 def check_apart(source: str | Path, output: str | Path) -> None:

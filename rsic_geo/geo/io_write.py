@@ -20,7 +20,7 @@ from rasterio.windows import Window as RasterioWindow
 from rsic_geo.errors import MetadataLossError, UsageError
 from rsic_geo.geo.io_blocks import check_blocks
 from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
-from rsic_geo.geo.io_files import PendingFile
+from rsic_geo.geo.io_files import PendingFile, check_world_files
 from rsic_geo.geo.io_options import check_creation_options
 from rsic_geo.geo.io_restore import create_from_vrt, restore_with_sidecar
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
@@ -63,7 +63,7 @@ class SceneWriter:
         """Create the file under a temporary name in the same folder.
 
         Raises:
-            OutputExistsError: the output exists and ``overwrite`` is False.
+            OutputExistsError: the output exists and ``overwrite`` is False, or a world file would place it.
             UsageError: the driver is not one of DRIVERS, a creation option is wrong, or profile and snapshot
                 disagree in size.
             SceneError: the file cannot be created.
@@ -76,6 +76,8 @@ class SceneWriter:
         self._driver = driver
         self._options = {key.upper(): str(value) for key, value in (creation_options or {}).items()}
         self._pending = PendingFile(path, overwrite=overwrite)
+        if snapshot.transform is None:
+            check_world_files(path)
         self.keeps_pixels = True
         """Whether pixels are read back as they were written: not with lossy creation options."""
         if self._options.keys() - {"NUM_THREADS"}:

@@ -417,3 +417,19 @@ def test_bytes_of_a_file_that_is_no_tiff(tmp_path: Path) -> None:
     for path in (tmp_path / "a.jpg", f"/vsizip/{tmp_path}/a.zip/a.jpg"):
         with open_scene(path) as reader:
             assert reader.stored_bytes() == size
+
+
+@pytest.mark.parametrize("suffix", [".tfw", ".wld", ".TFW"])
+def test_a_world_file_that_would_place_the_output_is_not_overlooked(tmp_path: Path, suffix: str) -> None:
+    """GDAL reads one beside a TIFF that has no transform of its own."""
+    stray = tmp_path / f"a{suffix}"
+    stray.write_text("99\n0\n0\n-99\n5\n5\n")
+    with pytest.raises(OutputExistsError, match=f"{suffix} would be read.*move it away"):
+        SceneWriter(tmp_path / "a.tif", *describe(1), overwrite=True)
+    assert list(tmp_path.iterdir()) == [stray]
+    placed = describe(1, transform=(2.0, 0.0, 5.0, 0.0, -2.0, 5.0))
+    with SceneWriter(tmp_path / "a.tif", *placed) as writer:
+        writer.write(WHOLE, noise())
+        writer.commit()
+    with open_scene(tmp_path / "a.tif") as reader:
+        assert reader.snapshot().transform == (2.0, 0.0, 5.0, 0.0, -2.0, 5.0)
