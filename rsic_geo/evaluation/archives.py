@@ -48,7 +48,7 @@ class Decoded:
     """One scene after one codec at one rate."""
 
     system: str
-    """``jp2``, ``jp2+MODEL``, or the same with ``:full`` for strength 1 everywhere."""
+    """``jp2``, ``jp2+MODEL``; ``:cells`` after it: without adaptive filter, ``:full``: at strength 1, too."""
     file_bytes: int
     """Everything the file holds."""
     side_bytes: int
@@ -113,7 +113,8 @@ class ArchiveCoder:
         Args:
             bpp: size of the plain JP2 file aimed at (bits per pixel).
             enhancers: models; none gives the plain file alone.
-            with_full: also give what each model does at strength 1 everywhere, with the same bytes.
+            with_full: also give archives without adaptive filter (``:cells``), and what their corrections at
+                strength 1 would give with the same bytes (``:full``).
         """
         boxes = len(file_header(layout_of(self.plan), boxes_of(self.plan)))
         overhead = boxes + _CODESTREAM_OVERHEAD + _TILE_OVERHEAD * len(self.plan.grid)
@@ -158,22 +159,43 @@ class ArchiveCoder:
         options: EncodeOptions,
         with_full: bool,
     ) -> list[Decoded]:
+        out = [self._fitted(coded, crcs, enhancer, options)[0]]
+        if with_full:
+            out += self._fitted(coded, crcs, enhancer, options, is_adaptive=False)
+        return out
+
+    def _fitted(
+        self,
+        coded: CodedScene,
+        crcs: tuple[int, ...],
+        enhancer: Enhancer,
+        options: EncodeOptions,
+        *,
+        is_adaptive: bool = True,
+    ) -> list[Decoded]:
+        """Return the archive, and what the corrections at strength 1 would give with the same bytes."""
         final, full = np.empty_like(self.original), np.empty_like(self.original)
 
         def watch(window: Window, band: CellBand, pixels: Pixels) -> None:
             final[:, window.row_off : window.row_stop] = pixels
-            if with_full:
-                full[:, window.row_off : window.row_stop] = apply_correction(band.decoded, band.correction)
+            full[:, window.row_off : window.row_stop] = apply_correction(band.decoded, band.correction)
 
-        fit = FitOptions(window_size=options.execution.window_size, seed=options.seed, watch=watch)
+        fit = FitOptions(
+            window_size=options.execution.window_size,
+            seed=options.seed,
+            watch=watch,
+            is_adaptive=is_adaptive,
+        )
         with open_scene(self._path) as decoded:
             enhancement = fit_enhancement(
                 Readers(source=self.reader, decoded=decoded), coded, enhancer, fit, Progress()
             )
+            if not enhancement.is_useful:
+                final = decoded.read(Window.full(self.plan.profile.height, self.plan.profile.width))
         fitted = (enhancement, enhancer) if enhancement.is_useful else None
         seal = seal_archive(self._path, coded, crcs, fitted=fitted, options=options)
         name = f"jp2+{enhancer.name}"
-        results = [(name, final), (f"{name}:full", full)] if with_full else [(name, final)]
+        systems = (name if is_adaptive else f"{name}:cells", f"{name}:full")
         return [
             Decoded(
                 system=system,
@@ -181,7 +203,7 @@ class ArchiveCoder:
                 side_bytes=seal.side_bytes,
                 pixels=self.restored(pixels),
             )
-            for system, pixels in results
+            for system, pixels in zip(systems, (final, full), strict=True)
         ]
 
     def restored(self, pixels: Pixels) -> Pixels:

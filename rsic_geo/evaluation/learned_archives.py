@@ -110,6 +110,8 @@ class _Trial(LearnedJob):
         fit = FitOptions(window_size=self.options.execution.window_size, seed=self.options.seed, watch=watch)
         enhancement = fit_enhancement(readers, coded, enhancer, fit, Progress())
         self.enhancement, self.enhancer = (enhancement if enhancement.is_useful else None), enhancer
+        if self.enhancement is None:
+            return readers.decoded.read(Window.full(plan.profile.height, plan.profile.width))
         return final
 
 

@@ -42,7 +42,7 @@ class RdOptions:
     learned: tuple[str, ...] = ()
     """Weights of the learned codec, at most one: ``auto`` or a name; empty leaves it out."""
     with_full: bool = False
-    """Also measure the models at strength 1 everywhere."""
+    """Also measure the models without adaptive filter, and their corrections at strength 1."""
     fast: bool = False
     """Let the network compute in bfloat16."""
     tile_size: int = 0

@@ -171,6 +171,7 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
                 model=ModelReference(name=self.enhancer.name, sha256=self.enhancer.sha256),
                 levels=self.enhancement.levels,
                 strengths=self.enhancement.strengths,
+                filters=self.enhancement.filters,
             )
         profile = plan.profile
 

@@ -123,9 +123,10 @@ def test_three_scenes_from_the_command_line(tmp_path, capsys):
     assert psnr["scenes"] == 3
     assert psnr["worst"] < 0.5, "strengths make no scene worse but for the bytes of the box"
     assert psnr["mean"] <= found["bd_rate"][f"{MODEL}:full"]["psnr"]["mean"] + 0.05
+    assert psnr["mean"] <= found["bd_rate"][f"{MODEL}:cells"]["psnr"]["mean"] + 0.05
     assert found["bd_rate"]["jpeg"]["psnr"]["mean"] > 20
     rows = list(csv.DictReader((out / "points.csv").read_text().splitlines()))
-    assert len(rows) == 3 * 3 * 4
+    assert len(rows) == 3 * 3 * 5  # jp2, model, :cells, :full, jpeg
     for row in rows:
         assert (int(row["side_bytes"]) > 0) == row["system"].startswith(MODEL)
     for name in (*rd_report.FILES, "crops.png"):

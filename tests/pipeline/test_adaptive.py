@@ -203,6 +203,16 @@ def test_bands_coded_apart_help_each_other(tmp_path):
     assert np.abs(part.astype(int) - whole[:, 100:300, 37:337]).max() <= 1
 
 
+def test_archives_of_the_learned_codec_carry_filters_too(tmp_path):
+    pytest.importorskip("compressai")
+    source = alike_bands(tmp_path / "s.tif", bands=3, side=320)
+    archive = tmp_path / "a.rsic.tif"
+    report = rsic_geo.compress(source, archive, target="bpp=2", model="rsic-linear", codec="learned")
+    assert report.details["psnr"] > report.details["psnr_codec"] + 0.05
+    rsic_geo.decompress(archive, tmp_path / "r.tif")
+    assert measured(source, tmp_path / "r.tif")[0] == pytest.approx(report.details["psnr"], abs=2e-2)
+
+
 def test_a_scene_too_small_to_gain_names_no_model(tmp_path):
     noise = np.random.default_rng(2).integers(0, 255, (3, 45, 45)).astype(np.uint8)
     source = write_scene(tmp_path / "s.tif", noise)
