@@ -204,7 +204,6 @@ def test_bands_coded_apart_help_each_other(tmp_path):
 
 
 def test_archives_of_the_learned_codec_carry_filters_too(tmp_path):
-    pytest.importorskip("compressai")
     source = alike_bands(tmp_path / "s.tif", bands=3, side=320)
     archive = tmp_path / "a.rsic.tif"
     report = rsic_geo.compress(source, archive, target="bpp=2", model="rsic-linear", codec="learned")
