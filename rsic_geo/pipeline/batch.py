@@ -37,7 +37,7 @@ class Standing:
     left: int
     """Scenes pending or running."""
     pixels: float
-    """Finished, of all that are known."""
+    """Finished, of all that are known, with the finished part of scenes under way where that is told."""
     all_pixels: float
     source_bytes: float
     """Of the scenes that are done."""
@@ -64,7 +64,9 @@ class Standing:
         total = self.done + self.failed + self.skipped + self.left
         failed = f", {self.failed} failed" if self.failed else ""
         eta = "" if self.eta_seconds is None else f", {duration(self.eta_seconds)} left"
-        pixels = f", {self.pixels / 1e6:.0f} of {self.all_pixels / 1e6:.0f} Mpx" if self.all_pixels else ""
+        pixels = ""
+        if self.all_pixels >= 1e6:
+            pixels = f", {self.pixels / 1e6:.0f} of {self.all_pixels / 1e6:.0f} Mpx"
         saved = f"{self.saved_bytes / 1e6:.1f} MB saved"
         return f"{total - self.left} of {total} scenes{failed}{pixels}, {saved}{eta}"
 
@@ -116,6 +118,7 @@ class Coordinator:
     """Job whose options, fingerprint and so on every scene's job takes over."""
     watcher: Watcher = field(default_factory=Watcher)
     _flying: dict[int, SceneJob] = field(default_factory=dict)
+    _flying_pixels: dict[int, float] = field(default_factory=dict)
     _helping: int = 0
     _unhelpful: set[int] = field(default_factory=set)
     _losses: dict[int, int] = field(default_factory=dict)
@@ -194,6 +197,7 @@ class Coordinator:
             )
             self.ledger.mark_running(scene["fid"], self.executor.submit(job))
             self._flying[job.fid] = job
+            self._flying_pixels[job.fid] = scene["pixels"] or 0.0
         self._help(room - len(scenes))
         return bool(scenes)
 
@@ -214,7 +218,7 @@ class Coordinator:
             if outcome is None or outcome.error is not None:
                 self._unhelpful.add(fid)
             return
-        del self._flying[fid]
+        del self._flying[fid], self._flying_pixels[fid]
         if outcome is None:
             outcome = self._lost(fid, finished.lost or "its worker was lost")
             if outcome is None:
@@ -263,10 +267,15 @@ class Coordinator:
                 raise JobCancelledError("stopped")
 
     def _standing(self) -> Standing:
-        return standing_of(self.ledger, self.run.name, time.monotonic() - self._started, self._pixels_before)
+        fractions = self.executor.fractions
+        under_way = sum(fractions.get(fid, 0.0) * self._flying_pixels[fid] for fid in self._flying)
+        seconds = time.monotonic() - self._started
+        return standing_of(self.ledger, self.run.name, seconds, self._pixels_before, under_way)
 
 
-def standing_of(ledger: Ledger, run: str, seconds: float = 0.0, pixels_before: float = 0.0) -> Standing:
+def standing_of(
+    ledger: Ledger, run: str, seconds: float = 0.0, pixels_before: float = 0.0, under_way: float = 0.0
+) -> Standing:
     """Return how far a run is.
 
     Args:
@@ -274,12 +283,13 @@ def standing_of(ledger: Ledger, run: str, seconds: float = 0.0, pixels_before: f
         run: name of the run.
         seconds: since this start of the run.
         pixels_before: finished before this start; what came since decides the time left.
+        under_way: pixels finished of scenes that are not.
     """
     totals = ledger.totals(run)
     ended = [totals[state] for state in ("done", "failed", "skipped")]
     left = [totals[state] for state in ("pending", "running")]
-    pixels = sum(part["pixels"] for part in ended)
-    left_pixels = sum(part["pixels"] for part in left)
+    pixels = sum(part["pixels"] for part in ended) + under_way
+    left_pixels = max(0.0, sum(part["pixels"] for part in left) - under_way)
     speed = (pixels - pixels_before) / seconds if seconds > 0 else 0.0
     return Standing(
         done=int(totals["done"]["scenes"]),

@@ -9,21 +9,25 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from rsic_geo.errors import SceneError
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.batch_scene import archive_scene
+from rsic_geo.pipeline.events import ProgressCallback
 
-Work = Callable[[SceneJob], SceneOutcome]
+Work = Callable[[SceneJob, "ProgressCallback | None"], SceneOutcome]
 _BORN = "born"
 """What a worker says when it can work."""
 _MOST_UNBORN = 3
 """Workers that may die one after the other before they can work."""
+_TELL_SECONDS = 1.0
+"""How often a worker says how far it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,11 @@ class Executor(Protocol):
         """What keeps all its jobs waiting at the moment, in one line; None if nothing does."""
         ...
 
+    @property
+    def fractions(self) -> Mapping[int, float]:
+        """How much is done of scenes under way, by their numbers, where that is known."""
+        ...
+
     def submit(self, job: SceneJob) -> str:
         """Start a job; return the name of who does it. Never called with more jobs under way than slots."""
         ...
@@ -68,6 +77,7 @@ class SerialExecutor:
 
     slots = 1
     trouble = None
+    fractions: Mapping[int, float] = MappingProxyType({})
 
     def __init__(self, work: Work = archive_scene) -> None:
         """Take the function that archives a scene."""
@@ -85,7 +95,7 @@ class SerialExecutor:
         if self._job is None:
             return []
         job, self._job = self._job, None
-        return [Finished(job=job, outcome=self._work(job))]
+        return [Finished(job=job, outcome=self._work(job, None))]
 
     def close(self, *, kill: bool = False) -> None:
         """Do nothing."""
@@ -103,6 +113,8 @@ class _Worker:
     job: SceneJob | None = None
     is_born: bool = False
     """Whether it has said that it can work."""
+    fraction: float = 0.0
+    """How much of its job it has said is done."""
 
 
 class ProcessExecutor:
@@ -127,6 +139,15 @@ class ProcessExecutor:
         """Processes that may work at the same time."""
         return self._jobs
 
+    @property
+    def fractions(self) -> Mapping[int, float]:
+        """What the workers said last."""
+        return {
+            worker.job.fid: worker.fraction
+            for worker in self._workers
+            if worker.job is not None and not worker.job.helps
+        }
+
     def submit(self, job: SceneJob) -> str:
         """Give a job to an idle worker, starting or replacing one where needed."""
         while True:
@@ -136,7 +157,7 @@ class ProcessExecutor:
             except OSError:  # it died while it was idle
                 self._drop(worker)
                 continue
-            worker.job = job
+            worker.job, worker.fraction = job, 0.0
             return worker_name(worker.process.pid or 0)
 
     def _idle(self) -> _Worker:
@@ -175,6 +196,9 @@ class ProcessExecutor:
                 continue
             if said == _BORN:
                 worker.is_born, self._unborn = True, 0
+                continue
+            if isinstance(said, float):
+                worker.fraction = said
                 continue
             worker.job = None
             finished.append(Finished(job=job, outcome=said))
@@ -233,7 +257,21 @@ def _serve(connection: Connection[Any, Any], work: Work, parent: int) -> None:
     with contextlib.suppress(EOFError, OSError):
         connection.send(_BORN)
         while True:
-            connection.send(work(connection.recv()))
+            connection.send(work(connection.recv(), _telling(connection)))
+
+
+def _telling(connection: Connection[Any, Any]) -> ProgressCallback:
+    """Return what tells the other end how far a job is, now and then; nobody need be there any more."""
+    told = time.monotonic()
+
+    def tell(fraction: float, _message: str) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _TELL_SECONDS:
+            told = time.monotonic()
+            with contextlib.suppress(OSError):
+                connection.send(float(fraction))
+
+    return tell
 
 
 def _die_with(parent: int) -> None:

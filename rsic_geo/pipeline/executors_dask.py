@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Mapping
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rsic_geo.errors import MissingDependencyError, SceneError
@@ -68,6 +70,8 @@ class DaskExecutor:
         self._ended: SimpleQueue[str] = SimpleQueue()
         self._lock = threading.Lock()
 
+    fractions: Mapping[int, float] = MappingProxyType({})
+
     @property
     def slots(self) -> int:
         """Threads of all workers, or as many scenes as the resources allow, and some to keep them busy."""
@@ -102,7 +106,7 @@ class DaskExecutor:
     def submit(self, job: SceneJob) -> str:
         """Send a job to the cluster; a worker is chosen there."""
         future = self._client.submit(
-            self._work, job, pure=False, resources=self._resources, retries=0, key=_key(job)
+            self._work, job, None, pure=False, resources=self._resources, retries=0, key=_key(job)
         )
         with self._lock:
             self._futures[future.key] = (future, job)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import mortal
 import psutil
@@ -23,7 +24,7 @@ from rsic_geo.pipeline.executors import ProcessExecutor
 from rsic_geo.pipeline.ledger import Ledger
 
 
-def die_on_bad(job: SceneJob) -> SceneOutcome:
+def die_on_bad(job: SceneJob, _progress=None) -> SceneOutcome:
     """Be a worker that scene 1 kills."""
     if job.fid == 1:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -53,6 +54,31 @@ def test_a_worker_takes_only_its_own_scene_with_it():
         "its worker was ended by SIGKILL (out of memory?)"
     }
     assert sorted(one.job.fid for one in finished if one.outcome) == [2, 3]
+
+
+def tell_half(job: SceneJob, progress) -> SceneOutcome:
+    """Be a worker that is in the midst of its scene until a file is there."""
+    while not os.path.exists(job.source):
+        progress(0.5, "archiving")
+        time.sleep(0.05)
+    return SceneOutcome(fid=job.fid, state="done")
+
+
+@pytest.mark.slow
+def test_workers_say_how_far_their_scene_is(tmp_path):
+    executor, go = ProcessExecutor(1, tell_half), tmp_path / "go"
+    try:
+        executor.submit(replace(job(7), source=str(go)))
+        while executor.fractions[7] == 0:
+            assert executor.wait(30) == []
+        assert executor.fractions == {7: 0.5}
+        go.touch()
+        while not (ended := executor.wait(30)):
+            pass
+        assert [one.outcome.state for one in ended] == ["done"]
+        assert executor.fractions == {}
+    finally:
+        executor.close(kill=True)
 
 
 def stillborn(connection, work, parent) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from rsic_geo.errors import LedgerMismatchError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson, geopackage_blob
 from rsic_geo.geo.io import open_scene
 from rsic_geo.geo.io_place import on_earth, outline_on_earth
-from rsic_geo.pipeline.batch import LEDGER_NAME
+from rsic_geo.pipeline.batch import LEDGER_NAME, standing_of
 from rsic_geo.pipeline.batch_status import status_of
 from rsic_geo.pipeline.ledger import Ledger, RunRecord, now
 from rsic_geo.pipeline.ledger_lock import LedgerLock
@@ -168,6 +169,21 @@ def test_ten_thousand_scenes(tmp_path):
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 8 * 2**20
+
+
+def test_scenes_under_way_count_for_what_is_done_of_them(tmp_path):
+    with Ledger(tmp_path / "l.gpkg", write=True) as ledger:
+        ledger.start_run(record())
+        sizes = ((100, 40, "done"), (100, 60, "running"), (50, 20, "pending"))
+        ledger.add(
+            {"run": "r", "source": f"{w}x{h}", "product": state, "width": w, "height": h, "state": state}
+            for w, h, state in sizes
+        )
+        before, after = standing_of(ledger, "r", 8), standing_of(ledger, "r", 8, 2000, 4000)
+    assert (before.pixels, before.all_pixels, before.eta_seconds) == (4000, 11000, 14)
+    assert (after.pixels, after.all_pixels, after.eta_seconds) == (8000, 11000, 4)
+    assert str(after) == "1 of 3 scenes, 0.0 MB saved, 0:00:04 left"
+    assert ", 8 of 11 Mpx, " in str(replace(after, pixels=8e6, all_pixels=11e6))
 
 
 WRITER = """
