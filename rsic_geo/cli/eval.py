@@ -68,7 +68,9 @@ _rd_choices = stack(
     click.option(
         "--earlier", metavar="CSV", help="points.csv of an earlier run: show its other codecs, too."
     ),
-    click.option("--full", "with_full", is_flag=True, help="Also measure without adaptive filter, and strength 1."),
+    click.option(
+        "--full", "with_full", is_flag=True, help="Also measure without adaptive filter, and strength 1."
+    ),
     click.option("--fast", is_flag=True, help="Network in bfloat16: twice the speed, PSNR within 0.001 dB."),
     click.option(
         "--limit",
