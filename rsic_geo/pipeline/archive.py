@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.sideinfo import UNKNOWN_MODEL, SideInfo
+from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.container.tiff import DESCRIPTION, SUFFIX
 from rsic_geo.enhance.base import Enhancer
-from rsic_geo.errors import ContainerError, UsageError, WeightsMismatchError
+from rsic_geo.errors import ContainerError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.io import SceneReader, fetch_raster, open_scene
 from rsic_geo.geo.lattice import CELL
@@ -24,9 +24,11 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.affine import Affinity
-from rsic_geo.pipeline.enhancing import EnhancementPlan, correct_window
+from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
+from rsic_geo.pipeline.enhancing import correct_window
 from rsic_geo.pipeline.learned_scene import LearnedScene
 from rsic_geo.pipeline.options import Execution
+from rsic_geo.pipeline.recorded import recorded_enhancer
 from rsic_geo.pipeline.reduced import masked_means, nearest
 from rsic_geo.pipeline.restore import Planes, finish_pixels, put_nodata
 from rsic_geo.pipeline.stores import Store, StoredTiles, open_store
@@ -163,25 +165,12 @@ class Archive:
         return self._enhancer
 
     def _load_enhancer(self) -> Enhancer:
-        from rsic_geo.enhance import load_enhancer  # torch only when needed
-
         side = self.side
         if side is None or side.model is None:
             raise UsageError("this scene records no enhancer: use `rsic enhance` with a model's name")
         name = side.model.name if self._enhance == "auto" else self._enhance
-        if name == UNKNOWN_MODEL:
-            raise WeightsMismatchError(
-                f"the archive was made with a model this rsic_geo does not ship ({side.model.sha256}): "
-                "install the version that made it, or decode with --enhance off"
-            )
-        how = self.execution
-        enhancer = load_enhancer(name, how.device, threads=how.threads, fast=how.fast)
+        enhancer = recorded_enhancer(side.model, name, self.execution, is_other_fine=self._allow_other_model)
         if not side.model.matches(enhancer.sha256):
-            if not self._allow_other_model:
-                raise WeightsMismatchError(
-                    f"the archive was made with model {side.model.name} ({side.model.sha256}), here is "
-                    f"{name} ({enhancer.sha256[:16]}): install that model, or decode with --enhance off"
-                )
             self._warn("enhanced with another model than the archive was made with: no promise on its error")
         return enhancer
 

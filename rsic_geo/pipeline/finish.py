@@ -17,13 +17,8 @@ from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.adaptive_fit import NormalEquations, fit_filters
 from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.enhancing import (
-    CorrectedRows,
-    EnhancementPlan,
-    PixelSource,
-    corrections,
-    sample_corrections,
-)
+from rsic_geo.pipeline.enhancement_plan import EnhancementPlan, PixelSource
+from rsic_geo.pipeline.enhancing import CorrectedRows, corrections, sample_corrections
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.fitlog import FitLog, FittedRow
 from rsic_geo.pipeline.plan import ScenePlan

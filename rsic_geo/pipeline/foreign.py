@@ -26,7 +26,8 @@ from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.blind import estimate_levels
 from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.decode import decompress
-from rsic_geo.pipeline.enhancing import CorrectedRows, EnhancementPlan, corrections, corrections_in
+from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
+from rsic_geo.pipeline.enhancing import CorrectedRows, corrections, corrections_in
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.names import check_scene_name
 from rsic_geo.pipeline.options import DecodeOptions

@@ -16,7 +16,7 @@ from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.bands import BandStore, plan_digest
 from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.enhancing import PixelSource
+from rsic_geo.pipeline.enhancement_plan import PixelSource
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.finish import Enhancement, FitOptions, Readers, fit_enhancement
 from rsic_geo.pipeline.fitlog import FitLog

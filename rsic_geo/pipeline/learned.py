@@ -16,7 +16,7 @@ from rsic_geo.geo.io_preview import place_geotiff
 from rsic_geo.geo.planes import unpack_plane
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.enhancing import PixelSource
+from rsic_geo.pipeline.enhancement_plan import PixelSource
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.job import USUAL_GAIN, Job
 from rsic_geo.pipeline.learned_rate import DialSearch, TileCoder

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rsic_geo.geo.lattice import CELL, cell_counts
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.enhancing import CorrectedRows, EnhancementPlan, correct_window, corrections
+from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
+from rsic_geo.pipeline.enhancing import CorrectedRows, correct_window, corrections
 from rsic_geo.pipeline.events import Progress
 
 

@@ -13,7 +13,8 @@ from rsic_geo.enhance.ldm import LdmEnhancer  # noqa: E402
 from rsic_geo.enhance.network import LdmNetwork, LdmSpec, PriorSpec, UNetSpec  # noqa: E402
 from rsic_geo.geo.radiometry import Radiometry  # noqa: E402
 from rsic_geo.geo.window import Window  # noqa: E402
-from rsic_geo.pipeline.enhancing import EnhancementPlan, correct_window, corrections  # noqa: E402
+from rsic_geo.pipeline.enhancement_plan import EnhancementPlan  # noqa: E402
+from rsic_geo.pipeline.enhancing import correct_window, corrections  # noqa: E402
 from rsic_geo.pipeline.events import Progress  # noqa: E402
 from rsic_geo.weights import WeightsFile  # noqa: E402
 

@@ -47,9 +47,7 @@ class CodecSpec:
         if sum(self.groups) != CHANNELS or min(self.groups) < 1 or len(self.groups) != len(self.hidden):
             raise ValueError(f"groups of a codec sum to {CHANNELS}, each with its hidden width")
         if self.hyper_latents < 4:
-            raise ValueError(
-                "a codec has at least 4 hyper-latents: the native coder needs as many symbols"
-            )
+            raise ValueError("a codec has at least 4 hyper-latents: the native coder needs as many symbols")
         if not 0 < self.lambda_low < self.lambda_high:
             raise ValueError("the range of lambda is empty")
 
