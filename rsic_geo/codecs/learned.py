@@ -111,7 +111,10 @@ class LearnedCodec:
         self.name, self.sha256 = weights.name, weights.sha256
         self.device = choose_device(device)
         if weights.metadata.get("format") != FORMAT:
-            raise WeightsError(f"weights {weights.name!r} are not those of a learned codec ({FORMAT})")
+            raise WeightsError(
+                f"weights {weights.name!r} are not those of a learned codec ({FORMAT}): `rsic models list` says "
+                "which are"
+            )
         try:
             self.spec = CodecSpec.from_json(weights.spec)
             tensors = safetensors.torch.load(weights.content)

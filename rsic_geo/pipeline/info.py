@@ -113,7 +113,8 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
             out["damaged_tiles"] = damaged
             if damaged:
                 named = ", ".join(map(str, damaged[:8])) + (", ..." if len(damaged) > 8 else "")
-                raise ChecksumError(f"{len(damaged)} damaged tiles ({named}): copy the file again")
+                count = "1 damaged tile" if len(damaged) == 1 else f"{len(damaged)} damaged tiles"
+                raise ChecksumError(f"{count} ({named}): copy the file again")
             out["problems"] += [] if archive.learned is None else archive.learned.minor_damage()
             if pixels:
                 for window, _ in final_pixels(archive, report):

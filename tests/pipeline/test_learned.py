@@ -371,6 +371,7 @@ def test_a_damaged_tile_is_named_and_the_others_can_be_read(whole, tmp_path, cod
         np.testing.assert_array_equal(scene.read(left), pixels[:, :, :256])
     found = rsic_geo.validate(path)
     assert found["damaged_tiles"] == [4]
+    assert "1 damaged tile (4)" in found["problems"][0]
     assert main(["validate", str(path)]) == 4
     assert main(["decompress", str(path), str(tmp_path / "b.tif")]) == 1
     assert "tile 4" in capsys.readouterr().err
