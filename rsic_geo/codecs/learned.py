@@ -112,8 +112,8 @@ class LearnedCodec:
         self.device = choose_device(device)
         if weights.metadata.get("format") != FORMAT:
             raise WeightsError(
-                f"weights {weights.name!r} are not those of a learned codec ({FORMAT}): `rsic models list` says "
-                "which are"
+                f"weights {weights.name!r} are not those of a learned codec ({FORMAT}): `rsic models list` "
+                "says which are"
             )
         try:
             self.spec = CodecSpec.from_json(weights.spec)
