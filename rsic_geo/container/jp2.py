@@ -166,8 +166,11 @@ def read_side_information(path: str | Path) -> bytes | None:
     return None
 
 
-def append_side_information(path: str | Path, content: bytes) -> None:
+def append_side_information(path: str | Path, content: bytes) -> int:
     """Append our box to a JP2 file; a box of ours that already ends the file is replaced.
+
+    Returns:
+        Bytes the box takes.
 
     Raises:
         ContainerError: No JP2 file, damaged, or its last box is open-ended.
@@ -182,8 +185,9 @@ def append_side_information(path: str | Path, content: bytes) -> None:
         if not ours and boxes[-1].is_open_ended:
             raise ContainerError("the last box of the file is open-ended: nothing can be appended")
         file.seek(ours[0].offset if ours else boxes[-1].end)
-        file.write(make_box(b"uuid", SIDE_INFORMATION_UUID.bytes + content))
+        written = file.write(make_box(b"uuid", SIDE_INFORMATION_UUID.bytes + content))
         file.truncate()
+    return written
 
 
 def strip_side_information(source: str | Path, target: str | Path) -> None:

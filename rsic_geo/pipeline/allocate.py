@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 _STEPS = 24
 """Samples between two measured points of a curve."""
+_ROUNDING = 1e-9
+"""Smaller falls of an error, as part of it, are none: sums of squares are not exact."""
 _STEEP = 1e18
 """Slope at which every tile stands at its coarsest point."""
 _GROWTH = 0.35
@@ -39,7 +41,7 @@ class TileCurve:
         bytes_, errors = np.asarray(size, float)[order], np.asarray(sse, float)[order]
         keep = [0]
         for i in range(1, len(bytes_)):
-            if errors[i] < errors[keep[-1]]:
+            if errors[i] < errors[keep[-1]] * (1 - _ROUNDING):
                 if bytes_[i] == bytes_[keep[-1]]:
                     keep[-1] = i
                 else:

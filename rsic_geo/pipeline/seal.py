@@ -53,7 +53,6 @@ def seal_archive(
     with path.open("rb") as file:
         index = jp2.find_codestream(file)
         crc = header_crc(file, index)
-    before = path.stat().st_size
     crcs = tuple(coded.pixel_crcs[number] for number in range(len(plan.grid)))
     side = SideInfo(
         lossless=plan.lossless,
@@ -78,6 +77,5 @@ def seal_archive(
             filters=enhancement.filters,
             radiometry=plan.radiometry,
         )
-    jp2.append_side_information(path, sideinfo.pack(side, picture_of(index.size)))
-    after = path.stat().st_size
-    return Seal(file_bytes=after, side_bytes=after - before)
+    added = jp2.append_side_information(path, sideinfo.pack(side, picture_of(index.size)))
+    return Seal(file_bytes=path.stat().st_size, side_bytes=added)

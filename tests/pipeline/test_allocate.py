@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rsic_geo.pipeline import allocate
@@ -25,6 +25,7 @@ def exponential(scale: float, rate: float) -> TileCurve:
 
 
 @given(points)
+@example([(10, 1.0000000000000002), (11, 1.0)])
 def test_curves_fall_and_are_convex(measured: list[tuple[int, float]]) -> None:
     curve = TileCurve.from_points(tuple(p[0] for p in measured), tuple(p[1] for p in measured))
     assert (np.diff(curve.size) > 0).all()
