@@ -33,6 +33,8 @@ TAP_STEP = 1 / 128
 LIMIT = 4095
 """Largest magnitude of a stored difference."""
 _MAX_ORDER = 7
+_MAX_BYTES = 1 + 8 + (1 + MAX_CLASSES) * MAX_BANDS * MAX_COLUMNS * 5
+"""Longest filter: no code of a coefficient has more than 40 bits."""
 
 Coefficients = npt.NDArray[np.int16]
 
@@ -166,9 +168,12 @@ def unpack_filters(content: bytes, groups: Sequence[Sequence[int]]) -> tuple[Fil
     """
     if not content:
         return ()
+    parts = clusters(groups)
+    if len(content) > len(parts) * _MAX_BYTES:
+        raise ContainerError("adaptive filters are too long: the side information is damaged")
     bits = _Bits(content)
     filters = []
-    for numbers in clusters(groups):
+    for numbers in parts:
         filters.append(_read_filter(bits) if bits.take(1) else None)
         bands = sum(len(groups[number]) for number in numbers)
         if filters[-1] is not None and filters[-1].bands != bands:
@@ -218,23 +223,22 @@ class _Bits:
     """Reads bits, highest first; every overrun is a ContainerError."""
 
     def __init__(self, content: bytes) -> None:
-        self._bits = np.unpackbits(np.frombuffer(content, np.uint8)).tolist()
+        self._content = content
         self._place = 0
 
     @property
     def left(self) -> int:
         """Bits not read yet."""
-        return len(self._bits) - self._place
+        return 8 * len(self._content) - self._place
 
     def take(self, count: int) -> int:
         """Return the next bits as a number."""
         if count > self.left:
             raise ContainerError("an adaptive filter is cut short: the side information is damaged")
-        value = 0
-        for bit in self._bits[self._place : self._place + count]:
-            value = 2 * value + bit
+        first, last = self._place // 8, (self._place + count + 7) // 8
+        value = int.from_bytes(self._content[first:last], "big") >> (8 * last - self._place - count)
         self._place += count
-        return value
+        return value & ((1 << count) - 1)
 
     def golomb(self, order: int) -> int:
         """Return the next signed number."""

@@ -28,7 +28,7 @@ from rsic_geo.j2k import MAX_COMPONENTS
 
 MAJOR, MINOR = 1, 0
 DEFAULT_TILE_SIZE = 1024
-UNKNOWN_MODEL = "unknown"
+UNKNOWN_MODEL = "?"
 """Name of a model that was shipped with another version of rsic_geo."""
 Cells = npt.NDArray[np.uint8]
 """One byte per 256 px cell, (groups, rows, columns)."""
@@ -211,9 +211,13 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
     )
     plain = _Presumed.of(picture, side)
     groups = codec.unpack_groups(found[_GROUPS]) if _GROUPS in found else plain.groups
+    snapshot = _snapshot({**plain.snapshot, **_member(document, "s")})
+    named = [band for members in groups for band in members]
+    if len(set(named)) != len(named) or not all(members for members in groups):
+        raise ContainerError("a band is enhanced twice, or a group has none: the archive is damaged")
     return replace(
         side,
-        snapshot=_snapshot({**plain.snapshot, **_member(document, "s")}),
+        snapshot=snapshot,
         groups=groups,
         filters=unpack_filters(found.get(_FILTERS, b""), groups),
         radiometry=Radiometry.from_json(_member(document, "r")) if "r" in document else plain.radiometry,

@@ -77,20 +77,21 @@ class NormalEquations:
             scored: (h, w), True where a pixel counts.
             stride: every so many pixels of those that count are used.
         """
-        axes = colour_axes(self.bands).astype(np.float32)
+        axes = colour_axes(self.bands)
         bins = np.clip((brightness(decoded) * LIGHTS).astype(np.intp), 0, LIGHTS - 1)
         for rows, planes in columns(decoded, correction, self.reach):
             used = np.flatnonzero(scored[rows])[::stride]
             used = used[np.argsort(bins[rows].ravel()[used], kind="stable")]
             kinds = bins[rows].ravel()[used]
-            flat = planes.reshape(len(planes), -1)[:, used]
-            lacking = axes @ error[:, rows].reshape(self.bands, -1)[:, used]
+            # In double precision: other processors add up in other orders, and filters must not differ.
+            flat = planes.reshape(len(planes), -1)[:, used].astype(np.float64)
+            lacking = axes @ error[:, rows].reshape(self.bands, -1)[:, used].astype(np.float64)
             first = np.searchsorted(kinds, np.arange(LIGHTS + 1))
             for kind in np.unique(kinds):
                 part = slice(first[kind], first[kind + 1])
                 self.products[kind] += flat[:, part] @ flat[:, part].T
                 self.wanted[kind] += flat[:, part] @ lacking[:, part].T
-                self.energy[kind] += np.square(lacking[:, part], dtype=np.float64).sum(axis=1)
+                self.energy[kind] += np.square(lacking[:, part]).sum(axis=1)
                 self.counts[kind] += part.stop - part.start
 
     def cut(self, count: int) -> list[slice]:

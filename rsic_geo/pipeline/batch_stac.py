@@ -157,7 +157,7 @@ def _processing(record: RunRecord, row: Any) -> dict[str, Any]:  # noqa: ANN401
         found |= {"rsic:codec": row["codec"], "rsic:codec_sha256": row["codec_sha256"]}
     if row["model"] is not None:
         lineage += (
-            f" Readers of rsic_geo enhance it by the network {row['model']}: those pixels are partly "
+            f" Readers of rsic_geo enhance it by the model {row['model']}: those pixels are partly "
             "estimated, not measured."
         )
         found |= {"rsic:model": row["model"], "rsic:model_sha256": row["model_sha256"]}

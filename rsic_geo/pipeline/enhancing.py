@@ -145,6 +145,8 @@ class ClusterSample:
     """(bands of the cluster, h, w) in units of the used range."""
     correction: NDArray[np.float32]
     """Same shape and units."""
+    done: float
+    """Share of the work behind it, 0..1."""
 
 
 def sample_corrections(
@@ -160,11 +162,13 @@ def sample_corrections(
     """
     grid = plan.grid(enhancer)
     jobs = [job for job in _jobs(enhancer, plan) if job.is_wanted]
-    for place in sorted({round(i) for i in np.linspace(0, len(jobs) - 1, min(count, len(jobs)))}):
+    places = sorted({round(i) for i in np.linspace(0, len(jobs) - 1, min(count, len(jobs)))})
+    parts = list(plan.clusters())
+    for looked, place in enumerate(places):
         job = jobs[place]
         core = grid.core(job.index)
         inner = (0, slice(None), *core.within(job.padded).slices)
-        for k, (numbers, _) in enumerate(plan.clusters()):
+        for k, (numbers, _) in enumerate(parts):
             if any(plan.wants(number, job.padded) for number in numbers):
                 found = _propose([job], numbers, source, enhancer, plan)
                 yield ClusterSample(
@@ -173,6 +177,7 @@ def sample_corrections(
                     members=found.members,
                     decoded=found.decoded[inner],
                     correction=found.correction[inner],
+                    done=(looked + (k + 1) / len(parts)) / len(places),
                 )
 
 

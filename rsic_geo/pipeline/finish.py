@@ -28,7 +28,9 @@ from rsic_geo.pipeline.tilework import errors_by_band
 
 SAMPLE_WINDOWS = 16
 """Enhancement windows of one band group that adaptive filters are fitted to, spread over the scene."""
-LEAST_WINDOWS = 4
+SAMPLE_SIDE = 512
+"""Core of these windows (px), whatever windows the work is done in: filters do not depend on those."""
+LEAST_WINDOWS = 2
 """Windows looked at in a scene of many band groups."""
 KEPT_BYTES = 1 << 27
 """Memory for corrections of those windows, which are needed again."""
@@ -49,7 +51,7 @@ class Enhancement:
     max_error: float
     """Largest absolute error after enhancement."""
     filters: tuple[FilterTaps | None, ...] = ()
-    """Adaptive filter of each group; empty where none is worth its bits."""
+    """Adaptive filter of each cluster of groups; empty where none is worth its bits."""
 
     @property
     def is_useful(self) -> bool:
@@ -152,8 +154,9 @@ def fit_enhancement(
     filters: tuple[FilterTaps | None, ...] = ()
     if options.is_adaptive and enhancer.name:
         enhancer = Remembering(enhancer, KEPT_BYTES)
-        filters = _fit_filters(readers, coded, enhancer, todo)
-        todo = replace(todo, filters=filters)
+        filters = _fit_filters(readers, coded, enhancer, todo, progress.stage(0, 0.3))
+        enhancer.stop()
+        todo, progress = replace(todo, filters=filters), progress.stage(0.3, 1)
     kept: dict[int, FittedRow] = {}
     if options.log is not None:
         kept = options.log.rows(enhancer, options.seed, options.max_error, pack_filters(filters))
@@ -189,16 +192,18 @@ def _switched_off(found: Enhancement, coded: CodedScene) -> Enhancement:
 
 
 def _fit_filters(
-    readers: Readers, coded: CodedScene, enhancer: Enhancer, todo: EnhancementPlan
+    readers: Readers, coded: CodedScene, enhancer: Enhancer, todo: EnhancementPlan, progress: Progress
 ) -> tuple[FilterTaps | None, ...]:
     """Return the adaptive filter of every cluster of groups, empty where none is worth its bits."""
     plan = coded.plan
+    todo = replace(todo, window_size=SAMPLE_SIDE)
     bands = [[b for n in numbers for b in plan.groups[n]] for numbers, _ in todo.clusters()]
     sums = [NormalEquations(bands=len(members)) for members in bands]
     count = max(LEAST_WINDOWS, SAMPLE_WINDOWS // len(plan.groups))
     stride = -(-min(plan.pixels, count * todo.window_size**2) // SAMPLE_PIXELS)
     seen, pixels, scored = None, np.zeros(0), np.zeros(0, np.bool_)
     for part in sample_corrections(readers.decoded, enhancer, todo, count):
+        progress.report(part.done, "fitting filters")
         if part.core != seen:
             seen, pixels = part.core, readers.source.read(part.core)
             scored = scored_pixels(readers.source, plan, part.core, pixels)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rsic_geo.container.adaptive import pack_filters
 from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError, WeightsError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
@@ -71,6 +72,11 @@ def _side(archive: Archive) -> dict[str, Any]:
             "cells_enhanced": float(np.mean(strengths > 0)),
             "mean_strength": float(strengths.mean()),
             "median_distortion": float(np.median(rmse)),
+            "filters": [
+                None if taps is None else {"reach": taps.reach, "classes": len(taps.edges) + 1}
+                for taps in side.filters
+            ],
+            "filter_bytes": len(pack_filters(side.filters)),
         }
     return out
 

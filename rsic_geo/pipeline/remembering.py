@@ -36,13 +36,16 @@ class Remembering:
         seed: int = 0,
     ) -> NDArray[np.float32]:
         """See :meth:`rsic_geo.enhance.base.Enhancer.correct`."""
+        if not self._known and not self._free:
+            return self._enhancer.correct(x, sigma, origins=origins, seed=seed)
         places = list(origins) if origins is not None else [(0, 0)] * len(x)
         keys = [_key(x[k], sigma[k], places[k], seed) for k in range(len(x))]
         out = np.empty(x.shape, np.float32)
         new = [k for k, key in enumerate(keys) if key not in self._known]
-        for k, key in enumerate(keys):
-            if k not in new:
-                out[k] = self._known.pop(key)
+        for k in set(range(len(x))) - set(new):
+            out[k] = self._known[keys[k]]
+        for key in set(keys) & set(self._known):
+            del self._known[key]
         if new:
             out[new] = self._enhancer.correct(x[new], sigma[new], origins=[places[k] for k in new], seed=seed)
         for k in new:
@@ -50,6 +53,10 @@ class Remembering:
                 self._known[keys[k]] = out[k].copy()
                 self._free -= out[k].nbytes
         return out
+
+    def stop(self) -> None:
+        """Keep nothing more; what is kept is still given out."""
+        self._free = 0
 
 
 def _key(x: NDArray[np.float32], sigma: NDArray[np.float32], place: Place, seed: int) -> bytes:

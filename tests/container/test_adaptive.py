@@ -81,6 +81,8 @@ def test_a_filter_cut_short_is_refused():
             unpack_filters(content[:length], ((0, 1, 2),))
     with pytest.raises(ContainerError, match="followed"):
         unpack_filters(content + b"\0", ((0, 1, 2),))
+    with pytest.raises(ContainerError, match="long"):
+        unpack_filters(content + bytes(1 << 20), ((0, 1, 2),))
     with pytest.raises(ContainerError, match="fit"):
         unpack_filters(content, ((0,),))
 

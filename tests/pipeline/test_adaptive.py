@@ -172,6 +172,25 @@ def test_what_was_proposed_once_is_remembered_within_bounds():
     assert inner.windows == 14 + 3
 
 
+def test_equal_windows_of_one_batch_are_all_answered():
+    inner = Counting()
+    x = np.repeat(np.random.default_rng(0).random((1, 1, 64, 64)).astype(np.float32), 2, axis=0)
+    kept = Remembering(inner, 1 << 20)
+    for _ in range(3):
+        np.testing.assert_array_equal(kept.correct(x, np.ones((2, 1, 1), np.float32)), x * 2)
+
+
+@pytest.mark.parametrize("size", [64, 128, 1024])
+def test_windows_of_any_size_give_the_same_archive(tmp_path, size):
+    source = alike_bands(tmp_path / "s.tif", side=300)
+    for name, window in (("a", size), ("b", 512)):
+        archive = tmp_path / f"{name}.jp2"
+        rsic_geo.compress(
+            source, tmp_path / f"{name}.jp2", target="bpp=2", model="rsic-linear", window_size=window
+        )
+    assert (tmp_path / "a.jp2").read_bytes() == (tmp_path / "b.jp2").read_bytes()
+
+
 def alike_bands(path, *, bands: int = 4, side: int = 400):
     """Write a scene whose bands show the same fields and roads, each with noise and contrast of its own."""
     rng = np.random.default_rng(5)
