@@ -33,9 +33,7 @@ def check_side(side: SideInfo) -> SideInfo:
         raise ContainerError("the archive's enhancement is that of another scene: it was altered")
     bands = {band for group in side.groups for band in group}
     if any(len(group) not in (1, 3) for group in side.groups):
-        raise ContainerError(
-            "the archive's enhancement groups bands as no network does: it was altered"
-        )
+        raise ContainerError("the archive's enhancement groups bands as no network does: it was altered")
     if side.radiometry.bands != side.snapshot.count or not bands <= set(range(side.snapshot.count)):
         raise ContainerError("the archive's enhancement names bands the scene lacks: it was altered")
     return side
