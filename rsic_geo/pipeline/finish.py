@@ -81,6 +81,8 @@ class FitOptions:
     """Seed of enhancers that begin with noise."""
     is_adaptive: bool = True
     """Whether adaptive filters are fitted; False leaves corrections as proposed, for comparisons."""
+    filters: tuple[FilterTaps | None, ...] | None = None
+    """Filters of an earlier fit, to be used again whatever they save; None: fit them."""
     log: FitLog | None = None
     """Where fitted rows of cells are kept, so that the same fit interrupted goes on."""
     watch: Callable[[Window, CellBand, NDArray[np.generic]], None] | None = None
@@ -152,7 +154,10 @@ def fit_enhancement(
         seed=options.seed,
     )
     filters: tuple[FilterTaps | None, ...] = ()
-    if options.is_adaptive and enhancer.name:
+    if options.filters is not None:
+        filters = options.filters
+        todo = replace(todo, filters=filters)
+    elif options.is_adaptive and enhancer.name:
         enhancer = Remembering(enhancer, KEPT_BYTES)
         filters = _fit_filters(readers, coded, enhancer, todo, progress.stage(0, 0.3))
         enhancer.stop()
@@ -172,7 +177,8 @@ def fit_enhancement(
         sse += fitted.sse
         worst = max(worst, fitted.max_error)
     found = Enhancement(levels=levels, strengths=strengths, sse=sse, max_error=worst, filters=filters)
-    return found if _is_worthwhile(found, coded) else _switched_off(found, coded)
+    is_kept = options.filters is not None or _is_worthwhile(found, coded)
+    return found if is_kept else _switched_off(found, coded)
 
 
 def _is_worthwhile(found: Enhancement, coded: CodedScene) -> bool:

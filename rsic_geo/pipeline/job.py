@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from rsic_geo.container.adaptive import FilterTaps
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.geo.io import SceneReader
@@ -63,6 +64,10 @@ class Job(ABC, Generic[WriterT, SearchT]):
     enhancing_seconds: float = 0.0
     found: list[BandErrors] | None = None
     """Errors of a quantised scene in its own units, as verification found them."""
+    settled: tuple[FilterTaps | None, ...] | None = None
+    """Adaptive filters of the search's first fit: their bytes must not change while a size is aimed at."""
+    is_declined: bool = False
+    """Whether that fit found enhancement not worth its bytes."""
     bands: BandStore | None = None
     """Where finished row bands are kept; None keeps none."""
 
@@ -171,7 +176,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         """Write the scene, fit the enhancement to it; return the squared error of the final output."""
         self._store(writer)
         self.enhancement = None
-        if self.enhancer is None or coded.total_sse <= 0:
+        if self.enhancer is None or coded.total_sse <= 0 or self.is_declined:
             return coded.total_sse
         bands = self.bands
         log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
@@ -179,6 +184,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
             window_size=self.options.execution.window_size,
             max_error=self._fit_bound,
             seed=self.options.seed,
+            filters=self.settled,
             log=log,
         )
         before = time.perf_counter()
@@ -200,8 +206,9 @@ class Job(ABC, Generic[WriterT, SearchT]):
         """
         wanted = ratecontrol.file_budget(self.options.target, self.plan)
         overhead, added = self._usual_overhead, self._enhancement_bytes()
-        for attempt in range(MAX_SIZE_ROUNDS):
-            stage = self.progress.stage(attempt * 0.2, attempt * 0.2 + 0.2)
+        rounds, fits = 2 * MAX_SIZE_ROUNDS, 0
+        for attempt in range(rounds):
+            stage = self.progress.stage(0.9 * attempt / rounds, 0.9 * (attempt + 1) / rounds)
             budget = wanted - overhead
             if budget < 16 * len(self.plan.grid):
                 raise TargetNotReachedError(
@@ -214,15 +221,18 @@ class Job(ABC, Generic[WriterT, SearchT]):
             seal = self._seal(coded, writer)
             expected = seal.file_bytes + added
             is_spare = expected < wanted and coded.is_complete
-            is_last = attempt == MAX_SIZE_ROUNDS - 1
-            if abs(expected / wanted - 1) <= SIZE_PROMISE / 2 or is_spare or is_last:
-                plain = seal.file_bytes
+            is_late = attempt == rounds - 1 or (attempt >= MAX_SIZE_ROUNDS - 1 and not fits)
+            if abs(expected / wanted - 1) <= SIZE_PROMISE / 2 or is_spare or is_late:
+                plain, fits = seal.file_bytes, fits + 1
                 self._finish(coded, writer, stage.stage(0.5, 1))
                 seal = self._seal(coded, writer)
-                if abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE or is_spare:
+                is_right = abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE
+                if is_right or (is_spare and fits > 1):  # the first fit only tells what it adds
                     break
                 expected, added = seal.file_bytes, seal.file_bytes - plain
-            overhead = expected - coded.body_bytes
+                self.is_declined = self.enhancement is None
+                self.settled = None if self.enhancement is None else self.enhancement.filters
+            overhead += expected - wanted  # the codec's own misses, too
         miss = seal.file_bytes / wanted - 1
         if miss > SIZE_PROMISE:
             raise TargetNotReachedError(
