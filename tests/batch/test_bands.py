@@ -238,7 +238,7 @@ def test_a_fit_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(finish, "SAMPLE_WINDOWS", 4)  # those of the filters are not kept, and are few of many
     source = write_rgb(tmp_path / "rgb.tif", painted((3, 1100, 300)))
     todo = replace(wanted("bpp=0.25", model="auto"), execution=Execution(threads=1, window_size=256))
-    whole, half, rest = Stopped(10**6), Stopped(8), Stopped(10**6)
+    whole, half, rest = Stopped(10**6), Stopped(10), Stopped(10**6)
     with installed(whole):
         encode.compress(str(source), str(tmp_path / "once.jp2"), todo)
     store = BandStore(tmp_path / "bands", {})
