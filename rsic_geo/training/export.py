@@ -184,11 +184,13 @@ def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
 
 
 def update_manifest(options: ExportOptions, digest: str) -> None:
-    """Replace or append the row of this name; other rows stay byte for byte."""
+    """Replace the row of this name in its place, or append it; other rows stay byte for byte."""
     path = options.folder / "manifest.toml"
     text = path.read_text() if path.exists() else ""
     head, *rows = text.split("[[weights]]\n")
-    rows = [row for row in rows if f'name = "{options.name}"\n' not in row]
+    names = [f'name = "{options.name}"\n' in row for row in rows]
+    place = names.index(True) if any(names) else len(rows)
+    rows = [row for row, is_ours in zip(rows, names, strict=True) if not is_ours]
     fields = {
         "name": options.name,
         "file": f"{options.name}.safetensors",
@@ -198,7 +200,7 @@ def update_manifest(options: ExportOptions, digest: str) -> None:
     }
     if options.kind != "enhancer":
         fields["kind"] = options.kind
-    rows.append("".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items()))
+    rows.insert(place, "".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items()))
     defaults = dict(re.findall(r'^(default\w*) = "(.+)"$', head, re.MULTILINE))
     own_key = "default" if options.kind == "enhancer" else f"default_{options.kind}"
     if options.default or own_key not in defaults:
