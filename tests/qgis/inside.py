@@ -144,11 +144,6 @@ def ledger(path: str) -> dict:
     }
 
 
-def _models() -> list[str]:
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:enhance")
-    return _options(algorithm, "MODEL")
-
-
 def layers(scene: str, folder: str) -> dict:
     """Layers as input: a file in a project, a service, one in memory, a vector, a file that is none."""
     load()
