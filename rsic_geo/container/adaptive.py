@@ -23,7 +23,9 @@ MAX_CLASSES = 8
 MAX_BANDS = 8
 """Most bands one filter works on."""
 MAX_COLUMNS = 64
-"""Most planes a filter adds up: filters of many bands reach less far."""
+"""Most planes a filter of one proposal adds up: filters of many bands reach less far."""
+MAX_PROPOSALS = 4
+"""Most corrections an enhancer may propose for every band."""
 LIGHTS = 32
 """Parts the used range is cut into; brightness classes begin where one does."""
 MIX_STEP = 1 / 16
@@ -33,7 +35,7 @@ TAP_STEP = 1 / 128
 LIMIT = 4095
 """Largest magnitude of a stored difference."""
 _MAX_ORDER = 7
-_MAX_BYTES = 1 + 8 + (1 + MAX_CLASSES) * MAX_BANDS * MAX_COLUMNS * 5
+_MAX_BYTES = 1 + 8 + (1 + MAX_CLASSES) * MAX_BANDS * (MAX_COLUMNS + MAX_BANDS * MAX_PROPOSALS) * 5
 """Longest filter: no code of a coefficient has more than 40 bits."""
 
 Coefficients = npt.NDArray[np.int16]
@@ -46,9 +48,9 @@ def tap_offsets(reach: int) -> list[tuple[int, int]]:
     return sorted(places, key=lambda place: (abs(place[0]) + abs(place[1]), place))
 
 
-def column_count(bands: int, reach: int) -> int:
+def column_count(bands: int, reach: int, proposals: int = 1) -> int:
     """Return how many planes a filter of ``bands`` adds up: corrections, then the taps of each band."""
-    return bands * (1 + len(tap_offsets(reach)))
+    return bands * (proposals + len(tap_offsets(reach)))
 
 
 def largest_reach(bands: int) -> int:
@@ -69,9 +71,9 @@ def clusters(groups: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(one) for one in out)
 
 
-def neutral(bands: int, reach: int) -> npt.NDArray[np.int64]:
-    """Return the coefficients (bands, columns) of the filter that passes the correction on."""
-    out = np.zeros((bands, column_count(bands, reach)), np.int64)
+def neutral(bands: int, reach: int, proposals: int = 1) -> npt.NDArray[np.int64]:
+    """Return the coefficients (bands, columns) of the filter that passes the first proposal on."""
+    out = np.zeros((bands, column_count(bands, reach, proposals)), np.int64)
     np.fill_diagonal(out, round(1 / MIX_STEP))
     return out
 
@@ -89,17 +91,20 @@ class FilterTaps:
     differences: Coefficients
     """(sets, bands, columns): of the set for all classes from :func:`neutral`, then of every class from that
     set; a single class has none of its own. Columns as :func:`column_count` says."""
+    proposals: int = 1
+    """Corrections the enhancer proposes for every band, all of which are mixed."""
 
     def __post_init__(self) -> None:
         """Refuse shapes and values that cannot be stored."""
         classes = len(self.edges) + 1
         fits = 1 <= self.bands <= MAX_BANDS and 0 <= self.reach <= largest_reach(self.bands)
-        if not fits or classes > MAX_CLASSES:
+        if not fits or classes > MAX_CLASSES or not 1 <= self.proposals <= MAX_PROPOSALS:
             raise ContainerError(
-                f"an adaptive filter of {self.bands} bands, reach {self.reach} and {classes} classes is none"
+                f"an adaptive filter of {self.bands} bands, reach {self.reach}, {classes} classes and "
+                f"{self.proposals} proposals is none"
             )
         sets = 1 if classes == 1 else 1 + classes
-        shape = (sets, self.bands, column_count(self.bands, self.reach))
+        shape = (sets, self.bands, column_count(self.bands, self.reach, self.proposals))
         if self.differences.shape != shape or np.abs(self.differences.astype(np.int64)).max() > LIMIT:
             raise ContainerError(f"an adaptive filter holds {self.differences.shape} or too large values")
         rising = (0, *self.edges, LIGHTS)
@@ -110,7 +115,7 @@ class FilterTaps:
         """Return whether both do the same."""
         if not isinstance(other, FilterTaps):
             return NotImplemented
-        mine, theirs = ((f.bands, f.reach, f.edges) for f in (self, other))
+        mine, theirs = ((f.bands, f.reach, f.edges, f.proposals) for f in (self, other))
         return mine == theirs and np.array_equal(self.differences, other.differences)
 
     __hash__ = None  # type: ignore[assignment]
@@ -119,7 +124,7 @@ class FilterTaps:
     def coefficients(self) -> npt.NDArray[np.int64]:
         """Return the coefficients of every class, shape (classes, bands, columns)."""
         wide = self.differences.astype(np.int64)
-        shared = neutral(self.bands, self.reach) + wide[:1]
+        shared = neutral(self.bands, self.reach, self.proposals) + wide[:1]
         return shared if len(wide) == 1 else shared + wide[1:]
 
 
@@ -148,6 +153,7 @@ def pack_filters(filters: Sequence[FilterTaps | None]) -> bytes:
         mixing, taps = _halves(one)
         bits.append(1)
         _put(bits, one.bands - 1, 3)
+        _put(bits, one.proposals - 1, 2)
         _put(bits, one.reach, 2)
         _put(bits, len(one.edges), 3)
         for edge in one.edges:
@@ -184,26 +190,35 @@ def unpack_filters(content: bytes, groups: Sequence[Sequence[int]]) -> tuple[Fil
 
 
 def _read_filter(bits: _Bits) -> FilterTaps:
-    bands, reach, count = bits.take(3) + 1, bits.take(2), bits.take(3)
+    bands, proposals = bits.take(3) + 1, bits.take(2) + 1
+    reach, count = bits.take(2), bits.take(3)
     if reach > largest_reach(bands):
         raise ContainerError("an adaptive filter is impossible: the side information is damaged")
     edges = tuple(bits.take(5) for _ in range(count))
     sets = 1 if count == 0 else 2 + count
-    differences = np.zeros((sets, bands, column_count(bands, reach)), np.int64)
-    for part in (differences[:, :, :bands], differences[:, :, bands:]):
+    differences = np.zeros((sets, bands, column_count(bands, reach, proposals)), np.int64)
+    mixed = bands * proposals
+    for part in (differences[:, :, :mixed], differences[:, :, mixed:]):
         order = bits.take(3)
         values = np.fromiter((bits.golomb(order) for _ in range(part.size)), np.int64, part.size)
         part[...] = values.reshape(part.shape)
     if np.abs(differences).max() > LIMIT:
         raise ContainerError("an adaptive filter is impossible: the side information is damaged")
-    return FilterTaps(bands=bands, reach=reach, edges=edges, differences=differences.astype(np.int16))
+    return FilterTaps(
+        bands=bands,
+        reach=reach,
+        edges=edges,
+        differences=differences.astype(np.int16),
+        proposals=proposals,
+    )
 
 
 def _halves(one: FilterTaps) -> Iterator[npt.NDArray[np.int64]]:
     """Return what is stored of mixing and of taps, which have different sizes."""
     wide = one.differences.astype(np.int64)
-    yield wide[:, :, : one.bands].ravel()
-    yield wide[:, :, one.bands :].ravel()
+    mixed = one.bands * one.proposals
+    yield wide[:, :, :mixed].ravel()
+    yield wide[:, :, mixed:].ravel()
 
 
 def _put(bits: list[int], value: int, count: int) -> None:

@@ -37,6 +37,10 @@ class Enhancer(Protocol):
         """Margin in px a window needs around the pixels whose result is used; a multiple of ``align``."""
 
     @property
+    def proposals(self) -> int:
+        """Corrections proposed for every band: the first stands alone, an adaptive filter may mix in others."""
+
+    @property
     def align(self) -> int:
         """Window offsets, heights and widths are multiples of this many px."""
 
@@ -48,7 +52,9 @@ class Enhancer(Protocol):
         origins: Sequence[Place] | None = None,
         seed: int = 0,
     ) -> NDArray[np.float32]:
-        """Return the correction to add to ``x``, same shape, float32, finite.
+        """Return corrections to add to ``x``: (n, proposals * bands, h, w), float32, finite.
+
+        Proposal after proposal, each with the bands of ``x``; the first is the one to use alone.
 
         ``x``: (n, 1 or 3, h, w) decoded pixels in units of 0..1. ``sigma``: (n, h/64, w/64) RMSE of x in
         the same units at the lattice nodes. ``origins``: lattice row and column of each window's first
@@ -65,6 +71,7 @@ class IdentityEnhancer:
     sha256 = ""
     halo = 0
     align = ALIGN
+    proposals = 1
 
     def correct(
         self,

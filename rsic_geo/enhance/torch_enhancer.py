@@ -45,6 +45,7 @@ class TorchEnhancer:
         threads: int = 0,
     ) -> None:
         self.name = weights.name
+        self.proposals = int(getattr(network.spec, "proposals", 1))
         self.sha256 = weights.sha256
         self.device = device
         self.threads = threads
@@ -80,7 +81,7 @@ class TorchEnhancer:
         """See :meth:`rsic_geo.enhance.base.Enhancer.correct`; a single band is seen as three equal ones."""
         check_windows(x, sigma, origins)
         places = list(origins) if origins is not None else [(0, 0)] * x.shape[0]
-        out = np.empty(x.shape, dtype=np.float32)
+        out = np.empty((x.shape[0], self.proposals * x.shape[1], *x.shape[2:]), dtype=np.float32)
         # On a CPU one window at a time: no slower, and the result cannot depend on the batch.
         per_run = 1
         if self.device.type == "cuda":
@@ -108,7 +109,8 @@ class TorchEnhancer:
         with full_float32(), reduced:
             correction = self.predict(pixels, sigma, places, seed)
         if bands == 1:
-            correction = correction.mean(dim=1, keepdim=True)
+            shape = (correction.shape[0], self.proposals, 3, *correction.shape[2:])
+            correction = correction.reshape(shape).mean(dim=2)
         result: NDArray[np.float32] = correction.contiguous().cpu().numpy()
         return result
 

@@ -76,26 +76,28 @@ def columns(decoded: FloatArray, correction: FloatArray, reach: int) -> Iterator
 
     Args:
         decoded: (bands, h, w) in units of the used range.
-        correction: same shape and units.
+        correction: (proposals * bands, h, w) in the same units, proposal after proposal.
         reach: of the taps (px).
 
     Yields:
         Rows, and planes (columns, rows, w) on the colour axes: the corrections; then, tap by tap and axis by
-        axis, what a pair of opposite neighbours has more than twice the pixel.
+        axis, what a pair of opposite neighbours has more than twice the pixel, enhanced as first proposed.
     """
     bands, height, width = decoded.shape
+    mixed = len(correction)
     axes = colour_axes(bands).astype(np.float32)
 
     def turned(planes: FloatArray) -> FloatArray:
         return np.tensordot(axes, planes, axes=1) if bands == 3 else planes
 
-    enhanced = np.pad(decoded + correction, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+    enhanced = np.pad(decoded + correction[:bands], ((0, 0), (reach, reach), (reach, reach)), mode="edge")
     count = max(1, _STRIP_PIXELS // width)
     offsets = tap_offsets(reach)
     for top in range(0, height, count):
         stop = min(top + count, height)
-        out = np.empty((column_count(bands, reach), stop - top, width), np.float32)
-        out[:bands] = turned(correction[:, top:stop])
+        out = np.empty((column_count(bands, reach, mixed // bands), stop - top, width), np.float32)
+        for first in range(0, mixed, bands):
+            out[first : first + bands] = turned(correction[first : first + bands, top:stop])
         around = turned(enhanced[:, top : stop + 2 * reach])
         rows = stop - top
 
@@ -104,16 +106,16 @@ def columns(decoded: FloatArray, correction: FloatArray, reach: int) -> Iterator
 
         middle = 2 * moved(0, 0)
         for place, (dy, dx) in enumerate(offsets):
-            tap = out[bands * (1 + place) : bands * (2 + place)]
+            tap = out[mixed + bands * place : mixed + bands * (place + 1)]
             np.add(moved(dy, dx), moved(-dy, -dx), out=tap)
             tap -= middle
         yield slice(top, stop), out
 
 
-def step_sizes(bands: int, reach: int) -> NDArray[np.float64]:
+def step_sizes(bands: int, reach: int, proposals: int) -> NDArray[np.float64]:
     """Return what one unit of each column's coefficient is worth, shape (columns,)."""
-    sizes = np.full(column_count(bands, reach), TAP_STEP)
-    sizes[:bands] = MIX_STEP
+    sizes = np.full(column_count(bands, reach, proposals), TAP_STEP)
+    sizes[: bands * proposals] = MIX_STEP
     return sizes
 
 
@@ -123,15 +125,15 @@ def apply_filter(taps: FilterTaps, decoded: FloatArray, correction: FloatArray) 
     Args:
         taps: coefficients of the cluster these bands are.
         decoded: (bands, h, w).
-        correction: same shape, as the enhancer proposes it.
+        correction: (proposals * bands, h, w), as the enhancer proposes it.
     """
     bands, _, width = decoded.shape
-    scaled = taps.coefficients * step_sizes(bands, taps.reach)
+    scaled = taps.coefficients * step_sizes(bands, taps.reach, taps.proposals)
     back = colour_axes(bands).T @ scaled  # (classes, bands, columns)
     used = np.flatnonzero(scaled.any(axis=(0, 1)))
     weights = back[:, :, used].astype(np.float32)
     light = brightness(decoded) if taps.edges else None
-    out = np.empty_like(correction)
+    out = np.empty_like(decoded)
     for rows, planes in columns(decoded, correction, taps.reach):
         flat = planes.reshape(len(planes), -1)[used]
         if light is None:

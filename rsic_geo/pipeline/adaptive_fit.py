@@ -39,6 +39,8 @@ class NormalEquations:
     """Sums over pixels from which any filter of a cluster can be fitted and judged, by brightness bin."""
 
     bands: int
+    proposals: int = 1
+    """Corrections the enhancer proposes for every band."""
     reach: int = field(init=False)
     """Of the filters that can be fitted (px)."""
     products: Doubles = field(init=False)
@@ -53,7 +55,7 @@ class NormalEquations:
     def __post_init__(self) -> None:
         """Begin at zero."""
         self.reach = largest_reach(self.bands)
-        width = column_count(self.bands, self.reach)
+        width = column_count(self.bands, self.reach, self.proposals)
         self.products = np.zeros((LIGHTS, width, width))
         self.wanted = np.zeros((LIGHTS, width, self.bands))
         self.energy = np.zeros((LIGHTS, self.bands))
@@ -72,7 +74,7 @@ class NormalEquations:
 
         Args:
             decoded: (bands, h, w) in units of the used range.
-            correction: same shape, as the enhancer proposes it.
+            correction: (proposals * bands, h, w), as the enhancer proposes it.
             error: same shape, original minus decoded.
             scored: (h, w), True where a pixel counts.
             stride: every so many pixels of those that count are used.
@@ -104,7 +106,7 @@ class NormalEquations:
     def error_of(self, taps: FilterTaps) -> Doubles:
         """Return the squared error a filter leaves on every colour axis, before rounding; shape (bands,)."""
         ends = [0, *taps.edges, LIGHTS]
-        scaled = taps.coefficients * step_sizes(self.bands, taps.reach)
+        scaled = taps.coefficients * step_sizes(self.bands, taps.reach, self.proposals)
         used = scaled.shape[2]
         left = np.zeros(self.bands)
         for one, a, b in zip(scaled, ends[:-1], ends[1:], strict=True):
@@ -126,7 +128,7 @@ def fit_filters(
         file_bits: size of the archive (bits).
     """
     axes = [weight if len(weight) != 3 else np.full(3, weight.mean()) for weight in weights]
-    plain = [one.error_of(_passing(one.bands)) @ weight for one, weight in zip(sums, axes, strict=True)]
+    plain = [one.error_of(_passing(one)) @ weight for one, weight in zip(sums, axes, strict=True)]
     total = sum(plain)
     if not total > 0 or file_bits <= 0:
         return (None,) * len(sums)
@@ -136,20 +138,20 @@ def fit_filters(
     )
 
 
-def _passing(bands: int) -> FilterTaps:
-    nothing = np.zeros((1, bands, column_count(bands, 0)), np.int16)
-    return FilterTaps(bands=bands, reach=0, edges=(), differences=nothing)
+def _passing(sums: NormalEquations) -> FilterTaps:
+    nothing = np.zeros((1, sums.bands, column_count(sums.bands, 0, sums.proposals)), np.int16)
+    return FilterTaps(bands=sums.bands, reach=0, edges=(), differences=nothing, proposals=sums.proposals)
 
 
 def _best_filter(sums: NormalEquations, prices: Doubles) -> FilterTaps | None:
     """Return the filter with the least error plus bits times their prices, None for that of no bits."""
-    if sums.counts.sum() < 64 * column_count(sums.bands, sums.reach):
+    if sums.counts.sum() < 64 * column_count(sums.bands, sums.reach, sums.proposals):
         return None
 
     def cost(taps: FilterTaps) -> float:
         return float((sums.error_of(taps) / prices).sum()) + 8 * len(pack_filters([taps]))
 
-    least, best = float((sums.error_of(_passing(sums.bands)) / prices).sum()), None
+    least, best = float((sums.error_of(_passing(sums)) / prices).sum()), None
     for reach in range(sums.reach + 1):
         taps = _fit(sums, reach, [slice(0, LIGHTS)], prices)
         if cost(taps) < least:
@@ -167,13 +169,16 @@ def _best_filter(sums: NormalEquations, prices: Doubles) -> FilterTaps | None:
 
 def _fit(sums: NormalEquations, reach: int, ranges: list[slice], prices: Doubles) -> FilterTaps:
     """Return the filter of a reach with one class per range of bins."""
-    begin = neutral(sums.bands, reach)
+    begin = neutral(sums.bands, reach, sums.proposals)
     sets = [_differences(sums, slice(0, LIGHTS), reach, begin, prices)]
     if len(ranges) > 1:
         shared = begin + sets[0]
         sets += [_differences(sums, part, reach, shared, prices) for part in ranges]
     edges = tuple(part.start for part in ranges[1:])
-    return FilterTaps(bands=sums.bands, reach=reach, edges=edges, differences=np.stack(sets).astype(np.int16))
+    differences = np.stack(sets).astype(np.int16)
+    return FilterTaps(
+        bands=sums.bands, reach=reach, edges=edges, differences=differences, proposals=sums.proposals
+    )
 
 
 def _differences(
@@ -181,7 +186,7 @@ def _differences(
 ) -> NDArray[np.int64]:
     """Return what to add to coefficients (bands, columns) for these bins, zero where not worth its bits."""
     used = begin.shape[1]
-    sizes = step_sizes(sums.bands, reach)
+    sizes = step_sizes(sums.bands, reach, sums.proposals)
     products = sums.products[bins, :used, :used].sum(axis=0) * np.outer(sizes, sizes)
     wanted = sums.wanted[bins, :used].sum(axis=0) * sizes[:, None] - products @ begin.T
     out = np.zeros_like(begin)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.container.adaptive import FilterTaps
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.geo.grid import TileGrid, TileIndex
 from rsic_geo.geo.lattice import CELL, NODE, sigma_lattice
@@ -85,7 +86,7 @@ class _Proposal:
     decoded: NDArray[np.float32]
     """(windows, bands, h, w)."""
     correction: NDArray[np.float32]
-    """Same shape."""
+    """(windows, proposals * bands, h, w), proposal after proposal."""
 
 
 def _propose(
@@ -96,15 +97,20 @@ def _propose(
     origins = [(job.outer.row_off // NODE, job.outer.col_off // NODE) for job in jobs]
     decoded, proposed = [], []
     for number in numbers:
-        members = plan.groups[number]
-        pixels = [_read_extended(source, job.outer, members, scene) for job in jobs]
-        decoded.append(np.stack([plan.radiometry.forward(p, members) for p in pixels]))
+        group = plan.groups[number]
+        pixels = [_read_extended(source, job.outer, group, scene) for job in jobs]
+        decoded.append(np.stack([plan.radiometry.forward(p, group) for p in pixels]))
         sigma = np.stack([sigma_lattice(plan.levels[number], job.outer) for job in jobs])
         proposed.append(enhancer.correct(decoded[-1], sigma, origins=origins, seed=plan.seed))
+    members = [band for number in numbers for band in plan.groups[number]]
+    if len(numbers) == 1:
+        return _Proposal(members=members, decoded=decoded[0], correction=proposed[0])
+    windows, _, *sides = proposed[0].shape
+    split = [one.reshape(windows, enhancer.proposals, -1, *sides) for one in proposed]
     return _Proposal(
-        members=[band for number in numbers for band in plan.groups[number]],
-        decoded=decoded[0] if len(numbers) == 1 else np.concatenate(decoded, axis=1),
-        correction=proposed[0] if len(numbers) == 1 else np.concatenate(proposed, axis=1),
+        members=members,
+        decoded=np.concatenate(decoded, axis=1),
+        correction=np.concatenate(split, axis=2).reshape(windows, -1, *sides),
     )
 
 
@@ -124,11 +130,21 @@ def _correct_batch(
             )
             for k, job in enumerate(jobs):
                 result = found.correction[k]
-                if taps is not None:
-                    result = apply_filter(taps, found.decoded[k], result)
+                if taps is None:
+                    result = result[: len(found.members)]
+                else:
+                    result = apply_filter(taps, found.decoded[k], _fitting(result, taps))
                 used = result[:, : job.padded.height, : job.padded.width]
                 out[k][found.members] = used * spans[:, None, None]
     return out
+
+
+def _fitting(correction: NDArray[np.float32], taps: FilterTaps) -> NDArray[np.float32]:
+    """Return as many proposals as a filter was made for: of another network than its own, where a user asked."""
+    wanted = taps.bands * taps.proposals
+    if len(correction) >= wanted:
+        return correction[:wanted]
+    return np.pad(correction, ((0, wanted - len(correction)), (0, 0), (0, 0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +160,7 @@ class ClusterSample:
     decoded: NDArray[np.float32]
     """(bands of the cluster, h, w) in units of the used range."""
     correction: NDArray[np.float32]
-    """Same shape and units."""
+    """(proposals * bands, h, w) in the same units."""
     done: float
     """Share of the work behind it, 0..1."""
 

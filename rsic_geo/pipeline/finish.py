@@ -32,7 +32,7 @@ SAMPLE_SIDE = 512
 """Core of these windows (px), whatever windows the work is done in: filters do not depend on those."""
 LEAST_WINDOWS = 2
 """Windows looked at in a scene of many band groups."""
-KEPT_BYTES = 1 << 27
+KEPT_BYTES = 1 << 28
 """Memory for corrections of those windows, which are needed again."""
 SAMPLE_PIXELS = 2_000_000
 """Pixels of them that are used; more change nothing."""
@@ -204,7 +204,7 @@ def _fit_filters(
     plan = coded.plan
     todo = replace(todo, window_size=SAMPLE_SIDE)
     bands = [[b for n in numbers for b in plan.groups[n]] for numbers, _ in todo.clusters()]
-    sums = [NormalEquations(bands=len(members)) for members in bands]
+    sums = [NormalEquations(bands=len(members), proposals=enhancer.proposals) for members in bands]
     count = max(LEAST_WINDOWS, SAMPLE_WINDOWS // len(plan.groups))
     stride = -(-min(plan.pixels, count * todo.window_size**2) // SAMPLE_PIXELS)
     seen, pixels, scored = None, np.zeros(0), np.zeros(0, np.bool_)

@@ -26,6 +26,7 @@ class Remembering:
         self._known: dict[bytes, NDArray[np.float32]] = {}
         self.name, self.sha256 = enhancer.name, enhancer.sha256
         self.halo, self.align = enhancer.halo, enhancer.align
+        self.proposals = enhancer.proposals
 
     def correct(
         self,
@@ -40,7 +41,7 @@ class Remembering:
             return self._enhancer.correct(x, sigma, origins=origins, seed=seed)
         places = list(origins) if origins is not None else [(0, 0)] * len(x)
         keys = [_key(x[k], sigma[k], places[k], seed) for k in range(len(x))]
-        out = np.empty(x.shape, np.float32)
+        out = np.empty((len(x), self.proposals * x.shape[1], *x.shape[2:]), np.float32)
         new = [k for k, key in enumerate(keys) if key not in self._known]
         for k in set(range(len(x))) - set(new):
             out[k] = self._known[keys[k]]

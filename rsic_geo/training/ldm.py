@@ -26,7 +26,8 @@ from torch import Tensor
 
 from rsic_geo.enhance.network import REGRESSION, SIZES, LdmSpec
 from rsic_geo.training.ldm_state import STAGES, LdmState, Workshop, read_weights
-from rsic_geo.training.state import read_payload, relative_loss
+from rsic_geo.training.proposals import proposals_of, widened
+from rsic_geo.training.state import read_payload
 from rsic_geo.training.train import Trainer, TrainOptions, add_arguments, given_options
 
 
@@ -65,13 +66,17 @@ class LdmTrainer(Trainer):
             spec = replace(spec, diffusion=REGRESSION)
         elif options.stage == "2":
             spec = replace(spec, diffusion=options.ldm.diffusion)
+        weights = read_weights(options.warm) if options.warm else {}
+        known = max(proposals_of(weights), spec.restorer.proposals)
+        restorer = replace(spec.restorer, proposals=max(known, options.proposals or 1))
+        spec = replace(spec, restorer=restorer)
         state = LdmState.fresh(
             spec, stage=options.stage, seed=options.seed, device=self.device, hold=options.hold
         )
         if options.warm:
-            state.take_over(read_weights(options.warm))
+            state.take_over(widened(weights, spec.restorer.proposals))
         if payload:
-            state.take_over(payload["average"])
+            state.take_over(widened(payload["average"], spec.restorer.proposals))
             counters = payload["counters"]
             state.images, state.seconds = counters["images"], counters["seconds"]
         return state
@@ -90,11 +95,10 @@ class LdmTrainer(Trainer):
         if oracle is not None and prior is not None and is_guess:
             distance = (prior - oracle.detach()).square().mean()
             if stage != "joint":
-                return correction, distance
+                return correction[:, :3], distance
         else:
             distance = x.new_zeros(())
-        error = x + correction - target
-        loss = relative_loss(error, sigma, squared_share=self.options.squared_share)
+        correction, loss = self.weigh_proposals(correction, x, target, sigma)
         return correction, loss + self.options.prior_weight * distance
 
     def _guess(self, x: Tensor, sigma: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +26,8 @@ from rsic_geo.training.codec_degrade import degrade_batch, read_codec
 from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
 from rsic_geo.training.degrade import DegradeOptions
 from rsic_geo.training.plot import draw_history
-from rsic_geo.training.state import RunState, TrainState, relative_loss
+from rsic_geo.training.proposals import proposals_loss, widened
+from rsic_geo.training.state import RunState, TrainState, read_payload
 
 STATE_NAME = "state.pt"
 _SAVE_EVERY_S = 120.0
@@ -43,6 +44,8 @@ _PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
     "log_every": int,
     "grey_share": float,
     "squared_share": float,
+    "proposals": int,
+    "fitted_share": float,
 }
 
 
@@ -79,6 +82,10 @@ class TrainOptions:
     """Share of images coded as one band."""
     squared_share: float = 0.5
     """Weight of the squared loss against the Charbonnier loss."""
+    proposals: int | None = None
+    """Corrections the network proposes; more than what it begins with has start at random."""
+    fitted_share: float = 0.0
+    """Weight of the loss of the proposals an encoder would mix, against that of the first alone."""
     coded_by: Path | None = None
     """State of a learned codec whose output is to be enhanced; None: that of JPEG 2000."""
     slim: bool = False
@@ -142,8 +149,23 @@ class Trainer:
         """Return the state this run begins with."""
         options = self.options
         if options.resume:
-            return TrainState.load(options.resume, device=self.device)
-        return TrainState.fresh(options.spec, seed=options.seed, device=self.device)
+            return self._resumed(read_payload(options.resume))
+        spec = replace(options.spec, proposals=options.proposals or options.spec.proposals)
+        return TrainState.fresh(spec, seed=options.seed, device=self.device)
+
+    def _resumed(self, payload: dict[str, Any]) -> TrainState:
+        """Return the state to go on with; with more proposals than it had, the optimiser begins anew."""
+        spec = UNetSpec.from_json(payload["spec"])
+        wanted = self.options.proposals or spec.proposals
+        if wanted < spec.proposals:
+            raise ValueError(f"the state proposes {spec.proposals} corrections, {wanted} are asked for")
+        if wanted > spec.proposals:
+            spec = replace(spec, proposals=wanted)
+            payload = {k: v for k, v in payload.items() if k not in ("network", "optimizer")}
+            payload["average"] = widened(payload["average"], wanted)
+        state = TrainState.fresh(spec, seed=0, device=self.device)
+        state.restore(payload)
+        return state
 
     def degrading(self) -> DegradeOptions:
         """Return what is done to the images of this run."""
@@ -213,9 +235,22 @@ class Trainer:
     def judge(self, x: Tensor, target: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """Return the correction of a batch (shapes of :func:`to_batch`), and the loss that has to go down."""
         with self._autocast():
-            correction: Tensor = self.state.network(x, sigma)
-        error = x + correction - target
-        return correction, relative_loss(error, sigma, squared_share=self.options.squared_share)
+            proposed: Tensor = self.state.network(x, sigma)
+        return self.weigh_proposals(proposed, x, target, sigma)
+
+    def weigh_proposals(
+        self, proposed: Tensor, x: Tensor, target: Tensor, sigma: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the correction that proposals come to, and the loss, as the run's options say."""
+        options = self.options
+        return proposals_loss(
+            proposed,
+            x,
+            target,
+            sigma,
+            squared_share=options.squared_share,
+            fitted_share=options.fitted_share,
+        )
 
     @torch.no_grad()
     def count(self, x: Tensor, target: Tensor, correction: Tensor, loss: Tensor) -> None:

@@ -128,13 +128,28 @@ def _pixels(image: Image8, device: torch.device) -> Tensor:
 
 @torch.inference_mode()
 def correct(predict: Predictor, decoded: Image8, original: Image8, device: torch.device) -> Image32:
-    """Return the correction (h, w, 3), in units of 0..1, of a whole image of any size."""
+    """Return corrections (h, w, 3 * proposals), in units of 0..1, of a whole image of any size."""
     height, width = decoded.shape[:2]
     rows, cols = (np.arange(-(-side // NODE)) * NODE + NODE // 2 for side in (height, width))
     octaves = torch.from_numpy(octaves_at_nodes(cell_levels(original, decoded), rows, cols))[None, None]
     out = predict(_pixels(decoded, device), octaves.to(device).exp2(), _pixels(original, device))
     pixels: Image32 = out[0].permute(1, 2, 0).float().cpu().numpy()[:height, :width]
     return pixels
+
+
+def fit(change: Image32, error: Image32) -> Image32:
+    """Return the mix (h, w, 3) of proposals (h, w, 3 * proposals) nearest to the error (h, w, 3).
+
+    One number per proposal and image; of a single proposal, a strength between 0 and 1.5.
+    """
+    proposed = change.reshape(error.size // 3, -1, 3).transpose(1, 0, 2).reshape(-1, error.size)
+    square = (proposed @ proposed.T).astype(np.float64)
+    square += 1e-12 * np.eye(len(square))
+    mix = np.linalg.solve(square, (proposed @ error.ravel()).astype(np.float64))
+    if len(mix) == 1:
+        mix = np.clip(mix, 0, 1.5)
+    mixed: Image32 = (mix.astype(np.float32) @ proposed).reshape(error.shape)
+    return mixed
 
 
 def _decibel(error: NDArray[np.floating[Any]]) -> float:
@@ -150,16 +165,15 @@ def assess(
 ) -> list[ImageResult]:
     """Code one image (h, w, 3) at every rate and measure PSNR with and without each predictor."""
     rows: list[list[tuple[float, ...]]] = [[] for _ in predictors]
-    target = image.astype(np.float32) / 255
+    target: Image32 = (image / 255).astype(np.float32)
     for place in coding.places:
         decoded, size = coding.code(image, place)
-        base = decoded.astype(np.float32) / 255
+        base: Image32 = (decoded / 255).astype(np.float32)
         bpp = 8 * size / (image.shape[0] * image.shape[1])
         for row, predict in zip(rows, predictors, strict=True):
             change = correct(predict, decoded, image, device)
-            enhanced = np.round(np.clip(base + change, 0, 1) * 255) / 255
-            strength = float((change * (target - base)).sum() / max(float(np.square(change).sum()), 1e-12))
-            fitted = np.round(np.clip(base + np.clip(strength, 0, 1.5) * change, 0, 1) * 255) / 255
+            enhanced = np.round(np.clip(base + change[:, :, :3], 0, 1) * 255) / 255
+            fitted = np.round(np.clip(base + fit(change, target - base), 0, 1) * 255) / 255
             row.append((bpp, *(_decibel(target - pixels) for pixels in (base, enhanced, fitted))))
     columns = [[tuple(column) for column in zip(*row, strict=True)] for row in rows]
     return [

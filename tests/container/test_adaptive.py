@@ -11,6 +11,7 @@ from rsic_geo.container.adaptive import (
     LIMIT,
     MAX_BANDS,
     MAX_COLUMNS,
+    MAX_PROPOSALS,
     FilterTaps,
     clusters,
     column_count,
@@ -36,11 +37,13 @@ def filters_of(draw: st.DrawFn, bands: int) -> FilterTaps | None:
         return None
     reach = draw(st.integers(0, largest_reach(bands)))
     edges = tuple(sorted(draw(st.sets(st.integers(1, 31), max_size=7))))
-    shape = (len(edges) + 2 if edges else 1, bands, column_count(bands, reach))
+    proposals = draw(st.integers(1, MAX_PROPOSALS))
+    shape = (len(edges) + 2 if edges else 1, bands, column_count(bands, reach, proposals))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size = draw(st.sampled_from([1, 3, 40, LIMIT]))
     values = rng.integers(-size, size, shape, endpoint=True) * (rng.random(shape) < 0.5)
-    return FilterTaps(bands=bands, reach=reach, edges=edges, differences=values.astype(np.int16))
+    differences = values.astype(np.int16)
+    return FilterTaps(bands=bands, reach=reach, edges=edges, differences=differences, proposals=proposals)
 
 
 @given(data=st.data(), groups=band_groups())
@@ -70,7 +73,7 @@ def test_noise_is_refused_or_a_filter_that_can_be_used(content, groups):
     assert len(found) == len(clusters(groups))
     for one in filter(None, found):
         assert np.abs(one.coefficients).max() <= 2 * LIMIT + 16
-        assert one.coefficients.shape[2] <= MAX_COLUMNS
+        assert one.coefficients.shape[2] <= MAX_COLUMNS + MAX_BANDS * (MAX_PROPOSALS - 1)
 
 
 def test_a_filter_cut_short_is_refused():
@@ -98,7 +101,7 @@ def test_the_price_of_a_coefficient_is_what_it_takes(value, order):
 
 def test_what_changes_nothing_takes_one_bit_a_coefficient():
     taps = FilterTaps(bands=3, reach=2, edges=(), differences=np.zeros((1, 3, column_count(3, 2)), np.int16))
-    assert len(pack_filters([taps])) <= (16 + column_count(3, 2) * 3) // 8 + 1
+    assert len(pack_filters([taps])) <= (18 + column_count(3, 2) * 3) // 8 + 1
     assert pack_filters([None, None]) == b""
 
 

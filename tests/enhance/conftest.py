@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -38,6 +40,14 @@ def busy_enhancer(small_spec: UNetSpec) -> TorchEnhancer:
     """An enhancer with random weights in every layer: its corrections are about as large as sigma."""
     torch.manual_seed(5)
     return TorchEnhancer(stir(ResidualUNet(small_spec)), WEIGHTS, device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def busy_proposer(small_spec: UNetSpec) -> TorchEnhancer:
+    """The same with three proposals for every band."""
+    torch.manual_seed(7)
+    network = ResidualUNet(replace(small_spec, proposals=3))
+    return TorchEnhancer(stir(network), WEIGHTS, device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,14 @@ from rsic_geo.enhance.base import ALIGN
 from rsic_geo.errors import GridError
 
 
-@pytest.fixture(params=["identity", "busy", "busy-ldm", "shipped", "shipped-fast"])
+@pytest.fixture(params=["identity", "busy", "busy-3", "busy-ldm", "shipped", "shipped-fast"])
 def enhancer(request):
     if request.param == "identity":
         return IdentityEnhancer()
     if request.param == "busy":
         return request.getfixturevalue("busy_enhancer")
+    if request.param == "busy-3":
+        return request.getfixturevalue("busy_proposer")
     if request.param == "busy-ldm":
         return request.getfixturevalue("busy_ldm")
     return load_enhancer("auto", "cpu", fast=request.param == "shipped-fast")
@@ -42,7 +44,7 @@ def test_name_digest_and_margins_are_given(enhancer):
 def test_correction_has_the_shape_of_the_pixels_and_is_finite(enhancer, bands):
     x, sigma = scene(bands, 128)
     correction = enhancer.correct(x, sigma)
-    assert correction.shape == x.shape
+    assert correction.shape == (1, enhancer.proposals * bands, 128, 128)
     assert correction.dtype == np.float32
     assert np.isfinite(correction).all()
 

@@ -36,42 +36,53 @@ def planes(bands: int, side: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return decoded.astype(np.float32), rng.normal(0, 0.02, decoded.shape).astype(np.float32)
 
 
-def taps_of(bands: int, reach: int, edges: tuple[int, ...], seed: int) -> FilterTaps:
+def proposals_of(correction: np.ndarray, count: int) -> np.ndarray:
+    """Return a correction followed by unlike ones: (count * bands, h, w)."""
+    rng = np.random.default_rng(count)
+    others = rng.normal(0, 0.02, (count - 1, *correction.shape)).astype(np.float32)
+    return np.concatenate([correction, *others])
+
+
+def taps_of(bands: int, reach: int, edges: tuple[int, ...], seed: int, count: int = 1) -> FilterTaps:
     rng = np.random.default_rng(seed)
     sets = len(edges) + 2 if edges else 1
-    values = rng.integers(-30, 30, (sets, bands, column_count(bands, reach)))
-    return FilterTaps(bands=bands, reach=reach, edges=edges, differences=values.astype(np.int16))
+    values = rng.integers(-30, 30, (sets, bands, column_count(bands, reach, count))).astype(np.int16)
+    return FilterTaps(bands=bands, reach=reach, edges=edges, differences=values, proposals=count)
 
 
-@given(bands=BANDS, edges=st.sampled_from([(), (9, 17)]), seed=st.integers(0, 999))
+@given(bands=BANDS, edges=st.sampled_from([(), (9, 17)]), seed=st.integers(0, 999), count=st.integers(1, 3))
 @settings(max_examples=20)
-def test_the_neutral_filter_passes_the_correction_on(bands, edges, seed):
+def test_the_neutral_filter_passes_the_first_proposal_on(bands, edges, seed, count):
     decoded, correction = planes(bands, 40, seed)
-    nothing = np.zeros((len(edges) + 2 if edges else 1, bands, column_count(bands, 1)), np.int16)
-    taps = FilterTaps(bands=bands, reach=1, edges=edges, differences=nothing)
-    np.testing.assert_allclose(apply_filter(taps, decoded, correction), correction, atol=1e-6)
+    nothing = np.zeros((len(edges) + 2 if edges else 1, bands, column_count(bands, 1, count)), np.int16)
+    taps = FilterTaps(bands=bands, reach=1, edges=edges, differences=nothing, proposals=count)
+    found = apply_filter(taps, decoded, proposals_of(correction, count))
+    np.testing.assert_allclose(found, correction, atol=1e-6)
 
 
 @pytest.mark.parametrize("bands", [1, 3, 4])
 @pytest.mark.parametrize("edges", [(), (11, 16, 20)])
-def test_it_is_the_convolution_it_says(bands, edges):
+@pytest.mark.parametrize("count", [1, 3])
+def test_it_is_the_convolution_it_says(bands, edges, count):
     """Against scipy, class by class, kernels written out."""
     decoded, correction = planes(bands, 50, 3)
+    proposed = proposals_of(correction, count)
     reach = largest_reach(bands)
-    taps = taps_of(bands, reach, edges, 4)
+    taps = taps_of(bands, reach, edges, 4, count)
     axes = colour_axes(bands)
     turned = np.tensordot(axes, (decoded + correction).astype(np.float64), axes=1)
-    mixed = np.tensordot(axes, correction.astype(np.float64), axes=1)
+    every = proposed.astype(np.float64).reshape(count, *correction.shape)
+    mixed = np.concatenate([np.tensordot(axes, one, axes=1) for one in every])
     light = ndimage.uniform_filter(decoded.mean(axis=0, dtype=np.float64), 5, mode="nearest") * LIGHTS
     kinds = np.digitize(light, edges) if edges else np.zeros(light.shape, int)
     expected = np.zeros_like(turned)
-    for kind, one in enumerate(taps.coefficients * step_sizes(bands, reach)):
+    for kind, one in enumerate(taps.coefficients * step_sizes(bands, reach, count)):
         for axis in range(bands):
-            out = np.tensordot(one[axis, :bands], mixed, axes=1)
+            out = np.tensordot(one[axis, : bands * count], mixed, axes=1)
             for source in range(bands):
                 kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
                 for place, (dy, dx) in enumerate(tap_offsets(reach)):
-                    value = one[axis, bands * (1 + place) + source]
+                    value = one[axis, bands * (count + place) + source]
                     kernel[reach + dy, reach + dx] += value
                     kernel[reach - dy, reach - dx] += value
                     kernel[reach, reach] -= 2 * value
@@ -82,7 +93,7 @@ def test_it_is_the_convolution_it_says(bands, edges):
     for edge in edges:
         far &= np.abs(light - edge) > 1e-4
     assert far.mean() > 0.99
-    np.testing.assert_allclose(apply_filter(taps, decoded, correction)[:, far], expected[:, far], atol=2e-5)
+    np.testing.assert_allclose(apply_filter(taps, decoded, proposed)[:, far], expected[:, far], atol=2e-5)
 
 
 @given(bands=BANDS, seed=st.integers(0, 999), row=st.integers(0, 30), col=st.integers(0, 30))
@@ -100,22 +111,25 @@ def test_a_pixel_depends_on_its_neighbourhood_only(bands, seed, row, col):
 @given(bands=BANDS, seed=st.integers(0, 999), edges=st.sampled_from([(), (8, 16, 24)]))
 @settings(max_examples=20)
 def test_the_sums_tell_the_error_that_applying_leaves(bands, seed, edges):
+    count = 1 + seed % 3
     decoded, correction = planes(bands, 70, seed)
+    proposed = proposals_of(correction, count)
     error = np.random.default_rng(seed).normal(0, 0.03, decoded.shape).astype(np.float32)
     scored = np.random.default_rng(seed + 1).random(decoded.shape[1:]) < 0.8
-    sums = NormalEquations(bands=bands)
-    sums.add(decoded, correction, error, scored)
-    taps = taps_of(bands, sums.reach, edges, seed)
-    left = (error - apply_filter(taps, decoded, correction))[:, scored]
+    sums = NormalEquations(bands=bands, proposals=count)
+    sums.add(decoded, proposed, error, scored)
+    taps = taps_of(bands, sums.reach, edges, seed, count)
+    left = (error - apply_filter(taps, decoded, proposed))[:, scored]
     assert sums.counts.sum() == scored.sum()
     assert sums.error_of(taps).sum() == pytest.approx(np.square(left, dtype=np.float64).sum(), rel=1e-4)
 
 
 def test_fitting_finds_the_filter_that_made_the_error():
     decoded, correction = planes(4, 200, 7)
-    true = taps_of(4, 1, (15,), 8)
+    correction = proposals_of(correction, 2)
+    true = taps_of(4, 1, (15,), 8, 2)
     error = apply_filter(true, decoded, correction)
-    sums = NormalEquations(bands=4)
+    sums = NormalEquations(bands=4, proposals=2)
     sums.add(decoded, correction, error, np.ones(error.shape[1:], bool))
     (found,) = fit_filters([sums], [np.ones(4)], 1e7)
     before = np.square(error).sum()
@@ -146,23 +160,23 @@ def test_nothing_is_fitted_to_too_few_pixels():
 
 
 class Counting:
-    name, sha256, halo, align = "counting", "0" * 64, 64, 64
+    name, sha256, halo, align, proposals = "counting", "0" * 64, 64, 64, 2
 
     def __init__(self) -> None:
         self.windows = 0
 
     def correct(self, x, sigma, *, origins=None, seed=0):
         self.windows += len(x)
-        return x * 2 + np.float32(seed)
+        return np.concatenate([x * 2, -x], axis=1) + np.float32(seed)
 
 
 def test_what_was_proposed_once_is_remembered_within_bounds():
     inner, rng = Counting(), np.random.default_rng(0)
     x = rng.random((6, 1, 64, 64)).astype(np.float32)
     sigma = rng.random((6, 1, 1)).astype(np.float32)
-    kept = Remembering(inner, 4 * x[0].nbytes)
+    kept = Remembering(inner, 4 * 2 * x[0].nbytes)
     for _ in range(2):
-        np.testing.assert_array_equal(kept.correct(x, sigma, seed=5), x * 2 + 5)
+        np.testing.assert_array_equal(kept.correct(x, sigma, seed=5), np.concatenate([x * 2, -x], 1) + 5)
     assert inner.windows == 6 + 2  # four were kept
     kept.correct(x, sigma, seed=5)
     assert inner.windows == 6 + 2 + 6  # and were given out once
@@ -177,7 +191,7 @@ def test_equal_windows_of_one_batch_are_all_answered():
     x = np.repeat(np.random.default_rng(0).random((1, 1, 64, 64)).astype(np.float32), 2, axis=0)
     kept = Remembering(inner, 1 << 20)
     for _ in range(3):
-        np.testing.assert_array_equal(kept.correct(x, np.ones((2, 1, 1), np.float32)), x * 2)
+        np.testing.assert_array_equal(kept.correct(x, np.ones((2, 1, 1), np.float32))[:, :1], x * 2)
 
 
 @pytest.mark.parametrize("size", [64, 128, 1024])

@@ -40,7 +40,7 @@ class LdmNetwork(nn.Module):
     def forward(
         self, x: Tensor, sigma: Tensor, *, origins: Sequence[Place] | None = None, seed: int = 0
     ) -> Tensor:
-        """Return the correction (n, 3, h, w) to add to ``x``.
+        """Return corrections (n, 3 * proposals, h, w) to add to ``x``.
 
         ``x``: (n, 3, h, w) in units of 0..1, h and w multiples of 64, origin on the lattice. ``sigma``:
         (n, 1, h/64, w/64), RMSE of x in the same units. ``origins``: where each window lies on the lattice

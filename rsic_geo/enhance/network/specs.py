@@ -70,6 +70,11 @@ class LdmSpec:
     """None: a plain restorer, equal to a ResidualUNet of the same spec."""
     diffusion: DiffusionSpec = field(default_factory=DiffusionSpec)
 
+    @property
+    def proposals(self) -> int:
+        """Corrections proposed."""
+        return self.restorer.proposals
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return asdict(self)

@@ -31,6 +31,8 @@ class UNetSpec:
     """Residual blocks per level (used once on the way down and once on the way up)."""
     mean_cell: int = 32
     """Side in px of the cells whose mean is taken out of the input; divides 64."""
+    proposals: int = 1
+    """Corrections proposed; the first stands alone, the encoder may mix the others in."""
 
     def __post_init__(self) -> None:
         """Refuse specs that no network can be built from."""
@@ -38,6 +40,8 @@ class UNetSpec:
             raise ValueError("widths and blocks must be equally long and not empty")
         if min(self.widths) < 1 or min(self.blocks) < 0:
             raise ValueError("widths must be positive, blocks must not be negative")
+        if self.proposals < 1:
+            raise ValueError("a network proposes at least one correction")
         if self.mean_cell < 2 or LATTICE % self.mean_cell or 2 ** len(self.widths) > LATTICE:
             raise ValueError("cells and levels must divide the 64 px lattice")
 
@@ -55,7 +59,7 @@ class UNetSpec:
     def macs_per_pixel(self) -> float:
         """Multiply-accumulates per input pixel."""
         last = len(self.widths) - 1
-        total = 9 * (13 + 12) * self.widths[0] / 4
+        total = 9 * (13 + 12 * self.proposals) * self.widths[0] / 4
         for level, (width, count) in enumerate(zip(self.widths, self.blocks, strict=True)):
             passes = 1 if level == last else 2
             total += passes * count * 2 * 9 * width * width / 4 ** (level + 1)
@@ -108,12 +112,12 @@ class ResidualUNet(nn.Module):
         self.middle = _blocks(widths[-1], counts[-1])
         self.grow = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairs)
         self.up = nn.ModuleList(_blocks(w, c) for w, c in zip(widths[:-1], counts[:-1], strict=True))
-        self.tail = nn.Conv2d(widths[0], 12, 3, padding=1)
+        self.tail = nn.Conv2d(widths[0], 12 * spec.proposals, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Return the correction to add to ``x``.
+        """Return the corrections to add to ``x``: (n, 3 * proposals, h, w), three bands after three bands.
 
         ``x``: (n, 3, h, w) in units of 0..1, h and w multiples of 64, origin on the lattice.
         ``sigma``: (n, 1, h/64, w/64), RMSE of x in the same units at the lattice nodes (cell centres).

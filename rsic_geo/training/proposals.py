@@ -1,0 +1,86 @@
+"""Networks that propose several corrections, of which an encoder mixes what suits its scene.
+
+Such a network is judged by what is left after that mix: it need not guess how far to trust itself, nor
+choose between repairs that different sensors want. One coefficient per proposal and colour axis is fitted
+to every crop, as the adaptive filter fits them to a scene. The idea is that of the dual self-guided filter
+with subspace projection in AV1 (D. Mukherjee et al., ICIP 2017): two restorations, and an encoder that
+projects the original onto what they span. Here a network learns what to span.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rsic_geo.training.state import relative_loss
+
+_OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 2.0, -1.0))
+"""Sum, red against blue, green against both; as in :mod:`rsic_geo.pipeline.adaptive`."""
+_RIDGE = 0.005
+"""Pull of the fit towards the first proposal alone, in units of the squared distortion."""
+
+
+def fitted_correction(proposed: Tensor, error: Tensor, sigma: Tensor) -> Tensor:
+    """Return the mix (n, 3, h, w) of proposals that an encoder would choose for each crop.
+
+    No gradient goes through the coefficients: at the optimum of the squared error it is zero.
+
+    Args:
+        proposed: (n, 3 * proposals, h, w) in units of 0..1.
+        error: (n, 3, h, w) original minus decoded, same units.
+        sigma: (n, 1, h/64, w/64) distortion.
+    """
+    n, channels, h, w = proposed.shape
+    count = channels // 3
+    axes = nn.functional.normalize(torch.tensor(_OPPONENT, device=proposed.device), dim=1)
+    turned = torch.einsum("ac,nkchw->nakhw", axes, proposed.view(n, count, 3, h, w).float())
+    with torch.no_grad():
+        flat = turned.flatten(3)  # (n, 3, proposals, h * w)
+        wanted = torch.einsum("ac,nchw->nahw", axes, error).flatten(2)
+        pull = _RIDGE * h * w * sigma.square().mean(dim=(1, 2, 3)).view(n, 1, 1, 1)
+        first = torch.zeros(count, device=proposed.device)
+        first[0] = 1.0
+        square = flat @ flat.transpose(2, 3) + pull * torch.eye(count, device=proposed.device)
+        right = (flat @ wanted[..., None])[..., 0] + pull[..., 0] * first
+        mix = torch.linalg.solve(square, right)  # (n, 3, proposals)
+    return torch.einsum("ac,nak,nakhw->nchw", axes, mix, turned)
+
+
+def proposals_loss(
+    proposed: Tensor, x: Tensor, target: Tensor, sigma: Tensor, *, squared_share: float, fitted_share: float
+) -> tuple[Tensor, Tensor]:
+    """Return the correction a batch ends with and the loss, of the fitted mix and of the first proposal alone.
+
+    Args:
+        proposed: (n, 3 * proposals, h, w).
+        x: (n, 3, h, w) decoded pixels in 0..1.
+        target: same shape, the original.
+        sigma: (n, 1, h/64, w/64) distortion.
+        squared_share: of the squared loss against the Charbonnier loss.
+        fitted_share: of the mix against the first proposal.
+    """
+    correction = proposed[:, :3]
+    loss = relative_loss(x + correction - target, sigma, squared_share=squared_share)
+    if fitted_share == 0:
+        return correction, loss
+    correction = fitted_correction(proposed, target - x, sigma)
+    fitted = relative_loss(x + correction - target, sigma, squared_share=squared_share)
+    return correction, fitted_share * fitted + (1 - fitted_share) * loss
+
+
+def proposals_of(weights: dict[str, Tensor]) -> int:
+    """Return how many corrections a network with these weights proposes."""
+    return next((len(value) // 12 for name, value in weights.items() if name.endswith("tail.bias")), 1)
+
+
+def widened(weights: dict[str, Tensor], proposals: int) -> dict[str, Tensor]:
+    """Return weights whose last layer proposes so many corrections: the first as before, new ones random."""
+    out = dict(weights)
+    random = torch.Generator().manual_seed(1)
+    for name, old in weights.items():
+        if name.endswith(("tail.weight", "tail.bias")) and len(old) < 12 * proposals:
+            old = old.float()
+            new = torch.randn(12 * proposals, *old.shape[1:], generator=random) * old.std()
+            new[: len(old)] = old
+            out[name] = new
+    return out
