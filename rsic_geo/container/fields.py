@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ _MAX_BANDS = 16384
 _MAX_TILES = 65535
 _MAX_KINDS = 16
 _MAX_VARINT_BYTES = 10
+_EXPONENTS = 64
+"""Decimal exponents a target may have, half of them negative."""
 
 
 class Writer:
@@ -175,6 +179,36 @@ def unpack_json(content: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ContainerError("stored metadata are no JSON object: the side information is damaged")
     return value
+
+
+TARGETS = ("bpp", "psnr", "ratio", "max-error")
+"""Kinds of targets that have a number."""
+
+
+def pack_target(target: Mapping[str, float]) -> bytes:
+    """Return a target such as {"bpp": 0.4} as kind, decimal exponent and digits; nothing if that fails."""
+    if len(target) != 1:
+        return b""
+    ((kind, value),) = target.items()
+    if kind not in TARGETS or not math.isfinite(value) or value < 0:
+        return b""
+    _, digits, exponent = Decimal(repr(float(value))).normalize().as_tuple()
+    whole = int("".join(map(str, digits)))
+    if not isinstance(exponent, int) or not -_EXPONENTS // 2 <= exponent < _EXPONENTS // 2 or whole >= 2**63:
+        return b""
+    return bytes((TARGETS.index(kind) * _EXPONENTS + exponent + _EXPONENTS // 2,)) + varint(whole)
+
+
+def unpack_target(content: bytes) -> dict[str, float]:
+    """Undo `pack_target`. Raises ContainerError."""
+    if not content:
+        return {}
+    reader = Reader(content)
+    kind, place = divmod(reader.take(1)[0], _EXPONENTS)
+    whole = reader.varint()
+    if kind >= len(TARGETS) or not reader.is_at_end:
+        raise ContainerError("the target of the side information is impossible: it is damaged")
+    return {TARGETS[kind]: float(f"{whole}e{place - _EXPONENTS // 2}")}
 
 
 def pack_planes(planes: Mapping[tuple[int, str], bytes]) -> bytes:

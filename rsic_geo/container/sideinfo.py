@@ -10,8 +10,9 @@ differs: on a small scene every byte here is one the codec cannot use.
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,9 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rsic_geo.container import fields as codec
-from rsic_geo.container.adaptive import FilterTaps, pack_filters, unpack_filters
+from rsic_geo.container.adaptive import FilterTaps
+from rsic_geo.container.coded import MAX_CELLS, pack_coded, unpack_coded
 from rsic_geo.container.fields import Reader
 from rsic_geo.errors import ChecksumError, ContainerError, VersionError
+from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.j2k import MAX_COMPONENTS
@@ -34,7 +37,7 @@ Cells = npt.NDArray[np.uint8]
 """One byte per 256 px cell, (groups, rows, columns)."""
 
 _LOSSLESS, _TILE_SIZE, _CRCS, _CELLS = range(1, 5)
-_MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _FILTERS = range(6, 14)
+_MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _CODED, _TARGET = range(6, 15)
 _DIGEST_BYTES = 8
 _COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 _NO_SNAPSHOT = MetadataSnapshot(width=1, height=1, count=1)
@@ -145,9 +148,11 @@ def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
     document = {
         "s": _changes(plain.snapshot, side.snapshot.to_json()),
         "r": None if radiometry is None else radiometry.to_json(),
-        "t": dict(side.target),
         "x": dict(side.extras),
     }
+    target = codec.pack_target(side.target)
+    if not target:
+        document["t"] = dict(side.target)
     writer = codec.Writer()
     writer.add(_LOSSLESS, b"\1" if side.lossless else b"")
     writer.add(_TILE_SIZE, codec.varint(side.tile_size) if side.tile_size != DEFAULT_TILE_SIZE else b"")
@@ -157,12 +162,16 @@ def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
         writer.add(_MODEL, bytes.fromhex(side.model.sha256) + name.encode())
     writer.add(_SEED, codec.varint(side.seed) if side.seed else b"")
     writer.add(_GROUPS, codec.pack_groups(side.groups) if side.groups != plain.groups else b"")
-    if side.levels.shape == side.strengths.shape:
-        writer.add(_CELLS, codec.pack_cells(np.concatenate([side.levels, side.strengths])))
-    else:
-        writer.add(_LEVELS, codec.pack_cells(side.levels))
-        writer.add(_STRENGTHS, codec.pack_cells(side.strengths))
-    writer.add(_FILTERS, pack_filters(side.filters))
+    levels, strengths = side.levels, side.strengths
+    if levels.shape != strengths.shape:
+        writer.add(_LEVELS, codec.pack_cells(levels))
+        writer.add(_STRENGTHS, codec.pack_cells(strengths))
+        levels = strengths = _no_cells()
+    elif levels.shape != _cells_shape(picture, side.groups):
+        writer.add(_CELLS, codec.pack_cells(np.concatenate([levels, strengths])))
+        levels = strengths = _no_cells()
+    writer.add(_CODED, pack_coded(levels, strengths, side.filters, side.groups))
+    writer.add(_TARGET, target)
     writer.add(_PLANES, codec.pack_planes(side.planes))
     writer.add(_DOCUMENT, codec.pack_json({key: value for key, value in document.items() if value}))
     body = bytes((MAJOR, MINOR)) + writer.data()
@@ -192,7 +201,6 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
         raise ChecksumError("the side information is damaged: copy the file again")
     found = codec.read_fields(data[2:-4])
     document = codec.unpack_json(found.get(_DOCUMENT, b"{}"))
-    levels, strengths = _cells(found)
     header_crc, tile_crcs, pixel_crcs = _unpack_crcs(found.get(_CRCS, b""))
     side = SideInfo(
         lossless=_LOSSLESS in found,
@@ -203,10 +211,8 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
         pixel_crcs=pixel_crcs,
         model=_model(found[_MODEL]) if _MODEL in found else None,
         seed=Reader(found[_SEED]).varint() if _SEED in found else 0,
-        levels=levels,
-        strengths=strengths,
         planes=codec.unpack_planes(found.get(_PLANES, b"")),
-        target=_member(document, "t"),
+        target=_member(document, "t") or codec.unpack_target(found.get(_TARGET, b"")),
         extras=_member(document, "x"),
     )
     plain = _Presumed.of(picture, side)
@@ -215,11 +221,17 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
     named = [band for members in groups for band in members]
     if len(set(named)) != len(named) or not all(members for members in groups):
         raise ContainerError("a band is enhanced twice, or a group has none: the archive is damaged")
+    shape = _cells_shape(picture, groups)
+    levels, strengths, filters = unpack_coded(found.get(_CODED, b""), shape, groups)
+    if not levels.size:
+        levels, strengths = _cells(found)
     return replace(
         side,
         snapshot=snapshot,
         groups=groups,
-        filters=unpack_filters(found.get(_FILTERS, b""), groups),
+        levels=levels,
+        strengths=strengths,
+        filters=filters,
         radiometry=Radiometry.from_json(_member(document, "r")) if "r" in document else plain.radiometry,
     )
 
@@ -268,6 +280,14 @@ def _unpack_crcs(content: bytes) -> tuple[int, tuple[int, ...], tuple[int, ...]]
     if len(crcs) <= tiles:
         raise ContainerError("checksums are cut short: the side information is damaged")
     return crcs[0], crcs[1 : 1 + tiles], crcs[1 + tiles :]
+
+
+def _cells_shape(picture: Picture | None, groups: Sequence[Sequence[int]]) -> tuple[int, int, int]:
+    """Return the shape (groups, rows, columns) cells need not tell; zeros if unknown or too large."""
+    if picture is None:
+        return (0, 0, 0)
+    shape = (len(groups), *cell_counts(picture.height, picture.width))
+    return shape if 0 < math.prod(shape) <= MAX_CELLS else (0, 0, 0)
 
 
 def _cells(found: Mapping[int, bytes]) -> tuple[Cells, Cells]:

@@ -38,7 +38,7 @@ class Enhancer(Protocol):
 
     @property
     def proposals(self) -> int:
-        """Corrections proposed for every band: the first stands alone, an adaptive filter may mix in others."""
+        """Corrections proposed for every band: the first stands alone, a filter may mix in the others."""
 
     @property
     def align(self) -> int:

@@ -33,7 +33,8 @@ MAX_STRENGTH_BYTE = 192
 _LATTICE_UNITS = (2 * CELL // NODE) ** 2  # per level, when interpolated on the lattice
 _STEPS_PER_OCTAVE = 16
 _LEVEL_OFFSET = 15.9
-_STRENGTH_UNIT = 128
+NEUTRAL_STRENGTH_BYTE = 128
+"""Strength byte of a correction used as it is."""
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -116,13 +117,13 @@ def rmse_from_level(levels: npt.ArrayLike) -> Floats:
 def byte_from_strength(strength: npt.ArrayLike) -> Bytes:
     """Return the nearest strength byte, 0..192; strengths outside 0..1.5 are clipped, NaN gives 0."""
     factors = np.nan_to_num(np.asarray(strength, np.float64))
-    steps = np.clip(factors, 0, MAX_STRENGTH_BYTE / _STRENGTH_UNIT) * _STRENGTH_UNIT
+    steps = np.clip(factors, 0, MAX_STRENGTH_BYTE / NEUTRAL_STRENGTH_BYTE) * NEUTRAL_STRENGTH_BYTE
     return np.rint(steps).astype(np.uint8)
 
 
 def strength_from_byte(values: npt.ArrayLike) -> Floats:
     """Return the factor each strength byte stands for; same shape."""
-    return np.asarray(values, np.uint8).astype(np.float32) / np.float32(_STRENGTH_UNIT)
+    return np.asarray(values, np.uint8).astype(np.float32) / np.float32(NEUTRAL_STRENGTH_BYTE)
 
 
 def sigma_lattice(levels: Bytes, window: Window) -> Floats:

@@ -8,7 +8,7 @@ its bits are of the file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,19 +18,18 @@ from rsic_geo.container.adaptive import (
     LIGHTS,
     LIMIT,
     FilterTaps,
+    coefficient_kinds,
     column_count,
-    golomb_bits,
     largest_reach,
     neutral,
-    pack_filters,
 )
+from rsic_geo.container.coded import coefficient_bits, filter_bits
 from rsic_geo.pipeline.adaptive import brightness, colour_axes, columns, step_sizes
 
 FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 CLASS_COUNTS = (2, 4, 8)
-_USUAL_ORDER = 2
 _RIDGE = 1e-6
 
 
@@ -148,8 +147,10 @@ def _best_filter(sums: NormalEquations, prices: Doubles) -> FilterTaps | None:
     if sums.counts.sum() < 64 * column_count(sums.bands, sums.reach, sums.proposals):
         return None
 
+    groups = (tuple(range(sums.bands)),)
+
     def cost(taps: FilterTaps) -> float:
-        return float((sums.error_of(taps) / prices).sum()) + 8 * len(pack_filters([taps]))
+        return float((sums.error_of(taps) / prices).sum()) + filter_bits(taps, groups)
 
     least, best = float((sums.error_of(_passing(sums)) / prices).sum()), None
     for reach in range(sums.reach + 1):
@@ -170,10 +171,10 @@ def _best_filter(sums: NormalEquations, prices: Doubles) -> FilterTaps | None:
 def _fit(sums: NormalEquations, reach: int, ranges: list[slice], prices: Doubles) -> FilterTaps:
     """Return the filter of a reach with one class per range of bins."""
     begin = neutral(sums.bands, reach, sums.proposals)
-    sets = [_differences(sums, slice(0, LIGHTS), reach, begin, prices)]
+    sets = [_differences(sums, slice(0, LIGHTS), begin, prices, of_class=False)]
     if len(ranges) > 1:
         shared = begin + sets[0]
-        sets += [_differences(sums, part, reach, shared, prices) for part in ranges]
+        sets += [_differences(sums, part, shared, prices, of_class=True) for part in ranges]
     edges = tuple(part.start for part in ranges[1:])
     differences = np.stack(sets).astype(np.int16)
     return FilterTaps(
@@ -182,21 +183,39 @@ def _fit(sums: NormalEquations, reach: int, ranges: list[slice], prices: Doubles
 
 
 def _differences(
-    sums: NormalEquations, bins: slice, reach: int, begin: NDArray[np.int64], prices: Doubles
+    sums: NormalEquations,
+    bins: slice,
+    begin: NDArray[np.int64],
+    prices: Doubles,
+    *,
+    of_class: bool,
 ) -> NDArray[np.int64]:
     """Return what to add to coefficients (bands, columns) for these bins, zero where not worth its bits."""
     used = begin.shape[1]
+    reach = next(r for r in range(sums.reach + 1) if column_count(sums.bands, r, sums.proposals) == used)
     sizes = step_sizes(sums.bands, reach, sums.proposals)
     products = sums.products[bins, :used, :used].sum(axis=0) * np.outer(sizes, sizes)
     wanted = sums.wanted[bins, :used].sum(axis=0) * sizes[:, None] - products @ begin.T
+    kinds = coefficient_kinds(sums.bands, reach, sums.proposals)
     out = np.zeros_like(begin)
     for axis in range(sums.bands):
-        out[axis] = _sparse_solution(products, wanted[:, axis], float(prices[axis]))
+
+        def bits(values: NDArray[np.int64], which: NDArray[np.intp], axis: int = axis) -> Doubles:
+            return coefficient_bits(values, kinds[axis, which], of_class=of_class)
+
+        out[axis] = _sparse_solution(products, wanted[:, axis], float(prices[axis]), bits)
     return out
 
 
-def _sparse_solution(products: Doubles, wanted: Doubles, price: float) -> NDArray[np.int64]:
+def _sparse_solution(
+    products: Doubles,
+    wanted: Doubles,
+    price: float,
+    bits_of: Callable[[NDArray[np.int64], NDArray[np.intp]], Doubles],
+) -> NDArray[np.int64]:
     """Return whole numbers x that nearly minimise ``x' P x - 2 x' w`` plus ``price`` per bit.
+
+    ``bits_of`` tells how many bits values (n,) at columns (n,) take.
 
     All coefficients are fitted, then the one whose absence costs least goes, and the others are fitted again,
     as long as that saves more bits than it costs error.
@@ -204,12 +223,12 @@ def _sparse_solution(products: Doubles, wanted: Doubles, price: float) -> NDArra
     diagonal = np.diag(products)
     left = np.flatnonzero(diagonal > diagonal.max(initial=0.0) * 1e-12)
     values = np.zeros(0)
-    free = golomb_bits(np.zeros(1, np.int64), _USUAL_ORDER)[0]
     while left.size:
         part = products[np.ix_(left, left)]
         inverse = np.linalg.inv(part + np.diag(np.diag(part)) * _RIDGE)
         values = inverse @ wanted[left]
-        bits = golomb_bits(np.rint(values).astype(np.int64), _USUAL_ORDER) - free
+        whole = np.rint(values).astype(np.int64)
+        bits = bits_of(whole, left) - bits_of(np.zeros_like(whole), left)
         loss = np.square(values) / np.diag(inverse)
         gain = bits * price - loss
         gain[np.rint(values) == 0] = np.inf

@@ -140,7 +140,7 @@ def _correct_batch(
 
 
 def _fitting(correction: NDArray[np.float32], taps: FilterTaps) -> NDArray[np.float32]:
-    """Return as many proposals as a filter was made for: of another network than its own, where a user asked."""
+    """Return as many proposals as a filter mixes; other networks than its own, if asked for, have others."""
     wanted = taps.bands * taps.proposals
     if len(correction) >= wanted:
         return correction[:wanted]

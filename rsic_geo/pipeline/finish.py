@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.adaptive import FilterTaps, pack_filters
+from rsic_geo.container.adaptive import FilterTaps
+from rsic_geo.container.coded import MAX_CELLS, pack_coded
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.lattice import CELL, level_from_rmse
@@ -36,6 +36,7 @@ KEPT_BYTES = 1 << 28
 """Memory for corrections of those windows, which are needed again."""
 SAMPLE_PIXELS = 2_000_000
 """Pixels of them that are used; more change nothing."""
+_NO_CELLS = np.zeros((0, 0, 0), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,8 @@ def fit_enhancement(
         todo, progress = replace(todo, filters=filters), progress.stage(0.3, 1)
     kept: dict[int, FittedRow] = {}
     if options.log is not None:
-        kept = options.log.rows(enhancer, options.seed, options.max_error, pack_filters(filters))
+        key = pack_coded(_NO_CELLS, _NO_CELLS, filters, plan.groups)
+        kept = options.log.rows(enhancer, options.seed, options.max_error, key)
         todo.active[:, list(kept)] = False
     for rows in corrections(decoded, enhancer, todo, progress):
         row = rows.window.row_off // CELL
@@ -183,8 +185,9 @@ def fit_enhancement(
 
 def _is_worthwhile(found: Enhancement, coded: CodedScene) -> bool:
     """Return whether an enhancement takes away a larger share of the error than it adds to the file."""
-    cells = np.concatenate([found.levels, found.strengths]).tobytes()
-    extra = len(zlib.compress(cells, 9)) + len(pack_filters(found.filters))
+    extra = found.levels.size  # about a byte for both
+    if extra <= MAX_CELLS:
+        extra = len(pack_coded(found.levels, found.strengths, found.filters, coded.plan.groups))
     return bool(coded.total_sse - found.sse.sum() > coded.total_sse * extra / max(coded.body_bytes, 1))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rsic_geo.container.adaptive import pack_filters
+from rsic_geo.container.coded import pack_coded
 from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError, WeightsError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
@@ -76,7 +76,7 @@ def _side(archive: Archive) -> dict[str, Any]:
                 None if taps is None else {"reach": taps.reach, "classes": len(taps.edges) + 1}
                 for taps in side.filters
             ],
-            "filter_bytes": len(pack_filters(side.filters)),
+            "filter_bytes": len(pack_coded(side.levels[:0], side.strengths[:0], side.filters, side.groups)),
         }
     return out
 

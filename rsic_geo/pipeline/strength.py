@@ -21,6 +21,9 @@ from rsic_geo.geo.validity import avoid_nodata
 MARGIN = 1e-3
 """Least relative gain in squared error worth switching a cell on: covers rounding between devices."""
 
+_STEP = 8
+"""Strengths are fitted to sixteenths: a finer one gains less than its bits cost."""
+
 FloatArray = NDArray[np.float32]
 
 
@@ -123,7 +126,7 @@ def _fit_cell(cell: CellBand, max_error: float | None) -> int:
     energy = float(offered @ offered)
     if energy <= 0:
         return 0
-    byte = byte_from_strength(float(wanted @ offered) / energy)
+    byte = _STEP * round(int(byte_from_strength(float(wanted @ offered) / energy)) / _STEP)
     if byte == 0:
         return 0
     # float32 product, as the decoder computes it
@@ -134,4 +137,4 @@ def _fit_cell(cell: CellBand, max_error: float | None) -> int:
         return 0
     if max_error is not None and float(np.abs(remaining).max()) > max_error:
         return 0
-    return int(byte)
+    return byte

@@ -9,6 +9,8 @@ projects the original onto what they span. Here a network learns what to span.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -46,26 +48,35 @@ def fitted_correction(proposed: Tensor, error: Tensor, sigma: Tensor) -> Tensor:
     return torch.einsum("ac,nak,nakhw->nchw", axes, mix, turned)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossShares:
+    """What a loss is mixed of."""
+
+    squared: float
+    """Squared loss, against the Charbonnier loss."""
+    fitted: float
+    """Mix of all proposals, against the first alone."""
+
+
 def proposals_loss(
-    proposed: Tensor, x: Tensor, target: Tensor, sigma: Tensor, *, squared_share: float, fitted_share: float
+    proposed: Tensor, x: Tensor, target: Tensor, sigma: Tensor, shares: LossShares
 ) -> tuple[Tensor, Tensor]:
-    """Return the correction a batch ends with and the loss, of the fitted mix and of the first proposal alone.
+    """Return the correction a batch ends with, and the loss of the fitted mix and of the first proposal.
 
     Args:
         proposed: (n, 3 * proposals, h, w).
         x: (n, 3, h, w) decoded pixels in 0..1.
         target: same shape, the original.
         sigma: (n, 1, h/64, w/64) distortion.
-        squared_share: of the squared loss against the Charbonnier loss.
-        fitted_share: of the mix against the first proposal.
+        shares: what the loss is mixed of.
     """
     correction = proposed[:, :3]
-    loss = relative_loss(x + correction - target, sigma, squared_share=squared_share)
-    if fitted_share == 0:
+    loss = relative_loss(x + correction - target, sigma, squared_share=shares.squared)
+    if shares.fitted == 0:
         return correction, loss
     correction = fitted_correction(proposed, target - x, sigma)
-    fitted = relative_loss(x + correction - target, sigma, squared_share=squared_share)
-    return correction, fitted_share * fitted + (1 - fitted_share) * loss
+    fitted = relative_loss(x + correction - target, sigma, squared_share=shares.squared)
+    return correction, shares.fitted * fitted + (1 - shares.fitted) * loss
 
 
 def proposals_of(weights: dict[str, Tensor]) -> int:
@@ -79,8 +90,8 @@ def widened(weights: dict[str, Tensor], proposals: int) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(1)
     for name, old in weights.items():
         if name.endswith(("tail.weight", "tail.bias")) and len(old) < 12 * proposals:
-            old = old.float()
-            new = torch.randn(12 * proposals, *old.shape[1:], generator=random) * old.std()
-            new[: len(old)] = old
+            first = old.float()
+            new = torch.randn(12 * proposals, *first.shape[1:], generator=random) * first.std()
+            new[: len(first)] = first
             out[name] = new
     return out

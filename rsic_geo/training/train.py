@@ -26,7 +26,7 @@ from rsic_geo.training.codec_degrade import degrade_batch, read_codec
 from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
 from rsic_geo.training.degrade import DegradeOptions
 from rsic_geo.training.plot import draw_history
-from rsic_geo.training.proposals import proposals_loss, widened
+from rsic_geo.training.proposals import LossShares, proposals_loss, widened
 from rsic_geo.training.state import RunState, TrainState, read_payload
 
 STATE_NAME = "state.pt"
@@ -242,15 +242,8 @@ class Trainer:
         self, proposed: Tensor, x: Tensor, target: Tensor, sigma: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the correction that proposals come to, and the loss, as the run's options say."""
-        options = self.options
-        return proposals_loss(
-            proposed,
-            x,
-            target,
-            sigma,
-            squared_share=options.squared_share,
-            fitted_share=options.fitted_share,
-        )
+        shares = LossShares(squared=self.options.squared_share, fitted=self.options.fitted_share)
+        return proposals_loss(proposed, x, target, sigma, shares)
 
     @torch.no_grad()
     def count(self, x: Tensor, target: Tensor, correction: Tensor, loss: Tensor) -> None:

@@ -146,10 +146,10 @@ def test_no_filter_costs_more_than_it_saves(bits):
     (found,) = fit_filters([sums], [np.ones(3)], bits)
     if found is None:
         return
-    from rsic_geo.container.adaptive import pack_filters
+    from rsic_geo.container.coded import filter_bits
 
     saved = 1 - sums.error_of(found).sum() / np.square(error, dtype=np.float64).sum()
-    assert saved > 8 * len(pack_filters([found])) / bits
+    assert saved > filter_bits(found, ((0, 1, 2),)) / bits
 
 
 def test_nothing_is_fitted_to_too_few_pixels():
