@@ -225,7 +225,7 @@ def measured(source: Path, result: Path) -> tuple[float, float]:
 class Smoother:
     """An enhancer of a millisecond: proposes the mean of 3 x 3 pixels, which helps a little after coding."""
 
-    name, sha256, halo, align = "smoother", "5" * 64, 64, 64
+    name, sha256, halo, align, proposals = "smoother", "5" * 64, 64, 64, 1
 
     def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32], **_: Any) -> NDArray[np.float32]:
         """See `rsic_geo.enhance.base.Enhancer.correct`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from rsic_geo.cli.options import talking
 from rsic_geo.errors import WeightsError, WeightsNotFoundError
 
 EXIT_UNAVAILABLE = 5
+
+if TYPE_CHECKING:
+    from rsic_geo.weights import WeightsRow
 
 
 @click.group(short_help="List and check networks, read their cards.")
@@ -23,11 +26,18 @@ def models() -> None:
 @talking
 def list_models(console: Console) -> None:
     """List the networks of this installation: enhancers (--model NAME) and codecs (--codec learned:NAME)."""
-    from rsic_geo.weights import default_name, list_weights
+    from rsic_geo.weights import default_name, enhancer_name, list_weights
 
     rows = list_weights()
     default = default_name() if rows else None
     defaults = {kind: default_name(kind=kind) for kind in {row.kind for row in rows}}
+    learned = enhancer_name("auto", "learned") if rows else ""
+
+    def words(row: WeightsRow) -> str:
+        if row.name == defaults[row.kind]:
+            return f"{row.kind}, default"
+        return f"{row.kind}, default for --codec learned" if row.name == learned else row.kind
+
     entries = {
         "default": default,
         "models": [
@@ -41,10 +51,7 @@ def list_models(console: Console) -> None:
             for row in rows
         ],
     }
-    lines = [
-        f"{row.name} ({row.kind}{', default' if row.name == defaults[row.kind] else ''}): {row.summary}"
-        for row in rows
-    ]
+    lines = [f"{row.name} ({words(row)}): {row.summary}" for row in rows]
     console.result(entries, "\n".join(lines) or "no networks are shipped with this installation")
 
 

@@ -22,6 +22,7 @@ from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.learned_tile import load_network
 from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
 from rsic_geo.pipeline.tileread import threaded_map
+from rsic_geo.weights import enhancer_name
 
 ANCHOR = "jp2"
 """What BD-rates are counted against: plain JPEG 2000, our box neither written nor counted."""
@@ -184,15 +185,9 @@ def rate_distortion(
         raise UsageError("two scenes have the same file name: measure their folders one by one")
     for peer in options.peers:
         get_peer(peer, 3)
-    how = options.execution
-    enhancers = [
-        load_enhancer(name, how.device, fast=options.fast, threads=how.threads) for name in options.models
-    ]
-    enhancers = [enhancer for enhancer in enhancers if enhancer.name]
-    names = [enhancer.name for enhancer in enhancers]
-    if len(set(names)) != len(names):
-        raise UsageError(f"models {', '.join(names)} have names in common: rename a file")
-    networks = _networks(enhancers, options)
+    enhancers = _enhancers(options, "jp2")
+    learned = _enhancers(options, "learned") if options.learned else []
+    networks = _networks(enhancers, learned, options)
     report = Progress(callback=progress)
     report.report(0.0, "measuring")
     points: list[Point] = []
@@ -200,7 +195,7 @@ def rate_distortion(
 
     def work(scene: Path) -> tuple[list[Point], dict[str, str]]:
         try:
-            return _measure_scene(scene, enhancers, options)
+            return _measure_scene(scene, enhancers, learned, options)
         except RsicGeoError as error:
             return [], {scene.name: str(error)}
 
@@ -219,17 +214,37 @@ def rate_distortion(
     )
 
 
-def _networks(enhancers: Sequence[Enhancer], options: RdOptions) -> dict[str, str]:
+def _enhancers(options: RdOptions, codec: str) -> list[Enhancer]:
+    """Return the models as archives of a codec use them.
+
+    Raises:
+        UsageError: if two have one name.
+    """
+    how = options.execution
+    found = [
+        load_enhancer(enhancer_name(name, codec), how.device, fast=options.fast, threads=how.threads)
+        for name in options.models
+    ]
+    found = [enhancer for enhancer in found if enhancer.name]
+    names = [enhancer.name for enhancer in found]
+    if len(set(names)) != len(names):
+        raise UsageError(f"models {', '.join(names)} have names in common: rename a file")
+    return found
+
+
+def _networks(
+    enhancers: Sequence[Enhancer], learned: Sequence[Enhancer], options: RdOptions
+) -> dict[str, str]:
     """Return the SHA-256 of the weights by system."""
     found = {f"jp2+{enhancer.name}": enhancer.sha256 for enhancer in enhancers}
     for name in options.learned:
         found["learned"] = load_network(name, options.execution.device).sha256
-        found |= {f"learned+{enhancer.name}": enhancer.sha256 for enhancer in enhancers}
+        found |= {f"learned+{enhancer.name}": enhancer.sha256 for enhancer in learned}
     return found
 
 
 def _measure_scene(
-    scene: Path, enhancers: Sequence[Enhancer], options: RdOptions
+    scene: Path, enhancers: Sequence[Enhancer], learned: Sequence[Enhancer], options: RdOptions
 ) -> tuple[list[Point], dict[str, str]]:
     points: list[Point] = []
     skipped: dict[str, str] = {}
@@ -241,7 +256,7 @@ def _measure_scene(
             for decoded in coder.at_rate(rate, enhancers, with_full=options.with_full):
                 points.append(_Measured(scene, coder, rate).of(decoded))
         for name in options.learned:
-            trials = LearnedArchiveCoder(coder, Path(folder), name).at_rates(options.rates, enhancers)
+            trials = LearnedArchiveCoder(coder, Path(folder), name).at_rates(options.rates, learned)
             points += [_Measured(scene, coder, rate).of(decoded) for rate, decoded in trials]
         for name in options.peers:
             found = list(_peer_points(scene, coder, name, options.rates))

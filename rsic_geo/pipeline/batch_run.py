@@ -247,10 +247,10 @@ def _weights(options: EncodeOptions) -> str | None:
     if options.model == "none":
         return None
     from rsic_geo.errors import WeightsError
-    from rsic_geo.weights import open_weights
+    from rsic_geo.weights import enhancer_name, open_weights
 
     try:
-        digest = open_weights(options.model).sha256
+        digest = open_weights(enhancer_name(options.model, options.codec)).sha256
     except WeightsError:
         if options.model != "auto":
             raise

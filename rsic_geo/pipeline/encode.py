@@ -27,7 +27,7 @@ from rsic_geo.pipeline.part import describe_part
 from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.source import open_source, part_of
-from rsic_geo.weights import open_weights
+from rsic_geo.weights import enhancer_name, open_weights
 
 
 def compress(
@@ -146,7 +146,8 @@ def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress) -> En
     from rsic_geo.enhance import load_enhancer  # torch only when needed
 
     try:
-        return load_enhancer(options.model, options.execution.device, threads=options.execution.threads)
+        name = enhancer_name(options.model, options.codec)
+        return load_enhancer(name, options.execution.device, threads=options.execution.threads)
     except WeightsError as error:
         if options.model != "auto":
             raise

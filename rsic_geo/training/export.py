@@ -49,8 +49,7 @@ _CARD = """# {name}
 | training | {steps} steps, {minutes:.0f} minutes |
 
 ## Training data
-Images were coded on the fly with JPEG 2000 (OpenJPEG through Pillow, 9/7 wavelet, colour transform), one
-rate per image between 0.08 and 2.2 bits per pixel; a fifth of them as a single band.
+{coding}; a fifth of them as a single band.
 
 | source | what | licence |
 |---|---|---|
@@ -60,8 +59,8 @@ rate per image between 0.08 and 2.2 bits per pixel; a fifth of them as a single 
 | NEON DeepForest | airborne, 0.1 m | CC0 |
 
 ## Measured
-JPEG 2000 alone against JPEG 2000 with this network, same bytes, on held-out images of other places
-(`python -m rsic_geo.training.validate`); PSNR of 8 bit RGB.
+The codec alone against the codec with this network, same bytes, on held-out images of other places
+(`python -m rsic_geo.training.validate`, `ldm_validate` for a learned codec); PSNR of 8 bit RGB.
 
 ```
 {measured}
@@ -86,6 +85,10 @@ class ExportOptions:
     folder: Path = Path(__file__).parents[1] / "weights"
     default: bool = False
     """Whether ``auto`` shall mean these weights."""
+    default_for: str = ""
+    """Codec for whose archives ``auto`` shall mean these weights, such as ``learned``."""
+    coded_by: str = ""
+    """Learned codec whose output the network was trained on; empty: JPEG 2000."""
     kind: str = "enhancer"
     """``enhancer`` or ``codec``."""
 
@@ -169,6 +172,16 @@ def _prior_words(spec: LdmSpec) -> str:
     return f"; prior of {spec.prior.channels} numbers per 64 px cell by {how}, fused by DFAM and FiLM"
 
 
+def _coding(codec: str) -> str:
+    """Return how training images were coded, a sentence without its end."""
+    if codec:
+        return f"Crops were coded on the fly with the learned codec {codec}, each at a random quality"
+    return (
+        "Images were coded on the fly with JPEG 2000 (OpenJPEG through Pillow, 9/7 wavelet, colour\n"
+        "transform), one rate per image between 0.08 and 2.2 bits per pixel"
+    )
+
+
 def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
     return _CARD.format(
         name=options.name,
@@ -179,6 +192,7 @@ def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
         sha256=digest,
         steps=shipped.steps,
         minutes=shipped.seconds / 60,
+        coding=_coding(options.coded_by),
         measured=options.measured.strip(),
     )
 
@@ -205,6 +219,8 @@ def update_manifest(options: ExportOptions, digest: str) -> None:
     own_key = "default" if options.kind == "enhancer" else f"default_{options.kind}"
     if options.default or own_key not in defaults:
         defaults[own_key] = options.name
+    if options.default_for:
+        defaults[f"default_{options.default_for}"] = options.name
     lines = "".join(f'{key} = "{defaults[key]}"\n' for key in sorted(defaults))
     parts = [_MANIFEST_HEAD + lines, *(row.strip() + "\n" for row in rows)]
     write_file(path, "\n[[weights]]\n".join(parts).encode())
@@ -225,7 +241,9 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[
     parser.add_argument("--summary", required=True, help="one line for the manifest")
     parser.add_argument("--measured", type=Path, help="text file with what was measured")
     parser.add_argument("--folder", type=Path, default=ExportOptions.__dataclass_fields__["folder"].default)
+    parser.add_argument("--coded-by", help="learned codec whose output it was trained on, by name")
     parser.add_argument("--default", action="store_true", help="make `auto` mean these weights")
+    parser.add_argument("--default-for", help="make `auto` mean these weights for archives of this codec")
     values = vars(parser.parse_args(arguments))
     if values["measured"]:
         values["measured"] = values["measured"].read_text()

@@ -2,7 +2,8 @@
 
 Each row is a state file and the prior its restorer is fed: ``none`` (a restorer alone), ``true`` (the
 oracle's, which sees the original: a ceiling, not a decoder), ``generated`` (what the decoder has; the
-default) or ``mean`` (of 8 seeds). All rows decode the same bytes.
+default) or ``mean`` (of 8 seeds). ``untold`` is a U-Net trained with ``--untold``. All rows decode the same
+bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 from rsic_geo.training.ldm import true_prior
 from rsic_geo.training.ldm_state import LdmState, Workshop
 from rsic_geo.training.state import TrainState, read_payload
+from rsic_geo.training.train import UNTOLD
 from rsic_geo.training.validate import JPEG2000, Predictor, assess_images, bd_rate, learned_coding, summary
 
 PRIORS = ("none", "true", "generated", "mean")
@@ -53,6 +55,8 @@ def open_row(row: str, device: torch.device) -> Predictor:
     payload = read_payload(Path(path))
     if "stage" not in payload:
         unet = TrainState.load(Path(path), device=device).average.eval()
+        if prior == "untold":
+            return lambda x, sigma, _: unet(x, torch.full_like(sigma, UNTOLD))
         return lambda x, sigma, _: unet(x, sigma)
     workshop = LdmState.load(Path(path), device=device).average.eval()
     return predictor(workshop, "none" if workshop.network.spec.prior is None else prior)

@@ -30,6 +30,8 @@ from rsic_geo.training.proposals import LossShares, proposals_loss, widened
 from rsic_geo.training.state import RunState, TrainState, read_payload
 
 STATE_NAME = "state.pt"
+UNTOLD = 2.0**-6
+"""Distortion (units of 0..1) told to a network that is not told the true one."""
 _SAVE_EVERY_S = 120.0
 _PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
     "seed": int,
@@ -88,6 +90,8 @@ class TrainOptions:
     """Weight of the loss of the proposals an encoder would mix, against that of the first alone."""
     coded_by: Path | None = None
     """State of a learned codec whose output is to be enhanced; None: that of JPEG 2000."""
+    untold: bool = False
+    """Whether the network is kept from the distortion level, for an ablation: it is always told UNTOLD."""
     slim: bool = False
     """Keep the averaged weights only, in half precision (small enough to bring back from a GPU machine)."""
 
@@ -235,7 +239,8 @@ class Trainer:
     def judge(self, x: Tensor, target: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """Return the correction of a batch (shapes of :func:`to_batch`), and the loss that has to go down."""
         with self._autocast():
-            proposed: Tensor = self.state.network(x, sigma)
+            told = torch.full_like(sigma, UNTOLD) if self.options.untold else sigma
+            proposed: Tensor = self.state.network(x, told)
         return self.weigh_proposals(proposed, x, target, sigma)
 
     def weigh_proposals(
@@ -283,6 +288,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, kind in _PLAIN_OPTIONS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind)
     parser.add_argument("--coded-by", type=Path, help="state of a learned codec, instead of JPEG 2000")
+    parser.add_argument("--untold", action="store_true", help="keep the distortion from the network")
     parser.add_argument("--slim", action="store_true", help="keep the averaged weights only")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")

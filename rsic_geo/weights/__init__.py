@@ -7,6 +7,7 @@ from rsic_geo.weights.store import (
     WeightsFile,
     WeightsRow,
     default_name,
+    enhancer_name,
     list_weights,
     open_weights,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "WeightsFile",
     "WeightsRow",
     "default_name",
+    "enhancer_name",
     "list_weights",
     "open_weights",
 ]

@@ -94,6 +94,22 @@ def default_name(folder: Path | None = None, *, kind: str = ENHANCER) -> str:
     return str(name)
 
 
+def enhancer_name(name: str, codec: str = "jp2") -> str:
+    """Return the weights that a model's name means for archives of a codec.
+
+    Args:
+        name: as users give it; ``auto`` is what was trained on that codec's output, where there is such.
+        codec: ``jp2``, ``learned`` or ``learned:NAME``.
+
+    Raises:
+        WeightsNotFoundError: for ``auto``, if none are shipped.
+    """
+    if name != "auto":
+        return name
+    own = _manifest(_PACKAGED).get(f"default_{codec.partition(':')[0]}")
+    return str(own) if own else default_name()
+
+
 def open_weights(name: str, *, sha256: str | None = None) -> WeightsFile:
     """Return verified weights.
 

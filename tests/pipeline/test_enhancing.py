@@ -32,7 +32,7 @@ class Pixels:
 class Doubler:
     """Proposes to add each pixel once more, scaled by the distortion told: local, so every window agrees."""
 
-    name, sha256, halo, align = "doubler", "0" * 64, 64, 64
+    name, sha256, halo, align, proposals = "doubler", "0" * 64, 64, 64, 1
 
     def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32], **_: object) -> NDArray[np.float32]:
         assert x.shape[2] == 64 * sigma.shape[1]
