@@ -40,6 +40,7 @@ def list_models(console: Console) -> None:
 
     entries = {
         "default": default,
+        "default_learned": learned or None,
         "models": [
             {
                 "name": row.name,

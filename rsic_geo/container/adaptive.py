@@ -4,7 +4,7 @@ The filter itself is :mod:`rsic_geo.pipeline.adaptive`; here are whole numbers o
 neighbouring band groups with up to 8 bands together, and has one set of coefficients per brightness class.
 Stored are differences: of a set for all classes from the filter that changes nothing and, where there is more
 than one class, of each class from that set. They are coded arithmetically, by what a coefficient is of: a
-tap across colours is seldom worth sending and takes a fifth of a bit where it is none.
+tap across colours is seldom worth sending, and where it is not it takes a twentieth of a bit.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def tap_offsets(reach: int) -> list[tuple[int, int]]:
 def column_count(bands: int, reach: int, proposals: int = 1) -> int:
     """Return how many planes a filter of ``bands`` adds up: corrections, then the taps of each band."""
     return bands * (proposals + len(tap_offsets(reach)))
+
+
+def reach_of(bands: int, columns: int, proposals: int) -> int:
+    """Return the reach of filters with so many columns."""
+    return next(r for r in range(MAX_REACH + 1) if column_count(bands, r, proposals) == columns)
 
 
 def largest_reach(bands: int) -> int:

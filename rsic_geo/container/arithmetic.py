@@ -153,7 +153,7 @@ class Reader:
         return out
 
     def finish(self) -> None:
-        """Raise ContainerError unless everything was read."""
+        """Raise ContainerError if more is left than the bytes a reader looks ahead."""
         if self._next < len(self._content):
             raise ContainerError("coded side information is followed by something else: it is damaged")
 

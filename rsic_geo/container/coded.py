@@ -31,8 +31,10 @@ from rsic_geo.geo.lattice import NEUTRAL_STRENGTH_BYTE
 Cells = npt.NDArray[np.uint8]
 Groups = Sequence[Sequence[int]]
 
-MAX_CELLS = 1 << 17
-"""Most values coded this way (seconds of work); deflate is as good for more."""
+MAX_CELLS = 1 << 14
+"""Most cells coded this way (a seventh of a second): in files of larger scenes a sixth of them is nothing."""
+MAX_COEFFICIENTS = 1 << 18
+"""Most coefficients of all filters together (some seconds); 224 bands may have 161 thousand."""
 _MAX_FILTER_BYTES = 1 << 15
 """Longest coded filter."""
 
@@ -204,10 +206,16 @@ def _code_filters(
     parts = clusters(groups)
     known = filters or (None,) * len(parts)
     bands = [sum(len(groups[number]) for number in numbers) for numbers in parts]
-    return tuple(_code_filter(coder, one, count) for one, count in zip(known, bands, strict=True))
+    out: list[FilterTaps | None] = []
+    left = MAX_COEFFICIENTS
+    for one, count in zip(known, bands, strict=True):
+        out.append(_code_filter(coder, one, count, left))
+        left -= out[-1].differences.size if out[-1] is not None else 0
+    return tuple(out)
 
 
-def _code_filter(coder: Coder, taps: FilterTaps | None, bands: int) -> FilterTaps | None:
+def _code_filter(coder: Coder, taps: FilterTaps | None, bands: int, most: int) -> FilterTaps | None:
+    """Code the filter of a cluster, of at most so many coefficients."""
     if not coder.bit(_PRESENT, int(taps is not None)):
         return None
     proposals = 1 + coder.flat(2, taps.proposals - 1 if taps else 0)
@@ -217,6 +225,8 @@ def _code_filter(coder: Coder, taps: FilterTaps | None, bands: int) -> FilterTap
     count = coder.flat(3, len(taps.edges) if taps else 0)
     edges = tuple(coder.flat(5, taps.edges[k] if taps else 0) for k in range(count))
     sets = 1 if count == 0 else 2 + count
+    if sets * bands * column_count(bands, reach, proposals) > most:
+        raise ContainerError(f"adaptive filters have more than {MAX_COEFFICIENTS} coefficients")
     kinds = coefficient_kinds(bands, reach, proposals).tolist()
     out = np.zeros((sets, bands, column_count(bands, reach, proposals)), np.int16)
     given = (taps.differences if taps else out).tolist()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -190,9 +189,13 @@ def pack_target(target: Mapping[str, float]) -> bytes:
     if len(target) != 1:
         return b""
     ((kind, value),) = target.items()
-    if kind not in TARGETS or not math.isfinite(value) or value < 0:
+    try:
+        number = Decimal(repr(float(value)))
+    except OverflowError:
         return b""
-    _, digits, exponent = Decimal(repr(float(value))).normalize().as_tuple()
+    if kind not in TARGETS or not number.is_finite() or number < 0:
+        return b""
+    _, digits, exponent = number.normalize().as_tuple()
     whole = int("".join(map(str, digits)))
     if not isinstance(exponent, int) or not -_EXPONENTS // 2 <= exponent < _EXPONENTS // 2 or whole >= 2**63:
         return b""

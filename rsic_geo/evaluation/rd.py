@@ -221,10 +221,8 @@ def _enhancers(options: RdOptions, codec: str) -> list[Enhancer]:
         UsageError: if two have one name.
     """
     how = options.execution
-    found = [
-        load_enhancer(enhancer_name(name, codec), how.device, fast=options.fast, threads=how.threads)
-        for name in options.models
-    ]
+    chosen = dict.fromkeys(enhancer_name(name, codec) for name in options.models)
+    found = [load_enhancer(name, how.device, fast=options.fast, threads=how.threads) for name in chosen]
     found = [enhancer for enhancer in found if enhancer.name]
     names = [enhancer.name for enhancer in found]
     if len(set(names)) != len(names):

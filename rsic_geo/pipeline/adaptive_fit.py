@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,9 @@ from rsic_geo.container.adaptive import (
     column_count,
     largest_reach,
     neutral,
+    reach_of,
 )
-from rsic_geo.container.coded import coefficient_bits, filter_bits
+from rsic_geo.container.coded import MAX_COEFFICIENTS, coefficient_bits, filter_bits
 from rsic_geo.pipeline.adaptive import brightness, colour_axes, columns, step_sizes
 
 FloatArray = NDArray[np.float32]
@@ -31,6 +33,9 @@ Doubles = NDArray[np.float64]
 
 CLASS_COUNTS = (2, 4, 8)
 _RIDGE = 1e-6
+_MIX_RIDGE = 1e-3
+"""The same for mixing: proposals that are nearly alike must not be taken in large, opposite shares, since
+what devices round differently would grow with them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +79,7 @@ class NormalEquations:
         Args:
             decoded: (bands, h, w) in units of the used range.
             correction: (proposals * bands, h, w), as the enhancer proposes it.
-            error: same shape, original minus decoded.
+            error: (bands, h, w), original minus decoded.
             scored: (h, w), True where a pixel counts.
             stride: every so many pixels of those that count are used.
         """
@@ -131,10 +136,14 @@ def fit_filters(
     total = sum(plain)
     if not total > 0 or file_bits <= 0:
         return (None,) * len(sums)
-    # the error, in units of its axis, that one bit has to take away
-    return tuple(
-        _best_filter(one, total / file_bits / weight) for one, weight in zip(sums, axes, strict=True)
-    )
+    out: list[FilterTaps | None] = []
+    left = MAX_COEFFICIENTS
+    for one, weight in zip(sums, axes, strict=True):
+        # the error, in units of its axis, that one bit has to take away
+        best = _best_filter(one, total / file_bits / weight)
+        out.append(best if best is not None and best.differences.size <= left else None)
+        left -= 0 if out[-1] is None else out[-1].differences.size
+    return tuple(out)
 
 
 def _passing(sums: NormalEquations) -> FilterTaps:
@@ -192,19 +201,25 @@ def _differences(
 ) -> NDArray[np.int64]:
     """Return what to add to coefficients (bands, columns) for these bins, zero where not worth its bits."""
     used = begin.shape[1]
-    reach = next(r for r in range(sums.reach + 1) if column_count(sums.bands, r, sums.proposals) == used)
+    reach = reach_of(sums.bands, used, sums.proposals)
     sizes = step_sizes(sums.bands, reach, sums.proposals)
     products = sums.products[bins, :used, :used].sum(axis=0) * np.outer(sizes, sizes)
+    ridge = np.full(used, _RIDGE)
+    ridge[: sums.bands * sums.proposals] = _MIX_RIDGE
     wanted = sums.wanted[bins, :used].sum(axis=0) * sizes[:, None] - products @ begin.T
     kinds = coefficient_kinds(sums.bands, reach, sums.proposals)
     out = np.zeros_like(begin)
+    damped = products + np.diag(np.diag(products) * ridge)
     for axis in range(sums.bands):
-
-        def bits(values: NDArray[np.int64], which: NDArray[np.intp], axis: int = axis) -> Doubles:
-            return coefficient_bits(values, kinds[axis, which], of_class=of_class)
-
-        out[axis] = _sparse_solution(products, wanted[:, axis], float(prices[axis]), bits)
+        bits = partial(_bits_of, kinds[axis], of_class)
+        out[axis] = _sparse_solution(damped, wanted[:, axis], float(prices[axis]), bits)
     return out
+
+
+def _bits_of(
+    kinds: NDArray[np.intp], of_class: bool, values: NDArray[np.int64], columns: NDArray[np.intp]
+) -> Doubles:
+    return coefficient_bits(values, kinds[columns], of_class=of_class)
 
 
 def _sparse_solution(
@@ -225,7 +240,7 @@ def _sparse_solution(
     values = np.zeros(0)
     while left.size:
         part = products[np.ix_(left, left)]
-        inverse = np.linalg.inv(part + np.diag(np.diag(part)) * _RIDGE)
+        inverse = np.linalg.inv(part)
         values = inverse @ wanted[left]
         whole = np.rint(values).astype(np.int64)
         bits = bits_of(whole, left) - bits_of(np.zeros_like(whole), left)

@@ -32,7 +32,7 @@ SAMPLE_SIDE = 512
 """Core of these windows (px), whatever windows the work is done in: filters do not depend on those."""
 LEAST_WINDOWS = 2
 """Windows looked at in a scene of many band groups."""
-KEPT_BYTES = 1 << 28
+KEPT_BYTES = 1 << 27
 """Memory for corrections of those windows, which are needed again."""
 SAMPLE_PIXELS = 2_000_000
 """Pixels of them that are used; more change nothing."""

@@ -241,9 +241,7 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[
     parser.add_argument("--summary", required=True, help="one line for the manifest")
     parser.add_argument("--measured", type=Path, help="text file with what was measured")
     parser.add_argument("--folder", type=Path, default=ExportOptions.__dataclass_fields__["folder"].default)
-    parser.add_argument("--coded-by", help="learned codec whose output it was trained on, by name")
     parser.add_argument("--default", action="store_true", help="make `auto` mean these weights")
-    parser.add_argument("--default-for", help="make `auto` mean these weights for archives of this codec")
     values = vars(parser.parse_args(arguments))
     if values["measured"]:
         values["measured"] = values["measured"].read_text()
@@ -253,6 +251,8 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[
 def main(arguments: list[str] | None = None) -> int:
     """Command line of the exporter."""
     parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.export", description=__doc__)
+    parser.add_argument("--coded-by", help="learned codec whose output it was trained on, by name")
+    parser.add_argument("--default-for", choices=("learned",), help="make `auto` mean these for its archives")
     print(export(ExportOptions(**parse(parser, arguments))))
     return 0
 

@@ -57,9 +57,13 @@ class LdmTrainer(Trainer):
         """Return the state of the same stage, or one that begins with what another stage left."""
         options = self.options
         payload = read_payload(options.resume) if options.resume else {}
-        if options.resume and payload["stage"] == options.stage and payload["hold"] == options.hold:
-            return LdmState.load(options.resume, device=self.device)
         spec = LdmSpec.from_json(payload["spec"]) if payload else options.ldm
+        wanted = options.proposals or spec.proposals
+        if payload and wanted < spec.proposals:
+            raise ValueError(f"the state proposes {spec.proposals} corrections, {wanted} are asked for")
+        is_same = payload and payload["stage"] == options.stage and payload["hold"] == options.hold
+        if options.resume and is_same and wanted == spec.proposals:
+            return LdmState.load(options.resume, device=self.device)
         if options.stage == "plain":
             spec = replace(spec, prior=None)
         elif options.stage == "regress":
@@ -67,8 +71,7 @@ class LdmTrainer(Trainer):
         elif options.stage == "2":
             spec = replace(spec, diffusion=options.ldm.diffusion)
         weights = read_weights(options.warm) if options.warm else {}
-        known = max(proposals_of(weights), spec.restorer.proposals)
-        restorer = replace(spec.restorer, proposals=max(known, options.proposals or 1))
+        restorer = replace(spec.restorer, proposals=max(proposals_of(weights), wanted))
         spec = replace(spec, restorer=restorer)
         state = LdmState.fresh(
             spec, stage=options.stage, seed=options.seed, device=self.device, hold=options.hold
@@ -83,7 +86,8 @@ class LdmTrainer(Trainer):
 
     def judge(self, x: Tensor, target: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """Return the correction of a batch, or of its first sample where the restorer rests, and the loss."""
-        workshop, stage = self.state.network, self.state.stage
+        workshop, stage, sigma_true = self.state.network, self.state.stage, sigma
+        sigma = self.told(sigma)
         is_guess = stage in ("2", "regress", "joint")
         with self._autocast():
             oracle = true_prior(workshop, x, target, sigma) if stage != "plain" else None
@@ -98,7 +102,7 @@ class LdmTrainer(Trainer):
                 return correction[:, :3], distance
         else:
             distance = x.new_zeros(())
-        correction, loss = self.weigh_proposals(correction, x, target, sigma)
+        correction, loss = self.weigh_proposals(correction, x, target, sigma_true)
         return correction, loss + self.options.prior_weight * distance
 
     def _guess(self, x: Tensor, sigma: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rsic_geo.enhance.network.unet import BEGIN_DEVIATION
 from rsic_geo.training.state import relative_loss
 
 _OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 2.0, -1.0))
@@ -91,7 +92,9 @@ def widened(weights: dict[str, Tensor], proposals: int) -> dict[str, Tensor]:
     for name, old in weights.items():
         if name.endswith(("tail.weight", "tail.bias")) and len(old) < 12 * proposals:
             first = old.float()
-            new = torch.randn(12 * proposals, *first.shape[1:], generator=random) * first.std()
+            new = torch.randn(12 * proposals, *first.shape[1:], generator=random) * max(
+                float(first.std()), BEGIN_DEVIATION
+            )
             new[: len(first)] = first
             out[name] = new
     return out

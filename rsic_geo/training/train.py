@@ -139,6 +139,10 @@ class Trainer:
     def __init__(self, options: TrainOptions, *, say: Callable[[str], None] = print) -> None:
         if (options.budget_s is None) == (options.steps is None):
             raise ValueError("give either a budget or a number of steps")
+        if (options.proposals or 1) > 1 and not options.fitted_share:
+            raise ValueError(
+                "several proposals learn by what they are mixed to: give --fitted-share, such as 0.7"
+            )
         self.options = options
         self.say = say
         self.device = choose_device(options.device)
@@ -239,9 +243,12 @@ class Trainer:
     def judge(self, x: Tensor, target: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """Return the correction of a batch (shapes of :func:`to_batch`), and the loss that has to go down."""
         with self._autocast():
-            told = torch.full_like(sigma, UNTOLD) if self.options.untold else sigma
-            proposed: Tensor = self.state.network(x, told)
+            proposed: Tensor = self.state.network(x, self.told(sigma))
         return self.weigh_proposals(proposed, x, target, sigma)
+
+    def told(self, sigma: Tensor) -> Tensor:
+        """Return the distortion the network is told, of the shape of ``sigma``."""
+        return torch.full_like(sigma, UNTOLD) if self.options.untold else sigma
 
     def weigh_proposals(
         self, proposed: Tensor, x: Tensor, target: Tensor, sigma: Tensor

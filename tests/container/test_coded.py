@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rsic_geo.container import coded
 from rsic_geo.container.adaptive import (
     LIMIT,
     MAX_BANDS,
@@ -17,7 +18,7 @@ from rsic_geo.container.adaptive import (
     column_count,
     largest_reach,
 )
-from rsic_geo.container.arithmetic import Meter, Model, code_signed
+from rsic_geo.container.arithmetic import Meter, Model, Writer, code_signed
 from rsic_geo.container.coded import coefficient_bits, filter_bits, pack_coded, unpack_coded
 from rsic_geo.errors import ContainerError
 
@@ -96,6 +97,23 @@ def test_what_follows_or_is_far_too_long_is_refused():
         unpack_coded(content + bytes(1 << 20), (1, 1, 1), RGB)
 
 
+def test_many_filters_of_nothing_are_refused_before_they_take_time():
+    """A learned zero takes a hundredth of a bit: a kilobyte could ask for hours."""
+    groups = tuple((3 * k, 3 * k + 1, 3 * k + 2) for k in range(2000))
+    nothing = np.zeros((9, 6, column_count(6, 2, 4)), np.int16)
+    taps = FilterTaps(bands=6, reach=2, edges=tuple(range(1, 8)), differences=nothing, proposals=4)
+    with pytest.raises(ContainerError, match="more than"):
+        pack_coded(NOTHING, NOTHING, (taps,) * 1000, groups)
+    writer = Writer(coded._model())
+    writer.flat(1, 0)
+    for _ in range(1000):
+        coded._code_filter(writer, taps, 6, 1 << 30)
+    content = writer.data()
+    assert len(content) < 20_000
+    with pytest.raises(ContainerError, match="more than"):
+        unpack_coded(content, (0, 0, 0), groups)
+
+
 def test_a_coefficient_that_is_none_costs_a_fraction_of_a_bit():
     nothing = np.zeros((1, 3, column_count(3, 3)), np.int16)
     taps = FilterTaps(bands=3, reach=3, edges=(), differences=nothing)
@@ -114,8 +132,6 @@ def test_what_a_filter_is_said_to_take_it_takes(data):
 
 @given(kind=st.integers(0, 9), value=st.integers(-63, 63), of_class=st.booleans())
 def test_the_price_of_a_coefficient_is_that_of_the_first_one_coded(kind, value, of_class):
-    from rsic_geo.container import coded
-
     (price,) = coefficient_bits(np.array([value]), np.array([kind]), of_class=of_class)
     shares = coded._KINDS_BEGIN[of_class][kind]
     meter = Meter(Model(shares))

@@ -119,6 +119,22 @@ def test_a_shipped_model_is_recorded_by_its_digest_alone(monkeypatch):
     assert unpack(content, PICTURE).model == ModelReference(name=UNKNOWN_MODEL, sha256=row.sha256)
 
 
+@given(
+    kind=st.sampled_from(fields.TARGETS),
+    value=st.one_of(st.floats(0, 1e9), st.integers(0, 10**6).map(lambda n: n / 1000)),
+)
+def test_targets_come_back_exactly(kind, value):
+    content = fields.pack_target({kind: value})
+    assert not content or fields.unpack_target(content) == {kind: value}
+    if value == round(value, 3) and value < 1e6:
+        assert 0 < len(content) <= 6
+
+
+@pytest.mark.parametrize("target", [{}, {"bpp": 1, "psnr": 2}, {"own": 1.0}, {"bpp": -1.0}, {"bpp": 10**400}])
+def test_other_targets_stay_in_the_document(target):
+    assert fields.pack_target(target) == b""
+
+
 def test_small_scenes_pay_little():
     enhanced = SideInfo(
         lossless=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rsic_geo.geo.lattice import CELL, cell_counts
+from rsic_geo.container.adaptive import FilterTaps
+from rsic_geo.geo.lattice import CELL, cell_counts, sigma_lattice
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
@@ -143,3 +145,42 @@ def test_rows_that_are_done_are_let_go():
     assert covered == height
     held = 4 * bands * 640 * width
     assert peak < 2.6 * held
+
+
+class Proposer(Doubler):
+    """Proposes the pixels, then their negatives, then a constant for every band."""
+
+    proposals = 3
+
+    def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32], **_: object) -> NDArray[np.float32]:
+        return np.concatenate([x, -x, np.full_like(x, 0.25)], axis=1)
+
+
+@pytest.mark.parametrize("known", [Proposer(), Doubler()])
+def test_filters_take_the_proposals_of_every_band_of_a_cluster(known: Doubler) -> None:
+    """Bands of several groups, each proposal with a coefficient of its own, against sums written out."""
+    groups = ((0, 1, 2), (3,), (4,))
+    plan = make_plan(150, 200, groups, 128)
+    scene = np.random.default_rng(2).integers(0, 256, (5, 150, 200)).astype(np.uint8)
+    coefficients = np.random.default_rng(3).integers(-20, 20, (1, 5, 15)).astype(np.int16)
+    taps = FilterTaps(bands=5, reach=0, edges=(), differences=coefficients, proposals=3)
+    plan = replace(plan, filters=(taps,))
+    found = whole(corrections(Pixels(scene), known, plan, Progress()))
+    x = scene / np.float32(255)
+    if isinstance(known, Proposer):
+        proposed = [x, -x, np.full_like(x, 0.25)]
+    else:  # a network of one proposal: what the filter also wants counts as nothing
+        sigma = np.stack(
+            [
+                sigma_lattice(level, Window(row_off=0, col_off=0, height=192, width=256))
+                for level in plan.levels
+            ]
+        )
+        told = np.kron(sigma, np.ones((64, 64), np.float32))[:, :150, :200]
+        proposed = [x * told[[0, 0, 0, 1, 2]], np.zeros_like(x), np.zeros_like(x)]
+    weights = taps.coefficients[0] / 16
+    expected = 255 * np.tensordot(weights, np.concatenate(proposed), axes=1)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    area = Window(row_off=20, col_off=40, height=90, width=100)
+    part = correct_window(Pixels(scene), known, plan.for_bands((4,)), area)
+    np.testing.assert_allclose(part[4], expected[(4, *area.slices)], atol=2e-3)

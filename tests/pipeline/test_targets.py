@@ -264,5 +264,6 @@ def test_a_search_looks_at_the_final_output_few_times(tmp_path, sample_data, mon
         rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "r.tif")
     assert 1 <= len(looks) <= 4
     psnr = measured(source, tmp_path / "r.tif")[0]
-    assert target <= psnr < target + 0.5  # the encoder has steps of 0.47 dB on so small a scene
+    # On so small a scene the encoder has nothing between 32.52 and 33.04 dB, and the filter adds to a step.
+    assert target <= psnr < target + 0.65
     assert report.details["psnr"] == pytest.approx(psnr, abs=1e-3)

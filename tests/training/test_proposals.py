@@ -86,6 +86,19 @@ def test_gradients_reach_every_proposal():
     assert (proposed.grad.flatten(2).abs().sum(dim=2) > 0).all()
 
 
+def test_a_fresh_network_learns_all_its_proposals(pack_folder, tmp_path):
+    given = options(pack_folder, tmp_path, steps=3, warmup=1, proposals=3, fitted_share=0.7)
+    trainer = train.Trainer(given, say=str)
+    before = trainer.state.network.tail.weight.detach().clone()
+    assert not before[:12].any()
+    moved = (trainer.run().network.tail.weight.detach() - before).flatten(1).abs().amax(dim=1)
+    assert (moved.view(3, 12).amin(dim=1) > 1e-5).all()
+    with pytest.raises(ValueError, match="fitted-share"):
+        train.Trainer(options(pack_folder, tmp_path, steps=1, proposals=2), say=str)
+    with pytest.raises(ValueError, match="1 to 4"):
+        UNetSpec(proposals=5)
+
+
 def test_widened_weights_propose_the_same_first_and_something_new():
     torch.manual_seed(0)
     plain = ResidualUNet(SMALL)
@@ -119,7 +132,8 @@ def test_a_run_goes_on_with_more_proposals_and_what_it_exports_has_them(pack_fol
 
 
 def test_the_restorer_of_a_diffusion_takes_proposals_over(pack_folder, tmp_path):
-    train.Trainer(options(pack_folder, tmp_path, steps=2, warmup=1, proposals=3), say=str).run()
+    wide = {"proposals": 3, "fitted_share": 0.5}
+    train.Trainer(options(pack_folder, tmp_path, steps=2, warmup=1, **wide), say=str).run()
     given = {"batch": 2, "crop": 64, "workers": 0, "pool": 8, "precision": "fp32", "steps": 1}
     given |= {"ldm": LdmSpec(restorer=SMALL), "data": pack_folder, "fitted_share": 0.5}
     for stage, begin in (
@@ -130,6 +144,22 @@ def test_the_restorer_of_a_diffusion_takes_proposals_over(pack_folder, tmp_path)
         ldm.LdmTrainer(run, say=str).run()
         path = tmp_path / stage / STATE_NAME
         assert LdmState.load(path, device=CPU).network.network.spec.proposals == 3
+    with pytest.raises(ValueError, match="proposes 3"):
+        ldm.LdmTrainer(ldm.LdmOptions(stage="2", out=tmp_path, resume=path, proposals=1, **given), say=str)
+
+
+def test_the_diffusion_is_not_told_either_if_so_asked(pack_folder, tmp_path):
+    given = {"batch": 2, "crop": 64, "workers": 0, "pool": 8, "precision": "fp32", "steps": 1, "stage": "1"}
+    run = ldm.LdmOptions(
+        ldm=LdmSpec(restorer=SMALL), data=pack_folder, out=tmp_path, untold=True, rate=0.1, warmup=1, **given
+    )
+    trainer = ldm.LdmTrainer(run, say=str)
+    trainer.run()
+    trainer.state.network.eval()
+    x, sigma = torch.rand(1, 3, 64, 64), torch.full((1, 1, 1, 1), 0.03)
+    one, other = (trainer.judge(x, x, factor * sigma)[0] for factor in (1, 4))
+    assert torch.equal(one, other)
+    assert one.any()
 
 
 def test_validation_fits_proposals_as_numpy_does(tmp_path):
@@ -145,7 +175,8 @@ def test_validation_fits_proposals_as_numpy_does(tmp_path):
     torch.manual_seed(3)
     network = ResidualUNet(replace(SMALL, proposals=2))
     (result,) = assess_folder(network, tmp_path)
-    assert result.bd_rate == pytest.approx(0, abs=1e-9)
+    assert result.enhanced_db == pytest.approx(result.codec_db, abs=1e-9)  # the first proposal is none
+    assert result.fitted_db > result.codec_db  # noise, but fitted
 
 
 def test_a_network_that_is_not_told_sees_nothing_of_the_distortion(pack_folder, tmp_path):

@@ -20,7 +20,7 @@ from rsic_geo.training.data import CropPool, ImagePacks, StreamOptions, crop_str
 from rsic_geo.training.degrade import DegradeOptions, cell_levels, degrade, octaves_at_nodes  # noqa: E402
 from rsic_geo.training.state import TrainState  # noqa: E402
 from rsic_geo.training.validate import assess_folder, bd_rate, summary  # noqa: E402
-from rsic_geo.weights import list_weights  # noqa: E402
+from rsic_geo.weights import enhancer_name, list_weights  # noqa: E402
 
 SMALL = UNetSpec(widths=(8, 16), blocks=(1, 1))
 
@@ -151,6 +151,19 @@ def test_exported_weights_load_and_a_changed_file_is_refused(tmp_path, monkeypat
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     with pytest.raises(WeightsMismatchError):
         load_enhancer("test-net", "cpu")
+
+
+def test_weights_can_be_the_default_of_one_codec_and_the_card_says_which(tmp_path, monkeypatch):
+    TrainState.fresh(SMALL, seed=0, device=torch.device("cpu")).save(tmp_path / "state.pt")
+    arguments = [str(tmp_path / "state.pt"), "--summary", "", "--folder", str(tmp_path)]
+    assert export.main([*arguments, "--name", "plain"]) == 0
+    assert (
+        export.main([*arguments, "--name", "own", "--default-for", "learned", "--coded-by", "codec-x"]) == 0
+    )
+    monkeypatch.setattr("rsic_geo.weights.store._PACKAGED", tmp_path)
+    assert (enhancer_name("auto"), enhancer_name("auto", "learned")) == ("plain", "own")
+    assert "codec-x" in (tmp_path / "own.md").read_text()
+    assert "JPEG 2000" in (tmp_path / "plain.md").read_text().split("## Training data")[1][:200]
 
 
 def test_bad_names_are_not_exported(tmp_path):

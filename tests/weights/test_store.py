@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsic_geo.errors import RsicGeoError, WeightsError, WeightsMismatchError, WeightsNotFoundError
-from rsic_geo.weights import ENVIRONMENT_VARIABLE, default_name, list_weights, open_weights, store
+from rsic_geo.weights import (
+    ENVIRONMENT_VARIABLE,
+    default_name,
+    enhancer_name,
+    list_weights,
+    open_weights,
+    store,
+)
 
 
 def tiny_file(metadata: dict[str, str]) -> bytes:
@@ -112,3 +119,12 @@ def test_random_bytes_raise_our_error_only(tmp_path_factory, content, valid_star
     except RsicGeoError:
         return
     pytest.fail("random bytes carried a spec")
+
+
+def test_auto_is_what_was_trained_on_the_codecs_output(packaged):
+    assert [enhancer_name("auto", codec) for codec in ("jp2", "learned", "learned:mine")] == ["one"] * 3
+    path = packaged / "manifest.toml"
+    path.write_text('default_learned = "two"\n' + path.read_text())
+    assert enhancer_name("auto") == enhancer_name("auto", "jp2") == "one"
+    assert enhancer_name("auto", "learned") == enhancer_name("auto", "learned:mine") == "two"
+    assert enhancer_name("mine", "learned") == "mine"

@@ -115,7 +115,7 @@ class Restorer(ResidualUNet):
         self.films = nn.ModuleList(films)
 
     def restore(self, x: Tensor, sigma: Tensor, prior: Tensor | None) -> Tensor:
-        """Return corrections (n, 3 * proposals, h, w) to add to ``x``; zero from an untrained network.
+        """Return corrections (n, 3 * proposals, h, w) to add to ``x``; the first begins at zero.
 
         ``x``: (n, 3, h, w) in units of 0..1, h and w multiples of 64, origin on the lattice.
         ``sigma``: (n, 1, h/64, w/64), RMSE of x. ``prior``: F (n, channels, h/64, w/64); None runs the

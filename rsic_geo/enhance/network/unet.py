@@ -14,9 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+MAX_PROPOSALS = 4
+"""Most corrections a network proposes: archives can mix no more."""
 LATTICE = 64
 """Distance in px between the nodes on which ``sigma`` is given; windows are multiples of it."""
 
+BEGIN_DEVIATION = 0.02
+"""Standard deviation of the last layer's weights of further proposals, to begin with."""
 SIGMA_FLOOR = 2.0**-16
 """Smallest distortion (in units of 0..1) the network is told."""
 
@@ -40,8 +44,8 @@ class UNetSpec:
             raise ValueError("widths and blocks must be equally long and not empty")
         if min(self.widths) < 1 or min(self.blocks) < 0:
             raise ValueError("widths must be positive, blocks must not be negative")
-        if self.proposals < 1:
-            raise ValueError("a network proposes at least one correction")
+        if not 1 <= self.proposals <= MAX_PROPOSALS:
+            raise ValueError(f"a network proposes 1 to {MAX_PROPOSALS} corrections, not {self.proposals}")
         if self.mean_cell < 2 or LATTICE % self.mean_cell or 2 ** len(self.widths) > LATTICE:
             raise ValueError("cells and levels must divide the 64 px lattice")
 
@@ -98,7 +102,8 @@ class ResidualUNet(nn.Module):
         sigma (n,1,h/64,w/64) -- log2, bilinear between node centres --------+                       |
                                                                           shuffle 2 -- * sigma ------+
 
-    An untrained network returns exactly zero (its last layer starts at zero).
+    An untrained network returns exactly zero (its last layer starts at zero); further proposals begin at
+    random, and are nothing until an encoder mixes them in.
     """
 
     def __init__(self, spec: UNetSpec) -> None:
@@ -115,6 +120,8 @@ class ResidualUNet(nn.Module):
         self.tail = nn.Conv2d(widths[0], 12 * spec.proposals, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+        if spec.proposals > 1:  # a mix leaves out what is zero, and nothing would ever be learned there
+            nn.init.normal_(self.tail.weight.data[12:], std=BEGIN_DEVIATION)
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Return the corrections to add to ``x``: (n, 3 * proposals, h, w), three bands after three bands.
