@@ -71,7 +71,8 @@ _KINDS_BEGIN = (
         (0.02, 0.45, 0.56, 0.34, 0.27, 0.29, 0.30),
     ),
 )
-"""Shares to begin with, by kind of coefficient, counted on training images; they learn as they go."""
+"""Shares to begin with, by kind of coefficient, as :mod:`rsic_geo.evaluation.filters` counts them on training
+images (rounded, and never far from a half where little was seen); they learn as they go."""
 
 _LEVEL = 0
 _OFF = _LEVEL + _NUMBER

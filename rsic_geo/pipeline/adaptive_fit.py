@@ -132,7 +132,7 @@ def fit_filters(
         file_bits: size of the archive (bits).
     """
     axes = [weight if len(weight) != 3 else np.full(3, weight.mean()) for weight in weights]
-    plain = [one.error_of(_passing(one)) @ weight for one, weight in zip(sums, axes, strict=True)]
+    plain = [unfiltered_error(one) @ weight for one, weight in zip(sums, axes, strict=True)]
     total = sum(plain)
     if not total > 0 or file_bits <= 0:
         return (None,) * len(sums)
@@ -144,6 +144,11 @@ def fit_filters(
         out.append(best if best is not None and best.differences.size <= left else None)
         left -= 0 if out[-1] is None else out[-1].differences.size
     return tuple(out)
+
+
+def unfiltered_error(sums: NormalEquations) -> Doubles:
+    """Return the squared error of the first proposal alone on every colour axis; shape (bands,)."""
+    return sums.error_of(_passing(sums))
 
 
 def _passing(sums: NormalEquations) -> FilterTaps:
@@ -161,7 +166,7 @@ def _best_filter(sums: NormalEquations, prices: Doubles) -> FilterTaps | None:
     def cost(taps: FilterTaps) -> float:
         return float((sums.error_of(taps) / prices).sum()) + filter_bits(taps, groups)
 
-    least, best = float((sums.error_of(_passing(sums)) / prices).sum()), None
+    least, best = float((unfiltered_error(sums) / prices).sum()), None
     for reach in range(sums.reach + 1):
         taps = _fit(sums, reach, [slice(0, LIGHTS)], prices)
         if cost(taps) < least:
