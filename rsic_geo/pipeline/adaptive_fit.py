@@ -242,21 +242,23 @@ def _sparse_solution(
     """
     diagonal = np.diag(products)
     left = np.flatnonzero(diagonal > diagonal.max(initial=0.0) * 1e-12)
-    values = np.zeros(0)
+    inverse = np.linalg.inv(products[np.ix_(left, left)])
+    values = inverse @ wanted[left]
     while left.size:
-        part = products[np.ix_(left, left)]
-        inverse = np.linalg.inv(part)
-        values = inverse @ wanted[left]
         whole = np.rint(values).astype(np.int64)
         bits = bits_of(whole, left) - bits_of(np.zeros_like(whole), left)
         loss = np.square(values) / np.diag(inverse)
         gain = bits * price - loss
-        gain[np.rint(values) == 0] = np.inf
+        gain[whole == 0] = np.inf
         worst = int(np.argmax(gain))
         if gain[worst] <= 0:
             break
-        left = np.delete(left, worst)
-        values = np.delete(values, worst)
+        # without one column the others' solution and inverse follow from these, as in block elimination
+        kept = np.arange(left.size) != worst
+        column = inverse[kept, worst] / inverse[worst, worst]
+        values = values[kept] - column * values[worst]
+        inverse = inverse[np.ix_(kept, kept)] - np.outer(column, inverse[worst, kept])
+        left = left[kept]
     out = np.zeros(len(wanted), np.int64)
     if left.size:
         out[left] = np.clip(np.rint(values), -LIMIT, LIMIT).astype(np.int64)
