@@ -73,7 +73,10 @@ class Enhance(RsicAlgorithm):
         yield QgsProcessingParameterRasterLayer("INPUT", tr("Lossy raster"))
         yield explained(
             choice("MODEL", tr("Network"), (AUTO, *known.models), read_settings().model),
-            tr("auto takes the best of the engine's networks for the raster."),
+            tr(
+                "auto takes the best of the engine's networks for the raster. rsic-linear is none and needs an "
+                "original: it is for compressing."
+            ),
         )
         yield from part_parameters()
         yield explained(

@@ -67,7 +67,8 @@ class Standing:
         pixels = ""
         if self.all_pixels >= 1e6:
             pixels = f", {self.pixels / 1e6:.0f} of {self.all_pixels / 1e6:.0f} Mpx"
-        saved = f"{self.saved_bytes / 1e6:.1f} MB saved"
+        more = self.product_bytes - self.source_bytes
+        saved = f"{more / 1e6:.1f} MB more" if more >= 5e4 else f"{max(0.0, -more) / 1e6:.1f} MB saved"
         return f"{total - self.left} of {total} scenes{failed}{pixels}, {saved}{eta}"
 
     def to_json(self) -> dict[str, Any]:

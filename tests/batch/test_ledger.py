@@ -183,6 +183,8 @@ def test_scenes_under_way_count_for_what_is_done_of_them(tmp_path):
     assert (before.pixels, before.all_pixels, before.eta_seconds) == (4000, 11000, 14)
     assert (after.pixels, after.all_pixels, after.eta_seconds) == (8000, 11000, 4)
     assert str(after) == "1 of 3 scenes, 0.0 MB saved, 0:00:04 left"
+    assert "0.0 MB saved" in str(replace(after, source_bytes=0, product_bytes=40_000))
+    assert "2.5 MB more" in str(replace(after, source_bytes=1e6, product_bytes=3.5e6))
     assert ", 8 of 11 Mpx, " in str(replace(after, pixels=8e6, all_pixels=11e6))
 
 
