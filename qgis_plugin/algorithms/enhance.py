@@ -74,8 +74,8 @@ class Enhance(RsicAlgorithm):
         yield explained(
             choice("MODEL", tr("Network"), (AUTO, *known.models), read_settings().model),
             tr(
-                "auto takes the best of the engine's networks for the raster. rsic-linear is none and needs an "
-                "original: it is for compressing."
+                "auto takes the best of the engine's networks for the raster. rsic-linear is none and needs "
+                "an original: it is for compressing."
             ),
         )
         yield from part_parameters()
