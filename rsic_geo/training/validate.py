@@ -107,7 +107,8 @@ def learned_coding(state: Path, device: torch.device) -> Coding:
         padded = np.pad(image, ((0, -height % BLOCK), (0, -width % BLOCK), (0, 0)), mode="symmetric")
         pixels = torch.from_numpy(padded).to(device).permute(2, 0, 1)[None].float() / 255
         level = torch.tensor([round(quality * (LEVELS - 1))], device=device)
-        decoded, bits = code_batch(network, pixels, level)
+        with torch.autocast(device.type, enabled=False):  # whatever the enhancer is judged in
+            decoded, bits = code_batch(network, pixels, level)
         back = decoded[0, :, :height, :width].mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
         return back, math.ceil(float(bits) / 8)
 
