@@ -51,7 +51,7 @@ def test_shipped_weights_reduce_the_error_of_a_coded_image():
     sigma = np.exp2(octaves_at_nodes(cell_levels(image, decoded), centres, centres))[None]
     x = decoded.transpose(2, 0, 1)[None].astype(np.float32) / 255
     target = image.transpose(2, 0, 1)[None].astype(np.float32) / 255
-    enhanced = x + load_enhancer("auto", "cpu").correct(x, sigma)
+    enhanced = x + load_enhancer("auto", "cpu").correct(x, sigma)[:, :3]
     assert np.square(enhanced - target).mean() < 0.98 * np.square(x - target).mean()
 
 
