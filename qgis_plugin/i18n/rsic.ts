@@ -463,7 +463,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/enhance.py"/>
-        <source>auto takes the best of the engine's networks for the raster.</source>
+        <source>auto takes the best of the engine's networks for the raster. rsic-linear is none and needs an original: it is for compressing.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -491,8 +491,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/enhance.py"/>
-        <source>auto takes the best of the engine's networks for the raster.</source>
-        <translation>auto nimmt das beste der Netze des Programms für das Raster.</translation>
+        <source>auto takes the best of the engine's networks for the raster. rsic-linear is none and needs an original: it is for compressing.</source>
+        <translation>auto nimmt das beste der Netze des Programms für das Raster. rsic-linear ist keines und braucht ein Original: es ist zum Komprimieren da.</translation>
     </message>
     <message>
         <location filename="../algorithms/enhance.py"/>

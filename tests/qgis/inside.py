@@ -283,7 +283,7 @@ def _weights() -> str:
     python = find_engine().program.parent / "python"
     code = "import rsic_geo.weights as w; print(next(iter(w.__path__)))"
     done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
-    return next(str(path) for path in Path(done.stdout.strip()).glob("*.safetensors"))
+    return str(Path(done.stdout.strip()) / "rsic-tiny.safetensors")
 
 
 def codecs(scene: str, folder: str) -> dict:
