@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsic_geo.container import fields, preset, sideinfo
+from rsic_geo.container import coded, fields, preset, sideinfo
 from rsic_geo.container.sideinfo import UNKNOWN_MODEL, ModelReference, Picture, SideInfo, pack, unpack
 from rsic_geo.errors import ChecksumError, ContainerError, VersionError
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -288,3 +288,21 @@ PRESET_CRC = 0x94B623AF
 def test_an_archive_may_not_choose_a_file_of_weights(name):
     with pytest.raises(ContainerError, match="not a name"):
         ModelReference(name=name, sha256="0f" * 32)
+
+
+def test_the_cells_of_very_large_scenes_come_back_too():
+    """More cells than are coded one by one: deflated."""
+    picture = Picture(height=20_000, width=20_000, count=3, dtype="uint16")
+    shape = (3, 79, 79)
+    assert np.prod(shape) > coded.MAX_CELLS
+    rng = np.random.default_rng(4)
+    side = replace(
+        FULL,
+        groups=((0,), (1,), (2,)),
+        levels=rng.integers(140, 160, shape).astype(np.uint8),
+        strengths=rng.integers(120, 136, shape).astype(np.uint8),
+    )
+    assert_same(side, unpack(pack(side, picture), picture))
+    smaller = replace(picture, height=256 * 50)
+    few = replace(side, levels=side.levels[:, :50], strengths=side.strengths[:, :50])
+    assert_same(few, unpack(pack(few, smaller), smaller))
