@@ -119,9 +119,9 @@ def main() -> None:
             print(f"{target}: uninterrupted {seconds:.1f} s, parts {counts(once)}", flush=True)
             out = folder / f"out-{target}"
             start = time.monotonic()
-            run = Victims(command(folder / "in", out, "--target", target, "-q", *more), cluster)
-            killer = Killer(run, random.Random(4), seconds / 2)
-            killer.until_done(kills)
+            with Victims(command(folder / "in", out, "--target", target, "-q", *more), cluster) as run:
+                killer = Killer(run, random.Random(4), seconds / 2)
+                killer.until_done(kills)
             assert products(out) == products(once), "the archive differs from that of the uninterrupted run"
             print(
                 f"{target}: killed {dict(killer.killed)} in {time.monotonic() - start:.1f} s; identical; at "

@@ -31,6 +31,9 @@ from support import SCENES
 from rsic_geo.pipeline.batch import LEDGER_NAME
 from rsic_geo.pipeline.ledger import Ledger
 
+PATIENCE_S = 120.0
+"""How long a run may be without the process that is to be killed."""
+
 
 def crops(folder: Path, count: int, side: int = 96) -> None:
     """Write ``count`` small scenes cut from the real ones, with their metadata, into ``folder``."""
@@ -92,6 +95,16 @@ class Victims:
         """Start it."""
         self.start()
 
+    def __enter__(self) -> Victims:
+        """Watch over the run."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Leave nothing of the run behind, whatever happened to the test."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def start(self) -> None:
         """Start the run, or go on with it."""
         self.process = subprocess.Popen(
@@ -149,7 +162,9 @@ def kill_until_done(
         while run.at_work() and not (at_once or sum(1 for _ in out.glob("part*/*.jp2")) >= moment):
             time.sleep(0.01)
         time.sleep(generator.uniform(0, 1.5 if at_once else 0.05))
+        deadline = time.monotonic() + PATIENCE_S
         while run.at_work() and not run.kill(what, generator):
+            assert time.monotonic() < deadline, f"the run has no {what} for {PATIENCE_S} s"
             time.sleep(0.01)
         if what != "worker":
             run.process.wait()
@@ -193,8 +208,8 @@ def main() -> None:
         cluster = stack.enter_context(local_cluster(folder)) if on_dask else None
         more = ["--scheduler", cluster[0]] if cluster else ["--jobs", "2"]
         start = time.monotonic()
-        run = Victims(command(folder / "in", folder / "out", "-q", *more), cluster)
-        killed = kill_until_done(run, count, kills, random.Random(11))
+        with Victims(command(folder / "in", folder / "out", "-q", *more), cluster) as run:
+            killed = kill_until_done(run, count, kills, random.Random(11))
         print(f"killed {dict(killed)}: {time.monotonic() - start:.1f} s", flush=True)
         print(f"identical: {check(folder / 'in', folder / 'out', products(folder / 'once'))}")
 

@@ -15,10 +15,13 @@ import psutil
 
 def workers_of(pid: int) -> list[psutil.Process]:
     """Return the processes that work for a batch, or for a nanny of Dask, and are alive."""
-    with contextlib.suppress(psutil.Error):
-        children = psutil.Process(pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-    return []
+    found: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children():
+            with contextlib.suppress(psutil.Error):  # one that died has no words any more
+                if "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+    return found
 
 
 def joined(worker: psutil.Process, address: str) -> bool:

@@ -181,18 +181,19 @@ class ProcessExecutor:
         Raises:
             SceneError: if worker after worker dies before it can work: no scene is to blame for that.
         """
-        busy = {worker.connection: worker for worker in self._workers if worker.job is not None}
+        # Those without a scene too: one that dies is not to lie about until there is work for it.
+        workers = {worker.connection: worker for worker in self._workers}
         finished = []
-        for connection in wait(list(busy), seconds):
-            worker = busy[connection]  # type: ignore[index]
+        for connection in wait(list(workers), seconds):
+            worker = workers[connection]  # type: ignore[index]
             job = worker.job
-            assert job is not None
             try:
                 said = worker.connection.recv()
             except (EOFError, OSError):
                 how = self._drop(worker)
                 self._count_unborn(worker, how)
-                finished.append(Finished(job=job, outcome=None, lost=how))
+                if job is not None:
+                    finished.append(Finished(job=job, outcome=None, lost=how))
                 continue
             if said == _BORN:
                 worker.is_born, self._unborn = True, 0
@@ -200,6 +201,7 @@ class ProcessExecutor:
             if isinstance(said, float):
                 worker.fraction = said
                 continue
+            assert job is not None, "outcomes come from workers that have a scene"
             worker.job = None
             finished.append(Finished(job=job, outcome=said))
         return finished

@@ -384,8 +384,9 @@ def test_kills_make_no_finished_band_again(tmp_path):
     assert rsic(*command(tmp_path / "in", tmp_path / "once", "--target", "psnr=38")[3:]).returncode == 0
     words = command(tmp_path / "in", tmp_path / "out", "--target", "psnr=38", "--jobs", "2", "-q")
     environment = mortal.plan(tmp_path / "deaths", ["proving.1.hold"])  # it cannot end before the kills do
-    killer = Killer(Victims([*mortal.MORTAL, *words[3:]], environment=environment), random.Random(4), 2.0)
-    killer.until_done(6, (tmp_path / "deaths" / "proving.1.hold").unlink)
+    with Victims([*mortal.MORTAL, *words[3:]], environment=environment) as run:
+        killer = Killer(run, random.Random(4), 2.0)
+        killer.until_done(6, (tmp_path / "deaths" / "proving.1.hold").unlink)
     assert products(tmp_path / "out") == products(tmp_path / "once")
     assert killer.killed.total() == 6
     assert killer.most_seen > 0, "no kill met a finished band"

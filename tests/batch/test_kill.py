@@ -15,6 +15,7 @@ import psutil
 import pytest
 from batch_kills import Victims, check, command, crops, kill_until_done
 from batch_support import options, products, rsic, run, write_scenes
+from dask_cluster import workers_of
 
 from rsic_geo.errors import SceneError
 from rsic_geo.pipeline import executors
@@ -54,6 +55,36 @@ def test_a_worker_takes_only_its_own_scene_with_it():
         "its worker was ended by SIGKILL (out of memory?)"
     }
     assert sorted(one.job.fid for one in finished if one.outcome) == [2, 3]
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_idle_is_let_go_and_replaced(tmp_path):
+    """While another one works: nobody waits for the dead one, nothing of it is left, no scene is blamed."""
+    executor, go = ProcessExecutor(2, tell_half), tmp_path / "go"
+    try:
+        (tmp_path / "at once").touch()
+        first = executor.submit(replace(job(1), source=str(tmp_path / "at once")))
+        second = executor.submit(replace(job(2), source=str(go)))
+        while not (ended := executor.wait(30)):
+            pass
+        assert [one.job.fid for one in ended] == [1]
+        idle, busy = (psutil.Process(int(name.rpartition(":")[2])) for name in (first, second))
+        assert set(workers_of(os.getpid())) >= {idle, busy}
+        idle.kill()
+        deadline = time.monotonic() + 60
+        while idle.is_running():  # until then it is there as a zombie, which hides nobody
+            assert workers_of(os.getpid()).count(busy) == 1
+            assert executor.wait(1) == []
+            assert time.monotonic() < deadline
+        third = executor.submit(replace(job(3), source=str(tmp_path / "at once")))
+        assert third not in (first, second)
+        go.touch()
+        ended = []
+        while len(ended) < 2:
+            ended += executor.wait(30)
+        assert {one.job.fid: one.lost for one in ended} == {2: None, 3: None}
+    finally:
+        executor.close(kill=True)
 
 
 def tell_half(job: SceneJob, progress) -> SceneOutcome:
@@ -116,8 +147,9 @@ def test_kill_and_resume(tmp_path):
     assert rsic(*command(tmp_path / "in", tmp_path / "once")[3:]).returncode == 0
     environment = mortal.plan(tmp_path / "deaths", ["encoding.1.hold"], about="s00029")
     words = command(tmp_path / "in", tmp_path / "out", "--jobs", "2", "-q")
-    run = Victims([*mortal.MORTAL, *words[3:]], environment=environment)
-    killed = kill_until_done(run, 30, 8, random.Random(5), (tmp_path / "deaths" / "encoding.1.hold").unlink)
+    hold = tmp_path / "deaths" / "encoding.1.hold"
+    with Victims([*mortal.MORTAL, *words[3:]], environment=environment) as run:
+        killed = kill_until_done(run, 30, 8, random.Random(5), hold.unlink)
     assert killed.total() == 8
     check(tmp_path / "in", tmp_path / "out", products(tmp_path / "once"))
 
