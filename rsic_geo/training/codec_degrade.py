@@ -38,13 +38,16 @@ def code(network: LearnedNetwork, original: Tensor, level: Tensor) -> tuple[Tens
 
 
 @torch.no_grad()
-def degrade_batch(network: LearnedNetwork, original: Tensor, *, jitter: float) -> tuple[Tensor, Tensor]:
+def degrade_batch(
+    network: LearnedNetwork, original: Tensor, *, jitter: float, family: int = 1
+) -> tuple[Tensor, Tensor]:
     """Return ``original`` (n, 3, h, w) coded at random qualities, and the RMSE (n, 1, h/64, w/64).
 
     The RMSE is that of the whole crop, told with an error of ``jitter`` octaves, as the archive's would be.
+    Every ``family`` of crops, one behind the other, has one quality.
     """
     count, _, height, width = original.shape
-    level = torch.randint(0, LEVELS, (count,), device=original.device)
+    level = torch.randint(0, LEVELS, (count // family,), device=original.device).repeat_interleave(family)
     decoded, _ = code(network, original.contiguous(), level)
     rmse = (decoded - original).square().mean(dim=(1, 2, 3)).sqrt().clamp(min=_FLOOR)
     told = rmse * torch.exp(math.log(2) * jitter * torch.randn_like(rmse))

@@ -54,6 +54,8 @@ class StreamOptions:
     """Side of a crop in px, a multiple of 64."""
     crops_per_megapixel: float = 40.0
     """How many crops are cut from one coded image, per megapixel (at least 2)."""
+    family: int = 1
+    """The number of crops of an image is a multiple of this."""
     jitter: float = 0.08
     """Standard deviation in octaves of the error made on purpose in the distortion told."""
     cache_bytes: int = 400_000_000
@@ -116,6 +118,7 @@ def make_crops(packs: ImagePacks, turn: int, options: StreamOptions) -> list[Cro
     coded = degrade(vary(image, rng, options.degrade, smallest=options.crop), rng, options.degrade)
     height, width = coded.original.shape[:2]
     count = max(2, round(options.crops_per_megapixel * height * width / 1e6))
+    count = options.family * -(-count // options.family)
     crops = []
     for _ in range(count):
         row = ALIGN * int(rng.integers((height - options.crop) // ALIGN + 1))
@@ -167,29 +170,37 @@ def _produce(options: StreamOptions, first: int, step: int, out: CropQueue) -> N
 
 
 class CropPool:
-    """A bounded pool that mixes crops of many images; each crop is used about ``reuse`` times."""
+    """A bounded pool that mixes crops of many images; each crop is used about ``reuse`` times.
 
-    def __init__(self, source: Iterator[Crop], *, size: int, reuse: float, seed: int) -> None:
+    Families of crops of one image stay together. The stream must be one of the same family.
+    """
+
+    def __init__(
+        self, source: Iterator[Crop], *, size: int, reuse: float, seed: int, family: int = 1
+    ) -> None:
         self._source = source
+        self._family = family
         self._size = size
         self._fresh_per_draw = 1.0 / reuse
         self._owed = 0.0
         self._rng = np.random.default_rng((seed, 77))
-        self._crops: list[Crop] = []
+        self._families: list[list[Crop]] = []
         self.next_image = 0
         """Number of the first image of the stream that was not drawn from."""
 
-    def _take(self) -> Crop:
-        crop = next(self._source)
-        self.next_image = crop.image + 1
-        return crop
+    def _take(self) -> list[Crop]:
+        crops = [next(self._source) for _ in range(self._family)]
+        self.next_image = crops[-1].image + 1
+        return crops
 
     def batch(self, count: int) -> list[Crop]:
-        """Return ``count`` different crops."""
-        while len(self._crops) < max(self._size, count):
-            self._crops.append(self._take())
-        self._owed += count * self._fresh_per_draw
+        """Return ``count`` different crops, in whole families."""
+        wanted = count // self._family
+        while len(self._families) < max(self._size // self._family, wanted):
+            self._families.append(self._take())
+        self._owed += wanted * self._fresh_per_draw
         while self._owed >= 1.0:
-            self._crops[int(self._rng.integers(len(self._crops)))] = self._take()
+            self._families[int(self._rng.integers(len(self._families)))] = self._take()
             self._owed -= 1.0
-        return [self._crops[i] for i in self._rng.choice(len(self._crops), count, replace=False)]
+        drawn = self._rng.choice(len(self._families), wanted, replace=False)
+        return [crop for i in drawn for crop in self._families[i]]

@@ -2,9 +2,10 @@
 
 Such a network is judged by what is left after that mix: it need not guess how far to trust itself, nor
 choose between repairs that different sensors want. One coefficient per proposal and colour axis is fitted
-to every crop, as the adaptive filter fits them to a scene. The idea is that of the dual self-guided filter
-with subspace projection in AV1 (D. Mukherjee et al., ICIP 2017): two restorations, and an encoder that
-projects the original onto what they span. Here a network learns what to span.
+to every crop, or to a family of crops of one image, as the adaptive filter fits them to a scene. The idea is
+that of the dual self-guided filter with subspace projection in AV1 (D. Mukherjee et al., ICIP 2017): two
+restorations, and an encoder that projects the original onto what they span. Here a network learns what to
+span.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _RIDGE = 0.005
 """Pull of the fit towards the first proposal alone, in units of the squared distortion."""
 
 
-def fitted_correction(proposed: Tensor, error: Tensor, sigma: Tensor) -> Tensor:
-    """Return the mix (n, 3, h, w) of proposals that an encoder would choose for each crop.
+def fitted_correction(proposed: Tensor, error: Tensor, sigma: Tensor, *, family: int = 1) -> Tensor:
+    """Return the mix (n, 3, h, w) of proposals that an encoder would choose for each family of crops.
 
     No gradient goes through the coefficients: at the optimum of the squared error it is zero.
 
@@ -32,6 +33,7 @@ def fitted_correction(proposed: Tensor, error: Tensor, sigma: Tensor) -> Tensor:
         proposed: (n, 3 * proposals, h, w) in units of 0..1.
         error: (n, 3, h, w) original minus decoded, same units.
         sigma: (n, 1, h/64, w/64) distortion.
+        family: how many crops, one behind the other, share their coefficients.
     """
     n, channels, h, w = proposed.shape
     count = channels // 3
@@ -45,7 +47,8 @@ def fitted_correction(proposed: Tensor, error: Tensor, sigma: Tensor) -> Tensor:
         first[0] = 1.0
         square = flat @ flat.transpose(2, 3) + pull * torch.eye(count, device=proposed.device)
         right = (flat @ wanted[..., None])[..., 0] + pull[..., 0] * first
-        mix = torch.linalg.solve(square, right)  # (n, 3, proposals)
+        square, right = (part.unflatten(0, (-1, family)).sum(1) for part in (square, right))
+        mix = torch.linalg.solve(square, right).repeat_interleave(family, 0)  # (n, 3, proposals)
     return torch.einsum("ac,nak,nakhw->nchw", axes, mix, turned)
 
 
@@ -57,6 +60,8 @@ class LossShares:
     """Squared loss, against the Charbonnier loss."""
     fitted: float
     """Mix of all proposals, against the first alone."""
+    family: int = 1
+    """Crops that share their mix."""
 
 
 def proposals_loss(
@@ -75,7 +80,7 @@ def proposals_loss(
     loss = relative_loss(x + correction - target, sigma, squared_share=shares.squared)
     if shares.fitted == 0:
         return correction, loss
-    correction = fitted_correction(proposed, target - x, sigma)
+    correction = fitted_correction(proposed, target - x, sigma, family=shares.family)
     fitted = relative_loss(x + correction - target, sigma, squared_share=shares.squared)
     return correction, shares.fitted * fitted + (1 - shares.fitted) * loss
 

@@ -48,6 +48,7 @@ _PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
     "squared_share": float,
     "proposals": int,
     "fitted_share": float,
+    "family": int,
 }
 
 
@@ -88,6 +89,8 @@ class TrainOptions:
     """Corrections the network proposes; more than what it begins with has start at random."""
     fitted_share: float = 0.0
     """Weight of the loss of the proposals an encoder would mix, against that of the first alone."""
+    family: int = 1
+    """Crops of one image that are drawn together and share the mix of proposals fitted to them."""
     coded_by: Path | None = None
     """State of a learned codec whose output is to be enhanced; None: that of JPEG 2000."""
     untold: bool = False
@@ -143,6 +146,11 @@ class Trainer:
             raise ValueError(
                 "several proposals learn by what they are mixed to: give --fitted-share, such as 0.7"
             )
+        if options.family < 1 or options.batch % options.family or options.pool % options.family:
+            raise ValueError(
+                f"batches of {options.batch} crops and a pool of {options.pool} are not whole families of "
+                f"{options.family}"
+            )
         self.options = options
         self.say = say
         self.device = choose_device(options.device)
@@ -184,16 +192,20 @@ class Trainer:
         x, target, sigma = to_batch(crops, self.device)
         if self.codec is not None:
             torch.manual_seed(1_000_003 * self.options.seed + self.state.step)
-            x, sigma = degrade_batch(self.codec, target, jitter=StreamOptions(packs=()).jitter)
+            jitter = StreamOptions(packs=()).jitter
+            x, sigma = degrade_batch(self.codec, target, jitter=jitter, family=self.options.family)
         return x, target, sigma
 
     def run(self) -> RunState:
         """Train until the budget is used up; the state file is current on return."""
         options, state = self.options, self.state
         packs, degrade = find_packs(options.data), self.degrading()
-        stream = StreamOptions(packs=packs, seed=options.seed, crop=options.crop, degrade=degrade)
+        stream = StreamOptions(
+            packs=packs, seed=options.seed, crop=options.crop, family=options.family, degrade=degrade
+        )
         crops = crop_stream(stream, workers=options.workers, first=state.images)
-        pool = CropPool(crops, size=options.pool, reuse=options.reuse, seed=options.seed + state.step)
+        seed = options.seed + state.step
+        pool = CropPool(crops, size=options.pool, reuse=options.reuse, seed=seed, family=options.family)
         batch = pool.batch(options.batch)
         begun = saved = time.monotonic()
         before = state.seconds
@@ -254,7 +266,8 @@ class Trainer:
         self, proposed: Tensor, x: Tensor, target: Tensor, sigma: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the correction that proposals come to, and the loss, as the run's options say."""
-        shares = LossShares(squared=self.options.squared_share, fitted=self.options.fitted_share)
+        options = self.options
+        shares = LossShares(squared=options.squared_share, fitted=options.fitted_share, family=options.family)
         return proposals_loss(proposed, x, target, sigma, shares)
 
     @torch.no_grad()

@@ -66,6 +66,35 @@ def test_a_proposal_that_is_right_is_taken_and_nonsense_is_left_out():
     assert (mixed - error).square().mean() < 0.01 * error.square().mean()
 
 
+def test_a_family_shares_the_mix_of_its_crops_laid_side_by_side():
+    proposed, error, sigma = (
+        torch.cat([one, other]) for one, other in zip(random_batch(2), random_batch(2), strict=True)
+    )
+    proposed[2:] *= 1.7
+    mixed = fitted_correction(proposed, error, sigma, family=2)
+    beside = [torch.cat([part[::2], part[1::2]], dim=3) for part in (proposed, error, sigma)]
+    expected = torch.cat(fitted_correction(*beside).chunk(2, dim=3))[[0, 2, 1, 3]]
+    torch.testing.assert_close(mixed, expected, rtol=1e-3, atol=1e-6)
+    alone = fitted_correction(proposed, error, sigma)
+    assert not torch.allclose(mixed, alone, atol=1e-4)
+    assert (alone - error).square().sum() < (mixed - error).square().sum()
+
+
+def test_batches_are_whole_families_of_one_image(pack_folder, tmp_path):
+    given = options(pack_folder, tmp_path, steps=3, proposals=2, fitted_share=0.7, family=2)
+    seen = []
+
+    class Watched(train.Trainer):
+        def pixels(self, crops):
+            seen.append([crop.image for crop in crops])
+            return super().pixels(crops)
+
+    assert Watched(given, say=str).run().step == 3
+    assert all(images[::2] == images[1::2] for images in seen)
+    with pytest.raises(ValueError, match="not whole families of 3"):
+        train.Trainer(options(pack_folder, tmp_path, steps=1, family=3), say=str)
+
+
 def test_the_loss_is_that_of_the_first_alone_unless_the_mix_is_asked_for():
     proposed, error, sigma = random_batch(2)
     x = torch.rand(2, 3, 64, 128)

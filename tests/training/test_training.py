@@ -96,6 +96,17 @@ def test_the_pool_uses_each_crop_about_as_often_as_asked(pack_folder):
     assert pool.next_image >= 1
 
 
+def test_families_stay_together_in_the_pool(pack_folder):
+    stream = StreamOptions(packs=find_packs(pack_folder), crop=64, family=3)
+    packs = ImagePacks(stream.packs)
+    assert all(len(make_crops(packs, turn, stream)) % 3 == 0 for turn in range(4))
+    pool = CropPool(crop_stream(stream), size=9, reuse=2.0, seed=0, family=3)
+    for _ in range(8):
+        images = [crop.image for crop in pool.batch(6)]
+        assert images[0] == images[1] == images[2]
+        assert images[3] == images[4] == images[5]
+
+
 def test_a_short_run_learns_and_repeats_exactly(pack_folder, tmp_path):
     lines: list[str] = []
     runs = [
