@@ -47,7 +47,7 @@ def fitted_correction(proposed: Tensor, error: Tensor, sigma: Tensor, *, family:
         first[0] = 1.0
         square = flat @ flat.transpose(2, 3) + pull * torch.eye(count, device=proposed.device)
         right = (flat @ wanted[..., None])[..., 0] + pull[..., 0] * first
-        square, right = (part.unflatten(0, (-1, family)).sum(1) for part in (square, right))
+        square, right = (part.view(-1, family, *part.shape[1:]).sum(1) for part in (square, right))
         mix = torch.linalg.solve(square, right).repeat_interleave(family, 0)  # (n, 3, proposals)
     return torch.einsum("ac,nak,nakhw->nchw", axes, mix, turned)
 
