@@ -1,8 +1,8 @@
 """The mean of several runs of one network: ``python -m rsic_geo.training.soup OUT STATE STATE...``.
 
 Runs that began with the same weights end in the same valley, and the mean of their ends is often better than
-each (M. Wortsman et al., "Model soups", ICML 2022). States may propose different numbers of corrections:
-what only some of them propose is the mean of those.
+each (M. Wortsman et al., "Model soups", ICML 2022). States of enhancers may propose different numbers of
+corrections: what only some of them propose is the mean of those. Codecs can be averaged too.
 """
 
 from __future__ import annotations
@@ -32,15 +32,18 @@ def mixed(payloads: Sequence[dict[str, Any]]) -> dict[str, Any]:
         raise ValueError("a mean needs two states or more")
     widest = max(reversed(payloads), key=lambda payload: proposals_of(payload["average"]))
     weights: dict[str, Tensor] = {}
-    for name, like in widest["average"].items():
+    for name, value in widest["average"].items():
+        like = torch.atleast_1d(value)
         total, count = torch.zeros_like(like, dtype=torch.float32), torch.zeros(len(like))
         for payload in payloads:
-            one = payload["average"].get(name)
-            if one is None or one.shape[1:] != like.shape[1:] or len(one) > len(like):
+            if name not in payload["average"]:
+                raise ValueError(f"the states are of different networks: {name}")
+            one = torch.atleast_1d(payload["average"][name])
+            if one.shape[1:] != like.shape[1:] or len(one) > len(like):
                 raise ValueError(f"the states are of different networks: {name}")
             total[: len(one)] += one.float()
             count[: len(one)] += 1
-        weights[name] = total / count.view(-1, *[1] * (like.dim() - 1))
+        weights[name] = (total / count.view(-1, *[1] * (like.dim() - 1))).reshape(value.shape)
     kept = {key: value for key, value in widest.items() if key not in ("network", "optimizer")}
     return kept | {"average": weights}
 
