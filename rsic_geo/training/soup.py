@@ -33,12 +33,12 @@ def mixed(payloads: Sequence[dict[str, Any]]) -> dict[str, Any]:
     widest = max(reversed(payloads), key=lambda payload: proposals_of(payload["average"]))
     weights: dict[str, Tensor] = {}
     for name, value in widest["average"].items():
-        like = torch.atleast_1d(value)
+        like = _rows(value)
         total, count = torch.zeros_like(like, dtype=torch.float32), torch.zeros(len(like))
         for payload in payloads:
             if name not in payload["average"]:
                 raise ValueError(f"the states are of different networks: {name}")
-            one = torch.atleast_1d(payload["average"][name])
+            one = _rows(payload["average"][name])
             if one.shape[1:] != like.shape[1:] or len(one) > len(like):
                 raise ValueError(f"the states are of different networks: {name}")
             total[: len(one)] += one.float()
@@ -46,6 +46,11 @@ def mixed(payloads: Sequence[dict[str, Any]]) -> dict[str, Any]:
         weights[name] = (total / count.view(-1, *[1] * (like.dim() - 1))).reshape(value.shape)
     kept = {key: value for key, value in widest.items() if key not in ("network", "optimizer")}
     return kept | {"average": weights}
+
+
+def _rows(value: Tensor) -> Tensor:
+    """Return a tensor with one dimension at least."""
+    return value if value.dim() else value.reshape(1)
 
 
 def main(arguments: list[str] | None = None) -> int:
