@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import IO, Any
 
 WORKER = Path(__file__).with_name("case_worker.py")
-PATIENCE = 20.0
+PATIENCE = 180.0
 """Longest a case may take (s)."""
 START = 120.0
 """Longest the first case of a fresh process may take: it imports everything (s)."""

@@ -32,6 +32,15 @@ def joined(worker: psutil.Process, address: str) -> bool:
     return False
 
 
+def _address(place: Path, scheduler: subprocess.Popen[bytes]) -> str:
+    """Return the address in a scheduler's file as soon as it is there and whole."""
+    while True:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return str(json.loads(place.read_text())["address"])
+        assert scheduler.poll() is None
+        time.sleep(0.1)
+
+
 @contextlib.contextmanager
 def local_cluster(
     folder: Path, *more: str, environment: Mapping[str, str] | None = None
@@ -59,10 +68,7 @@ def local_cluster(
             env=environment,
         )
         try:
-            while not place.exists():
-                assert scheduler.poll() is None
-                time.sleep(0.1)
-            yield json.loads(place.read_text())["address"], nanny.pid
+            yield _address(place, scheduler), nanny.pid
         finally:
             for process in (nanny, scheduler):
                 process.terminate()

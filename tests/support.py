@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,3 +31,13 @@ def scene_params(*patterns: str, folder: Path = SCENES) -> list[object]:
     if not rasters:
         return [pytest.param(None, marks=pytest.mark.skip(reason=f"no {folder.name} on this machine"))]
     return [pytest.param(path, id=path.name, marks=pytest.mark.shared) for path in rasters]
+
+
+@contextlib.contextmanager
+def started(words: list[str], **more: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a program that does not outlive the test, however that ends."""
+    with subprocess.Popen(words, **more) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

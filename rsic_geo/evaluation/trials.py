@@ -1,13 +1,18 @@
-"""Trials behind two choices of the pipeline, to be made again on any scenes.
+"""Trials behind three choices of the pipeline, to be made again on any scenes.
 
 ``python -m rsic_geo.evaluation.trials colour SCENE...`` says what the colour transform is worth on the first
-three bands; ``... blind IMAGE...`` how far shifted recompression is from the true error of a coding.
+three bands; ``... blind IMAGE...`` how far shifted recompression is from the true error of a coding;
+``... foreign IMAGE...`` what ``rsic enhance`` gains on files of other codecs, which strength would gain most,
+and how far off the estimated distortion is.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +22,8 @@ from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, encode
 from rsic_geo.geo.io import open_scene
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.blind import SHIFT
+from rsic_geo.pipeline.foreign import enhance
+from rsic_geo.pipeline.options import DecodeOptions
 
 _SIDE = 512
 _BPP = (0.15, 0.3, 0.6, 1.2, 2.0)
@@ -57,10 +64,66 @@ def blind_ratio(pixels: NDArray[Any], bpp: float) -> float:
     return rmse(pixels[:, SHIFT[0] :, SHIFT[1] :], cut) / max(rmse(cut, again), 1e-9)
 
 
+FOREIGN: dict[str, dict[str, Any]] = {
+    **{
+        f"JPEG {q}": {"driver": "GTiff", "compress": "JPEG", "photometric": "YCBCR", "jpeg_quality": q}
+        for q in (25, 50, 75, 85, 90, 95)
+    },
+    **{f"WebP {q}": {"driver": "GTiff", "compress": "WEBP", "webp_level": q} for q in (50, 75, 90)},
+    **{
+        f"JPEG 2000 {rate} bpp": {"driver": "JP2OpenJPEG", "quality": 100 * rate / 24, "reversible": "NO"}
+        for rate in (0.3, 0.6, 1.2, 2.0)
+    },
+}
+"""Creation options of GDAL for files of other codecs, 8 bit and three bands."""
+
+
+def foreign_gain(pixels: NDArray[Any], creation: dict[str, Any], folder: Path) -> tuple[float, float, float]:
+    """Return what `rsic enhance` makes of a file of another codec.
+
+    Args:
+        pixels: (3, h, w) uint8.
+        creation: GDAL's driver and creation options.
+        folder: for temporary files.
+
+    Returns:
+        Gain (dB), the factor on the correction that would have left least error, true error (DN) of the file.
+    """
+    import rasterio
+
+    path, better = folder / "coded", folder / "better.tif"
+    bands, height, width = pixels.shape
+    shape = {"count": bands, "height": height, "width": width, "dtype": "uint8"}
+    with rasterio.open(path, "w", **shape, **creation) as file:
+        file.write(pixels)
+    enhance(str(path), str(better), DecodeOptions(enhance="auto", overwrite=True))
+    with rasterio.open(path) as coded, rasterio.open(better) as enhanced:
+        before, after = (file.read().astype(np.float64) for file in (coded, enhanced))
+    added, missing = after - before, pixels - before
+    factor = float((added * missing).sum() / max(float((added * added).sum()), 1e-9))
+    error = rmse(pixels, before)
+    return float(20 * np.log10(error / max(rmse(pixels, after), 1e-9))), factor, error
+
+
+def print_foreign(pieces: list[NDArray[Any]]) -> None:
+    """Print one line per codec and quality."""
+    warnings.filterwarnings("ignore", category=UserWarning)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, creation in FOREIGN.items():
+            found = np.array([foreign_gain(pixels, creation, Path(folder)) for pixels in pieces])
+            gains, factors, errors = found.T
+            spread = f"gain mean {gains.mean():+.3f} worst {gains.min():+.3f} best {gains.max():+.3f} dB"
+            fitting = f"best factor median {np.median(factors):.2f} least {factors.min():.2f}"
+            print(
+                f"{name:18} {spread}; {fitting}; error median {np.median(errors):.2f} DN",
+                flush=True,
+            )
+
+
 def main() -> None:
     """Print one line per scene, or per rate."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("trial", choices=["colour", "blind"])
+    parser.add_argument("trial", choices=["colour", "blind", "foreign"])
     parser.add_argument("scenes", nargs="+")
     arguments = parser.parse_args()
     if arguments.trial == "colour":
@@ -70,6 +133,9 @@ def main() -> None:
             print(*gains, scene)
         return
     pieces = [middle(scene) for scene in arguments.scenes]
+    if arguments.trial == "foreign":
+        print_foreign(pieces)
+        return
     for bpp in _BPP:
         ratios = np.array([blind_ratio(pixels, bpp) for pixels in pieces])
         spread = f"{ratios.min():.2f} median {np.median(ratios):.2f} largest {ratios.max():.2f}"

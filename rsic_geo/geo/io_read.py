@@ -75,7 +75,16 @@ class SceneReader:
     @property
     def compression(self) -> str:
         """GDAL's name of the compression the pixels are stored with, lower case; empty if unknown."""
-        return str(self._dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "")).lower()
+        named = str(self._dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "")).lower()
+        return named or ("webp" if self.driver == "WEBP" else "")
+
+    @property
+    def is_known_lossless(self) -> bool:
+        """Whether GDAL says of a compression that may lose something that here it does not."""
+        structure = self._dataset.tags(ns="IMAGE_STRUCTURE")
+        if self.compression.startswith("lerc"):
+            return float(structure.get("MAX_Z_ERROR", 0)) <= 0
+        return str(structure.get("COMPRESSION_REVERSIBILITY", "")).upper().startswith("LOSSLESS")
 
     @property
     def description(self) -> str:

@@ -191,6 +191,8 @@ def _take_one(folder: Path, bench: Bench, plan: str, todo: TilePass) -> bool:
     for tiles in reversed(row_bands(bench.plan.grid)):
         part = _part(folder, plan, todo, tiles)
         if not part.exists() and _claim(part):
+            if part.exists():  # made between the two questions
+                continue
             _make(bench, todo, tiles, part, lambda _: folder.stat())  # gone with the archive's last tile
             return True
     return False

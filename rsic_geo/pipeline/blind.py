@@ -51,11 +51,11 @@ def coded_bpp(reader: SceneReader) -> tuple[float, str]:
             index = jp2.find_codestream(file)
         if _is_reversible(index.segments):
             raise UsageError(
-                "this JPEG 2000 file is coded reversibly: nothing tells how much was lost before; "
-                "enhance the lossy original"
+                "this JPEG 2000 file is stored losslessly: nothing was lost in it, and nothing tells what "
+                "was lost before; enhance the lossy file it came from, if there is one"
             )
         return sum(part.length for part in index.parts) * 8 / pixels, "JPEG2000"
-    if reader.compression.lower() not in LOSSY_COMPRESSIONS:
+    if reader.compression not in LOSSY_COMPRESSIONS or reader.is_known_lossless:
         raise UsageError(
             f"this file is stored losslessly ({reader.compression or 'uncompressed'}): nothing tells "
             "how much was lost before; enhance the JPEG 2000, JPEG or WebP file it came from"

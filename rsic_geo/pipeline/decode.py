@@ -256,11 +256,14 @@ def _details(archive: Archive) -> dict[str, Any]:
     if side is None:
         return {"archive": False, "enhanced": False}
     switched_on = float(np.mean(side.strengths > 0)) if side.strengths.size else 0.0
+    used = (
+        archive.enhancer if archive.is_enhanced else side.model
+    )  # the caller may have asked for another one
     return {
         "archive": True,
         "lossless": side.lossless and not side.extras,
         "enhanced": archive.is_enhanced,
-        "model": None if side.model is None else {"name": side.model.name, "sha256": side.model.sha256},
+        "model": None if used is None else {"name": used.name, "sha256": used.sha256},
         "seed": side.seed,
         "cells_enhanced": switched_on,
         "target": dict(side.target),

@@ -149,13 +149,17 @@ class ProcessExecutor:
         }
 
     def submit(self, job: SceneJob) -> str:
-        """Give a job to an idle worker, starting or replacing one where needed."""
+        """Give a job to an idle worker, starting or replacing one where needed.
+
+        Raises:
+            SceneError: as :meth:`wait`.
+        """
         while True:
             worker = self._idle()
             try:
                 worker.connection.send(job)
             except OSError:  # it died while it was idle
-                self._drop(worker)
+                self._count_unborn(worker, self._drop(worker))
                 continue
             worker.job, worker.fraction = job, 0.0
             return worker_name(worker.process.pid or 0)

@@ -88,10 +88,13 @@ class DaskExecutor:
         return f"waiting: no worker of the Dask cluster {f'offers {need}' if need else 'is there'}"
 
     def _count(self) -> int:
+        if self._client.status != "running":  # asking would wait for it; `wait` finds out whether it is gone
+            return self._places
         try:
-            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+            told = self._client.scheduler_info(n_workers=-1)
         except TypeError:  # before 2025, when it told about all workers by itself
-            workers = self._client.scheduler_info()["workers"].values()
+            told = self._client.scheduler_info()
+        workers = told.get("workers", {}).values()
         if self._resources is None:
             places = sum(int(worker["nthreads"]) for worker in workers)
         else:

@@ -15,7 +15,7 @@ from rsic_geo.enhance.base import Enhancer, LinearEnhancer
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.io import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.geo.io_files import check_apart
-from rsic_geo.geo.lattice import CELL, byte_from_strength
+from rsic_geo.geo.lattice import CELL, byte_from_strength, rmse_from_level, strength_from_byte
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
@@ -36,11 +36,13 @@ from rsic_geo.pipeline.plan import band_groups, sample
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
 
-BLIND_STRENGTH = 0.6
-"""Strength where no original is at hand: part of the gain, little of the risk."""
+STRENGTH_PER_DN, LEAST_DN, MOST_STRENGTH = 0.25, 0.8, 0.9
+"""Strength where no original is at hand: so much for every digital number (of 8 bits) of a cell's estimated
+error beyond the least one, and never more than the last. Where other codecs err little, networks may do harm
+(``python -m rsic_geo.evaluation.trials foreign IMAGE...``)."""
 BLIND_NOTE = (
-    "no original at hand: distortion estimated by shifted recompression, strength {strength:g}; an estimate, "
-    "not a promise; keep the source for measuring"
+    "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "
+    "estimate, not a promise; keep the source for measuring"
 )
 
 
@@ -88,7 +90,6 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
 
     started = time.perf_counter()
     check_enhanceable(archive.profile)
-    strength = BLIND_STRENGTH if options.strength is None else options.strength
     part = choose_part(archive.snapshot, options, progress)
     how = options.execution
     enhancer = load_enhancer(options.enhance, how.device, threads=how.threads, fast=how.fast)
@@ -97,8 +98,11 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     reach = options.execution.window_size + 2 * enhancer.halo + CELL
     area = None if part is None else _widened(part.window, reach)
     plan = estimated_plan(archive, options, progress.stage(0, 0.3), area)
-    progress.warn(BLIND_NOTE.format(strength=strength))
-    profile, snapshot = archive.profile, _estimated_snapshot(archive, enhancer, strength, options)
+    strengths = blind_strengths(plan.levels, options.strength)
+    strength = float(strength_from_byte(strengths[plan.levels > 0]).mean()) if plan.levels.any() else 0.0
+    how_found = " on average" if options.strength is None else ""
+    progress.warn(BLIND_NOTE.format(strength=strength, how=how_found))
+    profile, snapshot = archive.profile, _estimated_snapshot(archive, enhancer, options)
     if part is not None:
         profile, snapshot = part.of_profile(profile), part.of_snapshot(snapshot)
         plan = plan.for_bands(part.bands)
@@ -116,7 +120,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             found = corrections(source, enhancer, plan, stage)
         else:
             found = corrections_in(source, enhancer, plan, part.window, stage)
-        for window, pixels in changes.through(_rows(archive, plan, strength, part, found)):
+        for window, pixels in changes.through(_rows(archive, plan, strengths, part, found)):
             writer.write(window, pixels)
             mask = archive.read_mask(window) if part is None else part_mask(archive, part, window)
             if mask is not None:
@@ -141,6 +145,19 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             **describe_changes(options),
         },
     )
+
+
+def blind_strengths(levels: NDArray[np.uint8], asked: float | None = None) -> NDArray[np.uint8]:
+    """Return strength bytes of cells without an original, by their estimated distortion (same shape).
+
+    Args:
+        levels: estimated level bytes.
+        asked: one strength for all cells instead.
+    """
+    if asked is not None:
+        return np.full(levels.shape, byte_from_strength(asked), np.uint8)
+    error = 255 * rmse_from_level(levels)
+    return byte_from_strength(np.clip(STRENGTH_PER_DN * (error - LEAST_DN), 0, MOST_STRENGTH))
 
 
 def _widened(window: Window, margin: int) -> Window:
@@ -189,14 +206,12 @@ def estimated_plan(
     )
 
 
-def _estimated_snapshot(
-    archive: Archive, enhancer: Enhancer, strength: float, options: DecodeOptions
-) -> MetadataSnapshot:
+def _estimated_snapshot(archive: Archive, enhancer: Enhancer, options: DecodeOptions) -> MetadataSnapshot:
     """Return the scene's metadata and a domain that says how its pixels came to be."""
     made_by = {
         "RSIC_ENHANCED": "YES",
         "RSIC_ESTIMATED": "YES",
-        "RSIC_STRENGTH": f"{strength:g}",
+        "RSIC_STRENGTH": "estimated" if options.strength is None else f"{options.strength:g}",
         "RSIC_MODEL": enhancer.name,
         "RSIC_MODEL_SHA256": enhancer.sha256,
         **({} if options.max_change is None else {"RSIC_MAX_CHANGE": f"{options.max_change:g}"}),
@@ -222,14 +237,14 @@ class _Filled:
 def _rows(
     archive: Archive,
     plan: EnhancementPlan,
-    strength: float,
+    strengths: NDArray[np.uint8],
     part: Part | None,
     found: Iterator[CorrectedRows],
 ) -> Iterator[tuple[Window, NDArray[Any]]]:
     """Yield rows of the enhanced scene, or of a part of it; nodata stays as it was, pixel by pixel."""
-    cells = np.full((len(plan.groups), -(-plan.width // CELL)), byte_from_strength(strength), np.uint8)
     for rows in found:
         window = rows.window
+        cells = strengths[:, window.row_off // CELL]
         decoded = archive.reader.read(window)
         out = scaled_correction(decoded, rows.correction, cells, plan.groups, col_off=window.col_off)
         valid = archive.reader.read_valid(window, decoded)

@@ -240,7 +240,10 @@ class Job(ABC, Generic[WriterT, SearchT]):
                 f"{wanted} were asked for; ask for more"
             )
         if miss < -SIZE_PROMISE:
-            self.progress.warn(f"the scene needs only {seal.file_bytes} of the {wanted} bytes asked for")
+            self.progress.warn(
+                f"the archive has {seal.file_bytes} of the {wanted} bytes asked for: the scene needs no "
+                "more, or its codec has no step in between"
+            )
         return coded, seal
 
     def _enhancement_bytes(self) -> int:

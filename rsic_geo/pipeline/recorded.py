@@ -31,6 +31,7 @@ def recorded_enhancer(model: ModelReference, name: str, how: Execution, *, is_ot
     if not model.matches(enhancer.sha256) and not is_other_fine:
         raise WeightsMismatchError(
             f"the archive was made with model {model.name} ({model.sha256}), here is "
-            f"{name} ({enhancer.sha256[:16]}): install that model, or decode with --enhance off"
+            f"{name} ({enhancer.sha256[:16]}): install that model, decode with --enhance off, or accept "
+            "another result with --allow-other-model"
         )
     return enhancer

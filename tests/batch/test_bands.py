@@ -172,6 +172,7 @@ def test_parts_of_another_scene_are_thrown_away(scene, tmp_path):
 @pytest.mark.parametrize("target", ["lossless", "bpp=1.5"])
 def test_helpers_make_parts_and_change_nothing(scene, tmp_path, target, monkeypatch):
     monkeypatch.setattr(bands_module, "_LEAST_WAIT", 300.0)  # the writer believes no helper dead
+    monkeypatch.setattr(bands_module, "_CLOSED_SECONDS", 300.0)  # nor do helpers go before it begins
     helped, make = threading.Event(), bands_module._make
 
     def make_part(*args) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import mortal
 import psutil
@@ -15,6 +16,7 @@ from band_kills import counts
 from batch_kills import check, command, crops
 from batch_support import RSIC, products, rsic, write_scene, write_scenes
 from dask_cluster import local_cluster
+from support import started
 
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import SceneError
@@ -65,13 +67,13 @@ def test_a_scheduler_that_goes_is_one_line_and_the_rest_goes_on_without_it(clust
     write_scenes(tmp_path / "in", 6)
     mortal.plan(tmp_path / "deaths", ["encoding.2.hold"])
     words = command(tmp_path / "in", tmp_path / "out")
-    run = subprocess.Popen([*words, "--scheduler", cluster], stderr=subprocess.PIPE, text=True)
-    while len(list(tmp_path.glob("out/part*/*.jp2"))) < 2:  # one each; both workers are held then
-        assert run.poll() is None
-        time.sleep(0.05)
-    (scheduler,) = [child for child in psutil.Process().children() if "scheduler" in child.cmdline()]
-    scheduler.kill()
-    _, said = run.communicate(timeout=300)
+    with started([*words, "--scheduler", cluster], stderr=subprocess.PIPE, text=True) as run:
+        while len(list(tmp_path.glob("out/part*/*.jp2"))) < 2:  # one each; both workers are held then
+            assert run.poll() is None
+            time.sleep(0.05)
+        (scheduler,) = [child for child in psutil.Process().children() if _is_scheduler(child)]
+        scheduler.kill()
+        _, said = run.communicate(timeout=300)
     assert (run.returncode, said.count("\n")) == (1, 1), said
     assert "the Dask scheduler is gone: start it and run again" in said
     (tmp_path / "deaths" / "encoding.2.hold").unlink()
@@ -83,27 +85,24 @@ def test_a_scheduler_that_goes_is_one_line_and_the_rest_goes_on_without_it(clust
 def test_resources_are_asked_for(cluster, tmp_path):
     write_scenes(tmp_path / "in", 1)
     words = [*RSIC, "batch", "run", str(tmp_path / "in"), str(tmp_path / "out"), "--model", "none"]
-    process = subprocess.Popen(
-        [*words, "--scheduler", cluster, "--resource", "GPU=1"], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    try:
+    words += ["--scheduler", cluster, "--resource", "GPU=1"]
+    with started(words, stderr=subprocess.PIPE, text=True) as process:
         line = process.stderr.readline()  # none of this cluster offers one, so it can but wait
         assert line == "rsic: warning: waiting: no worker of the Dask cluster offers GPU=1\n"
         assert process.poll() is None
         dask = [sys.executable, "-m", "dask", "worker", cluster, "--no-dashboard", "--nthreads", "1"]
-        gpu = subprocess.Popen(
-            [*dask, "--resources", "GPU=1", "--local-directory", str(tmp_path / "gpu")],
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        gpu = [*dask, "--resources", "GPU=1", "--local-directory", str(tmp_path / "gpu")]
+        with started(gpu, stderr=subprocess.DEVNULL) as worker:
             assert process.wait(600) == 0
-        finally:
-            gpu.terminate()
-            gpu.wait(30)
-    finally:
-        process.kill()
-        process.communicate()
+            worker.terminate()  # before it is killed: its nanny takes what it began along
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(60)
+
+
+def _is_scheduler(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return "scheduler" in process.cmdline()
+    return False
 
 
 def test_no_scheduler_is_one_line(tmp_path, capsys, monkeypatch):

@@ -16,6 +16,7 @@ import pytest
 from batch_kills import Victims, check, command, crops, kill_until_done
 from batch_support import options, products, rsic, run, write_scenes
 from dask_cluster import workers_of
+from support import started
 
 from rsic_geo.errors import SceneError
 from rsic_geo.pipeline import executors
@@ -186,8 +187,8 @@ def test_workers_die_with_their_coordinator(tmp_path):
     write_scenes(tmp_path / "in", 40)
     environment = mortal.plan(tmp_path / "deaths", ["encoding.1.coordinator"])
     words = command(tmp_path / "in", tmp_path / "out", "--jobs", "2")
-    process = subprocess.Popen([*mortal.MORTAL, *words[3:]], env=environment, start_new_session=True)
-    assert process.wait() == -signal.SIGKILL
+    with started([*mortal.MORTAL, *words[3:]], env=environment, start_new_session=True) as process:
+        assert process.wait() == -signal.SIGKILL
     deadline = time.monotonic() + 60
     while alive := _session(process.pid):
         assert time.monotonic() < deadline, alive
@@ -198,8 +199,9 @@ def _session(number: int) -> list[psutil.Process]:
     """Return the processes of a session."""
     found = []
     for process in psutil.process_iter():
-        with suppress(ProcessLookupError):
-            if os.getsid(process.pid) == number:
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            # a zombie is dead; who waits for it is the business of the machine
+            if os.getsid(process.pid) == number and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 

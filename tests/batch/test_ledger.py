@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from batch_support import run, write_scene, write_scenes
 from pipeline_support import osgeo_gdal
+from support import started
 
 from rsic_geo.errors import LedgerMismatchError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson, geopackage_blob
@@ -201,11 +202,10 @@ with Ledger(sys.argv[1], write=True) as ledger:
 
 def test_a_killed_writer_leaves_every_finished_line(tmp_path):
     path = tmp_path / "l.gpkg"
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    told = [process.stdout.readline() for _ in range(50)]
-    process.send_signal(signal.SIGKILL)
-    told += process.communicate()[0].splitlines()
+    with started([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        told = [process.stdout.readline() for _ in range(50)]
+        process.send_signal(signal.SIGKILL)
+        told += process.communicate()[0].splitlines()
     last = int([line for line in told if line.strip()][-1])
     with Ledger(path) as ledger:
         rows = list(ledger.scenes("r"))
@@ -225,14 +225,12 @@ def test_the_lock_goes_with_its_holder(tmp_path):
         "import sys, time; from pathlib import Path; from rsic_geo.pipeline.ledger_lock import LedgerLock\n"
         "with LedgerLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "l.gpkg")], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    assert lock.is_held()
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    words = [sys.executable, "-c", code, str(tmp_path / "l.gpkg")]
+    with started(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        assert lock.is_held()
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
     assert not lock.is_held()
     with lock:
         pass

@@ -15,6 +15,7 @@ import pytest
 from batch_support import RSIC, products, rsic, run, write_scene, write_scenes
 from pipeline_support import painted
 from pipeline_support import write_scene as write_rgb
+from support import started
 
 from rsic_geo.errors import LedgerBusyError
 from rsic_geo.pipeline import batch, batch_scene, encode, ledger
@@ -161,16 +162,16 @@ def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(tmp_path):
     write_scenes(tmp_path / "in", 12)
     words = ["batch", "run", str(tmp_path / "in"), str(tmp_path / "out"), *QUICK, "-q"]
     hold = tmp_path / "deaths" / "encoding.2.hold"
-    first = subprocess.Popen([*mortal.MORTAL, *words], env=mortal.plan(hold.parent, [hold.name]))
-    while not any((tmp_path / "out" / WORKSHOP).glob("*/*")):
-        assert first.poll() is None
-        time.sleep(0.01)
-    second = subprocess.run([*RSIC, *words], capture_output=True, text=True, check=False)
-    hold.unlink()
-    assert second.returncode == LedgerBusyError.exit_code
-    assert f"another run is at work on this ledger (process {first.pid}" in second.stderr
-    assert second.stderr.count("\n") == 1
-    assert first.wait(120) == 0
+    with started([*mortal.MORTAL, *words], env=mortal.plan(hold.parent, [hold.name])) as first:
+        while not any((tmp_path / "out" / WORKSHOP).glob("*/*")):
+            assert first.poll() is None
+            time.sleep(0.01)
+        second = subprocess.run([*RSIC, *words], capture_output=True, text=True, check=False)
+        hold.unlink()
+        assert second.returncode == LedgerBusyError.exit_code
+        assert f"another run is at work on this ledger (process {first.pid}" in second.stderr
+        assert second.stderr.count("\n") == 1
+        assert first.wait(600) == 0
     assert len(products(tmp_path / "out")) == 12
 
 
@@ -226,11 +227,12 @@ def test_all_jobs_together_stay_below_the_memory_asked_for(tmp_path, jobs, budge
     for i in range(4):
         write_rgb(tmp_path / "in" / f"s{i}.tif", painted((3, 1400, 1400), seed=i), tiled=True)
     words = [str(tmp_path / "in"), str(tmp_path / "out"), "--model", "none", "--target", "psnr=38"]
-    process = subprocess.Popen([*RSIC, "batch", "run", *words, "--jobs", str(jobs), "--memory", str(budget)])
+    words += ["--jobs", str(jobs), "--memory", str(budget)]
     most = 0.0
-    while process.poll() is None:
-        most = max(most, _resident_mib(process.pid))
-        time.sleep(0.05)
+    with started([*RSIC, "batch", "run", *words]) as process:
+        while process.poll() is None:
+            most = max(most, _resident_mib(process.pid))
+            time.sleep(0.05)
     assert process.returncode == 0
     assert budget / 8 < most < budget
 

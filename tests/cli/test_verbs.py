@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 from rasterio.transform import from_origin
+from support import started
 
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import UsageError
@@ -305,12 +305,11 @@ def test_stopping_leaves_no_half_file(tmp_path, number):
         "--model",
         "none",
     ]
-    process = subprocess.Popen([*words, "--progress", "json"], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    process.stderr.readline()  # at work
-    time.sleep(0.3)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    with started([*words, "--progress", "json"], stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(3):
+            process.stderr.readline()  # at work
+        process.send_signal(number)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert json.loads(err.splitlines()[-1])["exit_code"] == 130
     assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]

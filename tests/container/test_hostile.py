@@ -79,7 +79,7 @@ def test_mutants_of_a_real_file(tmp_path, seed):
 
 
 @pytest.mark.parametrize("source", scene_params("*", folder=BROKEN))
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(300)
 def test_files_that_broke_other_readers(tmp_path, source):
     path = tmp_path / "broken.jp2"
     path.write_bytes(source.read_bytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rsic_geo.evaluation.trials import blind_ratio, colour_gain
+from rsic_geo.evaluation.trials import FOREIGN, blind_ratio, colour_gain, foreign_gain
 
 
 def textured(seed: int) -> np.ndarray:
@@ -27,3 +27,12 @@ def test_bands_alike_gain_and_bands_apart_do_not() -> None:
 def test_shifted_recompression_comes_near_the_truth() -> None:
     pixels = np.stack([textured(seed) for seed in (1, 1, 1)]).clip(0, 255).astype(np.uint8)
     assert 0.8 < blind_ratio(pixels, 1.2) < 2.5
+
+
+def test_files_of_other_codecs_are_enhanced_and_measured(tmp_path) -> None:
+    pixels = np.stack([textured(seed) for seed in (1, 1, 1)]).clip(0, 255).astype(np.uint8)
+    for name in ("JPEG 25", "JPEG 2000 0.6 bpp"):
+        gain, factor, error = foreign_gain(pixels, FOREIGN[name], tmp_path)
+        assert error > 3
+        # what leaves less error than before is going the right way, and not more than twice too far
+        assert (gain > 0) == (factor > 0.5)

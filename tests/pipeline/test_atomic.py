@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from pipeline_support import Smoother, installed, painted, write_scene
+from support import started
 
 import rsic_geo
 from rsic_geo.errors import JobCancelledError, OutputExistsError, SceneError, UsageError
@@ -168,15 +169,10 @@ def test_a_killed_process_leaves_no_output(inputs, tmp_path, name):
         folder = tmp_path / str(number)
         folder.mkdir()
         out = folder / ("o.jp2" if name == "compress" else "o.tif")
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(source), str(out)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        for _ in range(number + 1):
-            process.stdout.readline()
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        words = [sys.executable, "-c", code, str(source), str(out)]
+        with started(words, stdout=subprocess.PIPE, text=True) as process:
+            for _ in range(number + 1):
+                process.stdout.readline()
         left = {path.name for path in folder.iterdir()}
         assert all(".part" in each for each in left - {out.name, out.name + ".aux.xml"})
         if out.exists():

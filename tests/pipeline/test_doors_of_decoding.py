@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio.shutil
 
 import rsic_geo
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import UsageError, WeightsMismatchError
+from rsic_geo.geo.lattice import byte_from_strength, level_from_rmse, strength_from_byte
+from rsic_geo.pipeline.foreign import LEAST_DN, MOST_STRENGTH, blind_strengths
 
 
 @pytest.fixture
@@ -54,6 +57,64 @@ def test_a_losslessly_stored_file_is_not_enhanced(sample_data: Path, tmp_path: P
     with pytest.raises(UsageError, match="stored losslessly"):
         rsic_geo.enhance(sample_data / "town_pan_gcps.tif", tmp_path / "better.tif")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "creation",
+    [
+        {"driver": "GTiff", "compress": "WEBP", "webp_lossless": "YES"},
+        {"driver": "GTiff", "compress": "LERC"},
+        {"driver": "GTiff", "compress": "LERC_ZSTD", "max_z_error": 0},
+        {"driver": "JP2OpenJPEG", "reversible": "YES", "quality": 100},
+        {"driver": "WEBP", "lossless": "YES"},
+        {"driver": "PNG"},
+    ],
+)
+def test_codecs_that_can_lose_nothing_are_asked_whether_they_did(sample_data, tmp_path, creation) -> None:
+    path = tmp_path / "lossless"
+    rasterio.shutil.copy(sample_data / "fields_rgb_utm.tif", path, **creation)
+    with pytest.raises(UsageError, match="stored losslessly"):
+        rsic_geo.enhance(path, tmp_path / "better.tif")
+
+
+@pytest.mark.parametrize(
+    "creation",
+    [
+        {"driver": "GTiff", "compress": "WEBP", "webp_level": 40},
+        {"driver": "GTiff", "compress": "LERC", "max_z_error": 9},
+        {"driver": "GTiff", "compress": "JPEG", "jpeg_quality": 30},
+        {"driver": "WEBP", "quality": 40},
+        {"driver": "JPEG", "quality": 30},
+    ],
+)
+def test_lossy_files_of_many_codecs_are_enhanced(sample_data, tmp_path, creation) -> None:
+    path = tmp_path / "lossy"
+    rasterio.shutil.copy(sample_data / "fields_rgb_utm.tif", path, **creation)
+    report = rsic_geo.enhance(path, tmp_path / "better.tif").to_json()
+    assert report["estimated"]
+    assert 0 < report["strength"] <= MOST_STRENGTH
+    assert not rsic_geo.compare(path, tmp_path / "better.tif").pixels_equal
+
+
+def test_the_less_was_lost_the_less_is_done() -> None:
+    error = np.array([0.0, 0.4, LEAST_DN, 2.0, 4.0, 8.0, 50.0]) / 255
+    strengths = strength_from_byte(blind_strengths(level_from_rmse(error)))
+    assert (strengths[:3] < 0.01).all()
+    assert (np.diff(strengths[2:]) >= 0).all()
+    assert strengths[-1] == pytest.approx(MOST_STRENGTH, abs=0.01)
+    assert (blind_strengths(level_from_rmse(error), 0.5) == byte_from_strength(0.5)).all()
+
+
+def test_another_model_is_named_in_the_report_and_the_way_to_it_in_the_refusal(sample_data, tmp_path) -> None:
+    archive, back = tmp_path / "a.jp2", tmp_path / "back.tif"
+    rsic_geo.compress(sample_data / "fields_rgb_utm.tif", archive, target="bpp=0.5", model="rsic-tiny")
+    with pytest.raises(WeightsMismatchError, match="--allow-other-model"):
+        rsic_geo.decompress(archive, back, enhance="rsic-tiny-learned")
+    report = rsic_geo.decompress(archive, back, enhance="rsic-tiny-learned", allow_other_model=True).to_json()
+    assert report["model"]["name"] == "rsic-tiny-learned"
+    with rasterio.open(back) as file:
+        assert file.tags(ns="RSIC")["RSIC_MODEL"] == "rsic-tiny-learned"
+    assert rsic_geo.info(archive)["model"]["name"] == "rsic-tiny"
 
 
 def test_reading_may_be_fast_and_writing_archives_may_not(sample_data: Path, tmp_path: Path) -> None:

@@ -85,21 +85,21 @@ class Qgis:
             archive.extractall(self.plugins)
 
     def process(
-        self, *words: str, is_json: bool = False, timeout: float = 300, cwd: Path | None = None
+        self, *words: str, is_json: bool = False, timeout: float = 800, cwd: Path | None = None
     ) -> Finished:
         """Run qgis_process."""
         assert QGIS_PROCESS is not None
         argv = [QGIS_PROCESS, *(["--json"] if is_json else []), *words]
         return self._run(argv, timeout, cwd)
 
-    def algorithm(self, name: str, *, timeout: float = 300, **parameters: object) -> dict[str, Any]:
+    def algorithm(self, name: str, *, timeout: float = 800, **parameters: object) -> dict[str, Any]:
         """Run an algorithm with qgis_process and return its results; a failure is one of the test."""
         words = [f"{key}={value}" for key, value in parameters.items()]
         done = self.process("run", name, "--", *words, is_json=True, timeout=timeout)
         assert done.exit_code == 0, done.stderr
         return done.json["results"]
 
-    def inside(self, scenario: str, *, timeout: float = 300, **arguments: object) -> Any:
+    def inside(self, scenario: str, *, timeout: float = 800, **arguments: object) -> Any:
         """Run a function of ``inside.py`` in a Python process with QGIS in it, and return what it returns."""
         script = Path(__file__).with_name("inside.py")
         done = self._run([QGIS_PYTHON, str(script), scenario, json.dumps(arguments, default=str)], timeout)
@@ -108,7 +108,7 @@ class Qgis:
 
     def start_up(self) -> dict[str, Any]:
         """Start a QGIS without a window, and return what the plugin added to that: see `tools/startup.py`."""
-        done = self._run([QGIS_PYTHON, startup.__file__, "--one", os.fspath(self.plugins)], 120)
+        done = self._run([QGIS_PYTHON, startup.__file__, "--one", os.fspath(self.plugins)], 300)
         assert done.exit_code == 0, done.stdout + done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,18 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    with suppress(OSError):  # it went, and was waited for, between the two questions
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def _left(pids: Path) -> list[int]:
+    """Return which of the processes listed live on; killed ones may take a while to go."""
+    numbers = [int(pid) for pid in pids.read_text().split()]
+    deadline = time.monotonic() + 30  # they would sleep for a minute
+    while (alive := [pid for pid in numbers if _is_alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return alive
 
 
 def test_a_run_tells_everything_and_returns_the_result(session, tmp_path):
@@ -110,10 +122,8 @@ def test_cancelling_ends_the_whole_tree_and_leaves_no_half_file(session, tmp_pat
     started = time.monotonic()
     with pytest.raises(EngineCancelledError):
         _compress(session, tmp_path / name, Recorder(stop_after=3))
-    assert time.monotonic() - started < 10
-    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
-    time.sleep(0.1)
-    assert not [pid for pid in pids if _is_alive(pid)]
+    assert time.monotonic() - started < 50  # by itself it ends after a minute
+    assert not _left(tmp_path / "pids")
     assert {path.name for path in tmp_path.iterdir()} == {"fake engine", name, "pids", other.name}
 
 
@@ -126,9 +136,7 @@ def test_an_exception_of_the_listener_leaves_no_process(session, tmp_path, monke
 
     with pytest.raises(RuntimeError, match="the dialog is gone"):
         _compress(session, tmp_path / "slow.tif", Broken())
-    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
-    time.sleep(0.1)
-    assert not [pid for pid in pids if _is_alive(pid)]
+    assert not _left(tmp_path / "pids")
 
 
 def test_a_program_that_cannot_be_started_is_named(tmp_path):
@@ -155,12 +163,14 @@ def test_capabilities_come_from_the_engine(session):
 def test_another_program_of_this_name_is_found_out(tmp_path, script, message, monkeypatch):
     import sys
 
-    monkeypatch.setattr(process, "PATIENCE", 1.0)
+    is_mute = "sleep" in script
+    if is_mute:
+        monkeypatch.setattr(process, "PATIENCE", 1.0)
     program = tmp_path / "rsic"
     program.write_text(f"#!{sys.executable}\n{script}\n")
     program.chmod(0o755)
     with pytest.raises(EngineMissingError, match=message):
-        Session(Engine((str(program),), "PATH")).capabilities(Monitor(), timeout=2.0)
+        Session(Engine((str(program),), "PATH")).capabilities(Monitor(), timeout=2.0 if is_mute else 60.0)
 
 
 def test_a_program_that_writes_without_end_is_none(tmp_path, monkeypatch):

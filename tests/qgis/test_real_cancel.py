@@ -56,7 +56,7 @@ def test_cancel_leaves_nothing(qgis, large_scene, tmp_path):
     assert found["progress"] < 100
     assert found["results"] == {}
     assert "Cancelled: nothing was written." in found["log"]
-    assert found["seconds"] < 25
+    assert found["seconds"] < 120
     assert list(output.parent.iterdir()) == []
 
 
@@ -66,11 +66,11 @@ def test_the_engine_does_not_outlive_a_qgis_that_was_killed(qgis, large_scene, t
     words = [f"INPUT={large_scene}", "MODEL=none", f"OUTPUT={output}"]
     process = qgis.start("run", "rsic:compress", "--", *words)
     try:
-        assert _wait(lambda: any(output.parent.iterdir()) or _is_encoding(output), 60)
+        assert _wait(lambda: any(output.parent.iterdir()) or _is_encoding(output), 300)
     finally:
         process.kill()
         process.wait()
-    assert _wait(lambda: not _engines(output), 60)
+    assert _wait(lambda: not _engines(output), 300)
     assert list(output.parent.iterdir()) == []
 
 
