@@ -23,7 +23,7 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
-from rsic_geo.pipeline.blind import estimate_levels
+from rsic_geo.pipeline.blind import coded_bpp, estimate_levels
 from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.decode import decompress
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
@@ -36,10 +36,11 @@ from rsic_geo.pipeline.plan import band_groups, sample
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
 
-STRENGTH_PER_DN, LEAST_DN, MOST_STRENGTH = 0.25, 0.8, 0.9
-"""Strength where no original is at hand: so much for every digital number (of 8 bits) of a cell's estimated
-error beyond the least one, and never more than the last. Where other codecs err little, networks may do harm
-(``python -m rsic_geo.evaluation.trials foreign IMAGE...``)."""
+MOST_STRENGTH = 0.9
+STRENGTHS = {"JPEG2000": (0.1, 0.0), "other": (0.25, 0.8)}
+"""Strength where no original is at hand, by kind of codec: so much for every digital number (of 8 bits) of a
+cell's estimated error beyond so many, and at most `MOST_STRENGTH`. Where little was lost, networks that were
+taught on heavier losses do harm (``python -m rsic_geo.evaluation.trials foreign IMAGE...``)."""
 BLIND_NOTE = (
     "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "
     "estimate, not a promise; keep the source for measuring"
@@ -98,7 +99,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     reach = options.execution.window_size + 2 * enhancer.halo + CELL
     area = None if part is None else _widened(part.window, reach)
     plan = estimated_plan(archive, options, progress.stage(0, 0.3), area)
-    strengths = blind_strengths(plan.levels, options.strength)
+    strengths = blind_strengths(plan.levels, coded_bpp(archive.reader)[1], options.strength)
     strength = float(strength_from_byte(strengths[plan.levels > 0]).mean()) if plan.levels.any() else 0.0
     how_found = " on average" if options.strength is None else ""
     progress.warn(BLIND_NOTE.format(strength=strength, how=how_found))
@@ -147,17 +148,19 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     )
 
 
-def blind_strengths(levels: NDArray[np.uint8], asked: float | None = None) -> NDArray[np.uint8]:
+def blind_strengths(levels: NDArray[np.uint8], kind: str, asked: float | None = None) -> NDArray[np.uint8]:
     """Return strength bytes of cells without an original, by their estimated distortion (same shape).
 
     Args:
         levels: estimated level bytes.
+        kind: key of `STRENGTHS`.
         asked: one strength for all cells instead.
     """
     if asked is not None:
         return np.full(levels.shape, byte_from_strength(asked), np.uint8)
     error = 255 * rmse_from_level(levels)
-    return byte_from_strength(np.clip(STRENGTH_PER_DN * (error - LEAST_DN), 0, MOST_STRENGTH))
+    slope, least = STRENGTHS[kind]
+    return byte_from_strength(np.clip(slope * (error - least), 0, MOST_STRENGTH))
 
 
 def _widened(window: Window, margin: int) -> Window:

@@ -58,6 +58,40 @@ def test_real_scenes_there_and_back(name, tmp_path):
     assert_same_place(ours, theirs)
 
 
+SMALL = (
+    "gcps110_uint16.tif", "gdal_byte.jp2", "gdal_byte_point.jp2", "gdal_stefan_full_rgba.jp2",
+    "hro_colorado_mask.tif", "rasterio_rotated.tif",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*SMALL, (1, 1, 1), (4, 17, 1031)])
+def test_the_shipped_networks_there_and_back(name, tmp_path):
+    """Codec and enhancer as users have them: everything as for other networks, and the window of a whole."""
+    if find_spec("compressai") is None:
+        pytest.skip("compressai is not installed (it has no build for Python 3.13)")
+    archive, back = tmp_path / "a.rsic.tif", tmp_path / "b.tif"
+    source = SCENES / name if isinstance(name, str) else tmp_path / "s.tif"
+    if not isinstance(name, str):
+        write_scene(source, painted(name, "uint16"))
+    elif not source.is_file():
+        pytest.skip("the real scenes are not on this machine")
+    report = rsic_geo.compress(source, archive, codec="learned", target="psnr=30", threads=1).to_json()
+    rsic_geo.decompress(archive, back)
+    found = rsic_geo.compare(source, back).to_json()
+    assert found["metadata_diff"] == []
+    assert found["mask_equal"]
+    assert found["valid_equal"]
+    psnr, worst = measured(source, back)
+    assert psnr >= 30
+    assert psnr == pytest.approx(report["psnr"] or np.inf, abs=1e-3)
+    assert worst == report["max_abs_error"]
+    with rsic_geo.open(archive) as scene, rasterio.open(back) as whole:
+        height, width = (min(side, 9) for side in whole.shape)
+        window = Window(row_off=whole.height - height, col_off=0, height=height, width=width)
+        np.testing.assert_array_equal(scene.read(window), whole.read()[:, -height:, :width])
+
+
 @pytest.mark.parametrize("shape", [(3, 1, 1), (1, 17, 130), (4, 200, 150)])
 def test_a_real_network_with_random_weights(shape, tmp_path, monkeypatch):
     """Symbols through CompressAI's coder, pixels equal to the encoder's own, tile by tile."""
