@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rsic_geo.enhance.network.unet import BEGIN_DEVIATION
-from rsic_geo.training.state import relative_loss
+from rsic_geo.training.state import relative_loss, structure_loss
 
 _OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 2.0, -1.0))
 """Sum, red against blue, green against both; as in :mod:`rsic_geo.pipeline.adaptive`."""
@@ -62,6 +62,8 @@ class LossShares:
     """Mix of all proposals, against the first alone."""
     family: int = 1
     """Crops that share their mix."""
+    structure: float = 0.0
+    """Structural loss, against that of pixels."""
 
 
 def proposals_loss(
@@ -76,13 +78,19 @@ def proposals_loss(
         sigma: (n, 1, h/64, w/64) distortion.
         shares: what the loss is mixed of.
     """
+
+    def judge(correction: Tensor) -> Tensor:
+        loss = relative_loss(x + correction - target, sigma, squared_share=shares.squared)
+        if shares.structure == 0:
+            return loss
+        return (1 - shares.structure) * loss + shares.structure * structure_loss(x + correction, x, target)
+
     correction = proposed[:, :3]
-    loss = relative_loss(x + correction - target, sigma, squared_share=shares.squared)
+    loss = judge(correction)
     if shares.fitted == 0:
         return correction, loss
     correction = fitted_correction(proposed, target - x, sigma, family=shares.family)
-    fitted = relative_loss(x + correction - target, sigma, squared_share=shares.squared)
-    return correction, shares.fitted * fitted + (1 - shares.fitted) * loss
+    return correction, shares.fitted * judge(correction) + (1 - shares.fitted) * loss
 
 
 def proposals_of(weights: dict[str, Tensor]) -> int:

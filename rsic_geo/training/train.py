@@ -49,6 +49,7 @@ _PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
     "proposals": int,
     "fitted_share": float,
     "family": int,
+    "structure_share": float,
 }
 
 
@@ -89,6 +90,8 @@ class TrainOptions:
     """Corrections the network proposes; more than what it begins with has start at random."""
     fitted_share: float = 0.0
     """Weight of the loss of the proposals an encoder would mix, against that of the first alone."""
+    structure_share: float = 0.0
+    """Weight of the structural loss (1 - SSIM) against the loss of pixels."""
     family: int = 1
     """Crops of one image that are drawn together and share the mix of proposals fitted to them."""
     coded_by: Path | None = None
@@ -267,7 +270,12 @@ class Trainer:
     ) -> tuple[Tensor, Tensor]:
         """Return the correction that proposals come to, and the loss, as the run's options say."""
         options = self.options
-        shares = LossShares(squared=options.squared_share, fitted=options.fitted_share, family=options.family)
+        shares = LossShares(
+            squared=options.squared_share,
+            fitted=options.fitted_share,
+            family=options.family,
+            structure=options.structure_share,
+        )
         return proposals_loss(proposed, x, target, sigma, shares)
 
     @torch.no_grad()

@@ -16,7 +16,7 @@ from rsic_geo.enhance.network import LdmSpec, ResidualUNet, UNetSpec  # noqa: E4
 from rsic_geo.training import export, ldm, train  # noqa: E402
 from rsic_geo.training.ldm_state import LdmState  # noqa: E402
 from rsic_geo.training.proposals import LossShares, fitted_correction, proposals_loss, widened  # noqa: E402
-from rsic_geo.training.state import TrainState, relative_loss  # noqa: E402
+from rsic_geo.training.state import TrainState, relative_loss, structure_loss  # noqa: E402
 from rsic_geo.training.train import STATE_NAME  # noqa: E402
 from rsic_geo.training.validate import assess_folder, fit  # noqa: E402
 
@@ -105,6 +105,32 @@ def test_the_loss_is_that_of_the_first_alone_unless_the_mix_is_asked_for():
     mixed, less = proposals_loss(proposed, x, x + error, sigma, LossShares(squared=1, fitted=1))
     assert less < relative_loss(-error, sigma, squared_share=1)
     torch.testing.assert_close(mixed, fitted_correction(proposed, error, sigma), rtol=1e-3, atol=1e-6)
+
+
+def test_structure_is_lost_with_detail_and_not_with_light():
+    torch.manual_seed(0)
+    original = torch.nn.functional.avg_pool2d(torch.rand(3, 3, 64, 128), 3, stride=1, padding=1)
+    decoded = torch.nn.functional.avg_pool2d(original, 5, stride=1, padding=2)
+    assert structure_loss(original, decoded, original) < 1e-5
+    torch.testing.assert_close(structure_loss(decoded, decoded, original), torch.tensor(1.0))
+    assert structure_loss(decoded + 0.02, decoded, original) < 1.05
+    worse = torch.nn.functional.avg_pool2d(decoded, 5, stride=1, padding=2)
+    assert structure_loss(worse, decoded, original) > 1.05
+    half = (original + decoded) / 2
+    assert 0 < structure_loss(half, decoded, original) < 1
+    assert structure_loss(original, original, original) < 1e-5  # nothing was lost: no division by it
+
+
+def test_the_structural_share_mixes_both_losses(pack_folder, tmp_path):
+    proposed, error, sigma = random_batch(2)
+    x = torch.rand(2, 3, 64, 128)
+    one, mixed, other = (
+        proposals_loss(proposed, x, x + error, sigma, LossShares(squared=0.5, fitted=0.7, structure=share))[1]
+        for share in (0.0, 0.25, 1.0)
+    )
+    torch.testing.assert_close(mixed, 0.75 * one + 0.25 * other)
+    given = options(pack_folder, tmp_path, steps=2, structure_share=0.3)
+    assert train.Trainer(given, say=str).run().step == 2
 
 
 def test_gradients_reach_every_proposal():
