@@ -37,10 +37,14 @@ from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
 
 MOST_STRENGTH = 0.9
-STRENGTHS = {"JPEG2000": (0.1, 0.0), "other": (0.25, 0.8)}
-"""Strength where no original is at hand, by kind of codec: so much for every digital number (of 8 bits) of a
-cell's estimated error beyond so many, and at most `MOST_STRENGTH`. Where little was lost, networks that were
-taught on heavier losses do harm (``python -m rsic_geo.evaluation.trials foreign IMAGE...``)."""
+"""Largest strength where no original is at hand."""
+STRENGTH_PER_DN, LEAST_DN = 0.25, 0.8
+"""Strength of other codecs' files: so much for every digital number (of 8 bits) of a cell's estimated error
+beyond the least one."""
+STRENGTH_AT_ONE_BPP, STRENGTH_PER_OCTAVE = 0.5, 0.22
+"""Strength of JPEG 2000 files that have one bit per pixel, and how much less for twice the bits."""
+SINGLE_BAND_RATE = 0.65
+"""Bits of a single band over those of three bands that lost as much, about; as in training."""
 BLIND_NOTE = (
     "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "
     "estimate, not a promise; keep the source for measuring"
@@ -99,7 +103,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     reach = options.execution.window_size + 2 * enhancer.halo + CELL
     area = None if part is None else _widened(part.window, reach)
     plan = estimated_plan(archive, options, progress.stage(0, 0.3), area)
-    strengths = blind_strengths(plan.levels, coded_bpp(archive.reader)[1], options.strength)
+    strengths = blind_strengths(plan.levels, plan.groups, coded_bpp(archive.reader), options.strength)
     strength = float(strength_from_byte(strengths[plan.levels > 0]).mean()) if plan.levels.any() else 0.0
     how_found = " on average" if options.strength is None else ""
     progress.warn(BLIND_NOTE.format(strength=strength, how=how_found))
@@ -148,19 +152,35 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     )
 
 
-def blind_strengths(levels: NDArray[np.uint8], kind: str, asked: float | None = None) -> NDArray[np.uint8]:
-    """Return strength bytes of cells without an original, by their estimated distortion (same shape).
+def blind_strengths(
+    levels: NDArray[np.uint8],
+    groups: tuple[tuple[int, ...], ...],
+    coded: tuple[float, str],
+    asked: float | None = None,
+) -> NDArray[np.uint8]:
+    """Return strength bytes of cells without an original (shape of ``levels``).
+
+    Where little was lost, networks that were taught on heavier losses do harm: the best strength falls with
+    the rate of JPEG 2000 and rises with the estimated error of others. Measured by
+    ``python -m rsic_geo.evaluation.trials foreign IMAGE...``.
 
     Args:
-        levels: estimated level bytes.
-        kind: key of `STRENGTHS`.
+        levels: estimated level bytes (groups, cell rows, cell columns).
+        groups: bands of each group.
+        coded: bits per pixel of all bands, and kind of codec, of :func:`coded_bpp`.
         asked: one strength for all cells instead.
     """
     if asked is not None:
         return np.full(levels.shape, byte_from_strength(asked), np.uint8)
-    error = 255 * rmse_from_level(levels)
-    slope, least = STRENGTHS[kind]
-    return byte_from_strength(np.clip(slope * (error - least), 0, MOST_STRENGTH))
+    bpp, kind = coded
+    if kind != "JPEG2000":
+        error = 255 * rmse_from_level(levels)
+        return byte_from_strength(np.clip(STRENGTH_PER_DN * (error - LEAST_DN), 0, MOST_STRENGTH))
+    bands = sum(len(members) for members in groups)
+    rates = [bpp / bands * (len(members) if len(members) > 1 else 1 / SINGLE_BAND_RATE) for members in groups]
+    found = STRENGTH_AT_ONE_BPP - STRENGTH_PER_OCTAVE * np.log2(np.maximum(rates, 1e-6))
+    strengths = byte_from_strength(np.clip(found, 0, MOST_STRENGTH))
+    return np.broadcast_to(strengths[:, None, None], levels.shape).copy()
 
 
 def _widened(window: Window, margin: int) -> Window:

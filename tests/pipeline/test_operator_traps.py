@@ -12,6 +12,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
+from support import SCENES
 
 import rsic_geo
 from rsic_geo.cli.entry import main
@@ -222,3 +223,18 @@ def test_threads_asked_for_are_the_threads_gdal_starts(tmp_path, driver, monkeyp
     monkeypatch.setattr(rasterio.shutil, "copy", lambda *a, **k: (seen.append(k), copy(*a, **k))[1])
     rsic_geo.decompress(source, tmp_path / "o.tif", threads=3, driver=driver)
     assert {each["NUM_THREADS"] for each in seen if each["driver"] == driver} == {"3"}
+
+
+@pytest.mark.shared
+def test_a_size_the_encoder_has_no_step_for_is_missed_from_below_and_said(tmp_path):
+    """OpenJPEG's sizes of this scene are 7 % apart around one bit per pixel."""
+    source = SCENES / "rf_m_3607717_sw_18_1_20160620_subset.tif"
+    if not source.is_file():
+        pytest.skip("the real scenes are not on this machine")
+    archive = tmp_path / "a.jp2"
+    report = rsic_geo.compress(source, archive, target="bpp=1").to_json()
+    wanted = 300 * 300 / 8
+    size = archive.stat().st_size
+    assert 0.9 * wanted < size <= 1.02 * wanted
+    said = [line for line in report["warnings"] if f"{size} of the {wanted:.0f} bytes asked for" in line]
+    assert bool(said) == (size < 0.98 * wanted)
