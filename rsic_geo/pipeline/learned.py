@@ -21,7 +21,7 @@ from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.job import USUAL_GAIN, Job
 from rsic_geo.pipeline.learned_rate import DialSearch, TileCoder
 from rsic_geo.pipeline.learned_scene import TilePixels, picture_of
-from rsic_geo.pipeline.learned_tile import Networks, TileFormat, load_network
+from rsic_geo.pipeline.learned_tile import JPEG2000, Networks, TileFormat, load_network
 from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.preview import PreviewMaker
 from rsic_geo.pipeline.record import scene_crc
@@ -123,6 +123,17 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
         return DialSearch(self.reader, self.plan, writer, tiles, self.options.execution.workers)
 
     def _code(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:
+        coded, seal = self._coded(search, writer)
+        count = writer.tile_count
+        others = sum(writer.payload(tile)[0] == JPEG2000 for tile in range(count))
+        if 2 * others > count:
+            self.progress.warn(
+                f"{others} of {count} tiles are JPEG 2000, which suits them better than the network: an "
+                "archive without --codec learned may be the better one"
+            )
+        return coded, seal
+
+    def _coded(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:
         target, progress = self.options.target, self.progress
         if target.is_size:
             return self._to_size(search, writer)
