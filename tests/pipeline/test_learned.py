@@ -158,7 +158,7 @@ def test_a_small_size_is_met_whatever_enhancement_adds(tmp_path, codec, size):
     with installed(Useless()):
         report = compress(source, tmp_path / "a.rsic.tif", f"bpp={size * 8 / 32000}", "smoother")
     assert report["bytes"] == pytest.approx(size, rel=0.02)
-    assert report["warnings"] == []
+    assert not [line for line in report["warnings"] if "asked for" in line]
 
 
 def test_enhancement_is_never_worse(town, tmp_path, codec):
