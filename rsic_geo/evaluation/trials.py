@@ -65,40 +65,38 @@ def blind_ratio(pixels: NDArray[Any], bpp: float) -> float:
 
 
 FOREIGN: dict[str, dict[str, Any]] = {
+    **{f"JPEG {q}": {"format": "JPEG", "quality": q} for q in (25, 50, 75, 85, 90, 95)},
+    **{f"WebP {q}": {"format": "WEBP", "quality": q} for q in (50, 75, 90)},
     **{
-        f"JPEG {q}": {"driver": "GTiff", "compress": "JPEG", "photometric": "YCBCR", "jpeg_quality": q}
-        for q in (25, 50, 75, 85, 90, 95)
-    },
-    **{f"WebP {q}": {"driver": "GTiff", "compress": "WEBP", "webp_level": q} for q in (50, 75, 90)},
-    **{
-        f"JPEG 2000 {rate} bpp": {"driver": "JP2OpenJPEG", "quality": 100 * rate / 24, "reversible": "NO"}
+        f"JPEG 2000 {rate} bpp": {
+            "format": "JPEG2000", "irreversible": True, "mct": 1, "quality_mode": "rates",
+            "quality_layers": [24 / rate],
+        }
         for rate in (0.3, 0.6, 1.2, 2.0)
     },
-}
-"""Creation options of GDAL for files of other codecs, 8 bit and three bands."""
+}  # fmt: skip
+"""How Pillow writes 8 bit files of other codecs with three bands."""
 
 
-def foreign_gain(pixels: NDArray[Any], creation: dict[str, Any], folder: Path) -> tuple[float, float, float]:
+def foreign_gain(pixels: NDArray[Any], saving: dict[str, Any], folder: Path) -> tuple[float, float, float]:
     """Return what `rsic enhance` makes of a file of another codec.
 
     Args:
         pixels: (3, h, w) uint8.
-        creation: GDAL's driver and creation options.
+        saving: Pillow's format and options.
         folder: for temporary files.
 
     Returns:
         Gain (dB), the factor on the correction that would have left least error, true error (DN) of the file.
     """
-    import rasterio
+    from PIL import Image
 
     path, better = folder / "coded", folder / "better.tif"
-    bands, height, width = pixels.shape
-    shape = {"count": bands, "height": height, "width": width, "dtype": "uint8"}
-    with rasterio.open(path, "w", **shape, **creation) as file:
-        file.write(pixels)
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(path, **saving)
     enhance(str(path), str(better), DecodeOptions(enhance="auto", overwrite=True))
-    with rasterio.open(path) as coded, rasterio.open(better) as enhanced:
-        before, after = (file.read().astype(np.float64) for file in (coded, enhanced))
+    with open_scene(str(path)) as coded, open_scene(str(better)) as enhanced:
+        whole = Window.full(coded.profile.height, coded.profile.width)
+        before, after = (file.read(whole).astype(np.float64) for file in (coded, enhanced))
     added, missing = after - before, pixels - before
     factor = float((added * missing).sum() / max(float((added * added).sum()), 1e-9))
     error = rmse(pixels, before)
@@ -109,8 +107,8 @@ def print_foreign(pieces: list[NDArray[Any]]) -> None:
     """Print one line per codec and quality."""
     warnings.filterwarnings("ignore", category=UserWarning)
     with tempfile.TemporaryDirectory() as folder:
-        for name, creation in FOREIGN.items():
-            found = np.array([foreign_gain(pixels, creation, Path(folder)) for pixels in pieces])
+        for name, saving in FOREIGN.items():
+            found = np.array([foreign_gain(pixels, saving, Path(folder)) for pixels in pieces])
             gains, factors, errors = found.T
             spread = f"gain mean {gains.mean():+.3f} worst {gains.min():+.3f} best {gains.max():+.3f} dB"
             fitting = f"best factor median {np.median(factors):.2f} least {factors.min():.2f}"

@@ -49,6 +49,9 @@ BLIND_NOTE = (
     "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "
     "estimate, not a promise; keep the source for measuring"
 )
+NOTHING_NOTE = (
+    "so little was lost that repairing it would do harm: the pixels stay as they are; --strength insists"
+)
 
 
 def enhance(
@@ -107,6 +110,8 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     strength = float(strength_from_byte(strengths[plan.levels > 0]).mean()) if plan.levels.any() else 0.0
     how_found = " on average" if options.strength is None else ""
     progress.warn(BLIND_NOTE.format(strength=strength, how=how_found))
+    if not strengths.any():
+        progress.warn(NOTHING_NOTE)
     profile, snapshot = archive.profile, _estimated_snapshot(archive, enhancer, options)
     if part is not None:
         profile, snapshot = part.of_profile(profile), part.of_snapshot(snapshot)
@@ -142,7 +147,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
         warnings=tuple(progress.warnings),
         details={
             "archive": False,
-            "enhanced": True,
+            "enhanced": bool(strengths.any()),
             "estimated": True,
             "strength": strength,
             "model": {"name": enhancer.name, "sha256": enhancer.sha256},
