@@ -33,7 +33,7 @@ from rsic_geo.pipeline.tilework import cell_sums
 
 SHIFT = (3, 5)
 """Rows and columns cut off before coding again (px); odd, so that every wavelet level sees another phase."""
-FACTORS = {"JPEG2000": 1.15, "other": 1.35}
+FACTORS = {"JPEG2000": 1.15, "WebP": 1.35, "other": 1.35}
 """True error over the error of shifted recompression, near the lower end of what was measured."""
 LOSSY_COMPRESSIONS = ("jpeg", "ycbcr jpeg", "webp", "jxl", "lerc", "lerc_deflate", "lerc_zstd")
 _TILE = 2048
@@ -60,7 +60,8 @@ def coded_bpp(reader: SceneReader) -> tuple[float, str]:
             f"this file is stored losslessly ({reader.compression or 'uncompressed'}): nothing tells "
             "how much was lost before; enhance the JPEG 2000, JPEG or WebP file it came from"
         )
-    return reader.stored_bytes() * 8 / pixels, "other"
+    kind = "WebP" if reader.compression == "webp" else "other"
+    return reader.stored_bytes() * 8 / pixels, kind
 
 
 def _is_reversible(segments: tuple[Any, ...]) -> bool:

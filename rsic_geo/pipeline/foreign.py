@@ -38,9 +38,10 @@ from rsic_geo.pipeline.strength import scaled_correction
 
 MOST_STRENGTH = 0.9
 """Largest strength where no original is at hand."""
-STRENGTH_PER_DN, LEAST_DN = 0.25, 0.8
+STRENGTHS = {"WebP": (0.12, 0.45), "other": (0.25, MOST_STRENGTH)}
+LEAST_DN = 0.8
 """Strength of other codecs' files: so much for every digital number (of 8 bits) of a cell's estimated error
-beyond the least one."""
+beyond the least one, and at most so much. WebP has smoothed its blocks already."""
 STRENGTH_AT_ONE_BPP, STRENGTH_PER_OCTAVE = 0.5, 0.22
 """Strength of JPEG 2000 files that have one bit per pixel, and how much less for twice the bits."""
 SINGLE_BAND_RATE = 0.65
@@ -180,7 +181,8 @@ def blind_strengths(
     bpp, kind = coded
     if kind != "JPEG2000":
         error = 255 * rmse_from_level(levels)
-        return byte_from_strength(np.clip(STRENGTH_PER_DN * (error - LEAST_DN), 0, MOST_STRENGTH))
+        slope, most = STRENGTHS[kind]
+        return byte_from_strength(np.clip(slope * (error - LEAST_DN), 0, most))
     bands = sum(len(members) for members in groups)
     rates = [bpp / bands * (len(members) if len(members) > 1 else 1 / SINGLE_BAND_RATE) for members in groups]
     found = STRENGTH_AT_ONE_BPP - STRENGTH_PER_OCTAVE * np.log2(np.maximum(rates, 1e-6))

@@ -103,6 +103,9 @@ def test_the_less_was_lost_the_less_is_done() -> None:
     assert not strengths[:3].any()
     assert (np.diff(strengths) >= 0).all()
     assert strengths[-1] == pytest.approx(MOST_STRENGTH, abs=0.01)
+    webp = strength_from_byte(blind_strengths(levels, rgb, (1.0, "WebP")))[0, 0]
+    assert (webp[3:] < strengths[3:]).all()
+    assert webp[-1] > 0
     by_rate = [
         strength_from_byte(blind_strengths(levels, rgb, (bpp, "JPEG2000"))) for bpp in (0.01, 0.3, 1, 2, 9)
     ]
