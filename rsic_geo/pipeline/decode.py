@@ -256,9 +256,8 @@ def _details(archive: Archive) -> dict[str, Any]:
     if side is None:
         return {"archive": False, "enhanced": False}
     switched_on = float(np.mean(side.strengths > 0)) if side.strengths.size else 0.0
-    used = (
-        archive.enhancer if archive.is_enhanced else side.model
-    )  # the caller may have asked for another one
+    # what made the pixels: the caller may have asked for another one than the archive's
+    used = archive.enhancer if archive.is_enhanced else side.model
     return {
         "archive": True,
         "lossless": side.lossless and not side.extras,

@@ -15,7 +15,7 @@ from rsic_geo.enhance.base import Enhancer, LinearEnhancer
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.io import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.geo.io_files import check_apart
-from rsic_geo.geo.lattice import CELL, byte_from_strength, rmse_from_level, strength_from_byte
+from rsic_geo.geo.lattice import CELL, strength_from_byte
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
@@ -23,7 +23,7 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
-from rsic_geo.pipeline.blind import coded_bpp, estimate_levels
+from rsic_geo.pipeline.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
 from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.decode import decompress
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
@@ -36,16 +36,6 @@ from rsic_geo.pipeline.plan import band_groups, sample
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
 
-MOST_STRENGTH = 0.9
-"""Largest strength where no original is at hand."""
-STRENGTHS = {"WebP": (0.12, 0.45), "other": (0.25, MOST_STRENGTH)}
-LEAST_DN = 0.8
-"""Strength of other codecs' files: so much for every digital number (of 8 bits) of a cell's estimated error
-beyond the least one, and at most so much. WebP has smoothed its blocks already."""
-STRENGTH_AT_ONE_BPP, STRENGTH_PER_OCTAVE = 0.5, 0.22
-"""Strength of JPEG 2000 files that have one bit per pixel, and how much less for twice the bits."""
-SINGLE_BAND_RATE = 0.65
-"""Bits of a single band over those of three bands that lost as much, about; as in training."""
 BLIND_NOTE = (
     "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "
     "estimate, not a promise; keep the source for measuring"
@@ -106,14 +96,17 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
         raise UsageError(f"{enhancer.name} knows only what an original tells an archive: name a network")
     reach = options.execution.window_size + 2 * enhancer.halo + CELL
     area = None if part is None else _widened(part.window, reach)
-    plan = estimated_plan(archive, options, progress.stage(0, 0.3), area)
-    strengths = blind_strengths(plan.levels, plan.groups, coded_bpp(archive.reader), options.strength)
+    lossy = lossy_scene(archive.reader)
+    plan = estimated_plan(lossy, options, progress.stage(0, 0.3), area)
+    strengths = blind_strengths(plan.levels, plan.groups, lossy.bpp, lossy.kind, options.strength)
+    is_enhanced = bool(strengths.any())
     strength = float(strength_from_byte(strengths[plan.levels > 0]).mean()) if plan.levels.any() else 0.0
+    plan = replace(plan, active=plan.active & (strengths > 0))
     how_found = " on average" if options.strength is None else ""
     progress.warn(BLIND_NOTE.format(strength=strength, how=how_found))
-    if not strengths.any():
+    if not is_enhanced and options.strength is None:
         progress.warn(NOTHING_NOTE)
-    profile, snapshot = archive.profile, _estimated_snapshot(archive, enhancer, options)
+    profile, snapshot = archive.profile, _estimated_snapshot(archive, enhancer, options, is_enhanced)
     if part is not None:
         profile, snapshot = part.of_profile(profile), part.of_snapshot(snapshot)
         plan = plan.for_bands(part.bands)
@@ -148,7 +141,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
         warnings=tuple(progress.warnings),
         details={
             "archive": False,
-            "enhanced": bool(strengths.any()),
+            "enhanced": is_enhanced,
             "estimated": True,
             "strength": strength,
             "model": {"name": enhancer.name, "sha256": enhancer.sha256},
@@ -156,38 +149,6 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             **describe_changes(options),
         },
     )
-
-
-def blind_strengths(
-    levels: NDArray[np.uint8],
-    groups: tuple[tuple[int, ...], ...],
-    coded: tuple[float, str],
-    asked: float | None = None,
-) -> NDArray[np.uint8]:
-    """Return strength bytes of cells without an original (shape of ``levels``).
-
-    Where little was lost, networks that were taught on heavier losses do harm: the best strength falls with
-    the rate of JPEG 2000 and rises with the estimated error of others. Measured by
-    ``python -m rsic_geo.evaluation.trials foreign IMAGE...``.
-
-    Args:
-        levels: estimated level bytes (groups, cell rows, cell columns).
-        groups: bands of each group.
-        coded: bits per pixel of all bands, and kind of codec, of :func:`coded_bpp`.
-        asked: one strength for all cells instead.
-    """
-    if asked is not None:
-        return np.full(levels.shape, byte_from_strength(asked), np.uint8)
-    bpp, kind = coded
-    if kind != "JPEG2000":
-        error = 255 * rmse_from_level(levels)
-        slope, most = STRENGTHS[kind]
-        return byte_from_strength(np.clip(slope * (error - LEAST_DN), 0, most))
-    bands = sum(len(members) for members in groups)
-    rates = [bpp / bands * (len(members) if len(members) > 1 else 1 / SINGLE_BAND_RATE) for members in groups]
-    found = STRENGTH_AT_ONE_BPP - STRENGTH_PER_OCTAVE * np.log2(np.maximum(rates, 1e-6))
-    strengths = byte_from_strength(np.clip(found, 0, MOST_STRENGTH))
-    return np.broadcast_to(strengths[:, None, None], levels.shape).copy()
 
 
 def _widened(window: Window, margin: int) -> Window:
@@ -212,19 +173,16 @@ def check_enhanceable(profile: SceneProfile) -> None:
 
 
 def estimated_plan(
-    archive: Archive, options: DecodeOptions, progress: Progress, area: Window | None = None
+    lossy: LossyScene, options: DecodeOptions, progress: Progress, area: Window | None = None
 ) -> EnhancementPlan:
     """Return groups, radiometry and estimated distortion of a scene without an original.
 
     With ``area`` cells far outside of it may be left at no distortion.
-
-    Raises:
-        UsageError: if the file is stored losslessly.
     """
-    profile = archive.profile
-    radiometry = Radiometry.fit(profile.dtype, [sample(archive.reader)])
+    profile = lossy.reader.profile
+    radiometry = Radiometry.fit(profile.dtype, [sample(lossy.reader)])
     groups = band_groups(profile.colorinterp)
-    levels = estimate_levels(archive.reader, groups, radiometry, progress, area)
+    levels = estimate_levels(lossy, groups, radiometry, progress, area)
     return EnhancementPlan(
         height=profile.height,
         width=profile.width,
@@ -236,10 +194,12 @@ def estimated_plan(
     )
 
 
-def _estimated_snapshot(archive: Archive, enhancer: Enhancer, options: DecodeOptions) -> MetadataSnapshot:
+def _estimated_snapshot(
+    archive: Archive, enhancer: Enhancer, options: DecodeOptions, is_enhanced: bool
+) -> MetadataSnapshot:
     """Return the scene's metadata and a domain that says how its pixels came to be."""
     made_by = {
-        "RSIC_ENHANCED": "YES",
+        "RSIC_ENHANCED": "YES" if is_enhanced else "NO",
         "RSIC_ESTIMATED": "YES",
         "RSIC_STRENGTH": "estimated" if options.strength is None else f"{options.strength:g}",
         "RSIC_MODEL": enhancer.name,

@@ -11,7 +11,7 @@ import rasterio.shutil
 import rsic_geo
 from rsic_geo.errors import UsageError, WeightsMismatchError
 from rsic_geo.geo.lattice import byte_from_strength, level_from_rmse, strength_from_byte
-from rsic_geo.pipeline.foreign import MOST_STRENGTH, blind_strengths
+from rsic_geo.pipeline.blind import MOST_STRENGTH, blind_strengths
 
 
 @pytest.fixture
@@ -99,25 +99,25 @@ def test_lossy_files_of_many_codecs_are_enhanced(sample_data, tmp_path, creation
 def test_the_less_was_lost_the_less_is_done() -> None:
     error = np.array([[[0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 50.0]]]) / 255
     levels, rgb = level_from_rmse(error), ((0, 1, 2),)
-    strengths = strength_from_byte(blind_strengths(levels, rgb, (1.0, "other")))[0, 0]
+    strengths = strength_from_byte(blind_strengths(levels, rgb, 1.0, "other"))[0, 0]
     assert not strengths[:3].any()
     assert (np.diff(strengths) >= 0).all()
     assert strengths[-1] == pytest.approx(MOST_STRENGTH, abs=0.01)
-    webp = strength_from_byte(blind_strengths(levels, rgb, (1.0, "WebP")))[0, 0]
+    webp = strength_from_byte(blind_strengths(levels, rgb, 1.0, "WebP"))[0, 0]
     assert (webp[3:] < strengths[3:]).all()
     assert webp[-1] > 0
     by_rate = [
-        strength_from_byte(blind_strengths(levels, rgb, (bpp, "JPEG2000"))) for bpp in (0.01, 0.3, 1, 2, 9)
+        strength_from_byte(blind_strengths(levels, rgb, bpp, "JPEG2000")) for bpp in (0.01, 0.3, 1, 2, 9)
     ]
     assert all(len(np.unique(found)) == 1 for found in by_rate)
     assert (np.diff([found.mean() for found in by_rate]) < 0).all()
     assert not by_rate[-1].any()
     # one band of one, or of three that were coded one by one
-    alone = blind_strengths(levels, ((0,),), (0.65, "JPEG2000"))
-    assert np.array_equal(alone, blind_strengths(levels, rgb, (1.0, "JPEG2000")))
-    three = blind_strengths(levels.repeat(3, axis=0), ((0,), (1,), (2,)), (3 * 0.65, "JPEG2000"))
+    alone = blind_strengths(levels, ((0,),), 0.65, "JPEG2000")
+    assert np.array_equal(alone, blind_strengths(levels, rgb, 1.0, "JPEG2000"))
+    three = blind_strengths(levels.repeat(3, axis=0), ((0,), (1,), (2,)), 3 * 0.65, "JPEG2000")
     assert (three == alone).all()
-    assert (blind_strengths(levels, rgb, (1.0, "other"), 0.5) == byte_from_strength(0.5)).all()
+    assert (blind_strengths(levels, rgb, 1.0, "other", 0.5) == byte_from_strength(0.5)).all()
 
 
 def test_another_model_is_named_in_the_report_and_the_way_to_it_in_the_refusal(sample_data, tmp_path) -> None:

@@ -187,6 +187,7 @@ def test_foreign_scenes_are_enhanced_with_a_word_about_it(tmp_path, name):
     assert found.pixels_equal == any("little was lost" in text for text in report.warnings)
     with rasterio.open(out) as scene:
         assert scene.tags(ns="RSIC")["RSIC_ESTIMATED"] == "YES"
+        assert scene.tags(ns="RSIC")["RSIC_ENHANCED"] == ("NO" if found.pixels_equal else "YES")
     rsic_geo.enhance(SCENES / name, out, strength=0.5, overwrite=True)
     insisted = rsic_geo.compare(SCENES / name, out)
     assert not insisted.pixels_equal
