@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rsic_geo.enhance.network.unet import BEGIN_DEVIATION
-from rsic_geo.training.state import relative_loss, structure_loss
+from rsic_geo.training.losses import relative_loss, structure_loss
 
 _OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 2.0, -1.0))
 """Sum, red against blue, green against both; as in :mod:`rsic_geo.pipeline.adaptive`."""

@@ -15,8 +15,9 @@ from rsic_geo.enhance import load_enhancer  # noqa: E402
 from rsic_geo.enhance.network import LdmSpec, ResidualUNet, UNetSpec  # noqa: E402
 from rsic_geo.training import export, ldm, train  # noqa: E402
 from rsic_geo.training.ldm_state import LdmState  # noqa: E402
+from rsic_geo.training.losses import relative_loss, structure_loss  # noqa: E402
 from rsic_geo.training.proposals import LossShares, fitted_correction, proposals_loss, widened  # noqa: E402
-from rsic_geo.training.state import TrainState, relative_loss, structure_loss  # noqa: E402
+from rsic_geo.training.state import TrainState  # noqa: E402
 from rsic_geo.training.train import STATE_NAME  # noqa: E402
 from rsic_geo.training.validate import assess_folder, fit  # noqa: E402
 
