@@ -17,6 +17,7 @@ from jp2_support import landscape
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+import rsic_geo
 from rsic_geo.enhance.base import check_windows
 
 JP2_TYPES = ("uint8", "uint16", "int16")
@@ -220,6 +221,21 @@ def measured(source: Path, result: Path) -> tuple[float, float]:
     peak = 255.0 if pixels.dtype.itemsize == 1 else 65535.0
     mse = float(np.mean(error**2)) if error.size else 0.0
     return (np.inf if mse == 0 else 10 * np.log10(peak**2 / mse)), float(np.abs(error).max(initial=0.0))
+
+
+def assert_came_back(source: Path, back: Path, report: dict[str, Any], *, within: float = 1e-6) -> float:
+    """Assert equal metadata and masks, and pixels as a report of compression says; return the PSNR (dB).
+
+    Networks may round single pixels otherwise than when they were fitted: the PSNR may differ by ``within``.
+    """
+    found = rsic_geo.compare(source, back).to_json()
+    assert found["metadata_diff"] == []
+    assert found["mask_equal"]
+    assert found["valid_equal"]
+    psnr, worst = measured(source, back)
+    assert psnr == pytest.approx(report["psnr"] or np.inf, abs=within)
+    assert worst == report["max_abs_error"]
+    return psnr
 
 
 class Smoother:

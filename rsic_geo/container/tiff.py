@@ -132,6 +132,11 @@ class TiffSpool:
         """Return kind and body of a stored tile."""
         return unframe(tile, self._stored(tile))
 
+    def kind(self, tile: int) -> int:
+        """Return the kind of a stored tile; its body is not read."""
+        self._spool.seek(self._places[tile][0])
+        return self._spool.read(1)[0]
+
     @property
     def payload_bytes(self) -> int:
         """Bytes of all stored payloads."""

@@ -134,7 +134,7 @@ class BandStore:
             self.made += 1
 
         for tiles in missing:
-            if not parts[tiles].exists() and _claim(parts[tiles]):
+            if _claim(parts[tiles]):
                 make(tiles)
         patience = time.monotonic() + 2 * longest
         for tiles in missing:
@@ -190,9 +190,7 @@ def _take_one(folder: Path, bench: Bench, plan: str, todo: TilePass) -> bool:
     """Make one part nobody has taken, from the bottom of the scene up: the writer goes down."""
     for tiles in reversed(row_bands(bench.plan.grid)):
         part = _part(folder, plan, todo, tiles)
-        if not part.exists() and _claim(part):
-            if part.exists():  # made between the two questions
-                continue
+        if _claim(part):
             _make(bench, todo, tiles, part, lambda _: folder.stat())  # gone with the archive's last tile
             return True
     return False
@@ -203,12 +201,14 @@ def _part(folder: Path, plan: str, todo: TilePass, tiles: range) -> Path:
 
 
 def _claim(part: Path) -> bool:
-    """Take a part; return whether nobody else had."""
+    """Take a part; return whether nobody else had, or had made it."""
+    if part.exists():
+        return False
     try:
         os.close(os.open(part.with_suffix(".claim"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
     except FileExistsError:
         return False
-    return True
+    return not part.exists()  # made, and its claim cleared by a new writer, between the two questions
 
 
 def _make(bench: Bench, todo: TilePass, tiles: range, part: Path, tell: Callable[[int], object]) -> None:

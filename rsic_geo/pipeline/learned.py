@@ -125,7 +125,7 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
     def _code(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:
         coded, seal = self._coded(search, writer)
         count = writer.tile_count
-        others = sum(writer.payload(tile)[0] == JPEG2000 for tile in range(count))
+        others = sum(writer.kind(tile) == JPEG2000 for tile in range(count))
         if 2 * others > count:
             self.progress.warn(
                 f"{others} of {count} tiles are JPEG 2000, which suits them better than the network: an "

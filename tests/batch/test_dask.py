@@ -105,6 +105,23 @@ def _is_scheduler(process: psutil.Process) -> bool:
     return False
 
 
+def test_a_client_without_connection_is_not_asked_and_one_that_knows_no_workers_is_no_error():
+    from rsic_geo.pipeline.executors_dask import DaskExecutor
+
+    class Client:
+        status = "connecting"
+
+        def scheduler_info(self, **_more):
+            assert self.status == "running", "asking would wait for the connection"
+            return {}
+
+    executor = DaskExecutor.__new__(DaskExecutor)
+    executor._client, executor._resources, executor._places = Client(), None, 3
+    assert executor._count() == 3
+    executor._client.status = "running"
+    assert executor._count() == 1
+
+
 def test_no_scheduler_is_one_line(tmp_path, capsys, monkeypatch):
     from rsic_geo.pipeline import executors_dask
 

@@ -131,6 +131,24 @@ def test_workers_that_cannot_start_stop_the_run_and_blame_no_scene(tmp_path, mon
 
 
 @pytest.mark.slow
+def test_workers_that_die_before_they_are_given_work_end_the_run_too(monkeypatch):
+    """However often one is replaced: without a count, giving out the work would never end."""
+    monkeypatch.setattr(executors, "_serve", stillborn)
+    executor = ProcessExecutor(1)
+    fresh = executor._idle
+
+    def dead():
+        worker = fresh()
+        worker.process.join()
+        return worker
+
+    monkeypatch.setattr(executor, "_idle", dead)
+    with pytest.raises(SceneError, match="no worker can be started: its worker ended with code 7"):
+        executor.submit(job(1))
+    executor.close(kill=True)
+
+
+@pytest.mark.slow
 def test_a_scene_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
     from rsic_geo.pipeline import batch_run
 

@@ -189,6 +189,7 @@ def test_a_second_finish_replaces_the_first(tmp_path):
         spool.restart()
         spool.add_tile(0, frame(0, 1, b"second"))
         assert spool.payload(0) == (1, b"second")
+        assert spool.kind(0) == 1
         assert spool.finish(b"x", preview, None) < long
     with TiffArchive(path) as archive:
         assert (archive.side, archive.payload(0)) == (b"x", (1, b"second"))

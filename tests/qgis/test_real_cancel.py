@@ -56,7 +56,7 @@ def test_cancel_leaves_nothing(qgis, large_scene, tmp_path):
     assert found["progress"] < 100
     assert found["results"] == {}
     assert "Cancelled: nothing was written." in found["log"]
-    assert found["seconds"] < 120
+    assert found["seconds"] < 45  # 10 s of the plugin's patience, two threads waited for 10 s each, and some
     assert list(output.parent.iterdir()) == []
 
 
