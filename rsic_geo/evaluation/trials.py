@@ -1,9 +1,9 @@
-"""Trials behind three choices of the pipeline, to be made again on any scenes.
+"""Trials behind three choices of the pipeline, to be made again on any scenes, or folders of them.
 
 ``python -m rsic_geo.evaluation.trials colour SCENE...`` says what the colour transform is worth on the first
 three bands; ``... blind IMAGE...`` how far shifted recompression is from the true error of a coding;
-``... foreign IMAGE...`` what ``rsic enhance`` gains on files of other codecs, which strength would gain most,
-and how far off the estimated distortion is.
+``... foreign IMAGE...`` what ``rsic enhance`` gains on files of other codecs, and what share of its
+correction would have gained most.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, encode_tile_bytes
+from rsic_geo.evaluation.imagery import find_scenes
 from rsic_geo.geo.io import open_scene
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.blind import SHIFT
@@ -122,15 +123,17 @@ def main() -> None:
     """Print one line per scene, or per rate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trial", choices=["colour", "blind", "foreign"])
-    parser.add_argument("scenes", nargs="+")
+    parser.add_argument("scenes", nargs="+", help="scenes or folders")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th scene")
     arguments = parser.parse_args()
+    scenes = [str(path) for path in find_scenes(arguments.scenes, every=arguments.every)]
     if arguments.trial == "colour":
-        for scene in arguments.scenes:
+        for scene in scenes:
             pixels = middle(scene)
             gains = [f"{colour_gain(pixels, ratio):+6.2f} dB at {ratio}:1" for ratio in (8, 30)]
             print(*gains, scene)
         return
-    pieces = [middle(scene) for scene in arguments.scenes]
+    pieces = [middle(scene) for scene in scenes]
     if arguments.trial == "foreign":
         print_foreign(pieces)
         return
