@@ -224,6 +224,7 @@ class Trainer:
                 state.save(options.out / STATE_NAME, slim=options.slim)
                 saved = now
         state.images = pool.next_image
+        state.seconds = before + time.monotonic() - begun
         if self._counted:
             self._log(1.0)
         state.save(options.out / STATE_NAME, slim=options.slim)

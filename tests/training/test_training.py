@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,10 +123,14 @@ def test_a_short_run_learns_and_repeats_exactly(pack_folder, tmp_path):
     assert any(value.any() for key, value in runs[0].average.state_dict().items() if key.startswith("tail"))
 
 
-def test_a_run_stops_on_its_budget_and_goes_on_where_it_was(pack_folder, tmp_path):
-    first = train.Trainer(options(pack_folder, tmp_path, budget_s=1.0), say=lambda _: None).run()
-    assert first.step > 0
-    assert first.seconds >= 1.0
+def test_a_run_stops_on_its_budget_and_goes_on_where_it_was(pack_folder, tmp_path, monkeypatch):
+    moments = itertools.count(100.0, 0.22)  # time goes by whenever somebody looks
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+        first = train.Trainer(options(pack_folder, tmp_path, budget_s=1.0), say=lambda _: None).run()
+    assert first.step == 2  # begun after 0.22 and 0.66 s; the third look, after 1.1 s, is the end
+    assert 1.1 <= first.seconds < 1.5
+    assert first.history[-1]["seconds"] == first.seconds
     state_file = tmp_path / train.STATE_NAME
     more = train.Trainer(options(pack_folder, tmp_path, steps=2, resume=state_file), say=lambda _: None).run()
     assert more.step == first.step + 2
