@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rsic_geo.devices import choose_device, full_float32, has_bfloat16
 from rsic_geo.enhance.base import ALIGN, Place, check_windows
-from rsic_geo.enhance.network import ResidualUNet, UNetSpec
+from rsic_geo.enhance.network import VARIANTS_FORMAT, ResidualUNet, UNetSpec, UNetVariants, VariantsSpec
 from rsic_geo.errors import WeightsError
 from rsic_geo.weights import WeightsFile
 
@@ -46,6 +46,7 @@ class TorchEnhancer:
     ) -> None:
         self.name = weights.name
         self.proposals = int(getattr(network.spec, "proposals", 1))
+        self._band_counts: tuple[int, ...] = getattr(network.spec, "band_counts", (3,))
         self.sha256 = weights.sha256
         self.device = device
         self.threads = threads
@@ -68,7 +69,12 @@ class TorchEnhancer:
     @staticmethod
     def build(weights: WeightsFile) -> nn.Module:
         """Return the untrained network of a weights file; raises ValueError, TypeError or KeyError."""
-        return ResidualUNet(UNetSpec.from_json(weights.spec))
+        if weights.metadata.get("format") == VARIANTS_FORMAT:
+            return UNetVariants(VariantsSpec.from_json(weights.spec))
+        spec = UNetSpec.from_json(weights.spec)
+        if spec.bands != 3:
+            raise ValueError("a network of single bands is no enhancer without one of three beside it")
+        return ResidualUNet(spec)
 
     def correct(
         self,
@@ -78,7 +84,10 @@ class TorchEnhancer:
         origins: Sequence[Place] | None = None,
         seed: int = 0,
     ) -> NDArray[np.float32]:
-        """See :meth:`rsic_geo.enhance.base.Enhancer.correct`; a single band is seen as three equal ones."""
+        """See :meth:`rsic_geo.enhance.base.Enhancer.correct`.
+
+        A single band is seen as three equal ones where the weights hold no network of single bands.
+        """
         check_windows(x, sigma, origins)
         places = list(origins) if origins is not None else [(0, 0)] * x.shape[0]
         out = np.empty((x.shape[0], self.proposals * x.shape[1], *x.shape[2:]), dtype=np.float32)
@@ -95,20 +104,20 @@ class TorchEnhancer:
         return out
 
     def predict(self, pixels: Tensor, sigma: Tensor, places: list[Place], seed: int) -> Tensor:
-        """Return what the network adds to ``pixels`` (n, 3, h, w), told ``sigma`` (n, 1, h/64, w/64)."""
+        """Return what the network adds to ``pixels`` (n, 1 or 3, h, w), told ``sigma`` (n, 1, h/64, w/64)."""
         correction: Tensor = self._network(pixels, sigma)
         return correction
 
     @torch.inference_mode()
     def _run(self, pixels: Tensor, sigma: Tensor, places: list[Place], seed: int) -> NDArray[np.float32]:
-        bands = pixels.shape[1]
-        if bands == 1:
+        is_tripled = pixels.shape[1] not in self._band_counts
+        if is_tripled:
             pixels = pixels.expand(-1, 3, -1, -1)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         reduced = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.fast)
         with full_float32(), reduced:
             correction = self.predict(pixels, sigma, places, seed)
-        if bands == 1:
+        if is_tripled:
             shape = (correction.shape[0], self.proposals, 3, *correction.shape[2:])
             correction = correction.reshape(shape).mean(dim=2)
         result: NDArray[np.float32] = correction.contiguous().cpu().numpy()

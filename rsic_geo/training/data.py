@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rsic_geo.training.degrade import NODE, DegradeOptions, degrade, octaves_at_nodes, vary
+from rsic_geo.training.degrade import NODE, DegradeOptions, Samples, degrade, octaves_at_nodes, vary
 
 if TYPE_CHECKING:
     CropQueue: TypeAlias = "multiprocessing.Queue[list[Crop]]"
@@ -33,10 +33,10 @@ ALIGN = 32
 class Crop:
     """A degraded square with its original and the distortion at its lattice nodes."""
 
-    decoded: NDArray[np.uint8]
+    decoded: Samples
     """(crop, crop, 3)."""
-    original: NDArray[np.uint8]
-    """(crop, crop, 3)."""
+    original: Samples
+    """(crop, crop, 3), of the same type."""
     octaves: NDArray[np.float32]
     """(crop/64, crop/64) log2 RMSE in units of 0..1."""
     image: int

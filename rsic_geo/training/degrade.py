@@ -1,13 +1,15 @@
 """What a codec does to an image, and how the archive will describe it to the network.
 
-Images here are (height, width, 3) uint8 as Pillow has them. All randomness comes from the
-generator given, so a sample is a function of (image, generator state).
+Images here are (height, width, 3) uint8 as Pillow has them; what was coded with 16 bits is uint16. All
+randomness comes from the generator given, so a sample is a function of (image, generator state).
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,8 @@ _OCTAVE_STEPS = 16
 _OCTAVE_ZERO = 15.9
 
 Image8 = NDArray[np.uint8]
+Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+"""Pixels of 8 or 16 bits; units of 0..1 are those of the type's whole range."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,8 @@ class DegradeOptions:
     """Share of images with their bands in random order."""
     grey_share: float = 0.2
     """Share of images coded as one band."""
+    deep_share: float = 0.5
+    """Share of those that are a mix of the three bands in 16 bits, as panchromatic sensors see."""
     tone_share: float = 0.25
     """Share of images given a random gain and gamma."""
     tiled_share: float = 0.1
@@ -49,16 +55,21 @@ class DegradeOptions:
 class Degraded:
     """One coded image with its original."""
 
-    original: Image8
+    original: Samples
     """(h, w, 3)."""
-    decoded: Image8
-    """(h, w, 3); the same band three times where it was coded as one."""
+    decoded: Samples
+    """(h, w, 3), of the same type; the same band three times where it was coded as one."""
     levels: Image8
     """(ceil(h/256), ceil(w/256)) log RMSE of each cell, 1/16 octave."""
 
 
-def code_jpeg2000(image: Image8, bits_per_pixel: float, *, tile: int | None = None) -> tuple[Image8, int]:
-    """Code an (h, w) or (h, w, 3) image with the 9/7 wavelet; return what comes back, and the bytes."""
+def code_jpeg2000(
+    image: NDArray[Any], bits_per_pixel: float, *, tile: int | None = None
+) -> tuple[NDArray[Any], int]:
+    """Code with the 9/7 wavelet; return what comes back, and the bytes.
+
+    ``image``: (h, w, 3) uint8, or (h, w) uint8 or uint16; what comes back has its shape and type.
+    """
     bands = 1 if image.ndim == 2 else 3
     extra = {"tile_size": (tile, tile)} if tile else {}
     coded = io.BytesIO()
@@ -68,18 +79,29 @@ def code_jpeg2000(image: Image8, bits_per_pixel: float, *, tile: int | None = No
         irreversible=True,
         mct=1 if bands == 3 else 0,
         quality_mode="rates",
-        quality_layers=[8 * bands / bits_per_pixel],
+        quality_layers=[8 * image.itemsize * bands / bits_per_pixel],
         **extra,
     )
     size = coded.tell()
     with Image.open(io.BytesIO(coded.getvalue())) as decoded:
-        return np.asarray(decoded, dtype=np.uint8), size
+        return np.asarray(decoded, dtype=image.dtype), size
 
 
-def cell_levels(original: Image8, decoded: Image8) -> Image8:
+def unit_pixels(samples: Samples) -> NDArray[np.float32]:
+    """Return pixels in units of 0..1."""
+    return samples.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
+
+
+def as_deep(arrays: Sequence[Samples]) -> Sequence[Samples]:
+    """Return arrays of one type: as they are if they are, else with 16 bits."""
+    if all(one.dtype == np.uint8 for one in arrays):
+        return arrays
+    return [one if one.dtype == np.uint16 else one.astype(np.uint16) * np.uint16(257) for one in arrays]
+
+
+def cell_levels(original: Samples, decoded: Samples) -> Image8:
     """Return the RMSE (units of 0..1) of every 256 px cell as level bytes, at least 1."""
-    error = original.astype(np.float32) - decoded.astype(np.float32)
-    energy = np.square(error / 255.0).mean(axis=2)
+    energy = np.square(unit_pixels(original) - unit_pixels(decoded)).mean(axis=2)
     height, width = energy.shape
     levels = np.empty((-(-height // CELL), -(-width // CELL)), dtype=np.uint8)
     for row, col in np.ndindex(levels.shape):
@@ -129,12 +151,19 @@ def degrade(image: Image8, rng: np.random.Generator, options: DegradeOptions) ->
     rate = float(np.exp(rng.uniform(np.log(options.rate_low), np.log(options.rate_high))))
     tile = CELL if rng.random() < options.tiled_share and min(image.shape[:2]) >= CELL else None
     if rng.random() < options.grey_share:
-        mix = rng.integers(4)
-        band = image[:, :, mix] if mix < 3 else image.mean(axis=2).astype(np.uint8)
-        band = np.ascontiguousarray(band)
+        band = _single_band(image, rng, options)
         decoded = code_jpeg2000(band, rate * 0.65, tile=tile)[0] if options.is_coded else band
         original, decoded = (np.repeat(part[:, :, None], 3, axis=2) for part in (band, decoded))
     else:
         original = image
         decoded = code_jpeg2000(image, rate, tile=tile)[0] if options.is_coded else image
     return Degraded(original=original, decoded=decoded, levels=cell_levels(original, decoded))
+
+
+def _single_band(image: Image8, rng: np.random.Generator, options: DegradeOptions) -> NDArray[Any]:
+    """Return one band (h, w): of the image, its mean, or a random mix in 16 bits."""
+    mix = rng.integers(4)
+    if options.is_coded and rng.random() < options.deep_share:
+        deep = image.astype(np.float32) @ rng.dirichlet((1.0, 1.0, 1.0)).astype(np.float32)
+        return np.clip(np.round(deep * 257), 0, 65535).astype(np.uint16)
+    return np.ascontiguousarray(image[:, :, mix] if mix < 3 else image.mean(axis=2).astype(np.uint8))

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,17 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from rsic_geo.enhance.network import LDM_FORMAT, REGRESSION, LdmSpec, macs_per_pixel
+from rsic_geo.enhance.network import (
+    LDM_FORMAT,
+    REGRESSION,
+    VARIANTS_FORMAT,
+    LdmSpec,
+    ResidualUNet,
+    UNetVariants,
+    VariantsSpec,
+    macs_per_pixel,
+    single_band,
+)
 from rsic_geo.training.ldm_state import LdmState
 from rsic_geo.training.state import RunState, TrainState, read_payload
 
@@ -43,13 +53,13 @@ _CARD = """# {name}
 |---|---|
 | network | {network} |
 | size | {parameters:.2f} M parameters, {kmacs:.0f} kMAC per pixel |
-| input | decoded pixels in 0..1 (3 bands, or one band seen three times) and their RMSE on a 64 px lattice |
+| input | decoded pixels in 0..1 ({bands}) and their RMSE on a 64 px lattice |
 | output | a correction to add, scaled per scene cell by the strength stored in the archive |
 | file | `{name}.safetensors`, fp16, sha256 `{sha256}` |
 | training | {steps} steps, {minutes:.0f} minutes |
 
 ## Training data
-{coding}; a fifth of them as a single band.
+{coding}; {single}.
 
 | source | what | licence |
 |---|---|---|
@@ -91,12 +101,16 @@ class ExportOptions:
     """Learned codec whose output the network was trained on; empty: JPEG 2000."""
     kind: str = "enhancer"
     """``enhancer`` or ``codec``."""
+    single: Path | None = None
+    """State of a U-Net trained on single bands, to go beside the other; None: bands are seen three times."""
 
 
 def export(options: ExportOptions) -> str:
     """Write weights, card and manifest row; return the sha256. Raises ValueError on a bad name or size."""
     check_name(options.name)
     shipped = open_shipped(options.state)
+    if options.single:
+        shipped = with_single(shipped, open_shipped(options.single))
     tensors = {key: value.half().contiguous() for key, value in shipped.network.state_dict().items()}
     metadata = {
         "format": shipped.format,
@@ -114,6 +128,7 @@ def write_weights(options: ExportOptions, content: bytes, card: Callable[[str], 
 
     Raises ValueError on a file too large to ship.
     """
+    content = steady(content)
     if len(content) > MAX_BYTES:
         raise ValueError(f"{len(content)} bytes are too many to ship (limit {MAX_BYTES})")
     digest = hashlib.sha256(content).hexdigest()
@@ -121,6 +136,19 @@ def write_weights(options: ExportOptions, content: bytes, card: Callable[[str], 
     write_file(options.folder / f"{options.name}.md", card(digest).encode())
     update_manifest(options, digest)
     return digest
+
+
+def steady(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata in order of names, so that equal weights are equal files.
+
+    The library writes them in an order that differs from run to run.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at multiples of eight bytes
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def check_name(name: str) -> None:
@@ -142,6 +170,10 @@ class Shipped:
     steps: int
     seconds: float
     """Training time."""
+    bands: str = "3 bands, or one band seen three times"
+    """What its input is, for the card."""
+    single: str = "a fifth of them as a single band"
+    """How often it was trained on single bands, for the card."""
 
 
 def open_shipped(path: Path) -> Shipped:
@@ -161,6 +193,30 @@ def open_shipped(path: Path) -> Shipped:
     words = f"residual U-Net at half resolution, widths {unet.widths}, blocks {unet.blocks}{extra}"
     return Shipped(
         network=network, format=kind, spec=spec, description=words, steps=state.step, seconds=state.seconds
+    )
+
+
+def with_single(shipped: Shipped, other: Shipped) -> Shipped:
+    """Return a U-Net with another one beside it, that is asked where there is a single band.
+
+    Raises ValueError if one of them is no plain U-Net, or they propose different numbers of corrections.
+    """
+    rgb, single = shipped.network, other.network
+    if not (isinstance(rgb, ResidualUNet) and isinstance(single, ResidualUNet)):
+        raise ValueError("only plain U-Nets can stand beside each other in one file")
+    single = single_band(single)
+    network = UNetVariants(VariantsSpec(rgb=rgb.spec, single=single.spec))
+    network.rgb.load_state_dict(rgb.state_dict())
+    network.single.load_state_dict(single.state_dict())
+    words = f"{shipped.description}; a second one for single bands, {other.steps} steps"
+    return replace(
+        shipped,
+        network=network,
+        format=VARIANTS_FORMAT,
+        spec=network.spec.to_json(),
+        description=words,
+        bands="3 bands by one network, single bands by the other",
+        single="a fifth of them as a single band; of those of the second network all, half in 16 bits",
     )
 
 
@@ -193,6 +249,8 @@ def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
         steps=shipped.steps,
         minutes=shipped.seconds / 60,
         coding=_coding(options.coded_by),
+        bands=shipped.bands,
+        single=shipped.single,
         measured=options.measured.strip(),
     )
 
@@ -252,6 +310,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line of the exporter."""
     parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.export", description=__doc__)
     parser.add_argument("--coded-by", help="learned codec whose output it was trained on, by name")
+    parser.add_argument(
+        "--single", type=Path, help="state of a U-Net trained on single bands, to go beside it"
+    )
     parser.add_argument("--default-for", choices=("learned",), help="make `auto` mean these for its archives")
     print(export(ExportOptions(**parse(parser, arguments))))
     return 0

@@ -96,9 +96,14 @@ class LdmState(RunState):
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the weights of a state file or an exported file, by the names they have in a workshop."""
+    """Return the weights of a state file or an exported file, by the names they have in a workshop.
+
+    Of a pair of networks it is that of three bands.
+    """
     if path.suffix == ".safetensors":
         weights = safetensors.torch.load_file(path)
+        own = {name.removeprefix("rgb."): value for name, value in weights.items() if name.startswith("rgb.")}
+        weights = own or weights
         prefix = "network." if any(name.startswith("restorer.") for name in weights) else "network.restorer."
     else:
         payload = read_payload(path)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from rsic_geo.training.ldm_state import LdmState, Workshop
 from rsic_geo.training.state import TrainState, read_payload
 from rsic_geo.training.train import UNTOLD
 from rsic_geo.training.validate import (
+    GREY_JPEG2000,
     JPEG2000,
     ImageResult,
     Predictor,
@@ -90,13 +92,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--coded-by", type=Path, help="state of a learned codec, instead of JPEG 2000")
+    parser.add_argument("--grey", action="store_true", help="the brightness of the images, as single bands")
     parser.add_argument("--fast", action="store_true", help="convolutions in bfloat16")
     values = parser.parse_args(arguments)
     if values.threads:
         torch.set_num_threads(values.threads)
     device = torch.device(values.device)
     predictors = [open_row(row, device) for row in values.rows]
-    coding = learned_coding(values.coded_by, device) if values.coded_by else JPEG2000
+    coding = GREY_JPEG2000 if values.grey else JPEG2000
+    if values.coded_by:  # three equal bands are one band to it
+        coding = replace(learned_coding(values.coded_by, device), is_grey=values.grey)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=values.fast):
         results = assess_images(predictors, values.data, device=device, every=values.every, coding=coding)
     for row, found in zip(values.rows, results, strict=True):

@@ -24,7 +24,7 @@ from rsic_geo.devices import choose_device, has_bfloat16
 from rsic_geo.enhance.network import UNetSpec
 from rsic_geo.training.codec_degrade import degrade_batch, read_codec
 from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
-from rsic_geo.training.degrade import DegradeOptions
+from rsic_geo.training.degrade import DegradeOptions, Samples, as_deep
 from rsic_geo.training.plot import draw_history
 from rsic_geo.training.proposals import LossShares, proposals_loss, widened
 from rsic_geo.training.state import RunState, TrainState, read_payload
@@ -45,6 +45,7 @@ _PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
     "reuse": float,
     "log_every": int,
     "grey_share": float,
+    "deep_share": float,
     "squared_share": float,
     "proposals": int,
     "fitted_share": float,
@@ -84,6 +85,8 @@ class TrainOptions:
     log_every: int = 100
     grey_share: float = DegradeOptions().grey_share
     """Share of images coded as one band."""
+    deep_share: float = DegradeOptions().deep_share
+    """Share of those that are coded with 16 bits."""
     squared_share: float = 0.5
     """Weight of the squared loss against the Charbonnier loss."""
     proposals: int | None = None
@@ -122,9 +125,12 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 def to_batch(crops: list[Crop], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Return decoded (n,3,h,w), original (n,3,h,w) in 0..1 and sigma (n,1,h/64,w/64)."""
 
-    def pixels(arrays: list[np.ndarray]) -> Tensor:
-        batch = torch.from_numpy(np.stack(arrays)).to(device, non_blocking=True)
-        return batch.permute(0, 3, 1, 2).float().div_(255.0).contiguous(memory_format=torch.channels_last)
+    def pixels(arrays: list[Samples]) -> Tensor:
+        stacked = np.stack(as_deep(arrays))
+        batch = torch.from_numpy(stacked).to(device, non_blocking=True).permute(0, 3, 1, 2).float()
+        return batch.div_(255.0 if stacked.itemsize == 1 else 65535.0).contiguous(
+            memory_format=torch.channels_last
+        )
 
     octaves = torch.from_numpy(np.stack([crop.octaves for crop in crops]))[:, None].to(device)
     return pixels([c.decoded for c in crops]), pixels([c.original for c in crops]), octaves.exp2()
@@ -188,7 +194,10 @@ class Trainer:
 
     def degrading(self) -> DegradeOptions:
         """Return what is done to the images of this run."""
-        return DegradeOptions(grey_share=self.options.grey_share, is_coded=self.codec is None)
+        options = self.options
+        return DegradeOptions(
+            grey_share=options.grey_share, deep_share=options.deep_share, is_coded=self.codec is None
+        )
 
     def pixels(self, crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor]:
         """Return a batch as :func:`to_batch` does, coded by the run's codec."""

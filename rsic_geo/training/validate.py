@@ -93,9 +93,21 @@ class Coding:
     places: tuple[float, ...]
     unit: str
     """What a place is called in tables."""
+    is_grey: bool = False
+    """Whether it codes the brightness of the images, as single bands."""
 
 
 JPEG2000 = Coding(code_jpeg2000, RATES, "bpp")
+
+
+def _code_grey(image: Image8, bits_per_pixel: float) -> tuple[Image8, int]:
+    """Code an image (h, w, 3) of three equal bands as one."""
+    band, size = code_jpeg2000(np.ascontiguousarray(image[:, :, 0]), bits_per_pixel)
+    return np.repeat(band[:, :, None], 3, axis=2), size
+
+
+GREY_JPEG2000 = Coding(_code_grey, RATES, "bpp", is_grey=True)
+"""JPEG 2000 of single bands."""
 
 
 def learned_coding(state: Path, device: torch.device) -> Coding:
@@ -193,17 +205,20 @@ def assess_images(
 ) -> list[list[ImageResult]]:
     """Return, per predictor, its results on every ``every``-th image of a folder in name order."""
     results: list[list[ImageResult]] = [[] for _ in predictors]
-    for name, pixels in read_images(folder, every):
+    for name, pixels in read_images(folder, every, is_grey=coding.is_grey):
         for found, result in zip(results, assess(predictors, pixels, name, device, coding), strict=True):
             found.append(result)
     return results
 
 
-def read_images(folder: Path, every: int = 1) -> Iterator[tuple[str, Image8]]:
-    """Yield name and pixels (h, w, 3) of every ``every``-th image of a folder, in name order."""
+def read_images(folder: Path, every: int = 1, *, is_grey: bool = False) -> Iterator[tuple[str, Image8]]:
+    """Yield name and pixels (h, w, 3) of every ``every``-th image of a folder, in name order.
+
+    Grey ones are the brightness of the image, three times.
+    """
     for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[::every]:
         with Image.open(path) as image:
-            yield path.stem, np.asarray(image.convert("RGB"))
+            yield path.stem, np.asarray((image.convert("L") if is_grey else image).convert("RGB"))
 
 
 def assess_folder(network: nn.Module, folder: Path, *, every: int = 1) -> list[ImageResult]:

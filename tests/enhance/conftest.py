@@ -8,21 +8,19 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from enhance_support import WEIGHTS, stir  # noqa: E402
+
 from rsic_geo.enhance.ldm import LdmEnhancer  # noqa: E402
-from rsic_geo.enhance.network import LdmNetwork, LdmSpec, PriorSpec, ResidualUNet, UNetSpec  # noqa: E402
+from rsic_geo.enhance.network import (  # noqa: E402
+    LdmNetwork,
+    LdmSpec,
+    PriorSpec,
+    ResidualUNet,
+    UNetSpec,
+    UNetVariants,
+    VariantsSpec,
+)
 from rsic_geo.enhance.torch_enhancer import TorchEnhancer  # noqa: E402
-from rsic_geo.weights import WeightsFile  # noqa: E402
-
-WEIGHTS = WeightsFile(name="busy", sha256="00", content=b"", metadata={})
-
-
-def stir(network: torch.nn.Module) -> torch.nn.Module:
-    """Give random weights to every parameter that starts at zero."""
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if not parameter.any():
-                parameter.normal_(0.0, 0.05)
-    return network
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +45,15 @@ def busy_proposer(small_spec: UNetSpec) -> TorchEnhancer:
     """The same with three proposals for every band."""
     torch.manual_seed(7)
     network = ResidualUNet(replace(small_spec, proposals=3))
+    return TorchEnhancer(stir(network), WEIGHTS, device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def busy_pair(small_spec: UNetSpec) -> TorchEnhancer:
+    """A network for three bands and one for single bands, with two proposals each."""
+    torch.manual_seed(8)
+    rgb = replace(small_spec, proposals=2)
+    network = UNetVariants(VariantsSpec(rgb=rgb, single=replace(rgb, bands=1)))
     return TorchEnhancer(stir(network), WEIGHTS, device=torch.device("cpu"))
 
 

@@ -10,7 +10,7 @@ from rsic_geo.enhance.base import ALIGN
 from rsic_geo.errors import GridError
 
 
-@pytest.fixture(params=["identity", "busy", "busy-3", "busy-ldm", "shipped", "shipped-fast"])
+@pytest.fixture(params=["identity", "busy", "busy-3", "busy-pair", "busy-ldm", "shipped", "shipped-fast"])
 def enhancer(request):
     if request.param == "identity":
         return IdentityEnhancer()
@@ -18,6 +18,8 @@ def enhancer(request):
         return request.getfixturevalue("busy_enhancer")
     if request.param == "busy-3":
         return request.getfixturevalue("busy_proposer")
+    if request.param == "busy-pair":
+        return request.getfixturevalue("busy_pair")
     if request.param == "busy-ldm":
         return request.getfixturevalue("busy_ldm")
     return load_enhancer("auto", "cpu", fast=request.param == "shipped-fast")
@@ -56,8 +58,9 @@ def test_same_input_gives_the_same_bytes_and_input_is_untouched(enhancer):
     assert (x.tobytes(), sigma.tobytes()) == before
 
 
-def test_a_window_does_not_depend_on_the_others_in_its_batch(enhancer):
-    scenes = [scene(3, 64, seed) for seed in range(3)]
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_window_does_not_depend_on_the_others_in_its_batch(enhancer, bands):
+    scenes = [scene(bands, 64, seed) for seed in range(3)]
     together = enhancer.correct(
         np.concatenate([s[0] for s in scenes]), np.concatenate([s[1] for s in scenes])
     )
@@ -71,14 +74,14 @@ def test_strided_input_is_the_same_as_contiguous_input(enhancer):
     assert enhancer.correct(wide, sigma).tobytes() == enhancer.correct(x, sigma).tobytes()
 
 
-@pytest.mark.parametrize("window", [128, 256])
-def test_window_size_does_not_matter_inside_the_halo(enhancer, window):
+@pytest.mark.parametrize(("bands", "window"), [(3, 128), (3, 256), (1, 256)])
+def test_window_size_does_not_matter_inside_the_halo(enhancer, bands, window):
     side, halo = 768, enhancer.halo
-    x, sigma = scene(3, side)
+    x, sigma = scene(bands, side)
     whole = enhancer.correct(x, sigma)[0]
     # proposals that are larger than the first are mixed in by as much less
     size = np.sqrt(np.square(whole.reshape(enhancer.proposals, -1)).mean(axis=1))
-    scale = np.repeat(np.maximum(1, size / max(size[0], 1e-9)), 3)[:, None, None]
+    scale = np.repeat(np.maximum(1, size / max(size[0], 1e-9)), bands)[:, None, None]
     worst = []
     for row in range(128, side - 128 - window + 1, window):
         for col in range(128, side - 128 - window + 1, window):

@@ -213,3 +213,26 @@ def test_durations(text, seconds):
 def test_bad_durations_are_refused(text):
     with pytest.raises(ValueError):  # noqa: PT011 - the wording is argparse's business
         train.parse_duration(text)
+
+
+def test_a_deep_sample_is_one_band_of_16_bits(pack_folder):
+    coded = degrade(picture(1), np.random.default_rng(1), DegradeOptions(grey_share=1.0, deep_share=1.0))
+    for image in (coded.original, coded.decoded):
+        assert image.dtype == np.uint16
+        assert (image == image[:, :, :1]).all()
+    assert len(np.unique(coded.original)) > 300
+    error = (coded.original.astype(float) - coded.decoded)[:256, :256] / 65535
+    assert coded.levels[0, 0] == round(16 * (np.log2(np.sqrt(np.square(error).mean())) + 15.9))
+    assert 0 < np.abs(error).max() < 0.3
+
+
+def test_samples_of_8_and_16_bits_share_a_batch(pack_folder):
+    stream = StreamOptions(packs=find_packs(pack_folder), crop=64, degrade=DegradeOptions(grey_share=1.0))
+    packs = ImagePacks(stream.packs)
+    crops = [crop for turn in range(8) for crop in make_crops(packs, turn, stream)]
+    assert {crop.decoded.dtype for crop in crops} == {np.dtype(np.uint8), np.dtype(np.uint16)}
+    together = train.to_batch(crops, torch.device("cpu"))
+    for number, crop in enumerate(crops):
+        alone = train.to_batch([crop], torch.device("cpu"))
+        for ours, theirs in zip(together, alone, strict=True):
+            torch.testing.assert_close(ours[number : number + 1], theirs, rtol=0, atol=1e-7)

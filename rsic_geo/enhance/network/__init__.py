@@ -6,11 +6,13 @@ from rsic_geo.enhance.network.model import LdmNetwork, macs_per_pixel
 from rsic_geo.enhance.network.prior import PriorEncoder
 from rsic_geo.enhance.network.specs import LDM_FORMAT, REGRESSION, SIZES, DiffusionSpec, LdmSpec, PriorSpec
 from rsic_geo.enhance.network.unet import ResidualUNet, UNetSpec
+from rsic_geo.enhance.network.variants import VARIANTS_FORMAT, UNetVariants, VariantsSpec, single_band
 
 __all__ = [
     "LDM_FORMAT",
     "REGRESSION",
     "SIZES",
+    "VARIANTS_FORMAT",
     "DiffusionSpec",
     "LdmNetwork",
     "LdmSpec",
@@ -18,5 +20,8 @@ __all__ = [
     "PriorSpec",
     "ResidualUNet",
     "UNetSpec",
+    "UNetVariants",
+    "VariantsSpec",
     "macs_per_pixel",
+    "single_band",
 ]

@@ -70,7 +70,7 @@ class LdmNetwork(nn.Module):
 
 
 @torch.no_grad()
-def macs_per_pixel(network: nn.Module, *, side: int = 64) -> float:
+def macs_per_pixel(network: nn.Module, *, side: int = 64, bands: int = 3) -> float:
     """Return multiply-accumulates per input pixel, counted in one run over ``side`` x ``side`` px."""
     total = 0
 
@@ -86,7 +86,7 @@ def macs_per_pixel(network: nn.Module, *, side: int = 64) -> float:
         parameter = next(network.parameters())
         nodes = side // 64
         network(
-            torch.zeros(1, 3, side, side, device=parameter.device),
+            torch.zeros(1, bands, side, side, device=parameter.device),
             torch.ones(1, 1, nodes, nodes, device=parameter.device),
         )
     finally:

@@ -70,10 +70,20 @@ class LdmSpec:
     """None: a plain restorer, equal to a ResidualUNet of the same spec."""
     diffusion: DiffusionSpec = field(default_factory=DiffusionSpec)
 
+    def __post_init__(self) -> None:
+        """Refuse restorers of single bands: the cell encoders see three."""
+        if self.restorer.bands != 3:
+            raise ValueError("a restorer with a prior sees three bands")
+
     @property
     def proposals(self) -> int:
         """Corrections proposed."""
         return self.restorer.proposals
+
+    @property
+    def band_counts(self) -> tuple[int, ...]:
+        """How many bands the network may be given."""
+        return self.restorer.band_counts
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""

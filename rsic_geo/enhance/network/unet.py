@@ -37,6 +37,8 @@ class UNetSpec:
     """Side in px of the cells whose mean is taken out of the input; divides 64."""
     proposals: int = 1
     """Corrections proposed; the first stands alone, the encoder may mix the others in."""
+    bands: int = 3
+    """Bands seen and corrected: 3, or 1."""
 
     def __post_init__(self) -> None:
         """Refuse specs that no network can be built from."""
@@ -46,6 +48,8 @@ class UNetSpec:
             raise ValueError("widths must be positive, blocks must not be negative")
         if not 1 <= self.proposals <= MAX_PROPOSALS:
             raise ValueError(f"a network proposes 1 to {MAX_PROPOSALS} corrections, not {self.proposals}")
+        if self.bands not in (1, 3):
+            raise ValueError(f"a network sees 1 or 3 bands, not {self.bands}")
         if self.mean_cell < 2 or LATTICE % self.mean_cell or 2 ** len(self.widths) > LATTICE:
             raise ValueError("cells and levels must divide the 64 px lattice")
 
@@ -60,10 +64,15 @@ class UNetSpec:
         return cls(**values)
 
     @property
+    def band_counts(self) -> tuple[int, ...]:
+        """How many bands the network may be given."""
+        return (self.bands,)
+
+    @property
     def macs_per_pixel(self) -> float:
         """Multiply-accumulates per input pixel."""
         last = len(self.widths) - 1
-        total = 9 * (13 + 12 * self.proposals) * self.widths[0] / 4
+        total = 9 * (4 * self.bands + 1 + 4 * self.bands * self.proposals) * self.widths[0] / 4
         for level, (width, count) in enumerate(zip(self.widths, self.blocks, strict=True)):
             passes = 1 if level == last else 2
             total += passes * count * 2 * 9 * width * width / 4 ** (level + 1)
@@ -98,12 +107,12 @@ class ResidualUNet(nn.Module):
 
     ::
 
-        x (n,3,h,w) -- unshuffle 2 -- minus local mean, / (4 sigma + 0.05) --+-- head -- U -- tail --+
+        x (n,b,h,w) -- unshuffle 2 -- minus local mean, / (4 sigma + 0.05) --+-- head -- U -- tail --+
         sigma (n,1,h/64,w/64) -- log2, bilinear between node centres --------+                       |
                                                                           shuffle 2 -- * sigma ------+
 
-    An untrained network returns exactly zero (its last layer starts at zero); further proposals begin at
-    random, and are nothing until an encoder mixes them in.
+    b is 3, or 1 for a network of single bands. An untrained network returns exactly zero (its last layer
+    starts at zero); further proposals begin at random, and are nothing until an encoder mixes them in.
     """
 
     def __init__(self, spec: UNetSpec) -> None:
@@ -111,36 +120,36 @@ class ResidualUNet(nn.Module):
         self.spec = spec
         widths, counts = spec.widths, spec.blocks
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
-        self.head = nn.Conv2d(13, widths[0], 3, padding=1)
+        self.head = nn.Conv2d(4 * spec.bands + 1, widths[0], 3, padding=1)
         self.down = nn.ModuleList(_blocks(w, c) for w, c in zip(widths[:-1], counts[:-1], strict=True))
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairs)
         self.middle = _blocks(widths[-1], counts[-1])
         self.grow = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairs)
         self.up = nn.ModuleList(_blocks(w, c) for w, c in zip(widths[:-1], counts[:-1], strict=True))
-        self.tail = nn.Conv2d(widths[0], 12 * spec.proposals, 3, padding=1)
+        self.tail = nn.Conv2d(widths[0], 4 * spec.bands * spec.proposals, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
         if spec.proposals > 1:  # a mix leaves out what is zero, and nothing would ever be learned there
-            nn.init.normal_(self.tail.weight.data[12:], std=BEGIN_DEVIATION)
+            nn.init.normal_(self.tail.weight.data[4 * spec.bands :], std=BEGIN_DEVIATION)
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Return the corrections to add to ``x``: (n, 3 * proposals, h, w), three bands after three bands.
+        """Return the corrections to add to ``x``: (n, bands * proposals, h, w), proposal after proposal.
 
-        ``x``: (n, 3, h, w) in units of 0..1, h and w multiples of 64, origin on the lattice.
+        ``x``: (n, bands, h, w) in units of 0..1, h and w multiples of 64, origin on the lattice.
         ``sigma``: (n, 1, h/64, w/64), RMSE of x in the same units at the lattice nodes (cell centres).
         """
         folded, scale = self.fold(x, sigma)
         return F.pixel_shuffle(self._body(folded).float() * scale, 2)
 
     def fold(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the first layer sees (n, 13, h/2, w/2), and the distortion (n, 1, h/2, w/2)."""
+        """Return what the first layer sees (n, 4 * bands + 1, h/2, w/2), and sigma (n, 1, h/2, w/2)."""
         cell = self.spec.mean_cell
-        mean = F.avg_pool2d(x, cell)  # (n, 3, h/cell, w/cell)
+        mean = F.avg_pool2d(x, cell)  # (n, bands, h/cell, w/cell)
         mean = F.interpolate(mean, scale_factor=cell // 2, mode="bilinear", align_corners=False)
         octaves = sigma.clamp_min(SIGMA_FLOOR).log2()
         octaves = F.interpolate(octaves, scale_factor=LATTICE // 2, mode="bilinear", align_corners=False)
         scale = octaves.exp2()  # (n, 1, h/2, w/2)
-        folded = F.pixel_unshuffle(x, 2) - mean.repeat_interleave(4, dim=1)  # (n, 12, h/2, w/2)
+        folded = F.pixel_unshuffle(x, 2) - mean.repeat_interleave(4, dim=1)  # (n, 4 * bands, h/2, w/2)
         folded = folded / (4 * scale + 0.05)
         told = (octaves + 6.0) / 4.0
         return torch.cat([folded, told], dim=1), scale
