@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rsic_geo.devices import choose_device, has_bfloat16
@@ -126,11 +127,12 @@ def to_batch(crops: list[Crop], device: torch.device) -> tuple[Tensor, Tensor, T
     """Return decoded (n,3,h,w), original (n,3,h,w) in 0..1 and sigma (n,1,h/64,w/64)."""
 
     def pixels(arrays: list[Samples]) -> Tensor:
-        stacked = np.stack(as_deep(arrays))
+        stacked: NDArray[Any] = np.stack(as_deep(arrays))
+        offset, highest = 0.0, 255.0
+        if stacked.dtype == np.uint16:  # torch computes with signed ones everywhere
+            stacked, offset, highest = (stacked ^ np.uint16(2**15)).view(np.int16), 2.0**15, 65535.0
         batch = torch.from_numpy(stacked).to(device, non_blocking=True).permute(0, 3, 1, 2).float()
-        return batch.div_(255.0 if stacked.itemsize == 1 else 65535.0).contiguous(
-            memory_format=torch.channels_last
-        )
+        return batch.add_(offset).div_(highest).contiguous(memory_format=torch.channels_last)
 
     octaves = torch.from_numpy(np.stack([crop.octaves for crop in crops]))[:, None].to(device)
     return pixels([c.decoded for c in crops]), pixels([c.original for c in crops]), octaves.exp2()
