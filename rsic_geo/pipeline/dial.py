@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 LEVELS = 255
 """Steps of the network's quality."""
-STOPS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Settings that are always measured."""
-_BELOW, _ABOVE = (-1.0, -0.5), (1.5, 2.0)
-LOWEST = _BELOW[0]
+STOPS = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+"""Settings that may be measured; beyond 0 and 1 lies what the network's qualities do not reach."""
+LOWEST = STOPS[0]
+_FIRST = STOPS.index(0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,48 +28,69 @@ class Stop:
 
 
 class Table:
-    """Stops of the dial; those beyond the network's qualities are measured when what is wanted lies there."""
+    """Stops of the dial, each measured when a curve needs it, and once."""
 
     def __init__(self, probe: Callable[[float], Stop]) -> None:
         self._probe = probe
-        self._stops: list[Stop] = []
+        self._stops: dict[float, Stop] = {}
 
-    def add(self, dial: float) -> None:
-        """Measure a setting, unless it was."""
-        if all(stop.dial != dial for stop in self._stops):
-            self._stops = sorted([*self._stops, self._probe(dial)], key=lambda stop: stop.dial)
+    def at(self, dial: float) -> Stop:
+        """Return a stop, measured if it was not."""
+        if dial not in self._stops:
+            self._stops[dial] = self._probe(dial)
+        return self._stops[dial]
 
-    def log_sizes(self, wanted: float) -> Curve:
-        """Return ln(bytes) along the dial, as far as ``wanted`` if it can be reached."""
-        return self._curve(wanted, lambda stop: math.log(max(stop.size, 1.0)))
+    def log_sizes(self) -> Curve:
+        """Return ln(bytes) along the dial."""
+        return Curve(lambda dial: math.log(max(self.at(dial).size, 1.0)))
 
-    def log_gains(self, wanted: float) -> Curve:
-        """Return -ln(mean squared error) along the dial, as far as ``wanted`` if it can be reached."""
-        return self._curve(wanted, lambda stop: -math.log(max(stop.error, 1e-9) / max(stop.scored, 1.0)))
+    def log_gains(self) -> Curve:
+        """Return -ln(mean squared error) along the dial."""
 
-    def _curve(self, wanted: float, value: Callable[[Stop], float]) -> Curve:
-        ends = {stop.dial: value(stop) for stop in self._stops if stop.dial in (0.0, 1.0)}
-        for dial in (*(_BELOW if wanted < ends[0.0] else ()), *(_ABOVE if wanted > ends[1.0] else ())):
-            self.add(dial)
-        values = np.maximum.accumulate([value(stop) for stop in self._stops])
-        # strictly rising, by next to nothing where it is not
-        return Curve([stop.dial for stop in self._stops], values + 1e-6 * np.arange(len(values)))
+        def gain(dial: float) -> float:
+            stop = self.at(dial)
+            return -math.log(max(stop.error, 1e-9) / max(stop.scored, 1.0))
+
+        return Curve(gain)
 
 
-@dataclass(frozen=True, slots=True)
 class Curve:
-    """A value that grows along the dial."""
+    """A value that grows along the dial, straight between the stops around the place that is asked for.
 
-    dials: list[float]
-    values: NDArray[np.float64]
+    It begins at the middle and is measured as far as it is needed.
+    """
+
+    def __init__(self, value: Callable[[float], float]) -> None:
+        self._value = value
+        self._low = self._high = _FIRST
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where the dial is known to lead: from 0 to 1, and beyond where it was measured there."""
+        return min(STOPS[self._low], 0.0), max(STOPS[self._high], 1.0)
 
     def at(self, dial: float) -> float:
         """Return the value at a setting."""
-        return float(np.interp(dial, self.dials, self.values))
+        while dial < STOPS[self._low] and self._low > 0:
+            self._low -= 1
+        while dial > STOPS[self._high] and self._high < len(STOPS) - 1:
+            self._high += 1
+        return float(np.interp(dial, *self._measured()))
 
     def inverse(self, value: float) -> float:
         """Return the setting of a value, that of the nearer end where it lies outside."""
-        return float(np.interp(value, self.values, self.dials))
+        while value < self._measured()[1][0] and self._low > 0:
+            self._low -= 1
+        while value > self._measured()[1][-1] and self._high < len(STOPS) - 1:
+            self._high += 1
+        dials, values = self._measured()
+        return float(np.interp(value, values, dials))
+
+    def _measured(self) -> tuple[list[float], NDArray[np.float64]]:
+        """Return settings and values, strictly rising: by next to nothing where they are not."""
+        dials = list(STOPS[self._low : self._high + 1])
+        values = np.maximum.accumulate([self._value(dial) for dial in dials])
+        return dials, values + 1e-6 * np.arange(len(values))
 
 
 class Guide:
@@ -113,7 +134,8 @@ class Guide:
         if near is not None:  # the curve was wrong before: steps that grow lead past the target
             step = 2**self._misses / LEVELS
             dial = stepped(min(dial, near - step) if below is None else max(dial, near + step))
-        dial = min(max(dial, self._curve.dials[0]), self._curve.dials[-1])
+        lowest, highest = self._curve.ends
+        dial = min(max(dial, lowest), highest)
         return None if dial in self._known else dial
 
 

@@ -21,7 +21,7 @@ from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.pipeline import tilework
 from rsic_geo.pipeline.coder import CodedScene, empty_coded, gather
-from rsic_geo.pipeline.dial import LEVELS, LOWEST, STOPS, Guide, Stop, Table
+from rsic_geo.pipeline.dial import LEVELS, LOWEST, Guide, Stop, Table
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.learned_tile import JPEG2000, LEARNED, Networks, Pixels, TileFormat, encode_learned
 from rsic_geo.pipeline.plan import ScenePlan
@@ -31,6 +31,8 @@ from rsic_geo.pipeline.tilework import TileInput, TileResult
 
 PROBE_TILES = 6
 """Tiles looked at over the whole dial before the scene is coded."""
+USUAL_STOPS = 4
+"""Settings of the dial at which those are coded, for most targets; for the progress."""
 MAX_ROUNDS = 10
 _GROWTH = 32.0
 _HOPELESS = 1.3
@@ -156,6 +158,7 @@ class DialSearch:
         self.plan, self.passes, self.measuring_seconds = plan, 0, 0.0
         self._reader, self._spool, self._tiles, self._workers = reader, spool, tiles, workers
         self._table: Table | None = None
+        self._probed, self._probing = 0, Progress()
         self._sizes: dict[float, float] = {}
         self._last: tuple[float, CodedScene] | None = None
 
@@ -195,7 +198,7 @@ class DialSearch:
         return threaded_map(work, raw_tiles(self._reader, self.plan, only), self._workers)
 
     def _measured(self, progress: Progress) -> Table:
-        """Return what a few tiles cost and how well they fit at stops of the dial, measured once."""
+        """Return a table of what a few tiles cost and how well they fit, each setting measured once."""
         if self._table is None:
             count = len(self.plan.grid)
             probes = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
@@ -203,16 +206,16 @@ class DialSearch:
             cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in probes]
             part = sum(core.pixel_count for core in cores) / self.plan.pixels
             self._table = Table(lambda dial: self._probe(dial, probes, part))
-        started = time.perf_counter()
-        for i, stop in enumerate(STOPS):
-            self._table.add(stop)
-            progress.report((i + 1) / len(STOPS), "measuring tiles")
-        self.measuring_seconds += time.perf_counter() - started
+        self._probing = progress
         return self._table
 
     def _probe(self, dial: float, probes: set[int], part: float) -> Stop:
         """Return size, error and scored samples of some tiles, scaled to the whole scene."""
+        started = time.perf_counter()
         results = [result for result, _ in self._coded(self._at(dial), probes)]
+        self.measuring_seconds += time.perf_counter() - started
+        self._probed += 1
+        self._probing.report(min(1.0, self._probed / USUAL_STOPS), "measuring tiles")
         return Stop(
             dial=dial,
             size=sum(len(result.codestream) for result in results) / part,
@@ -227,7 +230,7 @@ class DialSearch:
         are larger the smallest.
         """
         table = self._measured(progress.stage(0, 0.3))
-        guide = Guide(table.log_sizes(math.log(budget)), math.log(budget), dict(self._sizes))
+        guide = Guide(table.log_sizes(), math.log(budget), dict(self._sizes))
         for attempt in range(MAX_ROUNDS):
             dial = guide.next()
             if dial is None:
@@ -235,6 +238,7 @@ class DialSearch:
             part = 0.7 / MAX_ROUNDS
             stage = progress.stage(0.3 + attempt * part, 0.3 + (attempt + 1) * part)
             coded = self.encode(dial, stage)
+            self._probing = stage.stage(1, 1)
             guide.learn(dial, math.log(max(1, coded.body_bytes)))
             if abs(coded.body_bytes / budget - 1) <= SIZE_TOLERANCE:
                 return coded
@@ -263,7 +267,7 @@ class DialSearch:
         peak, table = self.plan.radiometry.dtype_peak, self._measured(progress.stage(0, 0.2))
         wanted = target + ENHANCED_MARGIN
         goal = -math.log(sse_of(wanted, 1.0, peak))
-        guide = Guide(table.log_gains(goal), goal, {})
+        guide = Guide(table.log_gains(), goal, {})
         guide.shift = expected_gain * math.log(10) / 10
         reached: float | None = None
         for attempt in range(MAX_ROUNDS):
@@ -273,6 +277,7 @@ class DialSearch:
             part = 0.75 / MAX_ROUNDS
             stage = progress.stage(0.2 + attempt * part, 0.2 + (attempt + 1) * part)
             coded = self.encode(dial, stage.stage(0, 0.5))
+            self._probing = stage.stage(1, 1)
             achieved = finish(coded, stage.stage(0.5, 1))
             found = psnr_of(achieved, coded.total_count, peak)
             guide.learn(dial, -math.log(max(achieved, 1e-9) / max(coded.total_count, 1.0)))

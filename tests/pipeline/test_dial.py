@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from rsic_geo.pipeline.dial import LEVELS, STOPS, Guide, Stop, Table
 
 
-def curve_of(value, wanted):
-    table = Table(lambda dial: Stop(dial=dial, size=math.exp(value(dial)), error=1.0, scored=1.0))
-    for stop in STOPS:
-        table.add(stop)
-    return table.log_sizes(wanted)
+def table_of(value, measured=None):
+    def probe(dial):
+        if measured is not None:
+            measured.append(dial)
+        return Stop(dial=dial, size=math.exp(value(dial)), error=1.0, scored=1.0)
+
+    return Table(probe)
 
 
 @given(
@@ -34,7 +36,8 @@ def test_ten_rounds_come_within_two_steps(slope, bend, wrong, tilt, target):
         return wrong + 8 + tilt * (probe(dial) - 8)
 
     wanted = scene(target)
-    guide = Guide(curve_of(probe, wanted), wanted, {})
+    curve = table_of(probe).log_sizes()
+    guide = Guide(curve, wanted, {})
     tried = []
     for _ in range(10):
         dial = guide.next()
@@ -46,7 +49,7 @@ def test_ten_rounds_come_within_two_steps(slope, bend, wrong, tilt, target):
         guide.learn(dial, scene(dial))
         if abs(scene(dial) - wanted) < 0.01:
             return
-    if target < min(curve_of(probe, wanted).dials) or target > max(curve_of(probe, wanted).dials):
+    if not curve.ends[0] <= target <= curve.ends[1]:
         return  # the probes promised that the target lies between the network's qualities
     assert min(abs(dial - target) for dial in tried) <= 2 / LEVELS
 
@@ -56,7 +59,26 @@ def test_ten_rounds_come_within_two_steps(slope, bend, wrong, tilt, target):
     goal=st.floats(0, 9),
 )
 def test_the_largest_that_fits_else_the_least(known, goal):
-    guide = Guide(curve_of(lambda dial: dial, goal), goal, known)
+    guide = Guide(table_of(lambda dial: dial).log_sizes(), goal, known)
     chosen = guide.below(0.01)
     fitting = [dial for dial, value in known.items() if value <= goal + 0.01]
     assert chosen == (max(fitting) if fitting else min(known))
+
+
+@given(value=st.floats(-2, 3), slope=st.floats(0.3, 6))
+def test_no_more_is_measured_than_lies_between_the_middle_and_what_is_wanted(value, slope):
+    measured = []
+    curve = table_of(lambda dial: 20 + slope * dial, measured).log_sizes()
+    found = curve.inverse(20 + slope * value)
+    assert abs(found - min(max(value, STOPS[0]), STOPS[-1])) < 1e-4
+    assert len(measured) == len(set(measured))
+    below, above = min(measured), max(measured)
+    assert below <= found <= above
+    assert all(min(value, 0.5) < stop < max(value, 0.5) for stop in measured if below < stop < above)
+
+
+@given(dial=st.floats(-1, 2), sag=st.floats(0, 3))
+def test_a_curve_is_asked_where_it_was_not_measured_and_rises_where_the_scene_does_not(dial, sag):
+    curve = table_of(lambda at: 8 + at - sag * (0 < at < 1)).log_sizes()
+    assert curve.inverse(curve.at(dial)) <= max(dial, 1) + 1e-4
+    assert curve.at(-1) < curve.at(0) < curve.at(0.5) < curve.at(1) < curve.at(2)
