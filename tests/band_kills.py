@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from batch_kills import Victims
+from batch_kills import PATIENCE_S, Victims
 from batch_support import RSIC, products, write_scene
 from dask_cluster import local_cluster
 
@@ -61,6 +61,11 @@ class Killer:
     killed: Counter[str] = field(default_factory=Counter)
     seen: dict[str, int] = field(default_factory=dict)
     most_seen: int = 0
+    _victims: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Draw victims apart: how often that happens depends on the machine, moments and kinds do not."""
+        self._victims = random.Random(self.generator.random())
 
     def until_done(self, kills: int, release: Callable[[], object] = lambda: None) -> None:
         """Kill until it was done ``kills`` times, and release; the last run is left to end.
@@ -81,11 +86,12 @@ class Killer:
                 continue
             what = self.generator.choice(("worker", "coordinator", "all"))
             workers = self.run.workers()
-            found = self.run.kill(what, self.generator)
+            found = self.run.kill(what, self._victims)
             if what != "worker":
                 found = self.run.process.wait() == -signal.SIGKILL
                 if self.run.cluster is None:
-                    psutil.wait_procs(workers, timeout=10)  # workers die with their coordinator
+                    _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
+                    assert not alive, "workers die with their coordinator"
             self.killed[what] += found
             self._check(parts(out), out)
             if what != "worker":

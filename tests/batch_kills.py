@@ -157,13 +157,14 @@ def kill_until_done(
     """
     out = Path(run.words[run.words.index("run") + 2])
     killed: Counter[str] = Counter()
+    victims = random.Random(generator.random())  # apart: how often they are drawn depends on the machine
     for moment in sorted(generator.choices(range(count * 9 // 10), k=kills)):
         at_once, what = generator.random() < 0.2, generator.choice(("worker", "coordinator", "all"))
         while run.at_work() and not (at_once or sum(1 for _ in out.glob("part*/*.jp2")) >= moment):
             time.sleep(0.01)
         time.sleep(generator.uniform(0, 1.5 if at_once else 0.05))
         deadline = time.monotonic() + PATIENCE_S
-        while run.at_work() and not run.kill(what, generator):
+        while run.at_work() and not run.kill(what, victims):
             assert time.monotonic() < deadline, f"the run has no {what} for {PATIENCE_S} s"
             time.sleep(0.01)
         if what != "worker":

@@ -58,7 +58,7 @@ def repeated_scene(scene: str, side: int, target: Path) -> None:
     target.write_text("\n".join([*parts, "</VRTDataset>"]))
 
 
-def measure(scene: str, side: int, target: str, folder: Path) -> MemoryRow:
+def measure(scene: str, side: int, target: str, folder: Path, *, threads: int = 0) -> MemoryRow:
     """Compress and decompress a repeated scene, each in a process of its own.
 
     Args:
@@ -66,28 +66,18 @@ def measure(scene: str, side: int, target: str, folder: Path) -> MemoryRow:
         side: rows and columns wanted (px).
         target: target of the compression, such as ``bpp=1``.
         folder: where the files go; they are removed again.
+        threads: of both, 0 for one per core; each holds tiles of its own.
 
     Raises:
         RsicGeoError: if one of the two fails.
     """
     virtual, archive, back = folder / "scene.vrt", folder / "scene.jp2", folder / "back.tif"
     repeated_scene(scene, side, virtual)
-    rsic = [sys.executable, "-m", "rsic_geo"]
+    rsic, more = [sys.executable, "-m", "rsic_geo"], ["-q", "--overwrite", "--threads", str(threads)]
     packing = run_measured(
-        [
-            *rsic,
-            "compress",
-            str(virtual),
-            str(archive),
-            "--target",
-            target,
-            "--model",
-            "none",
-            "-q",
-            "--overwrite",
-        ]
+        [*rsic, "compress", str(virtual), str(archive), "--target", target, "--model", "none", *more]
     )
-    unpacking = run_measured([*rsic, "decompress", str(archive), str(back), "-q", "--overwrite"])
+    unpacking = run_measured([*rsic, "decompress", str(archive), str(back), *more])
     for path in (virtual, archive, back):
         path.unlink()
     return MemoryRow(side=side, compress=packing, decompress=unpacking)

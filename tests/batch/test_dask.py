@@ -122,24 +122,27 @@ def test_a_client_without_connection_is_not_asked_and_one_that_knows_no_workers_
     assert executor._count() == 1
 
 
-def test_no_scheduler_is_one_line(tmp_path, capsys, monkeypatch):
-    from rsic_geo.pipeline import executors_dask
+IMPATIENT = """
+import sys
+from rsic_geo.cli import main
+from rsic_geo.pipeline import executors_dask
+executors_dask._PATIENCE = "1s"
+sys.exit(main(sys.argv[1:]))
+"""
 
-    monkeypatch.setattr(executors_dask, "_PATIENCE", "1s")
+
+def test_no_scheduler_is_one_line(tmp_path):
     write_scenes(tmp_path / "in", 1)
-    words = [
-        "run",
-        str(tmp_path / "in"),
-        str(tmp_path / "out"),
-        "--scheduler",
-        "tcp://127.0.0.1:9",
-        "--model",
-        "none",
-    ]
-    assert main(["batch", *words]) == SceneError.exit_code
-    err = capsys.readouterr().err
-    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in err
-    assert err.count("\n") == 1
+    words = ["run", str(tmp_path / "in"), str(tmp_path / "out"), "--scheduler", "tcp://127.0.0.1:9"]
+    done = subprocess.run(  # its client leaves a thread behind
+        [sys.executable, "-c", IMPATIENT, "batch", *words, "--model", "none"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == SceneError.exit_code
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_without_the_extra_it_says_which(tmp_path, capsys, monkeypatch):

@@ -33,7 +33,7 @@ ALL = dict(commands(rsic))
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_every_option_is_explained_and_no_line_is_mangled(words) -> None:
     command = ALL[words]
-    text = command.get_help(click.Context(command, info_name=" ".join(words)))
+    text = command.get_help(click.Context(command, info_name=" ".join(words), terminal_width=80))
     assert "\\b" not in text
     assert "\b" not in text
     listed = text.partition("Commands:")[2]
@@ -46,7 +46,8 @@ def test_every_option_is_explained_and_no_line_is_mangled(words) -> None:
 @pytest.mark.parametrize("words", [("rsic",), ("rsic", "batch")], ids=" ".join)
 def test_examples_stand_on_lines_of_their_own(words) -> None:
     command = ALL[words]
-    lines = command.get_help(click.Context(command, info_name=" ".join(words))).splitlines()
+    context = click.Context(command, info_name=" ".join(words), terminal_width=80)
+    lines = command.get_help(context).splitlines()
     examples = [line.strip() for line in lines if line.startswith("  rsic ")]
     assert len(examples) == 3
     for example in examples:

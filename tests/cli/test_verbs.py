@@ -305,7 +305,9 @@ def test_stopping_leaves_no_half_file(tmp_path, number):
         "--model",
         "none",
     ]
-    with started([*words, "--progress", "json"], stderr=subprocess.PIPE, text=True) as process:
+    # it cannot end before it is read: what it says does not fit into the pipe
+    pipe = {"stderr": subprocess.PIPE, "text": True, "pipesize": 4096}
+    with started([*words, "--progress", "json"], **pipe) as process:
         for _ in range(3):
             process.stderr.readline()  # at work
         process.send_signal(number)

@@ -23,6 +23,12 @@ from rsic_geo.enhance.network import (  # noqa: E402
 from rsic_geo.enhance.torch_enhancer import TorchEnhancer  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def same_start() -> None:
+    """Let torch draw the same numbers whatever ran before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def small_spec() -> UNetSpec:
     return UNetSpec(widths=(8, 12, 16), blocks=(1, 1, 1))
