@@ -235,7 +235,7 @@ class DialSearch:
             dial = guide.next()
             if dial is None:
                 break
-            part = 0.7 / MAX_ROUNDS
+            part = 0.65 / MAX_ROUNDS
             stage = progress.stage(0.3 + attempt * part, 0.3 + (attempt + 1) * part)
             coded = self.encode(dial, stage)
             self._probing = stage.stage(1, 1)

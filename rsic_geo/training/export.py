@@ -208,15 +208,16 @@ def with_single(shipped: Shipped, other: Shipped) -> Shipped:
     network = UNetVariants(VariantsSpec(rgb=rgb.spec, single=single.spec))
     network.rgb.load_state_dict(rgb.state_dict())
     network.single.load_state_dict(single.state_dict())
-    words = f"{shipped.description}; a second one for single bands, {other.steps} steps"
+    words = f"{shipped.description}; a second one, for single bands, trained {other.steps} steps"
     return replace(
         shipped,
         network=network,
         format=VARIANTS_FORMAT,
         spec=network.spec.to_json(),
         description=words,
+        seconds=shipped.seconds + other.seconds,
         bands="3 bands by one network, single bands by the other",
-        single="a fifth of them as a single band; of those of the second network all, half in 16 bits",
+        single="single bands: a fifth of those the first network saw, all of the second's",
     )
 
 

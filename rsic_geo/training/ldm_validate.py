@@ -1,22 +1,35 @@
 """The ablation table: ``python -m rsic_geo.training.ldm_validate STATE[:PRIOR] ... --data FOLDER``.
 
-Each row is a state file and the prior its restorer is fed: ``none`` (a restorer alone), ``true`` (the
-oracle's, which sees the original: a ceiling, not a decoder), ``generated`` (what the decoder has; the
-default) or ``mean`` (of 8 seeds). ``untold`` is a U-Net trained with ``--untold``. All rows decode the same
-bytes.
+Each row is a state file, or exported weights (of a pair the network for such pictures), and the prior its
+restorer is fed: ``none`` (a restorer alone), ``true`` (the oracle's, which sees the original: a ceiling, not
+a decoder), ``generated`` (what the decoder has; the default) or ``mean`` (of 8 seeds). ``untold`` is a U-Net
+trained with ``--untold``. All rows decode the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
+from rsic_geo.enhance.network import (
+    LDM_FORMAT,
+    VARIANTS_FORMAT,
+    LdmNetwork,
+    LdmSpec,
+    ResidualUNet,
+    UNetSpec,
+    UNetVariants,
+    VariantsSpec,
+)
 from rsic_geo.training.ldm import true_prior
 from rsic_geo.training.ldm_state import LdmState, Workshop
 from rsic_geo.training.state import TrainState, read_payload
@@ -58,11 +71,16 @@ def predictor(workshop: Workshop, prior: str, *, seed: int = 0) -> Predictor:
     return predict
 
 
-def open_row(row: str, device: torch.device) -> Predictor:
-    """Return the predictor of ``STATE`` or ``STATE:PRIOR``; a U-Net's state is a restorer alone."""
+def open_row(row: str, device: torch.device, *, is_grey: bool = False) -> Predictor:
+    """Return the predictor of ``STATE`` or ``STATE:PRIOR``; a U-Net's state is a restorer alone.
+
+    Exported weights (``.safetensors``) are run as they are used.
+    """
     path, colon, prior = row.rpartition(":")
     if not colon:
         path, prior = row, "generated"
+    if path.endswith(".safetensors"):
+        return _exported(Path(path), device, is_grey=is_grey)
     payload = read_payload(Path(path))
     if "stage" not in payload:
         unet = TrainState.load(Path(path), device=device).average.eval()
@@ -71,6 +89,25 @@ def open_row(row: str, device: torch.device) -> Predictor:
         return lambda x, sigma, _: unet(x, sigma)
     workshop = LdmState.load(Path(path), device=device).average.eval()
     return predictor(workshop, "none" if workshop.network.spec.prior is None else prior)
+
+
+def _exported(path: Path, device: torch.device, *, is_grey: bool) -> Predictor:
+    """Return the predictor of a file of weights; of a pair the network for such pictures."""
+    with safe_open(path, "pt") as opened:
+        metadata = opened.metadata()
+    kind, spec = metadata["format"], json.loads(metadata["spec"])
+    network: ResidualUNet | UNetVariants | LdmNetwork
+    if kind == LDM_FORMAT:
+        network = LdmNetwork(LdmSpec.from_json(spec))
+    elif kind == VARIANTS_FORMAT:
+        network = UNetVariants(VariantsSpec.from_json(spec))
+    else:
+        network = ResidualUNet(UNetSpec.from_json(spec))
+    network.load_state_dict(load_file(path))
+    network = network.eval().requires_grad_(False).to(device)
+    if not (is_grey and kind == VARIANTS_FORMAT):
+        return lambda x, sigma, _: network(x, sigma)
+    return lambda x, sigma, _: network(x[:, :1], sigma).repeat_interleave(3, dim=1)
 
 
 def _against(first: Sequence[ImageResult], other: Sequence[ImageResult], column: str) -> str:
@@ -98,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     if values.threads:
         torch.set_num_threads(values.threads)
     device = torch.device(values.device)
-    predictors = [open_row(row, device) for row in values.rows]
+    predictors = [open_row(row, device, is_grey=values.grey) for row in values.rows]
     coding = GREY_JPEG2000 if values.grey else JPEG2000
     if values.coded_by:  # three equal bands are one band to it
         coding = replace(learned_coding(values.coded_by, device), is_grey=values.grey)

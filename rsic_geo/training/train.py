@@ -87,7 +87,7 @@ class TrainOptions:
     grey_share: float = DegradeOptions().grey_share
     """Share of images coded as one band."""
     deep_share: float = DegradeOptions().deep_share
-    """Share of those that are coded with 16 bits."""
+    """Share of those that are coded with 16 bits, by JPEG 2000 alone."""
     squared_share: float = 0.5
     """Weight of the squared loss against the Charbonnier loss."""
     proposals: int | None = None

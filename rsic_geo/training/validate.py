@@ -185,6 +185,9 @@ def assess(
         bpp = 8 * size / (image.shape[0] * image.shape[1])
         for row, predict in zip(rows, predictors, strict=True):
             change = correct(predict, decoded, image, device)
+            if coding.is_grey:  # a band seen three times is given the mean
+                bands = change.reshape(*change.shape[:2], -1, 3)
+                change = np.repeat(bands.mean(axis=3), 3, axis=2)
             enhanced = np.round(np.clip(base + change[:, :, :3], 0, 1) * 255) / 255
             fitted = np.round(np.clip(base + fit(change, target - base), 0, 1) * 255) / 255
             row.append((bpp, *(_decibel(target - pixels) for pixels in (base, enhanced, fitted))))

@@ -78,14 +78,23 @@ def test_a_pair_travels_in_a_file(small_spec: UNetSpec, tmp_path) -> None:
     assert np.array_equal(enhancer.correct(x, sigma), ours)
 
 
-ONE_OF_TWO = {"bands": 1, "proposals": 2}
-
-
 @pytest.mark.parametrize(
-    "spec", [{"rgb": {}}, {"rgb": {}, "single": {}}, {"rgb": {}, "single": ONE_OF_TWO}, {"bands": 1}]
+    ("spec", "words"),
+    [
+        ({"rgb": {}}, "names the networks"),
+        ({"rgb": {}, "single": {"bands": 1}, "other": {}}, "names the networks"),
+        ({"rgb": {}, "single": {}}, "three bands and one"),
+        ({"rgb": {"bands": 1}, "single": {"bands": 1}}, "three bands and one"),
+        ({"rgb": {}, "single": {"bands": 1, "proposals": 2}}, "equally many"),
+    ],
 )
-def test_files_of_other_networks_are_refused(spec, tmp_path) -> None:
-    kind = "rsic-unet-1" if "bands" in spec else VARIANTS_FORMAT
+def test_specs_of_no_pair_are_refused(spec, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        VariantsSpec.from_json(spec)
+
+
+@pytest.mark.parametrize(("kind", "spec"), [("rsic-unet-1", {"bands": 1}), (VARIANTS_FORMAT, {"rgb": {}})])
+def test_files_of_other_networks_are_refused(kind, spec, tmp_path) -> None:
     path = tmp_path / "other.safetensors"
     tensors = ResidualUNet(UNetSpec(bands=1)).state_dict()
     safetensors.torch.save_file(tensors, path, {"format": kind, "spec": json.dumps(spec)})

@@ -29,6 +29,8 @@ def table_of(value, measured=None):
 def test_ten_rounds_come_within_two_steps(slope, bend, wrong, tilt, target):
     """The scene differs from the curve by a shift and a factor; the target is the value at some setting."""
 
+    bend = max(bend, 0.01 - slope / 4)  # else it would fall before its end
+
     def probe(dial):
         return 8 + slope * dial + bend * max(dial, 0) ** 2
 
@@ -49,8 +51,6 @@ def test_ten_rounds_come_within_two_steps(slope, bend, wrong, tilt, target):
         guide.learn(dial, scene(dial))
         if abs(scene(dial) - wanted) < 0.01:
             return
-    if not curve.ends[0] <= target <= curve.ends[1]:
-        return  # the probes promised that the target lies between the network's qualities
     assert min(abs(dial - target) for dial in tried) <= 2 / LEVELS
 
 
@@ -80,5 +80,9 @@ def test_no_more_is_measured_than_lies_between_the_middle_and_what_is_wanted(val
 @given(dial=st.floats(-1, 2), sag=st.floats(0, 3))
 def test_a_curve_is_asked_where_it_was_not_measured_and_rises_where_the_scene_does_not(dial, sag):
     curve = table_of(lambda at: 8 + at - sag * (0 < at < 1)).log_sizes()
-    assert curve.inverse(curve.at(dial)) <= max(dial, 1) + 1e-4
+    value = curve.at(dial)
+    found = curve.inverse(value)
+    assert abs(curve.at(found) - value) < 1e-4
+    if sag == 0:
+        assert abs(found - dial) < 1e-4
     assert curve.at(-1) < curve.at(0) < curve.at(0.5) < curve.at(1) < curve.at(2)

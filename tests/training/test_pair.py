@@ -103,5 +103,23 @@ def test_single_bands_are_coded_as_such_and_judged(exported, tmp_path, capsys):
     assert decoded.shape == image.shape
     assert (decoded == decoded[:, :, :1]).all()
     assert size <= image[:, :, 0].size / 8 + 200
-    assert ldm_validate.main([str(exported["rgb"]), "--grey", "--data", str(folder)]) == 0
+    assert ldm_validate.main([str(exported["two"]), "--grey", "--data", str(folder)]) == 0
     assert "BD-rate over 1 images" in capsys.readouterr().out
+
+
+def test_exported_weights_are_judged_as_states_are(exported):
+    x, sigma = torch.rand(1, 3, 64, 64), torch.full((1, 1, 1, 1), 0.03)
+    grey = x[:, :1].expand(-1, 3, -1, -1)
+
+    def change(name: str, pixels: torch.Tensor, *, is_grey: bool) -> torch.Tensor:
+        return ldm_validate.open_row(str(exported[name]), CPU, is_grey=is_grey)(
+            pixels, sigma, pixels
+        ).detach()
+
+    colour = change("rgb", x, is_grey=False)
+    torch.testing.assert_close(change("two", x, is_grey=False), colour, atol=2e-4, rtol=0)
+    torch.testing.assert_close(change("one", x, is_grey=False), colour, atol=2e-4, rtol=0)
+    single = change("single", grey, is_grey=True).view(1, 2, 3, 64, 64).mean(dim=2)
+    pair = change("two", grey, is_grey=True).view(1, 2, 3, 64, 64)
+    torch.testing.assert_close(pair, single[:, :, None].expand_as(pair), atol=2e-4, rtol=0)
+    assert (single - change("rgb", grey, is_grey=True).view(1, 2, 3, 64, 64).mean(dim=2)).abs().max() > 1e-3

@@ -87,7 +87,7 @@ class LdmSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return asdict(self)
+        return asdict(self) | {"restorer": self.restorer.to_json()}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> LdmSpec:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -46,7 +46,7 @@ class VariantsSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return asdict(self)
+        return {"rgb": self.rgb.to_json(), "single": self.single.to_json()}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> VariantsSpec:
