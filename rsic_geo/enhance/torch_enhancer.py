@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 from rsic_geo.devices import choose_device, full_float32, has_bfloat16
 from rsic_geo.enhance.base import ALIGN, Place, check_windows
-from rsic_geo.enhance.network import VARIANTS_FORMAT, ResidualUNet, UNetSpec, UNetVariants, VariantsSpec
+from rsic_geo.enhance.network import (
+    VARIANTS_FORMAT,
+    ResidualUNet,
+    UNetSpec,
+    UNetVariants,
+    VariantsSpec,
+    paired,
+)
 from rsic_geo.errors import WeightsError
 from rsic_geo.weights import WeightsFile
 
@@ -46,6 +53,8 @@ class TorchEnhancer:
     ) -> None:
         self.name = weights.name
         self.proposals = int(getattr(network.spec, "proposals", 1))
+        if type(network) is ResidualUNet:  # seeing a single band three times would be work for nothing
+            network = paired(network)
         self._band_counts: tuple[int, ...] = getattr(network.spec, "band_counts", (3,))
         self.sha256 = weights.sha256
         self.device = device
@@ -86,7 +95,7 @@ class TorchEnhancer:
     ) -> NDArray[np.float32]:
         """See :meth:`rsic_geo.enhance.base.Enhancer.correct`.
 
-        A single band is seen as three equal ones where the weights hold no network of single bands.
+        Where the weights hold no network of single bands, a band is corrected as three equal ones would be.
         """
         check_windows(x, sigma, origins)
         places = list(origins) if origins is not None else [(0, 0)] * x.shape[0]

@@ -41,6 +41,8 @@ class Job:
     threads: int
     fast: bool = False
     """bfloat16."""
+    bands: int = 3
+    """Bands a network is given: 3, or 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ def measure(image: str, job: Job, seconds: float) -> Row:
     enhancer = load_enhancer(job.system, job.device, fast=job.fast, threads=job.threads)
     side = CORE + 2 * enhancer.halo
     count = 8 if job.device.startswith("cuda") else 1
-    part = decoded[:side, :side].transpose(2, 0, 1)[None]
+    part = decoded[:side, :side, : job.bands].transpose(2, 0, 1)[None]
     window: NDArray[np.float32] = np.ascontiguousarray(part, dtype=np.float32) / np.float32(255)
     rmse = float(np.sqrt(np.mean((original.astype(np.float64) - decoded) ** 2))) / 255
     sigma = np.full((1, side // enhancer.align, side // enhancer.align), rmse, dtype=np.float32)
@@ -129,14 +131,15 @@ def _peak_mib(device: str) -> float:
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as text; the last column is the speed by that of the codec on one thread."""
     codec = next(row.mpx_per_second for row in rows if row.job.system == CODEC)
-    head = ("system", "device", "threads", "type", "Mpx/s", "MiB/window", "DN", "/codec")
-    lines = ["{:<20} {:<6} {:>7} {:<8} {:>9} {:>10} {:>7} {}".format(*head)]
+    head = ("system", "device", "threads", "bands", "type", "Mpx/s", "MiB/window", "DN", "/codec")
+    lines = ["{:<20} {:<6} {:>7} {:>5} {:<8} {:>9} {:>10} {:>7} {}".format(*head)]
     for row in rows:
         job = row.job
         kind = "" if job.system == CODEC else "bfloat16" if job.fast else "float32"
         lines.append(
-            f"{job.system[-20:]:<20} {job.device:<6} {job.threads:>7} {kind:<8} {row.mpx_per_second:>9.2f} "
-            f"{row.mib_per_window:>10.0f} {row.largest_difference:>7.3f} {row.mpx_per_second / codec:>6.3f}"
+            f"{job.system[-20:]:<20} {job.device:<6} {job.threads:>7} {job.bands:>5} {kind:<8} "
+            f"{row.mpx_per_second:>9.2f} {row.mib_per_window:>10.0f} {row.largest_difference:>7.3f} "
+            f"{row.mpx_per_second / codec:>6.3f}"
         )
     return "\n".join(lines)
 
@@ -148,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", default=["auto"])
     parser.add_argument("--devices", nargs="+", default=["cpu"])
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
+    parser.add_argument("--bands", nargs="+", type=int, choices=(1, 3), default=[3])
     parser.add_argument("--seconds", type=float, default=5.0, help="spent on each row")
     parser.add_argument("--report", help="JSON file")
     parser.add_argument("--row", help=argparse.SUPPRESS)
@@ -160,7 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for device in given.devices:
             for threads in given.threads if device == "cpu" else given.threads[:1]:
                 jobs += [
-                    Job(system=model, device=device, threads=threads, fast=fast) for fast in (False, True)
+                    Job(system=model, device=device, threads=threads, fast=fast, bands=bands)
+                    for bands in given.bands
+                    for fast in (False, True)
                 ]
     rows = [_in_process(given.image, job, given.seconds) for job in jobs]
     print(table(rows))

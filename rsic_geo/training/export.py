@@ -27,10 +27,8 @@ from rsic_geo.enhance.network import (
     VARIANTS_FORMAT,
     LdmSpec,
     ResidualUNet,
-    UNetVariants,
-    VariantsSpec,
     macs_per_pixel,
-    single_band,
+    paired,
 )
 from rsic_geo.training.ldm_state import LdmState
 from rsic_geo.training.state import RunState, TrainState, read_payload
@@ -102,7 +100,7 @@ class ExportOptions:
     kind: str = "enhancer"
     """``enhancer`` or ``codec``."""
     single: Path | None = None
-    """State of a U-Net trained on single bands, to go beside the other; None: bands are seen three times."""
+    """State of a U-Net trained on single bands, to go beside the other; None: the other one folded."""
 
 
 def export(options: ExportOptions) -> str:
@@ -170,7 +168,7 @@ class Shipped:
     steps: int
     seconds: float
     """Training time."""
-    bands: str = "3 bands, or one band seen three times"
+    bands: str = "3 bands, or one band as three equal ones"
     """What its input is, for the card."""
     single: str = "a fifth of them as a single band"
     """How often it was trained on single bands, for the card."""
@@ -204,10 +202,7 @@ def with_single(shipped: Shipped, other: Shipped) -> Shipped:
     rgb, single = shipped.network, other.network
     if not (isinstance(rgb, ResidualUNet) and isinstance(single, ResidualUNet)):
         raise ValueError("only plain U-Nets can stand beside each other in one file")
-    single = single_band(single)
-    network = UNetVariants(VariantsSpec(rgb=rgb.spec, single=single.spec))
-    network.rgb.load_state_dict(rgb.state_dict())
-    network.single.load_state_dict(single.state_dict())
+    network = paired(rgb, single)
     words = f"{shipped.description}; a second one, for single bands, trained {other.steps} steps"
     return replace(
         shipped,

@@ -138,7 +138,7 @@ def test_impossible_specs_are_refused(fields):
 
 def test_without_a_prior_it_is_the_plain_network(busy_enhancer, busy_ldm, small_ldm_spec):
     plain = LdmNetwork(LdmSpec(restorer=small_ldm_spec.restorer, prior=None))
-    plain.restorer.load_state_dict(busy_enhancer._network.state_dict())
+    plain.restorer.load_state_dict(busy_enhancer._network.rgb.state_dict())
     x, sigma = torch.rand(1, 3, 128, 64), torch.full((1, 1, 2, 1), 0.03)
     with torch.inference_mode():
         torch.testing.assert_close(plain(x, sigma), busy_enhancer._network(x, sigma), atol=1e-6, rtol=0)
@@ -146,7 +146,9 @@ def test_without_a_prior_it_is_the_plain_network(busy_enhancer, busy_ldm, small_
 
 def test_weights_of_the_plain_network_are_a_start_that_loses_nothing(busy_enhancer, small_ldm_spec):
     network = LdmNetwork(small_ldm_spec)
-    missing, unexpected = network.restorer.load_state_dict(busy_enhancer._network.state_dict(), strict=False)
+    missing, unexpected = network.restorer.load_state_dict(
+        busy_enhancer._network.rgb.state_dict(), strict=False
+    )
     assert not unexpected
     assert {name.split(".")[0] for name in missing} == {"dfam", "films"}
     x, sigma = torch.rand(1, 3, 128, 64), torch.full((1, 1, 2, 1), 0.03)

@@ -40,6 +40,26 @@ def test_the_table_sets_networks_beside_the_codec(image, tmp_path, capsys):
     assert "float32" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_single_bands_have_rows_of_their_own(image, tmp_path):
+    report = tmp_path / "speed.json"
+    words = [
+        image,
+        "--seconds",
+        "0.01",
+        "--models",
+        "rsic-tiny-learned",
+        "--bands",
+        "1",
+        "--report",
+        str(report),
+    ]
+    assert speed.main(words) == 0
+    rows = json.loads(report.read_text())[1:]
+    assert [(row["job"]["bands"], row["job"]["fast"]) for row in rows] == [(1, False), (1, True)]
+    assert rows[0]["largest_difference"] == 0
+
+
 def test_a_model_nobody_knows_is_named(image):
     with pytest.raises(SystemExit, match="nosuch"):
         speed.main([image, "--seconds", "0.01", "--models", "nosuch"])

@@ -64,7 +64,7 @@ def test_a_pair_does_what_either_network_did(exported):
         )  # sums and means in half precision
     card = exported["two"].with_suffix(".md").read_text()
     assert "single bands by the other" in card
-    assert "seen three times" in exported["one"].with_suffix(".md").read_text()
+    assert "three equal ones" in exported["one"].with_suffix(".md").read_text()
 
 
 def test_equal_weights_are_equal_files(exported, tmp_path):

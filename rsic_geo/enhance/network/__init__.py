@@ -6,7 +6,7 @@ from rsic_geo.enhance.network.model import LdmNetwork, macs_per_pixel
 from rsic_geo.enhance.network.prior import PriorEncoder
 from rsic_geo.enhance.network.specs import LDM_FORMAT, REGRESSION, SIZES, DiffusionSpec, LdmSpec, PriorSpec
 from rsic_geo.enhance.network.unet import ResidualUNet, UNetSpec
-from rsic_geo.enhance.network.variants import VARIANTS_FORMAT, UNetVariants, VariantsSpec, single_band
+from rsic_geo.enhance.network.variants import VARIANTS_FORMAT, UNetVariants, VariantsSpec, paired, single_band
 
 __all__ = [
     "LDM_FORMAT",
@@ -23,5 +23,6 @@ __all__ = [
     "UNetVariants",
     "VariantsSpec",
     "macs_per_pixel",
+    "paired",
     "single_band",
 ]

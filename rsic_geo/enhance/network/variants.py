@@ -94,3 +94,18 @@ def single_band(network: ResidualUNet) -> ResidualUNet:
         weights[name] = weights[name].unflatten(0, (spec.proposals, spec.bands, 4)).mean(dim=1).flatten(0, 1)
     single.load_state_dict(weights)
     return single.eval()
+
+
+@torch.no_grad()
+def paired(rgb: ResidualUNet, other: ResidualUNet | None = None) -> UNetVariants:
+    """Return a network of three bands with one for single bands beside it.
+
+    ``other``: what does single bands, of one band or of three equal ones; None: ``rgb`` itself.
+
+    Raises ValueError if they propose different numbers of corrections.
+    """
+    single = single_band(other or rgb)
+    pair = UNetVariants(VariantsSpec(rgb=rgb.spec, single=single.spec))
+    pair.rgb.load_state_dict(rgb.state_dict())
+    pair.single.load_state_dict(single.state_dict())
+    return pair
