@@ -14,14 +14,7 @@ from torch import Tensor, nn
 
 from rsic_geo.devices import choose_device, full_float32, has_bfloat16
 from rsic_geo.enhance.base import ALIGN, Place, check_windows
-from rsic_geo.enhance.network import (
-    VARIANTS_FORMAT,
-    ResidualUNet,
-    UNetSpec,
-    UNetVariants,
-    VariantsSpec,
-    paired,
-)
+from rsic_geo.enhance.network import ResidualUNet, UNetVariants, network_of, paired
 from rsic_geo.errors import WeightsError
 from rsic_geo.weights import WeightsFile
 
@@ -55,7 +48,7 @@ class TorchEnhancer:
         self.proposals = int(getattr(network.spec, "proposals", 1))
         if type(network) is ResidualUNet:  # seeing a single band three times would be work for nothing
             network = paired(network)
-        self._band_counts: tuple[int, ...] = getattr(network.spec, "band_counts", (3,))
+        self._knows_single = isinstance(network, UNetVariants)
         self.sha256 = weights.sha256
         self.device = device
         self.threads = threads
@@ -69,21 +62,11 @@ class TorchEnhancer:
     ) -> TorchEnhancer:
         """Build the network a weights file describes. Raises WeightsError if file and spec do not agree."""
         try:
-            network = cls.build(weights)
+            network = network_of(weights.metadata.get("format", ""), weights.spec)
             network.load_state_dict(safetensors.torch.load(weights.content))
         except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
             raise WeightsError(f"weights {weights.name!r} do not fit the network they describe") from error
         return cls(network, weights, device=choose_device(device), fast=fast, threads=threads)
-
-    @staticmethod
-    def build(weights: WeightsFile) -> nn.Module:
-        """Return the untrained network of a weights file; raises ValueError, TypeError or KeyError."""
-        if weights.metadata.get("format") == VARIANTS_FORMAT:
-            return UNetVariants(VariantsSpec.from_json(weights.spec))
-        spec = UNetSpec.from_json(weights.spec)
-        if spec.bands != 3:
-            raise ValueError("a network of single bands is no enhancer without one of three beside it")
-        return ResidualUNet(spec)
 
     def correct(
         self,
@@ -119,7 +102,7 @@ class TorchEnhancer:
 
     @torch.inference_mode()
     def _run(self, pixels: Tensor, sigma: Tensor, places: list[Place], seed: int) -> NDArray[np.float32]:
-        is_tripled = pixels.shape[1] not in self._band_counts
+        is_tripled = pixels.shape[1] == 1 and not self._knows_single
         if is_tripled:
             pixels = pixels.expand(-1, 3, -1, -1)
         pixels = pixels.contiguous(memory_format=torch.channels_last)

@@ -20,16 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rsic_geo.enhance.network import (
-    LDM_FORMAT,
-    VARIANTS_FORMAT,
-    LdmNetwork,
-    LdmSpec,
-    ResidualUNet,
-    UNetSpec,
-    UNetVariants,
-    VariantsSpec,
-)
+from rsic_geo.enhance.network import UNetVariants, network_of
 from rsic_geo.training.ldm import true_prior
 from rsic_geo.training.ldm_state import LdmState, Workshop
 from rsic_geo.training.state import TrainState, read_payload
@@ -95,19 +86,12 @@ def _exported(path: Path, device: torch.device, *, is_grey: bool) -> Predictor:
     """Return the predictor of a file of weights; of a pair the network for such pictures."""
     with safe_open(path, "pt") as opened:
         metadata = opened.metadata()
-    kind, spec = metadata["format"], json.loads(metadata["spec"])
-    network: ResidualUNet | UNetVariants | LdmNetwork
-    if kind == LDM_FORMAT:
-        network = LdmNetwork(LdmSpec.from_json(spec))
-    elif kind == VARIANTS_FORMAT:
-        network = UNetVariants(VariantsSpec.from_json(spec))
-    else:
-        network = ResidualUNet(UNetSpec.from_json(spec))
+    network = network_of(metadata["format"], json.loads(metadata["spec"]))
     network.load_state_dict(load_file(path))
     network = network.eval().requires_grad_(False).to(device)
-    if not (is_grey and kind == VARIANTS_FORMAT):
-        return lambda x, sigma, _: network(x, sigma)
-    return lambda x, sigma, _: network(x[:, :1], sigma).repeat_interleave(3, dim=1)
+    if is_grey and isinstance(network, UNetVariants):
+        return lambda x, sigma, _: network(x[:, :1], sigma).repeat_interleave(3, dim=1)
+    return lambda x, sigma, _: network(x, sigma)
 
 
 def _against(first: Sequence[ImageResult], other: Sequence[ImageResult], column: str) -> str:

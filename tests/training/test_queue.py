@@ -91,6 +91,7 @@ def test_the_queue_has_its_rows():
     assert all("python3 -m rsic_geo." in block for block in rows())
 
 
+@pytest.mark.slow
 def test_every_row_runs_after_those_before_it(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     for block in rows():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rsic_geo.enhance.network.model import LdmNetwork, macs_per_pixel
+from rsic_geo.enhance.network.model import LdmNetwork, macs_per_pixel, network_of
 from rsic_geo.enhance.network.prior import PriorEncoder
 from rsic_geo.enhance.network.specs import LDM_FORMAT, REGRESSION, SIZES, DiffusionSpec, LdmSpec, PriorSpec
 from rsic_geo.enhance.network.unet import ResidualUNet, UNetSpec
@@ -23,6 +23,7 @@ __all__ = [
     "UNetVariants",
     "VariantsSpec",
     "macs_per_pixel",
+    "network_of",
     "paired",
     "single_band",
 ]

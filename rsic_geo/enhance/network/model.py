@@ -12,6 +12,7 @@ While training, PriorEncoder gives F from the original instead: the oracle, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,9 @@ from rsic_geo.enhance.network.diffusion import sample
 from rsic_geo.enhance.network.noise import keyed_noise
 from rsic_geo.enhance.network.prior import ConditionEncoder
 from rsic_geo.enhance.network.restorer import Restorer
-from rsic_geo.enhance.network.specs import LdmSpec
+from rsic_geo.enhance.network.specs import LDM_FORMAT, LdmSpec
+from rsic_geo.enhance.network.unet import ResidualUNet, UNetSpec
+from rsic_geo.enhance.network.variants import VARIANTS_FORMAT, UNetVariants, VariantsSpec
 
 Place = tuple[int, int]
 """Lattice row and column of a window's first node."""
@@ -67,6 +70,26 @@ class LdmNetwork(nn.Module):
         at_rows = first[:, :1] + torch.arange(rows, device=sigma.device)  # (n, rows)
         at_cols = first[:, 1:] + torch.arange(cols, device=sigma.device)  # (n, cols)
         return keyed_noise(at_rows, at_cols, channels=channels, seed=seed)
+
+
+def network_of(kind: str, spec: dict[str, Any]) -> nn.Module:
+    """Return the untrained network of a weights file.
+
+    Args:
+        kind: its format: ``LDM_FORMAT``, ``VARIANTS_FORMAT``, or that of a lone U-Net.
+        spec: JSON of the network's spec.
+
+    Raises:
+        ValueError, TypeError, KeyError: a spec of no such network, or a U-Net for single bands alone.
+    """
+    if kind == LDM_FORMAT:
+        return LdmNetwork(LdmSpec.from_json(spec))
+    if kind == VARIANTS_FORMAT:
+        return UNetVariants(VariantsSpec.from_json(spec))
+    unet = UNetSpec.from_json(spec)
+    if unet.bands != 3:
+        raise ValueError("a network of single bands is no enhancer without one of three beside it")
+    return ResidualUNet(unet)
 
 
 @torch.no_grad()

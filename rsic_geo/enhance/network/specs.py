@@ -80,11 +80,6 @@ class LdmSpec:
         """Corrections proposed."""
         return self.restorer.proposals
 
-    @property
-    def band_counts(self) -> tuple[int, ...]:
-        """How many bands the network may be given."""
-        return self.restorer.band_counts
-
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return asdict(self) | {"restorer": self.restorer.to_json()}

@@ -64,11 +64,6 @@ class UNetSpec:
         return cls(**values)
 
     @property
-    def band_counts(self) -> tuple[int, ...]:
-        """How many bands the network may be given."""
-        return (self.bands,)
-
-    @property
     def macs_per_pixel(self) -> float:
         """Multiply-accumulates per input pixel."""
         last = len(self.widths) - 1

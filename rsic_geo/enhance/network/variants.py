@@ -39,11 +39,6 @@ class VariantsSpec:
         """Corrections proposed for every band."""
         return self.rgb.proposals
 
-    @property
-    def band_counts(self) -> tuple[int, ...]:
-        """How many bands the networks may be given."""
-        return self.rgb.bands, self.single.bands
-
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {"rgb": self.rgb.to_json(), "single": self.single.to_json()}
