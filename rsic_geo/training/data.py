@@ -41,6 +41,8 @@ class Crop:
     """(crop/64, crop/64) log2 RMSE in units of 0..1."""
     image: int
     """Number of its image in the stream."""
+    lesson: NDArray[np.float16] | None = None
+    """(3, crop, crop) what a teacher would add to ``decoded``, in units of the distortion; None: untaught."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class StreamOptions:
     """The number of crops of an image is a multiple of this."""
     jitter: float = 0.08
     """Standard deviation in octaves of the error made on purpose in the distortion told."""
+    source_share: float = 1.0
+    """Largest share of the images drawn that may come from one source (the name before ``__``)."""
     cache_bytes: int = 400_000_000
     """Decoded images kept in memory, per process."""
     degrade: DegradeOptions = field(default_factory=DegradeOptions)
@@ -76,12 +80,46 @@ class ImagePacks:
         self._members.sort(key=lambda member: member[0])
         self._cache: dict[int, NDArray[np.uint8]] = {}
         self._left = cache_bytes
+        self._drawn: tuple[tuple[int, int, float], NDArray[np.int64]] | None = None
         if not self._members:
             raise ValueError("no images in the packs given")
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self._members)
+
+    def draw(self, seed: int, epoch: int, source_share: float) -> NDArray[np.int64]:
+        """Return the numbers of an epoch's images, in order: each once, or drawn so that no source rules.
+
+        With ``source_share`` below 1 images are drawn with replacement; the larger sources are held to that
+        share, what they give up goes to the smaller ones in proportion.
+        """
+        key = (seed, epoch, source_share)
+        if self._drawn is None or self._drawn[0] != key:
+            rng = np.random.default_rng((seed, epoch))
+            if source_share >= 1.0:
+                order = rng.permutation(len(self))
+            else:
+                order = rng.choice(len(self), len(self), p=self._chances(source_share))
+            self._drawn = (key, order)
+        return self._drawn[1]
+
+    def _chances(self, source_share: float) -> NDArray[np.float64]:
+        """Return the probability of every image."""
+        sources = np.array([name.partition("__")[0] for name, *_ in self._members])
+        _, which, counts = np.unique(sources, return_inverse=True, return_counts=True)
+        if len(counts) * source_share < 1.0:
+            raise ValueError(f"{len(counts)} sources cannot each be at most {source_share} of a batch")
+        shares = counts / counts.sum()
+        held = np.zeros(len(counts), dtype=bool)
+        # Holding one source down lifts the others, which may pass the limit in turn: until none does.
+        while (shares > source_share + 1e-12).any():
+            held |= shares > source_share
+            free = 1.0 - source_share * held.sum()
+            shares = np.where(held, source_share, counts * free / counts[~held].sum())
+        chances: NDArray[np.float64] = (shares / counts)[which]
+        chances /= chances.sum()
+        return chances
 
     def read(self, number: int) -> NDArray[np.uint8]:
         """Return image ``number`` as (height, width, 3) uint8."""
@@ -110,7 +148,7 @@ def find_packs(folder: Path) -> tuple[Path, ...]:
 def make_crops(packs: ImagePacks, turn: int, options: StreamOptions) -> list[Crop]:
     """Return the crops of the ``turn``-th image of the stream; the same for the same arguments."""
     epoch, place = divmod(turn, len(packs))
-    number = int(np.random.default_rng((options.seed, epoch)).permutation(len(packs))[place])
+    number = int(packs.draw(options.seed, epoch, options.source_share)[place])
     rng = np.random.default_rng((options.seed, epoch, place, 1))
     image = packs.read(number)
     if min(image.shape[:2]) < options.crop:

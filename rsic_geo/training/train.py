@@ -29,6 +29,7 @@ from rsic_geo.training.degrade import DegradeOptions, Samples, as_deep
 from rsic_geo.training.plot import draw_history
 from rsic_geo.training.proposals import LossShares, proposals_loss, widened
 from rsic_geo.training.state import RunState, TrainState, read_payload
+from rsic_geo.training.teacher import Teacher, spread
 
 STATE_NAME = "state.pt"
 UNTOLD = 2.0**-6
@@ -52,6 +53,8 @@ _PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
     "fitted_share": float,
     "family": int,
     "structure_share": float,
+    "teacher_share": float,
+    "source_share": float,
 }
 
 
@@ -98,8 +101,14 @@ class TrainOptions:
     """Weight of the structural loss (1 - SSIM) against the loss of pixels."""
     family: int = 1
     """Crops of one image that are drawn together and share the mix of proposals fitted to them."""
+    source_share: float = 1.0
+    """Largest share of the images drawn that one source may have."""
     coded_by: Path | None = None
     """State of a learned codec whose output is to be enhanced; None: that of JPEG 2000."""
+    teacher: Path | None = None
+    """Exported U-Net (.safetensors) whose corrections are learned; None: the original alone."""
+    teacher_share: float = 0.9
+    """How far the target lies from the original towards what the teacher makes of the decoded picture."""
     untold: bool = False
     """Whether the network is kept from the distortion level, for an ablation: it is always told UNTOLD."""
     slim: bool = False
@@ -162,6 +171,8 @@ class Trainer:
                 f"batches of {options.batch} crops and a pool of {options.pool} are not whole families of "
                 f"{options.family}"
             )
+        if options.teacher and options.coded_by:
+            raise ValueError("a teacher sees what JPEG 2000 made: give --teacher or --coded-by")
         self.options = options
         self.say = say
         self.device = choose_device(options.device)
@@ -202,8 +213,17 @@ class Trainer:
         )
 
     def pixels(self, crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return a batch as :func:`to_batch` does, coded by the run's codec."""
+        """Return a batch as :func:`to_batch` does, coded by the run's codec, its target the teacher's."""
+        options = self.options
         x, target, sigma = to_batch(crops, self.device)
+        if options.teacher:
+            # Between the original and the teacher's picture: squared loss against both, less its noise.
+            stacked = np.stack([crop.lesson for crop in crops if crop.lesson is not None])
+            lessons = torch.from_numpy(stacked).to(self.device).float()
+            taught = x + lessons * spread(sigma, x)
+            target = torch.lerp(target, taught, options.teacher_share)
+            if self.state.step % 2:  # a transposition keeps the wavelet's phase, so it is a sample more
+                x, target, sigma = (part.transpose(2, 3) for part in (x, target, sigma))
         if self.codec is not None:
             torch.manual_seed(1_000_003 * self.options.seed + self.state.step)
             jitter = StreamOptions(packs=()).jitter
@@ -215,9 +235,17 @@ class Trainer:
         options, state = self.options, self.state
         packs, degrade = find_packs(options.data), self.degrading()
         stream = StreamOptions(
-            packs=packs, seed=options.seed, crop=options.crop, family=options.family, degrade=degrade
+            packs=packs,
+            seed=options.seed,
+            crop=options.crop,
+            family=options.family,
+            source_share=options.source_share,
+            degrade=degrade,
         )
         crops = crop_stream(stream, workers=options.workers, first=state.images)
+        if options.teacher:
+            teacher = Teacher.read(options.teacher, device=self.device, dtype=self.dtype)
+            crops = teacher.teach(crops)
         seed = options.seed + state.step
         pool = CropPool(crops, size=options.pool, reuse=options.reuse, seed=seed, family=options.family)
         batch = pool.batch(options.batch)
@@ -327,6 +355,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", type=Path, help="state file to go on from")
     for name, kind in _PLAIN_OPTIONS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind)
+    parser.add_argument("--teacher", type=Path, help="trained network whose corrections are learned")
     parser.add_argument("--coded-by", type=Path, help="state of a learned codec, instead of JPEG 2000")
     parser.add_argument("--untold", action="store_true", help="keep the distortion from the network")
     parser.add_argument("--slim", action="store_true", help="keep the averaged weights only")
@@ -350,8 +379,11 @@ def main(arguments: list[str] | None = None) -> int:
     add_arguments(parser)
     parser.add_argument("--widths", type=int, nargs="+", default=list(UNetSpec().widths))
     parser.add_argument("--blocks", type=int, nargs="+", default=list(UNetSpec().blocks))
+    parser.add_argument("--plain", action="store_true", help="blocks are convolutions without skips")
     given = given_options(parser, arguments)
-    spec = UNetSpec(widths=tuple(given.pop("widths")), blocks=tuple(given.pop("blocks")))
+    spec = UNetSpec(
+        widths=tuple(given.pop("widths")), blocks=tuple(given.pop("blocks")), plain=given.pop("plain")
+    )
     Trainer(TrainOptions(spec=spec, **given), say=lambda line: print(line, flush=True)).run()
     return 0
 
