@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import (
+    DamagedSceneError,
     OutputExistsError,
     RsicGeoError,
     SceneError,
@@ -18,7 +19,7 @@ from rsic_geo.errors import (
     WeightsError,
 )
 from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
-from rsic_geo.geo.io import gdal_config, open_scene
+from rsic_geo.geo.io import accepting_damage, gdal_config, open_scene
 from rsic_geo.geo.io_place import on_earth, outline_on_earth
 from rsic_geo.pipeline import encode
 from rsic_geo.pipeline.bands import BandStore
@@ -43,6 +44,7 @@ from rsic_geo.pipeline.tally import finite
 RECEIPT_SCHEMA = "rsic-batch-scene-1"
 
 _KINDS: dict[type[BaseException], str] = {
+    DamagedSceneError: "damaged",
     OutputExistsError: "exists",
     SourceChangedError: "changed",
     VerificationError: "verification",
@@ -99,7 +101,10 @@ def _written(
 ) -> SceneOutcome:
     """Write the product and give it its name if it is proven."""
     product = Path(job.product)
-    with workshop_for(job.workshop, job.fid) as folder:
+    with (
+        workshop_for(job.workshop, job.fid) as folder,
+        accepting_damage(job.options.accept_damaged) as damage,
+    ):
         finished = folder / product.name
         report = encode.compress(
             job.source, str(finished), _encode_options(job), _stage(progress, 0, 0.7), bands
@@ -119,6 +124,7 @@ def _written(
             **_product_values(job, report, proof, finished),
             "seconds": round(time.monotonic() - started, 3),
             "geom": _footprint(job, report),
+            "warnings": "; ".join([f"the source is damaged: {note}" for note in damage]) or None,
         }
         if proof.problems:
             place = set_aside(finished, product)

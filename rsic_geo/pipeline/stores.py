@@ -17,6 +17,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.integrity import PayloadCheck
 from rsic_geo.pipeline.integrity import picture_of as picture_of_codestream
 from rsic_geo.pipeline.learned_scene import LearnedScene, picture_of
+from rsic_geo.pipeline.offset_tiles import offset_tiles
 from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.record import check_side
 
@@ -80,7 +81,7 @@ def open_store(path: str, execution: Execution) -> Store:
             raise
         return Store(reader=cast("SceneReader", scene), side=side, learned=scene)
     side_of_jp2 = _jp2_side(path)
-    return Store(reader=open_scene(path), side=side_of_jp2)
+    return Store(reader=open_scene(path, offset_tiles(path)), side=side_of_jp2)
 
 
 def _jp2_side(path: str) -> SideInfo | None:
