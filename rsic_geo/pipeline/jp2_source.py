@@ -85,7 +85,7 @@ def check_samples(path: str) -> None:
             kind = "signed" if each.is_signed else "unsigned"
             raise UnsupportedSceneError(
                 f"{path}: band {number} holds {kind} samples of {each.precision} bits, which GDAL would "
-                f"clip to {lowest}..{highest}: convert the file to one type for all bands by a program that keeps "
+                f"clip to {lowest}..{highest}: convert it to one type for all bands by a program that keeps "
                 "them, such as opj_decompress"
             )
 
