@@ -11,7 +11,7 @@ from rsic_geo.container.sideinfo import ModelReference, SideInfo, noted
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.finish import Enhancement
-from rsic_geo.pipeline.integrity import header_crc, picture_of
+from rsic_geo.pipeline.integrity import file_crcs, picture_of
 from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.record import scene_crc
 
@@ -55,13 +55,14 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
     plan = coded.plan
     with path.open("rb") as file:
         index = jp2.find_codestream(file)
-        crc = header_crc(file, index)
+        found = file_crcs(file, index)
     crcs = tuple(coded.pixel_crcs[number] for number in range(len(plan.grid)))
     side = SideInfo(
         lossless=plan.lossless,
         snapshot=plan.snapshot,
         tile_size=plan.grid.tile_size,
-        header_crc=crc,
+        header_crc=found.header,
+        box_crcs=found.boxes,
         tile_crcs=tile_crcs,
         pixel_crcs=_pixel_crcs(coded, crcs),
         seed=options.seed,
