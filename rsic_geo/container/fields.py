@@ -1,11 +1,17 @@
-"""Compact field contents of the side information, and reading them back without trust."""
+"""Compact field contents of the side information, and reading them back without trust.
+
+A file of a kilobyte must not take a gigabyte to open. So whatever inflates shares one budget, fields that
+this version does not know are not inflated, and lists are counted before they are built: at most 64 MiB
+beside what the scene itself needs. What is written keeps the same bounds, or is refused.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,11 +21,19 @@ import numpy.typing as npt
 from rsic_geo.container.preset import PRESET
 from rsic_geo.errors import ContainerError
 
-MAX_FIELD_BYTES = 1 << 24
-"""Longest content of a deflated field (bytes)."""
+MAX_INFLATED_BYTES = 12 << 20
+"""Most bytes that the deflated fields of one archive inflate to, together."""
+MAX_JSON_BYTES = 6 << 20
+"""Longest metadata (bytes): as text in memory they may take four times as much."""
+MAX_JSON_VALUES = 300_000
+"""Most values in the metadata; each takes some sixty bytes as an object."""
+_MAX_DIGITS = 20
+"""Longest whole number in the metadata: 64 bits."""
 _MAX_BANDS = 16384
 _MAX_TILES = 65535
 _MAX_KINDS = 16
+_MAX_PLANES = 3 * _MAX_TILES
+"""Most planes in all: three kinds of them in every tile."""
 _MAX_VARINT_BYTES = 10
 _EXPONENTS = 64
 """Decimal exponents a target may have, half of them negative."""
@@ -30,13 +44,15 @@ class Writer:
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
+        self._left = MAX_INFLATED_BYTES
 
     def add(self, tag: int, content: bytes) -> None:
         """Add a field, deflated where that is shorter; an empty content is a default and is left out."""
         if not content:
             return
-        deflated = _deflate(content) if 16 <= len(content) <= MAX_FIELD_BYTES else content
+        deflated = _deflate(content) if 16 <= len(content) <= self._left else content
         is_shorter = len(deflated) < len(content)
+        self._left -= len(content) if is_shorter else 0
         content = deflated if is_shorter else content
         self._parts += [bytes((tag * 2 + is_shorter,)), varint(len(content)), content]
 
@@ -90,14 +106,20 @@ def varint(value: int) -> bytes:
     return bytes(out) + bytes((value,))
 
 
-def read_fields(data: bytes) -> dict[int, bytes]:
-    """Return the contents by tag, inflated. Raises ContainerError."""
+def read_fields(data: bytes, known: Collection[int]) -> dict[int, bytes]:
+    """Return the contents by tag, inflated; of tags that are not ``known`` nothing. Raises ContainerError."""
     reader = Reader(data)
     found: dict[int, bytes] = {}
+    left = MAX_INFLATED_BYTES
     while not reader.is_at_end:
         tag = reader.take(1)[0]
         content = reader.take(reader.varint())
-        found[tag // 2] = _inflate(content) if tag & 1 else content
+        if tag // 2 not in known:
+            continue
+        if tag & 1:
+            content = _inflate(content, left)
+            left -= len(content)
+        found[tag // 2] = content
     return found
 
 
@@ -108,6 +130,8 @@ def pack_crcs(crcs: Sequence[int]) -> bytes:
 
 def unpack_crcs(content: bytes) -> tuple[int, ...]:
     """Undo `pack_crcs`. Raises ContainerError."""
+    if len(content) > 4 * (2 * _MAX_TILES + 2):
+        raise ContainerError("there are more checksums than tiles: the side information is damaged")
     if len(content) % 4:
         raise ContainerError("checksums are cut short: the side information is damaged")
     return struct.unpack(f">{len(content) // 4}I", content)
@@ -120,6 +144,8 @@ def pack_groups(groups: Sequence[Sequence[int]]) -> bytes:
 
 def unpack_groups(content: bytes) -> tuple[tuple[int, ...], ...]:
     """Undo `pack_groups`. Raises ContainerError."""
+    if len(content) > 6 * _MAX_BANDS:
+        raise ContainerError("there are more groups than bands: the side information is damaged")
     reader = Reader(content)
     groups: list[tuple[int, ...]] = []
     while not reader.is_at_end:
@@ -164,20 +190,43 @@ def pack_json(value: Mapping[str, Any]) -> bytes:
         content = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
         raise ContainerError(f"metadata cannot be stored as JSON: {error}") from error
-    if len(content) > MAX_FIELD_BYTES:
-        raise ContainerError(f"metadata of {len(content)} bytes are too long: {MAX_FIELD_BYTES} fit")
+    if len(content) > MAX_JSON_BYTES or _values(content) > MAX_JSON_VALUES:
+        raise ContainerError(
+            f"metadata of {len(content)} bytes and about {_values(content)} values are too long: "
+            f"{MAX_JSON_BYTES} bytes and {MAX_JSON_VALUES} values fit"
+        )
     return content
 
 
+def _values(content: bytes) -> int:
+    """Return at least how many values JSON text holds, without reading it; marks in texts count too."""
+    return sum(content.count(mark) for mark in (b",", b"[", b"{", b":"))
+
+
 def unpack_json(content: bytes) -> dict[str, Any]:
-    """Undo `pack_json`. Raises ContainerError."""
+    """Undo `pack_json`; every number in it is finite and fits 64 bits. Raises ContainerError."""
+    if len(content) > MAX_JSON_BYTES or _values(content) > MAX_JSON_VALUES:
+        raise ContainerError("stored metadata are too long: the side information is damaged")
     try:
-        value = json.loads(content)
+        value = json.loads(content, parse_float=_finite, parse_int=_whole, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise ContainerError("stored metadata are no JSON: the side information is damaged") from error
     if not isinstance(value, dict):
         raise ContainerError("stored metadata are no JSON object: the side information is damaged")
     return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number of a scene")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text.lstrip("-")) > _MAX_DIGITS:
+        raise ValueError("a whole number is longer than 64 bits")
+    return int(text)
 
 
 TARGETS = ("bpp", "psnr", "ratio", "max-error")
@@ -238,10 +287,12 @@ def unpack_planes(content: bytes) -> dict[tuple[int, str], bytes]:
             kind = reader.take(reader.varint()).decode()
         except UnicodeDecodeError as error:
             raise ContainerError("the name of a plane is no text: the side information is damaged") from error
+        last = -1
         for _ in range(reader.varint()):
             tile = reader.varint()
-            if tile >= _MAX_TILES:
+            if not last < tile < _MAX_TILES or len(planes) >= _MAX_PLANES:
                 raise ContainerError(f"a plane of tile {tile} is impossible: the side information is damaged")
+            last = tile
             planes[(tile, kind)] = reader.take(reader.varint())
     raise ContainerError(f"more than {_MAX_KINDS - 1} kinds of planes: the side information is damaged")
 
@@ -251,12 +302,12 @@ def _deflate(content: bytes) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
-def _inflate(content: bytes) -> bytes:
+def _inflate(content: bytes, most: int) -> bytes:
     unpacker = zlib.decompressobj(-15, PRESET)
     try:
-        data = unpacker.decompress(content, MAX_FIELD_BYTES + 1)
+        data = unpacker.decompress(content, most + 1)
     except zlib.error as error:
         raise ContainerError("the side information cannot be inflated: it is damaged") from error
-    if len(data) > MAX_FIELD_BYTES or not unpacker.eof:
+    if len(data) > most or not unpacker.eof:
         raise ContainerError("a field of the side information is too long or cut short: it is damaged")
     return data

@@ -39,6 +39,7 @@ Cells = npt.NDArray[np.uint8]
 _LOSSLESS, _TILE_SIZE, _CRCS, _CELLS = range(1, 5)
 _MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _CODED, _TARGET = range(6, 15)
 _BOXES = 20
+_KNOWN = frozenset((*range(_LOSSLESS, _CELLS + 1), *range(_MODEL, _TARGET + 1), _BOXES))
 _DIGEST_BYTES = 8
 _DAMAGE = "damage"
 _MAX_NOTES = 8
@@ -221,7 +222,7 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
         )
     if zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
         raise ChecksumError("the side information is damaged: copy the file again")
-    found = codec.read_fields(data[2:-4])
+    found = codec.read_fields(data[2:-4], _KNOWN)
     document = codec.unpack_json(found.get(_DOCUMENT, b"{}"))
     header_crc, tile_crcs, pixel_crcs = _unpack_crcs(found.get(_CRCS, b""))
     side = SideInfo(

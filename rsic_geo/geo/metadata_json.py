@@ -58,7 +58,7 @@ def snapshot_fields(kind: type[S], point_kind: type[ControlPoint], data: Mapping
             if name in data:
                 values[name] = parse(data[name])
         return kind(**values)
-    except (KeyError, TypeError, ValueError, AttributeError, RsicGeoError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RsicGeoError) as error:
         raise ContainerError(f"stored metadata are not readable ({error}): the archive is damaged") from error
 
 

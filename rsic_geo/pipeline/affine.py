@@ -131,7 +131,7 @@ class Affinity:
             dtype = str(record["dtype"])
             if dtype not in ("float32", "float64") or len(scale) != len(offset):
                 raise ValueError("unusable scale")
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise ContainerError(
                 f"the archive's float scaling cannot be read ({error}): the file is damaged"
             ) from error

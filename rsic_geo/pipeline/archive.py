@@ -122,7 +122,7 @@ class Archive:
             )
         grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
         alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
-        self._planes = Planes(store.planes, grid, dtype=stored.dtype, alpha_bands=alpha)
+        self._planes = Planes(store.planes, grid, dtype=stored.dtype, bands=stored.count, alpha_bands=alpha)
         self._check = store.check(self._file, grid)
         self._check.structure()
         for problem in self._check.minor_damage():

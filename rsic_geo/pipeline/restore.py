@@ -27,9 +27,11 @@ class Planes:
         grid: TileGrid,
         *,
         dtype: str,
+        bands: int,
         alpha_bands: tuple[int, ...] = (),
     ) -> None:
-        """Hold the packed planes by (tile number, kind) of a scene of samples ``dtype``."""
+        """Hold the packed planes by (tile number, kind) of a scene of ``bands`` bands of type ``dtype``."""
+        self._bands = bands
         self._packed, self._grid = packed, grid
         self._dtype, self.alpha_bands = np.dtype(dtype), alpha_bands
         kinds = {kind for _, kind in packed}
@@ -72,8 +74,10 @@ class Planes:
                 f"the {kind} plane of tile {number} is missing: the archive is damaged"
             ) from None
         planes = packed[0] if packed else 0
-        if planes == 0:
-            raise ContainerError(f"the {kind} plane of tile {number} is empty: the archive is damaged")
+        if planes not in (1, {"valid": self._bands, "alpha": len(self.alpha_bands)}.get(kind, 1)):
+            raise ContainerError(
+                f"the {kind} plane of tile {number} is none of this scene: the archive is damaged"
+            )
         dtype = {"valid": np.dtype(bool), "mask": np.dtype(np.uint8)}.get(kind, self._dtype)
         return unpack_plane(packed[1:], (planes, core.height, core.width), dtype)
 
