@@ -75,7 +75,7 @@ def test_arrows_point_down():
 
 
 OWNERS = {
-    "rasterio": ("geo.io",),
+    "rasterio": ("raster",),
     "torch": (
         "codecs.learned",
         "devices",

@@ -22,7 +22,6 @@ from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import UsageError
 from rsic_geo.evaluation.metrics import Scale
-from rsic_geo.geo.io import SceneReader, open_scene
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline import ratecontrol
@@ -35,6 +34,7 @@ from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.pipeline.ratecontrol import RateSearch
 from rsic_geo.pipeline.seal import seal_archive
 from rsic_geo.pipeline.strength import CellBand, apply_correction
+from rsic_geo.raster import SceneReader, open_scene
 
 Pixels = NDArray[Any]
 _CODESTREAM_OVERHEAD = 140

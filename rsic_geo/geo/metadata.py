@@ -1,6 +1,6 @@
 """Everything a scene says about itself besides its pixels, as plain values.
 
-A snapshot is taken from the source (``rsic_geo.geo.io``), stored in the archive as JSON, restored
+A snapshot is taken from the source (``rsic_geo.raster``), stored in the archive as JSON, restored
 on the way back and compared with what was written. This module knows no file format.
 """
 
@@ -151,7 +151,7 @@ class MetadataSnapshot:
         """Return what ``other`` says differently; empty if nothing is.
 
         Floats are compared exactly, coordinates of control points and RPC numbers to 1e-9
-        relative, XML documents by content. ``rsic_geo.geo.io.metadata_differences`` compares
+        relative, XML documents by content. ``rsic_geo.raster.metadata_differences`` compares
         reference systems by meaning; here they are equal if ``same_crs`` says so, or by text.
 
         Args:

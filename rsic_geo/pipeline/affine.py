@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import ContainerError, TargetNotReachedError
-from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import SceneReader
 
 STEPS = 65535
 HALF_STEP = 0.5

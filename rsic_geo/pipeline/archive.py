@@ -18,7 +18,6 @@ from rsic_geo.container.tiff import DESCRIPTION, SUFFIX
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import ContainerError, UsageError
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io import SceneReader, fetch_raster, open_scene
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
@@ -33,6 +32,7 @@ from rsic_geo.pipeline.reduced import masked_means, nearest
 from rsic_geo.pipeline.restore import Planes, finish_pixels, put_nodata
 from rsic_geo.pipeline.stores import Store, StoredTiles, open_store
 from rsic_geo.pipeline.strength import scaled_correction
+from rsic_geo.raster import SceneReader, fetch_raster, open_scene
 
 Pixels = NDArray[Any]
 

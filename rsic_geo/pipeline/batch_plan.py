@@ -16,8 +16,6 @@ from typing import Any
 
 from rsic_geo.errors import JobCancelledError, RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
-from rsic_geo.geo.io import open_scene
-from rsic_geo.geo.io_place import outline_on_earth
 from rsic_geo.pipeline import encode
 from rsic_geo.pipeline.batch_inputs import Source
 from rsic_geo.pipeline.batch_source import stamps_of
@@ -26,6 +24,8 @@ from rsic_geo.pipeline.ledger import Ledger, RunRecord
 from rsic_geo.pipeline.names import archive_suffixes
 from rsic_geo.pipeline.options import EncodeOptions, Execution
 from rsic_geo.pipeline.stores import Store, open_store
+from rsic_geo.raster import open_scene
+from rsic_geo.raster.place import outline_on_earth
 
 _FIELDS = {"parent", "stem", "name", "ext", "run"}
 _CHUNK = 200

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import OutputExistsError, SceneError
-from rsic_geo.geo.io_files import sidecar_path
 from rsic_geo.pipeline.batch_source import sha256_of
+from rsic_geo.raster.files import sidecar_path
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
 HALTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}

@@ -18,8 +18,6 @@ from rsic_geo.errors import (
     WeightsError,
 )
 from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
-from rsic_geo.geo.io import gdal_config, open_scene
-from rsic_geo.geo.io_place import on_earth, outline_on_earth
 from rsic_geo.pipeline import encode
 from rsic_geo.pipeline.bands import BandStore
 from rsic_geo.pipeline.batch_bands import help_scene, store_for
@@ -39,6 +37,8 @@ from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.report import Report
 from rsic_geo.pipeline.tally import finite
+from rsic_geo.raster import gdal_config, open_scene
+from rsic_geo.raster.place import on_earth, outline_on_earth
 
 RECEIPT_SCHEMA = "rsic-batch-scene-1"
 

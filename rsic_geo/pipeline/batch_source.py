@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsic_geo.errors import SceneError, SourceChangedError
-from rsic_geo.geo.io import members_of
+from rsic_geo.raster import members_of
 
 READ_WITH = (".aux.xml", ".msk", ".ovr")
 """Suffixes of files that GDAL reads together with a raster."""

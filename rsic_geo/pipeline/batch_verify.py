@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io import SceneReader, metadata_differences
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import Archive, open_archive
@@ -18,6 +17,7 @@ from rsic_geo.pipeline.options import Execution, Target
 from rsic_geo.pipeline.plan import sample
 from rsic_geo.pipeline.source import open_source
 from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
+from rsic_geo.raster import SceneReader, metadata_differences
 
 _WINDOW = 1024
 PSNR_SLACK = 0.01

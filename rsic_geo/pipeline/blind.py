@@ -22,7 +22,6 @@ from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container import jp2
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.lattice import CELL, byte_from_strength, cell_counts, level_from_rmse, rmse_from_level
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import fill_invalid
@@ -30,6 +29,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.j2k import COD
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.tilework import cell_sums
+from rsic_geo.raster import SceneReader
 
 SHIFT = (3, 5)
 """Rows and columns cut off before coding again (px); odd, so that every wavelet level sees another phase."""

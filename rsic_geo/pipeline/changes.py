@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import UsageError
-from rsic_geo.geo.io import SceneWriter
-from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
@@ -22,6 +20,8 @@ from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive
 from rsic_geo.pipeline.options import DecodeOptions
 from rsic_geo.pipeline.part import part_mask
+from rsic_geo.raster import SceneWriter
+from rsic_geo.raster.files import check_apart
 
 _TYPES = {"uint8": "int16", "uint16": "int32", "int16": "int32", "float32": "float32", "float64": "float64"}
 """Smallest usual type that holds every difference of two samples of a type."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile
-from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import SceneReader
 
 TRIAL_SIDE = 512
 """Side of the pieces tried (px)."""

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from rsic_geo.errors import ChecksumError
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io import LOSSY_NOTE, SceneWriter, gdal_config
-from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
@@ -37,6 +35,8 @@ from rsic_geo.pipeline.part import (
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
 from rsic_geo.pipeline.tilework import pixel_crc
+from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
+from rsic_geo.raster.files import check_apart
 
 
 def decompress(

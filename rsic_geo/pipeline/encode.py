@@ -16,8 +16,6 @@ from rsic_geo.errors import (
     UsageError,
     WeightsError,
 )
-from rsic_geo.geo.io import gdal_config, metadata_lost_in_geotiff
-from rsic_geo.geo.io_files import PendingFile, check_apart
 from rsic_geo.pipeline.bands import BandStore
 from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.job import Job
@@ -27,6 +25,8 @@ from rsic_geo.pipeline.part import describe_part
 from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.source import open_source, part_of
+from rsic_geo.raster import gdal_config, metadata_lost_in_geotiff
+from rsic_geo.raster.files import PendingFile, check_apart
 from rsic_geo.weights import enhancer_name, open_weights
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rsic_geo.container.adaptive import FilterTaps
 from rsic_geo.container.coded import MAX_CELLS, pack_coded
 from rsic_geo.enhance.base import Enhancer
-from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.lattice import CELL, level_from_rmse
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
@@ -25,6 +24,7 @@ from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.remembering import Remembering
 from rsic_geo.pipeline.strength import CellBand, fit_cell_row, scaled_correction
 from rsic_geo.pipeline.tilework import errors_by_band
+from rsic_geo.raster import SceneReader
 
 SAMPLE_WINDOWS = 16
 """Enhancement windows of one band group that adaptive filters are fitted to, spread over the scene."""

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from rsic_geo.enhance.base import Enhancer, LinearEnhancer
 from rsic_geo.errors import UnsupportedSceneError, UsageError
-from rsic_geo.geo.io import LOSSY_NOTE, SceneWriter, gdal_config
-from rsic_geo.geo.io_files import check_apart
 from rsic_geo.geo.lattice import CELL, strength_from_byte
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
@@ -35,6 +33,8 @@ from rsic_geo.pipeline.part import choose_part, describe_part, part_mask
 from rsic_geo.pipeline.plan import band_groups, sample
 from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
+from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
+from rsic_geo.raster.files import check_apart
 
 BLIND_NOTE = (
     "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from rsic_geo.container.adaptive import FilterTaps
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import TargetNotReachedError
-from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.bands import BandStore, plan_digest
@@ -27,6 +26,7 @@ from rsic_geo.pipeline.ratecontrol import psnr_of
 from rsic_geo.pipeline.seal import Seal
 from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.pipeline.verify import verify_archive
+from rsic_geo.raster import SceneReader
 
 SIZE_PROMISE = 0.02
 """Largest miss of a size target, as part of it."""

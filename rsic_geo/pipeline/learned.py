@@ -12,7 +12,6 @@ from rsic_geo.container import sideinfo
 from rsic_geo.container.sideinfo import ModelReference, SideInfo
 from rsic_geo.container.tiff import TiffLayout, TiffSpool
 from rsic_geo.errors import UsageError, WeightsError
-from rsic_geo.geo.io_preview import place_geotiff
 from rsic_geo.geo.planes import unpack_plane
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.coder import CodedScene
@@ -26,6 +25,7 @@ from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.preview import PreviewMaker
 from rsic_geo.pipeline.record import scene_crc
 from rsic_geo.pipeline.seal import Seal
+from rsic_geo.raster.preview import place_geotiff
 from rsic_geo.weights import ENVIRONMENT_VARIABLE, open_weights
 from rsic_geo.weights.store import SUFFIX as WEIGHTS_SUFFIX
 

@@ -18,7 +18,6 @@ import numpy as np
 from rsic_geo.codecs import jpeg2000
 from rsic_geo.container.tiff import TiffSpool, frame
 from rsic_geo.errors import TargetNotReachedError
-from rsic_geo.geo.io import SceneReader
 from rsic_geo.pipeline import tilework
 from rsic_geo.pipeline.coder import CodedScene, empty_coded, gather
 from rsic_geo.pipeline.dial import LEVELS, LOWEST, Guide, Stop, Table
@@ -28,6 +27,7 @@ from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.ratecontrol import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE, psnr_of, sse_of
 from rsic_geo.pipeline.tileread import raw_tiles, threaded_map
 from rsic_geo.pipeline.tilework import TileInput, TileResult
+from rsic_geo.raster import SceneReader
 
 PROBE_TILES = 6
 """Tiles looked at over the whole dial before the scene is coded."""

@@ -23,7 +23,6 @@ from rsic_geo.errors import (
 )
 from rsic_geo.geo.areas import shares
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io_crs import wkt_of
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.profile import SceneProfile
@@ -36,6 +35,7 @@ from rsic_geo.pipeline.learned_tile import (
     TileNetwork,
     load_network,
 )
+from rsic_geo.raster.crs import wkt_of
 from rsic_geo.weights.store import SUFFIX
 
 Pixels = NDArray[Any]
@@ -131,7 +131,7 @@ class TilePixels:
 
 
 class LearnedScene:
-    """A learned archive, to be read like :class:`rsic_geo.geo.io.SceneReader`, from one thread at a time."""
+    """A learned archive, to be read like :class:`rsic_geo.raster.SceneReader`, from one thread at a time."""
 
     driver = DRIVER
     compression = "learned"

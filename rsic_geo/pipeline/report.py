@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rsic_geo.geo.io import gdal_version
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.raster import gdal_version
 
 SCHEMA = "rsic-report-1"
 

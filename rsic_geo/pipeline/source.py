@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import UnsupportedSceneError, UsageError
-from rsic_geo.geo.io import SceneReader
-from rsic_geo.geo.io_read import equals_nodata
 from rsic_geo.geo.metadata import MetadataSnapshot, usual_mask_flags
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
@@ -22,6 +20,8 @@ from rsic_geo.pipeline.decode import with_provenance
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.options import EncodeOptions, Execution
 from rsic_geo.pipeline.part import choose_part
+from rsic_geo.raster import SceneReader
+from rsic_geo.raster.read import equals_nodata
 
 
 @contextmanager

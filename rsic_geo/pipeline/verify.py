@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import JobCancelledError, RsicGeoError, TargetNotReachedError, VerificationError
-from rsic_geo.geo.io import SceneReader, metadata_differences
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.affine import QuantisedReader
 from rsic_geo.pipeline.archive import Archive, open_archive
@@ -20,6 +19,7 @@ from rsic_geo.pipeline.options import Execution, Target
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.tally import BandErrors, scored_bands, total_psnr
 from rsic_geo.pipeline.tilework import errors_by_band, pixel_crc
+from rsic_geo.raster import SceneReader, metadata_differences
 
 PSNR_SLACK = 0.0005
 """How far a PSNR in the units of a quantised scene may stay behind that of its steps (dB)."""

@@ -21,12 +21,12 @@ from support import started
 
 from rsic_geo.errors import LedgerMismatchError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson, geopackage_blob
-from rsic_geo.geo.io import open_scene
-from rsic_geo.geo.io_place import on_earth, outline_on_earth
 from rsic_geo.pipeline.batch import LEDGER_NAME, standing_of
 from rsic_geo.pipeline.batch_status import status_of
 from rsic_geo.pipeline.ledger import Ledger, RunRecord, now
 from rsic_geo.pipeline.ledger_lock import LedgerLock
+from rsic_geo.raster import open_scene
+from rsic_geo.raster.place import on_earth, outline_on_earth
 
 
 def record(**changes) -> RunRecord:

@@ -10,8 +10,8 @@ import rasterio
 
 import rsic_geo
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile_bytes
-from rsic_geo.geo.io import open_scene
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import open_scene
 
 
 @pytest.mark.slow

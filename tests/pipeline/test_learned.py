@@ -42,7 +42,6 @@ from rsic_geo.errors import (
     UsageError,
     WeightsMismatchError,
 )
-from rsic_geo.geo.io_preview import picture_geotiff
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline import encode, learned_scene, learned_tile, tilework
@@ -51,6 +50,7 @@ from rsic_geo.pipeline.learned_tile import Networks, TileFormat
 from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.source import open_source
 from rsic_geo.pipeline.tilework import RawTile
+from rsic_geo.raster.preview import picture_geotiff
 
 TARGETS = [
     ("bpp=0.4", "none"), ("bpp=1", "none"), ("ratio=60", "smoother"), ("psnr=38", "none"),

@@ -18,8 +18,8 @@ from tiff_support import Remembering, network
 import rsic_geo
 import rsic_geo.pipeline.part
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError, WeightsError
-from rsic_geo.geo.io import SceneWriter
-from rsic_geo.geo.io_files import PendingFile
+from rsic_geo.raster import SceneWriter
+from rsic_geo.raster.files import PendingFile
 from rsic_geo.weights import store
 
 HEIGHT, WIDTH = 420, 610
@@ -143,7 +143,7 @@ def test_only_what_a_window_needs_is_decoded(tmp_path, monkeypatch) -> None:
     with stand_ins():
         rsic_geo.compress(source, tmp_path / "a.jp2", target="bpp=0.4", tile_size=256, verify="none")
         seen = []
-        from rsic_geo.geo.io import SceneReader
+        from rsic_geo.raster import SceneReader
 
         read = SceneReader.read
 

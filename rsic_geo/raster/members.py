@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from rsic_geo.errors import RsicGeoError
-from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
+from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
 
 _FROM_ELSEWHERE = frozenset({
     "DAAS", "EEDAI", "GTI", "HTTP", "NGW", "OGCAPI", "PLMosaic", "PostGISRaster", "Rasterlite", "SENTINEL2",

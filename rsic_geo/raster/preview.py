@@ -12,10 +12,10 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from rsic_geo.geo.io_env import gdal_config, scene_errors
-from rsic_geo.geo.io_jp2 import GEOREFERENCE
-from rsic_geo.geo.io_restore import create_from_vrt
 from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.raster.env import gdal_config, scene_errors
+from rsic_geo.raster.geojp2 import GEOREFERENCE
+from rsic_geo.raster.restore import create_from_vrt
 
 JPEG_QUALITY = 75
 

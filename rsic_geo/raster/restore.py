@@ -9,11 +9,11 @@ from pathlib import Path
 import rasterio.shutil
 from rasterio.crs import CRS
 
-from rsic_geo.geo.io_env import open_dataset
-from rsic_geo.geo.io_files import sidecar_path
-from rsic_geo.geo.io_snapshot import metadata_differences, take_snapshot
-from rsic_geo.geo.io_xml import BAND_FIELDS, Field, pam_xml, vrt_xml
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
+from rsic_geo.raster.env import open_dataset
+from rsic_geo.raster.files import sidecar_path
+from rsic_geo.raster.gdal_xml import BAND_FIELDS, Field, pam_xml, vrt_xml
+from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
 
 
 def create_from_vrt(target: str, snapshot: MetadataSnapshot, options: Mapping[str, str]) -> None:

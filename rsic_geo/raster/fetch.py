@@ -1,16 +1,15 @@
 """Copies by GDAL: of files behind its virtual file systems, and of rasters, as a process bench compares with.
 
-``python -m rsic_geo.geo.io_copy SOURCE TARGET DRIVER NAME=VALUE ...``
+``python -m rsic_geo.raster SOURCE TARGET DRIVER NAME=VALUE ...``
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 
 import rasterio.shutil
 
-from rsic_geo.geo.io_env import gdal_config, scene_errors
+from rsic_geo.raster.env import gdal_config, scene_errors
 
 
 def copy_raster(source: str, target: str, driver: str, options: Mapping[str, str]) -> None:
@@ -37,7 +36,3 @@ def main(argv: Sequence[str]) -> None:
     """Copy as the words say."""
     source, target, driver, *pairs = argv
     copy_raster(source, target, driver, dict(pair.split("=", 1) for pair in pairs))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -13,9 +13,9 @@ import pytest
 from support import scene_params
 
 from rsic_geo.errors import MetadataLossError
-from rsic_geo.geo.io import SceneWriter, metadata_differences, open_scene
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import SceneWriter, metadata_differences, open_scene
 
 pytest.importorskip("osgeo.gdal")
 

@@ -10,9 +10,9 @@ from rasterio.errors import CRSError
 from rasterio.warp import transform_bounds
 
 from rsic_geo.errors import UsageError
-from rsic_geo.geo.io_env import gdal_config
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.window import Window
+from rsic_geo.raster.env import gdal_config
 
 Box = tuple[float, float, float, float]
 """Least x, least y, greatest x, greatest y."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from rsic_geo.errors import UsageError
-from rsic_geo.geo.io_env import gdal_config
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.raster.env import gdal_config
 
 _SIDE = 16
 

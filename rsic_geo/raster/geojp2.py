@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
-from rsic_geo.geo.io_restore import create_from_vrt, restore_with_sidecar
-from rsic_geo.geo.io_snapshot import metadata_differences, take_snapshot
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
+from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
+from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar
+from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
 
 GEOREFERENCE = ("crs", "crs_epoch", "transform", "gcps", "gcp_crs", "rpcs")
 """Snapshot fields that place a scene on earth."""

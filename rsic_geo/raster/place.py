@@ -11,8 +11,8 @@ from rasterio.io import DatasetReader
 from rasterio.transform import GCPTransformer, RPCTransformer
 from rasterio.warp import transform, transform_geom
 
-from rsic_geo.geo.io_env import gdal_config, scene_errors
-from rsic_geo.geo.io_read import SceneReader
+from rsic_geo.raster.env import gdal_config, scene_errors
+from rsic_geo.raster.read import SceneReader
 
 _WGS84 = "EPSG:4326"
 _STEPS = 16

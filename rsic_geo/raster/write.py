@@ -18,14 +18,14 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.errors import MetadataLossError, UsageError
-from rsic_geo.geo.io_blocks import check_blocks
-from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
-from rsic_geo.geo.io_files import PendingFile, check_world_files
-from rsic_geo.geo.io_options import check_creation_options
-from rsic_geo.geo.io_restore import create_from_vrt, restore_with_sidecar
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
+from rsic_geo.raster.blocks import check_blocks
+from rsic_geo.raster.creation import check_creation_options
+from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
+from rsic_geo.raster.files import PendingFile, check_world_files
+from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar
 
 DRIVERS = ("GTiff", "COG")
 """Formats SceneWriter writes."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support import scene_params
 
-from rsic_geo.geo.io import degenerate_geotiff, metadata_differences, open_scene, write_pam_sidecar
 from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.raster import degenerate_geotiff, metadata_differences, open_scene, write_pam_sidecar
 
 pytest.importorskip("osgeo.gdal")
 

@@ -13,8 +13,8 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 
-from rsic_geo.geo.io_env import same_crs
 from rsic_geo.geo.metadata import ControlPoint, MetadataDifference, MetadataSnapshot
+from rsic_geo.raster.env import same_crs
 
 DRIVER_DOMAINS = frozenset({
     "IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "ProxyOverviewRequest", "LocationInfo",

@@ -13,10 +13,10 @@ import pytest
 from support import BROKEN, SCENES, needs_shared, scene_params
 
 from rsic_geo.errors import OutputExistsError, RsicGeoError, SceneError, UnsupportedSceneError, UsageError
-from rsic_geo.geo.io import SceneWriter, gdal_config, open_scene, same_crs
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import SceneWriter, gdal_config, open_scene, same_crs
 
 HEIGHT, WIDTH = 70, 90
 
@@ -407,7 +407,7 @@ def test_bytes_of_pixels_are_those_of_the_blocks_wherever_the_file_is(tmp_path: 
 def test_bytes_of_a_file_that_is_no_tiff(tmp_path: Path) -> None:
     import zipfile
 
-    from rsic_geo.geo.io_copy import copy_raster
+    from rsic_geo.raster.fetch import copy_raster
 
     write(tmp_path / "a.tif", noise(3))
     copy_raster(str(tmp_path / "a.tif"), str(tmp_path / "a.jpg"), "JPEG", {})

@@ -13,7 +13,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 
 from rsic_geo.errors import SceneError
-from rsic_geo.geo.io_env import open_dataset
+from rsic_geo.raster.env import open_dataset
 
 
 def check_blocks(path: Path, *, may_be_sparse: bool = False) -> None:

@@ -17,13 +17,13 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.errors import SceneError, UnsupportedSceneError
-from rsic_geo.geo.io_blocks import block_places
-from rsic_geo.geo.io_copy import fetch_raster
-from rsic_geo.geo.io_env import gdal_config, open_dataset, scene_errors
-from rsic_geo.geo.io_snapshot import take_snapshot
 from rsic_geo.geo.metadata import NODATA_VALUES, MetadataSnapshot, is_explicit_mask, sentinels
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
+from rsic_geo.raster.blocks import block_places
+from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
+from rsic_geo.raster.fetch import fetch_raster
+from rsic_geo.raster.snapshot import take_snapshot
 
 Pixels = NDArray[Any]
 """Samples (bands, height, width)."""
