@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rsic_geo.codecs.learned_tile import load_network
 from rsic_geo.enhance import load_enhancer
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import RsicGeoError, UsageError
@@ -19,7 +20,6 @@ from rsic_geo.evaluation.learned_archives import LearnedArchiveCoder
 from rsic_geo.evaluation.metrics import Quality, quality
 from rsic_geo.evaluation.peers import DialSearch, get_peer
 from rsic_geo.pipeline.events import Progress, ProgressCallback
-from rsic_geo.pipeline.learned_tile import load_network
 from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
 from rsic_geo.pipeline.tileread import threaded_map
 from rsic_geo.weights import enhancer_name

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs import jpeg2000
+from rsic_geo.codecs.j2k import COD
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container import jp2
 from rsic_geo.errors import UsageError
@@ -26,7 +27,6 @@ from rsic_geo.geo.lattice import CELL, byte_from_strength, cell_counts, level_fr
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
-from rsic_geo.j2k import COD
 from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.tilework import cell_sums
 from rsic_geo.raster import SceneReader

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rsic_geo.codecs.learned_tile import JPEG2000, LEARNED
 from rsic_geo.container.coded import pack_coded
 from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError, WeightsError
 from rsic_geo.geo.grid import TileGrid
@@ -16,7 +17,6 @@ from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
 from rsic_geo.pipeline.archive import Archive, open_archive
 from rsic_geo.pipeline.decode import final_pixels
 from rsic_geo.pipeline.events import Progress, ProgressCallback
-from rsic_geo.pipeline.learned_tile import JPEG2000, LEARNED
 from rsic_geo.pipeline.options import Execution
 
 

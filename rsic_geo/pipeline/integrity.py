@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import BinaryIO
 
+from rsic_geo.codecs.j2k import SOT_BYTES, ImageSize
 from rsic_geo.container import jp2
 from rsic_geo.container.boxes import iter_boxes, read_content
 from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry
@@ -14,7 +15,6 @@ from rsic_geo.container.sideinfo import Picture, SideInfo
 from rsic_geo.errors import ChecksumError, ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
-from rsic_geo.j2k import SOT_BYTES, ImageSize
 
 MAX_HEADER_BYTES = 1 << 20
 """Longest JP2 header box (bytes); ours hold a palette at most."""

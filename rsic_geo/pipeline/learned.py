@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.codecs.learned_tile import JPEG2000, Networks, TileFormat, load_network
 from rsic_geo.container import sideinfo
 from rsic_geo.container.sideinfo import ModelReference, SideInfo
 from rsic_geo.container.tiff import TiffLayout, TiffSpool
@@ -20,7 +21,6 @@ from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.job import USUAL_GAIN, Job
 from rsic_geo.pipeline.learned_rate import DialSearch, TileCoder
 from rsic_geo.pipeline.learned_scene import TilePixels, picture_of
-from rsic_geo.pipeline.learned_tile import JPEG2000, Networks, TileFormat, load_network
 from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.preview import PreviewMaker
 from rsic_geo.pipeline.record import scene_crc

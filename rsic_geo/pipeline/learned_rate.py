@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rsic_geo.codecs import jpeg2000
+from rsic_geo.codecs.learned_tile import JPEG2000, LEARNED, Networks, Pixels, TileFormat, encode_learned
 from rsic_geo.container.tiff import TiffSpool, frame
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.pipeline import tilework
 from rsic_geo.pipeline.coder import CodedScene, empty_coded, gather
 from rsic_geo.pipeline.dial import LEVELS, LOWEST, Guide, Stop, Table
 from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.learned_tile import JPEG2000, LEARNED, Networks, Pixels, TileFormat, encode_learned
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.ratecontrol import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE, psnr_of, sse_of
 from rsic_geo.pipeline.tileread import raw_tiles, threaded_map

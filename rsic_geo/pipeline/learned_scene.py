@@ -12,6 +12,14 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import DTYPES
+from rsic_geo.codecs.learned_tile import (
+    MAX_REDUCE,
+    Networks,
+    TileDecoder,
+    TileFormat,
+    TileNetwork,
+    load_network,
+)
 from rsic_geo.container.sideinfo import ModelReference, Picture, SideInfo
 from rsic_geo.container.tiff import TiffArchive, TiffLayout
 from rsic_geo.errors import (
@@ -27,14 +35,6 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.learned_tile import (
-    MAX_REDUCE,
-    Networks,
-    TileDecoder,
-    TileFormat,
-    TileNetwork,
-    load_network,
-)
 from rsic_geo.raster.crs import wkt_of
 from rsic_geo.weights.store import SUFFIX
 

@@ -31,6 +31,8 @@ from tiff_support import Remembering, network
 
 import rsic_geo
 from rsic_geo.cli.entry import main
+from rsic_geo.codecs import learned_tile
+from rsic_geo.codecs.learned_tile import Networks, TileFormat
 from rsic_geo.container.tiff import Preview, TiffArchive, TiffSpool, frame
 from rsic_geo.errors import (
     BitstreamError,
@@ -44,9 +46,8 @@ from rsic_geo.errors import (
 )
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline import encode, learned_scene, learned_tile, tilework
+from rsic_geo.pipeline import encode, learned_scene, tilework
 from rsic_geo.pipeline.learned_rate import TileCoder
-from rsic_geo.pipeline.learned_tile import Networks, TileFormat
 from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.source import open_source
 from rsic_geo.pipeline.tilework import RawTile

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rsic_geo import j2k
+from rsic_geo.codecs import j2k
 from rsic_geo.errors import BitstreamError
 
 SIZE = j2k.ImageSize(
