@@ -16,7 +16,7 @@ from rsic_geo.cli.console import Console, StatusLine, event, one_line
 from rsic_geo.cli.options import Verb, execution_options, stack, talking
 from rsic_geo.cli.summary import bytes_text, outline
 from rsic_geo.errors import UsageError
-from rsic_geo.pipeline.options import Execution
+from rsic_geo.options import Execution
 
 if TYPE_CHECKING:
     from rsic_geo.pipeline.batch import Standing, Watcher
@@ -227,7 +227,7 @@ def plan(paths: tuple[str, ...], console: Console, execution: Execution, sample:
 def _estimate(console: Console, sources: list[Source], wanted: Any, sample: int) -> int:
     from rsic_geo.pipeline.batch import duration
     from rsic_geo.pipeline.batch_plan import estimate
-    from rsic_geo.pipeline.events import Progress
+    from rsic_geo.progress import Progress
 
     found = estimate(sources, wanted, sample, Progress(callback=console.progress()))
     lines = [

@@ -8,7 +8,7 @@ import click
 
 from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import talking
-from rsic_geo.pipeline.options import TILE_SIZES
+from rsic_geo.options import TILE_SIZES
 
 
 @click.command(short_help="Time and size beside GDAL's, on a scene.")
@@ -55,7 +55,7 @@ def bench(scene: str, console: Console, target: str, tile_size: str, **options: 
     """
     from rsic_geo.evaluation.bench import BenchOptions
     from rsic_geo.evaluation.bench import bench as run
-    from rsic_geo.pipeline.options import Target
+    from rsic_geo.options import Target
 
     wanted = BenchOptions(target=Target.parse(target), tile_size=int(tile_size), **options)
     entries = run(scene, wanted, console.progress())

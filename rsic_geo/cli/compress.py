@@ -10,7 +10,7 @@ from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import check_local_output, execution_options, overwrite_option, stack, talking
 from rsic_geo.cli.part_options import part_options
 from rsic_geo.cli.summary import finish_job
-from rsic_geo.pipeline.options import TILE_SIZES, EncodeOptions, Execution
+from rsic_geo.options import TILE_SIZES, EncodeOptions, Execution
 
 
 def _refuse_creation_options(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> None:
@@ -110,7 +110,7 @@ def encode_options(
     execution: Execution, *, enhance: str | None, tile_size: str, model: str, target: str, **options: Any
 ) -> EncodeOptions:
     """Return as one value what :data:`archive_choices` gathered."""
-    from rsic_geo.pipeline.options import Target
+    from rsic_geo.options import Target
 
     options.pop("output_format")
     if enhance is not None:

@@ -17,7 +17,7 @@ from rsic_geo.cli.options import (
 )
 from rsic_geo.cli.part_options import level_option, part_options
 from rsic_geo.cli.summary import finish_job
-from rsic_geo.pipeline.options import Execution
+from rsic_geo.options import Execution
 
 
 @click.command(short_help="Give back the scene of an archive.")
@@ -60,8 +60,8 @@ def decompress(
     A part that is asked for is that part of the whole: place, control points and metadata follow, and only
     what it needs is decoded. A box is rounded to pixels as gdal_translate -projwin does.
     """
+    from rsic_geo.options import DecodeOptions
     from rsic_geo.pipeline.decode import decompress as run
-    from rsic_geo.pipeline.options import DecodeOptions
 
     if model is not None:
         enhance = "off" if model == "none" else model

@@ -17,7 +17,7 @@ from rsic_geo.cli.options import (
 )
 from rsic_geo.cli.part_options import part_options
 from rsic_geo.cli.summary import finish_job
-from rsic_geo.pipeline.options import Execution
+from rsic_geo.options import Execution
 
 
 @click.command(short_help="Repair any lossy raster.")
@@ -67,8 +67,8 @@ def enhance(
 
     A part that is asked for is that part of what the whole scene would become, up to rounding.
     """
+    from rsic_geo.options import DecodeOptions
     from rsic_geo.pipeline.foreign import enhance as run
-    from rsic_geo.pipeline.options import DecodeOptions
 
     if change is not None:
         check_local_output(change)

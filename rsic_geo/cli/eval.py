@@ -10,7 +10,7 @@ import click
 from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import execution_options, overwrite_option, stack, talking
 from rsic_geo.errors import OutputExistsError, UsageError
-from rsic_geo.pipeline.options import Execution, Target
+from rsic_geo.options import Execution, Target
 
 EXIT_SEAMS = 4
 

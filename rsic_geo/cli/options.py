@@ -212,7 +212,7 @@ def execution_options(verb: Verb) -> Verb:
     def run(
         *args: Any, threads: int, device: str, window_size: int, memory: int | None, **kwargs: Any
     ) -> Any:
-        from rsic_geo.pipeline.options import Execution
+        from rsic_geo.options import Execution
 
         cache = {key.upper(): value for key, value in kwargs["config"]}.get("GDAL_CACHEMAX")
         if memory is None and cache is not None:

@@ -24,16 +24,16 @@ from rsic_geo.errors import UsageError
 from rsic_geo.evaluation.metrics import Scale
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
+from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.archive_boxes import boxes_of, layout_of
 from rsic_geo.pipeline.coder import CodedScene, SceneCoder
-from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.finish import FitOptions, Readers, fit_enhancement, scored_pixels
-from rsic_geo.pipeline.options import EncodeOptions, Target
 from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.pipeline.ratecontrol import RateSearch
 from rsic_geo.pipeline.seal import seal_archive
 from rsic_geo.pipeline.strength import CellBand, apply_correction
+from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene
 
 Pixels = NDArray[Any]

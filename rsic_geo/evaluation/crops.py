@@ -17,7 +17,7 @@ from rsic_geo.evaluation.archives import ArchiveCoder, Decoded
 from rsic_geo.evaluation.metrics import quality
 from rsic_geo.evaluation.peers import DialSearch, get_peer
 from rsic_geo.evaluation.rd import RdResult
-from rsic_geo.pipeline.events import Progress, ProgressCallback
+from rsic_geo.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

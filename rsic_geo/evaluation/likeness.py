@@ -15,9 +15,9 @@ from rsic_geo.evaluation.crops import Panel, draw_rows
 from rsic_geo.evaluation.metrics import Scale, quality
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
+from rsic_geo.options import Execution
 from rsic_geo.pipeline.archive import Archive, open_archive
-from rsic_geo.pipeline.events import Progress, ProgressCallback
-from rsic_geo.pipeline.options import Execution
+from rsic_geo.progress import Progress, ProgressCallback
 
 
 def likeness(

@@ -19,9 +19,9 @@ from rsic_geo.evaluation.imagery import source_of
 from rsic_geo.evaluation.learned_archives import LearnedArchiveCoder
 from rsic_geo.evaluation.metrics import Quality, quality
 from rsic_geo.evaluation.peers import DialSearch, get_peer
-from rsic_geo.pipeline.events import Progress, ProgressCallback
-from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
+from rsic_geo.options import EncodeOptions, Execution, Target
 from rsic_geo.pipeline.tileread import threaded_map
+from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.weights import enhancer_name
 
 ANCHOR = "jp2"

@@ -13,8 +13,8 @@ from rsic_geo.errors import OutputExistsError, SceneError
 from rsic_geo.evaluation import peers, plots
 from rsic_geo.evaluation.bdrate import METHOD, MIN_OVERLAP, MIN_POINTS
 from rsic_geo.evaluation.rd import ANCHOR, MEASURES, RdResult
-from rsic_geo.pipeline.report import version
 from rsic_geo.raster import gdal_version
+from rsic_geo.report import version
 
 FILES = ("points.csv", "bdrate.csv", "summary.json", "curves.png")
 _LABELS = {"psnr": "PSNR", "ms_ssim": "MS-SSIM", "gmsd": "GMSD"}

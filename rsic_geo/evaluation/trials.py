@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, encode_tile_bytes
 from rsic_geo.evaluation.imagery import find_scenes
 from rsic_geo.geo.window import Window
+from rsic_geo.options import DecodeOptions
 from rsic_geo.pipeline.blind import SHIFT
 from rsic_geo.pipeline.foreign import enhance
-from rsic_geo.pipeline.options import DecodeOptions
 from rsic_geo.raster import open_scene
 
 _SIDE = 512

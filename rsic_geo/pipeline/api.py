@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
 from rsic_geo.pipeline import decode, encode, foreign
 from rsic_geo.pipeline.archive import Archive, open_archive
 from rsic_geo.pipeline.compare import compare
-from rsic_geo.pipeline.events import ProgressCallback
 from rsic_geo.pipeline.info import info, validate
-from rsic_geo.pipeline.options import DecodeOptions, EncodeOptions, Execution, Target
-from rsic_geo.pipeline.report import Report
+from rsic_geo.progress import ProgressCallback
+from rsic_geo.report import Report
 
 __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
 

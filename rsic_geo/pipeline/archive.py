@@ -22,11 +22,11 @@ from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
+from rsic_geo.options import Execution
 from rsic_geo.pipeline.affine import Affinity
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
 from rsic_geo.pipeline.enhancing import correct_window
 from rsic_geo.pipeline.learned_scene import LearnedScene
-from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.recorded import recorded_enhancer
 from rsic_geo.pipeline.reduced import masked_means, nearest
 from rsic_geo.pipeline.restore import Planes, finish_pixels, put_nodata

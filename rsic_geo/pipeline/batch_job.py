@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
+from rsic_geo.options import EncodeOptions, Execution, Target
 
 OutcomeState = Literal["done", "failed", "skipped", "halted", "helped"]
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import LedgerError, SceneError, UsageError
+from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.pipeline.batch import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
 from rsic_geo.pipeline.batch_inputs import Source
 from rsic_geo.pipeline.batch_job import SceneJob, fingerprint, options_from, options_text
 from rsic_geo.pipeline.batch_plan import Registration, register, usual_template
 from rsic_geo.pipeline.batch_publish import write_text
-from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.executors import Executor, ProcessExecutor, SerialExecutor
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
 from rsic_geo.pipeline.ledger_lock import LedgerLock
-from rsic_geo.pipeline.options import EncodeOptions, Execution
-from rsic_geo.pipeline.report import version
+from rsic_geo.progress import Progress
+from rsic_geo.report import version
 
 _BASE_MIB = 200
 """What one worker takes at most beside its tiles and cache, measured on scenes of three bands."""

@@ -18,6 +18,7 @@ from rsic_geo.errors import (
     WeightsError,
 )
 from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
+from rsic_geo.options import EncodeOptions
 from rsic_geo.pipeline import encode
 from rsic_geo.pipeline.bands import BandStore
 from rsic_geo.pipeline.batch_bands import help_scene, store_for
@@ -33,12 +34,11 @@ from rsic_geo.pipeline.batch_publish import (
 from rsic_geo.pipeline.batch_source import SourceState, check_unchanged, companions_of, look_at, sha256_of
 from rsic_geo.pipeline.batch_verify import Promise, Proof, prove
 from rsic_geo.pipeline.checkpoint import Checkpoint
-from rsic_geo.pipeline.events import Progress, ProgressCallback
-from rsic_geo.pipeline.options import EncodeOptions
-from rsic_geo.pipeline.report import Report
-from rsic_geo.pipeline.tally import finite
+from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.quality import finite
 from rsic_geo.raster import gdal_config, open_scene
 from rsic_geo.raster.place import on_earth, outline_on_earth
+from rsic_geo.report import Report
 
 RECEIPT_SCHEMA = "rsic-batch-scene-1"
 

@@ -10,13 +10,13 @@ import numpy as np
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
+from rsic_geo.options import Execution, Target
 from rsic_geo.pipeline.archive import Archive, open_archive
 from rsic_geo.pipeline.checkpoint import Checkpoint
-from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.options import Execution, Target
 from rsic_geo.pipeline.plan import sample
 from rsic_geo.pipeline.source import open_source
-from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
+from rsic_geo.progress import Progress
+from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader, metadata_differences
 
 _WINDOW = 1024
@@ -40,7 +40,7 @@ class Proof:
 
     pixels_equal: bool
     psnr: float
-    """Over the samples that count (dB), see :mod:`rsic_geo.pipeline.tally`; infinite when none differs, -inf
+    """Over the samples that count (dB), see :mod:`rsic_geo.quality`; infinite when none differs, -inf
     when a number came back as NaN."""
     max_error: float
     """Largest error of a sample that counts, in the units of the scene."""

@@ -27,8 +27,8 @@ from rsic_geo.geo.lattice import CELL, byte_from_strength, cell_counts, level_fr
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.tilework import cell_sums
+from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
 
 SHIFT = (3, 5)

@@ -17,8 +17,8 @@ from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
+from rsic_geo.options import DecodeOptions
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive
-from rsic_geo.pipeline.options import DecodeOptions
 from rsic_geo.pipeline.part import part_mask
 from rsic_geo.raster import SceneWriter
 from rsic_geo.raster.files import check_apart

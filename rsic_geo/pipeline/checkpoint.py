@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rsic_geo.pipeline.tally import BandErrors
+from rsic_geo.quality import BandErrors
 
 
 class Checkpoint:

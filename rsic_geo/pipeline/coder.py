@@ -13,11 +13,11 @@ from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.pipeline.allocate import TileCurve
 from rsic_geo.pipeline.bands import BandStore, Bench
-from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.tilepass import TilePass, TileRecord
 from rsic_geo.pipeline.tileread import raw_tiles
 from rsic_geo.pipeline.tilework import RawTile, TileResult
+from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
 
 

@@ -14,9 +14,9 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
-from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.plan import decimated_shape
-from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
+from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import metadata_differences
 from rsic_geo.raster.read import equals_nodata
 
@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def psnr(self) -> float | None:
-        """PSNR over all samples that count (dB), see :mod:`rsic_geo.pipeline.tally`.
+        """PSNR over all samples that count (dB), see :mod:`rsic_geo.quality`.
 
         None where it is not a number: no such sample differs, or one is NaN in the other scene alone (then
         :attr:`max_abs_error` is infinite).

@@ -19,12 +19,11 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
+from rsic_geo.options import DecodeOptions
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.enhancing import corrections, corrections_in
-from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.names import check_scene_name
-from rsic_geo.pipeline.options import DecodeOptions
 from rsic_geo.pipeline.part import (
     choose_part,
     describe_part,
@@ -32,11 +31,12 @@ from rsic_geo.pipeline.part import (
     part_mask,
     reduced_pixels,
 )
-from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
 from rsic_geo.pipeline.tilework import pixel_crc
+from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
+from rsic_geo.report import Report, describe_file
 
 
 def decompress(

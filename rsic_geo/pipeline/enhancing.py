@@ -21,7 +21,7 @@ from rsic_geo.geo.seam import SeamAccumulator, window_weights
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.adaptive import apply_filter
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan, PixelSource
-from rsic_geo.pipeline.events import Progress
+from rsic_geo.progress import Progress
 
 BATCH = 2
 """Windows given to the enhancer at once on a CPU; more does not help there."""

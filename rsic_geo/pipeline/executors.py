@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from rsic_geo.errors import SceneError
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.batch_scene import archive_scene
-from rsic_geo.pipeline.events import ProgressCallback
+from rsic_geo.progress import ProgressCallback
 
 Work = Callable[[SceneJob, "ProgressCallback | None"], SceneOutcome]
 _BORN = "born"

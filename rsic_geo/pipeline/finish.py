@@ -18,12 +18,12 @@ from rsic_geo.pipeline.adaptive_fit import NormalEquations, fit_filters
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan, PixelSource
 from rsic_geo.pipeline.enhancing import CorrectedRows, corrections, sample_corrections
-from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.fitlog import FitLog, FittedRow
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.remembering import Remembering
 from rsic_geo.pipeline.strength import CellBand, fit_cell_row, scaled_correction
 from rsic_geo.pipeline.tilework import errors_by_band
+from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
 
 SAMPLE_WINDOWS = 16

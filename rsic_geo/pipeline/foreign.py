@@ -20,21 +20,21 @@ from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
+from rsic_geo.options import DecodeOptions
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
 from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.decode import decompress
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
 from rsic_geo.pipeline.enhancing import CorrectedRows, corrections, corrections_in
-from rsic_geo.pipeline.events import Progress, ProgressCallback
 from rsic_geo.pipeline.names import check_scene_name
-from rsic_geo.pipeline.options import DecodeOptions
 from rsic_geo.pipeline.part import choose_part, describe_part, part_mask
 from rsic_geo.pipeline.plan import band_groups, sample
-from rsic_geo.pipeline.report import Report, describe_file
 from rsic_geo.pipeline.strength import scaled_correction
+from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
+from rsic_geo.report import Report, describe_file
 
 BLIND_NOTE = (
     "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "

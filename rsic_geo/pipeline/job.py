@@ -13,19 +13,19 @@ from rsic_geo.container.adaptive import FilterTaps
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.bands import BandStore, plan_digest
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.enhancement_plan import PixelSource
-from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.finish import Enhancement, FitOptions, Readers, fit_enhancement
 from rsic_geo.pipeline.fitlog import FitLog
-from rsic_geo.pipeline.options import EncodeOptions, Target
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.ratecontrol import psnr_of
 from rsic_geo.pipeline.seal import Seal
-from rsic_geo.pipeline.tally import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.pipeline.verify import verify_archive
+from rsic_geo.progress import Progress
+from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader
 
 SIZE_PROMISE = 0.02

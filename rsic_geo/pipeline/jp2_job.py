@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
+from rsic_geo.options import EncodeOptions
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.archive_boxes import boxes_of, layout_of
 from rsic_geo.pipeline.coder import CodedScene, SceneCoder
-from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.job import USUAL_GAIN, Job
-from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.ratecontrol import RateSearch
 from rsic_geo.pipeline.seal import Seal, seal_archive
+from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene, write_pam_sidecar
 
 

@@ -14,17 +14,17 @@ from rsic_geo.container.sideinfo import ModelReference, SideInfo
 from rsic_geo.container.tiff import TiffLayout, TiffSpool
 from rsic_geo.errors import UsageError, WeightsError
 from rsic_geo.geo.planes import unpack_plane
+from rsic_geo.options import EncodeOptions
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.enhancement_plan import PixelSource
-from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.job import USUAL_GAIN, Job
 from rsic_geo.pipeline.learned_rate import DialSearch, TileCoder
 from rsic_geo.pipeline.learned_scene import TilePixels, picture_of
-from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.preview import PreviewMaker
 from rsic_geo.pipeline.record import scene_crc
 from rsic_geo.pipeline.seal import Seal
+from rsic_geo.progress import Progress
 from rsic_geo.raster.preview import place_geotiff
 from rsic_geo.weights import ENVIRONMENT_VARIABLE, open_weights
 from rsic_geo.weights.store import SUFFIX as WEIGHTS_SUFFIX

@@ -22,11 +22,11 @@ from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.pipeline import tilework
 from rsic_geo.pipeline.coder import CodedScene, empty_coded, gather
 from rsic_geo.pipeline.dial import LEVELS, LOWEST, Guide, Stop, Table
-from rsic_geo.pipeline.events import Progress
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.ratecontrol import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE, psnr_of, sse_of
 from rsic_geo.pipeline.tileread import raw_tiles, threaded_map
 from rsic_geo.pipeline.tilework import TileInput, TileResult
+from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
 
 PROBE_TILES = 6

@@ -13,9 +13,9 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.window import Window
+from rsic_geo.options import DecodeOptions, PartOptions
 from rsic_geo.pipeline.archive import Archive
-from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.options import DecodeOptions, PartOptions
+from rsic_geo.progress import Progress
 from rsic_geo.raster.box import window_of_box
 
 _SOURCE_SIDE = 4096

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.options import Target
 from rsic_geo.pipeline import allocate, tilework
 from rsic_geo.pipeline.allocate import TileCurve
 from rsic_geo.pipeline.coder import CodedScene, SceneCoder
-from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.options import Target
 from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.pipeline.tilepass import TilePass
+from rsic_geo.progress import Progress
 
 SIZE_TOLERANCE = 0.01
 """Sizes are searched to within this part of the target; the promise is twice as wide."""

@@ -8,7 +8,7 @@ import zlib
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.lattice import cell_counts
-from rsic_geo.pipeline.options import TILE_SIZES
+from rsic_geo.options import TILE_SIZES
 
 
 def scene_crc(tile_crcs: tuple[int, ...]) -> int:

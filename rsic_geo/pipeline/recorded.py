@@ -5,7 +5,7 @@ from __future__ import annotations
 from rsic_geo.container.sideinfo import UNKNOWN_MODEL, ModelReference
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import WeightsMismatchError
-from rsic_geo.pipeline.options import Execution
+from rsic_geo.options import Execution
 
 
 def recorded_enhancer(model: ModelReference, name: str, how: Execution, *, is_other_fine: bool) -> Enhancer:

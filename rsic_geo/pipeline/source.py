@@ -15,11 +15,11 @@ from rsic_geo.geo.metadata import MetadataSnapshot, usual_mask_flags
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
+from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.pipeline.archive import Archive, open_archive
 from rsic_geo.pipeline.decode import with_provenance
-from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.options import EncodeOptions, Execution
 from rsic_geo.pipeline.part import choose_part
+from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
 from rsic_geo.raster.read import equals_nodata
 

@@ -28,17 +28,17 @@ from rsic_geo.errors import (
     TargetNotReachedError,
 )
 from rsic_geo.geo.grid import TileGrid
+from rsic_geo.options import EncodeOptions, Execution, Target
 from rsic_geo.pipeline import bands as bands_module
 from rsic_geo.pipeline import batch_verify, encode, finish
 from rsic_geo.pipeline.bands import LEAST_TILES, BandStore, Bench, help_out, row_bands
 from rsic_geo.pipeline.batch import WORKSHOP
 from rsic_geo.pipeline.checkpoint import Checkpoint
 from rsic_geo.pipeline.fitlog import FitLog, FittedRow
-from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
 from rsic_geo.pipeline.plan import plan_scene
-from rsic_geo.pipeline.tally import BandErrors
 from rsic_geo.pipeline.tilepass import TilePass, TileRecord, pack_record, unpack_record
 from rsic_geo.pipeline.tilework import TileResult
+from rsic_geo.quality import BandErrors
 from rsic_geo.raster import open_scene
 
 TARGETS = ["lossless", "psnr=36", "bpp=1.5", "max-error=9"]

@@ -133,8 +133,8 @@ def test_what_cannot_be_done_is_one_line(scenes, capsys, words):
 
 
 def test_memory_is_shared_by_the_jobs():
+    from rsic_geo.options import Execution
     from rsic_geo.pipeline.batch_run import Crew
-    from rsic_geo.pipeline.options import Execution
 
     crew = Crew(jobs=8, memory_mib=1500, execution=Execution(threads=4)).fitted()
     assert 1 < crew.jobs < 8

@@ -12,9 +12,9 @@ from pipeline_support import Smoother, installed, measured, painted, write_scene
 
 import rsic_geo
 from rsic_geo.cli.entry import main
+from rsic_geo.options import Execution, Target
 from rsic_geo.pipeline.batch_verify import Promise, prove
-from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.options import Execution, Target
+from rsic_geo.progress import Progress
 
 
 def with_alpha(path: Path, dtype: str = "uint8") -> Path:

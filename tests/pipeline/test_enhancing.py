@@ -17,7 +17,7 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
 from rsic_geo.pipeline.enhancing import CorrectedRows, correct_window, corrections
-from rsic_geo.pipeline.events import Progress
+from rsic_geo.progress import Progress
 
 
 class Pixels:

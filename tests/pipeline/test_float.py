@@ -13,9 +13,9 @@ from support import scene_params
 
 import rsic_geo
 from rsic_geo.errors import TargetNotReachedError, UnsupportedSceneError, UsageError
+from rsic_geo.options import Execution, Target
 from rsic_geo.pipeline.batch_verify import Promise, prove
-from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.options import Execution, Target
+from rsic_geo.progress import Progress
 
 NAMES = (
     "geotrellis_aspect.tif", "gtd_LisbonElevation.tif", "gtd_nt_20201024_f18_nrt_s.tif", "og_cog.tif",

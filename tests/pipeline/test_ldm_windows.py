@@ -15,7 +15,7 @@ from rsic_geo.geo.radiometry import Radiometry  # noqa: E402
 from rsic_geo.geo.window import Window  # noqa: E402
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan  # noqa: E402
 from rsic_geo.pipeline.enhancing import correct_window, corrections  # noqa: E402
-from rsic_geo.pipeline.events import Progress  # noqa: E402
+from rsic_geo.progress import Progress  # noqa: E402
 from rsic_geo.weights import WeightsFile  # noqa: E402
 
 HEIGHT, WIDTH = 700, 900

@@ -46,9 +46,9 @@ from rsic_geo.errors import (
 )
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
+from rsic_geo.options import Execution
 from rsic_geo.pipeline import encode, learned_scene, tilework
 from rsic_geo.pipeline.learned_rate import TileCoder
-from rsic_geo.pipeline.options import Execution
 from rsic_geo.pipeline.source import open_source
 from rsic_geo.pipeline.tilework import RawTile
 from rsic_geo.raster.preview import picture_geotiff

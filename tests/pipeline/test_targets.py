@@ -129,7 +129,7 @@ def assert_lossless_parts(source: Path, result: Path) -> None:
             np.testing.assert_array_equal(theirs.read_masks(i + 1), ours.read_masks(i + 1))
 
 
-def run(source: Path, folder: Path, target: str, **options) -> rsic_geo.pipeline.report.Report:
+def run(source: Path, folder: Path, target: str, **options) -> rsic_geo.report.Report:
     archive, result = folder / "a.jp2", folder / "r.tif"
     report = rsic_geo.compress(source, archive, target=target, **options)
     rsic_geo.decompress(archive, result)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsic_geo.errors import JobCancelledError, UsageError
-from rsic_geo.pipeline.events import Progress
-from rsic_geo.pipeline.options import DecodeOptions, EncodeOptions, Execution, Target
+from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
+from rsic_geo.progress import Progress
 
 
 @given(st.sampled_from(["psnr", "ratio", "bpp"]), st.floats(1, 90))
