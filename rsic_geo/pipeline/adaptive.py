@@ -27,7 +27,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.adaptive import LIGHTS, MIX_STEP, TAP_STEP, FilterTaps, column_count, tap_offsets
+from rsic_geo.container.filters import LIGHTS, MIX_STEP, TAP_STEP, FilterTaps, column_count, tap_offsets
 
 FloatArray = NDArray[np.float32]
 

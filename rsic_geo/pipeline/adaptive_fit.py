@@ -15,7 +15,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.adaptive import (
+from rsic_geo.container.coded import MAX_COEFFICIENTS, coefficient_bits, filter_bits
+from rsic_geo.container.filters import (
     LIGHTS,
     LIMIT,
     FilterTaps,
@@ -25,7 +26,6 @@ from rsic_geo.container.adaptive import (
     neutral,
     reach_of,
 )
-from rsic_geo.container.coded import MAX_COEFFICIENTS, coefficient_bits, filter_bits
 from rsic_geo.pipeline.adaptive import brightness, colour_axes, columns, step_sizes
 
 FloatArray = NDArray[np.float32]

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.adaptive import FilterTaps, clusters
+from rsic_geo.container.filters import FilterTaps, clusters
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL, NODE

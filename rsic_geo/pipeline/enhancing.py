@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.adaptive import FilterTaps
+from rsic_geo.container.filters import FilterTaps
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.geo.grid import TileGrid, TileIndex
 from rsic_geo.geo.lattice import CELL, NODE, sigma_lattice

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.adaptive import FilterTaps
 from rsic_geo.container.coded import MAX_CELLS, pack_coded
+from rsic_geo.container.filters import FilterTaps
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.geo.lattice import CELL, level_from_rmse
 from rsic_geo.geo.validity import avoid_nodata

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from rsic_geo.container.adaptive import FilterTaps
+from rsic_geo.container.filters import FilterTaps
 from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.geo.lattice import cell_counts

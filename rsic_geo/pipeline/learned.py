@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rsic_geo.codecs.learned_tile import JPEG2000, Networks, TileFormat, load_network
 from rsic_geo.container import sideinfo
 from rsic_geo.container.sideinfo import ModelReference, SideInfo
+from rsic_geo.container.sideinfo_check import scene_crc
 from rsic_geo.container.tiff import TiffLayout, TiffSpool
 from rsic_geo.errors import UsageError, WeightsError
 from rsic_geo.geo.planes import unpack_plane
@@ -22,7 +23,6 @@ from rsic_geo.pipeline.job import USUAL_GAIN, Job
 from rsic_geo.pipeline.learned_rate import DialSearch, TileCoder
 from rsic_geo.pipeline.learned_scene import TilePixels, picture_of
 from rsic_geo.pipeline.preview import PreviewMaker
-from rsic_geo.pipeline.record import scene_crc
 from rsic_geo.pipeline.seal import Seal
 from rsic_geo.progress import Progress
 from rsic_geo.raster.preview import place_geotiff

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from rsic_geo.container import jp2, sideinfo
+from rsic_geo.container.integrity import PayloadCheck
+from rsic_geo.container.integrity import picture_of as picture_of_codestream
 from rsic_geo.container.sideinfo import SideInfo
+from rsic_geo.container.sideinfo_check import check_side
 from rsic_geo.container.tiff import TiffArchive, is_tiff_archive
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.pipeline.integrity import PayloadCheck
-from rsic_geo.pipeline.integrity import picture_of as picture_of_codestream
 from rsic_geo.pipeline.learned_scene import LearnedScene, picture_of
-from rsic_geo.pipeline.record import check_side
 from rsic_geo.raster import SceneReader, open_scene
 
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from support import SCENES, needs_shared
 
 import rsic_geo
-from rsic_geo.container.adaptive import (
+from rsic_geo.container.filters import (
     LIGHTS,
     FilterTaps,
     column_count,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rsic_geo.container.adaptive import FilterTaps
+from rsic_geo.container.filters import FilterTaps
 from rsic_geo.geo.lattice import CELL, cell_counts, sigma_lattice
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsic_geo.container.adaptive import (
+from rsic_geo.container.filters import (
     KINDS,
     MAX_BANDS,
     MAX_PROPOSALS,
