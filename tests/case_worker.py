@@ -100,7 +100,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     if sys.argv[1:] == ["quick"]:
-        sys.modules["rsic_geo.enhance"].load_enhancer = lambda *_, **__: Smoother()  # type: ignore[attr-defined]
+        sys.modules["rsic_geo.repair"].load_enhancer = lambda *_, **__: Smoother()  # type: ignore[attr-defined]
     out = sys.stdout
     with redirect_stdout(sys.stderr):
         for line in sys.stdin:

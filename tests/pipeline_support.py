@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 import rsic_geo
-from rsic_geo.enhance.base import check_windows
+from rsic_geo.repair.base import check_windows
 
 JP2_TYPES = ("uint8", "uint16", "int16")
 
@@ -244,7 +244,7 @@ class Smoother:
     name, sha256, halo, align, proposals = "smoother", "5" * 64, 64, 64, 1
 
     def correct(self, x: NDArray[np.float32], sigma: NDArray[np.float32], **_: Any) -> NDArray[np.float32]:
-        """See `rsic_geo.enhance.base.Enhancer.correct`."""
+        """See `rsic_geo.repair.base.Enhancer.correct`."""
         check_windows(x, sigma)
         padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
         rows = padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]
@@ -256,5 +256,5 @@ class Smoother:
 def installed(enhancer: Any) -> Iterator[None]:
     """Let the pipeline find ``enhancer`` whatever name it asks for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["rsic_geo.enhance"], "load_enhancer", lambda *_, **__: enhancer)
+        patch.setattr(sys.modules["rsic_geo.repair"], "load_enhancer", lambda *_, **__: enhancer)
         yield

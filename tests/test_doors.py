@@ -46,7 +46,7 @@ def test_help_of_a_verb_loads_no_torch(verb):
 
 def test_the_public_verbs_survive_the_import_of_every_room():
     code = (
-        "import rsic_geo, rsic_geo.enhance.base, rsic_geo.codecs.registry, rsic_geo.container.jp2;"
+        "import rsic_geo, rsic_geo.repair.base, rsic_geo.codecs.registry, rsic_geo.container.jp2;"
         "verbs = 'open compress decompress enhance compare info validate'.split();"
         "print([v for v in verbs if type(getattr(rsic_geo, v)).__name__ != 'function'])"
     )
@@ -79,13 +79,13 @@ OWNERS = {
     "torch": (
         "codecs.learned",
         "devices",
-        "enhance.ldm",
-        "enhance.network",
-        "enhance.torch_enhancer",
+        "repair.ldm",
+        "repair.network",
+        "repair.torch_enhancer",
         "evaluation.speed",
         "training",
     ),
-    "safetensors": ("codecs.learned", "enhance.torch_enhancer", "training"),
+    "safetensors": ("codecs.learned", "repair.torch_enhancer", "training"),
     "glymur": ("codecs.openjpeg", "codecs.jpeg2000"),
     "shapely": ("geo.footprint",),
     "compressai": ("codecs.learned_rans",),

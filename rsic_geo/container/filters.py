@@ -1,6 +1,6 @@
 """Coefficients of a scene's adaptive filters, and their bits.
 
-The filter itself is :mod:`rsic_geo.pipeline.adaptive`; here are whole numbers only. A filter belongs to
+The filter itself is :mod:`rsic_geo.repair.filter`; here are whole numbers only. A filter belongs to
 neighbouring band groups with up to 8 bands together, and has one set of coefficients per brightness class.
 Stored are differences: of a set for all classes from the filter that changes nothing and, where there is more
 than one class, of each class from that set. They are coded arithmetically, by what a coefficient is of: a

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.header import file_header
 from rsic_geo.container.jp2 import Jp2Writer
-from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import UsageError
 from rsic_geo.evaluation.metrics import Scale
 from rsic_geo.geo.validity import fill_invalid
@@ -32,9 +31,10 @@ from rsic_geo.pipeline.finish import FitOptions, Readers, fit_enhancement, score
 from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.pipeline.ratecontrol import RateSearch
 from rsic_geo.pipeline.seal import seal_archive
-from rsic_geo.pipeline.strength import CellBand, apply_correction
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene
+from rsic_geo.repair.base import Enhancer
+from rsic_geo.repair.strength import CellBand, apply_correction
 
 Pixels = NDArray[Any]
 _CODESTREAM_OVERHEAD = 140

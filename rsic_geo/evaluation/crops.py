@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.enhance import load_enhancer
 from rsic_geo.errors import MissingDependencyError
 from rsic_geo.evaluation.archives import ArchiveCoder, Decoded
 from rsic_geo.evaluation.metrics import quality
 from rsic_geo.evaluation.peers import DialSearch, get_peer
 from rsic_geo.evaluation.rd import RdResult
 from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.repair import load_enhancer
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rsic_geo.codecs.learned_tile import load_network
-from rsic_geo.enhance import load_enhancer
-from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import RsicGeoError, UsageError
 from rsic_geo.evaluation.archives import ArchiveCoder, Decoded
 from rsic_geo.evaluation.bdrate import BdRate, BdSummary, RateCurve, bd_rate, summarise
@@ -22,6 +20,8 @@ from rsic_geo.evaluation.peers import DialSearch, get_peer
 from rsic_geo.options import EncodeOptions, Execution, Target
 from rsic_geo.pipeline.tileread import threaded_map
 from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.repair import load_enhancer
+from rsic_geo.repair.base import Enhancer
 from rsic_geo.weights import enhancer_name
 
 ANCHOR = "jp2"

@@ -22,7 +22,6 @@ from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.changes import Changes, describe_changes
-from rsic_geo.pipeline.enhancing import corrections, corrections_in
 from rsic_geo.pipeline.names import check_scene_name
 from rsic_geo.pipeline.part import (
     choose_part,
@@ -31,11 +30,12 @@ from rsic_geo.pipeline.part import (
     part_mask,
     reduced_pixels,
 )
-from rsic_geo.pipeline.strength import scaled_correction
 from rsic_geo.pipeline.tilework import pixel_crc
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
+from rsic_geo.repair.strength import scaled_correction
+from rsic_geo.repair.windows import corrections, corrections_in
 from rsic_geo.report import Report, describe_file
 
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from rsic_geo.codecs import registry
-from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import (
     MetadataLossError,
     RsicGeoError,
@@ -26,6 +25,7 @@ from rsic_geo.pipeline.source import open_source, part_of
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import gdal_config, metadata_lost_in_geotiff
 from rsic_geo.raster.files import PendingFile, check_apart
+from rsic_geo.repair.base import Enhancer
 from rsic_geo.report import Report, describe_file
 from rsic_geo.weights import enhancer_name, open_weights
 
@@ -143,7 +143,7 @@ def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress) -> En
         if options.model != "auto":
             open_weights(options.model)  # a name nobody knows is a mistake even where no network is used
         return None
-    from rsic_geo.enhance import load_enhancer  # torch only when needed
+    from rsic_geo.repair import load_enhancer  # torch only when needed
 
     try:
         name = enhancer_name(options.model, options.codec)

@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 
 from rsic_geo.container.coded import MAX_CELLS, pack_coded
 from rsic_geo.container.filters import FilterTaps
-from rsic_geo.enhance.base import Enhancer
 from rsic_geo.geo.lattice import CELL, level_from_rmse
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.adaptive_fit import NormalEquations, fit_filters
 from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.enhancement_plan import EnhancementPlan, PixelSource
-from rsic_geo.pipeline.enhancing import CorrectedRows, corrections, sample_corrections
 from rsic_geo.pipeline.fitlog import FitLog, FittedRow
 from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.remembering import Remembering
-from rsic_geo.pipeline.strength import CellBand, fit_cell_row, scaled_correction
 from rsic_geo.pipeline.tilework import errors_by_band
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
+from rsic_geo.repair.base import Enhancer
+from rsic_geo.repair.filter_fit import NormalEquations, fit_filters
+from rsic_geo.repair.kept_windows import Remembering
+from rsic_geo.repair.plan import EnhancementPlan, PixelSource
+from rsic_geo.repair.strength import CellBand, fit_cell_row, scaled_correction
+from rsic_geo.repair.windows import CorrectedRows, corrections, sample_corrections
 
 SAMPLE_WINDOWS = 16
 """Enhancement windows of one band group that adaptive filters are fitted to, spread over the scene."""

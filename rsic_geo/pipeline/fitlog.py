@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.enhance.base import Enhancer
+from rsic_geo.repair.base import Enhancer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

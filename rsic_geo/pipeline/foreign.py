@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.enhance.base import Enhancer, LinearEnhancer
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.lattice import CELL, strength_from_byte
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -22,18 +21,19 @@ from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions
 from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
-from rsic_geo.pipeline.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
 from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.decode import decompress
-from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
-from rsic_geo.pipeline.enhancing import CorrectedRows, corrections, corrections_in
 from rsic_geo.pipeline.names import check_scene_name
 from rsic_geo.pipeline.part import choose_part, describe_part, part_mask
 from rsic_geo.pipeline.plan import band_groups, sample
-from rsic_geo.pipeline.strength import scaled_correction
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
+from rsic_geo.repair.base import Enhancer, LinearEnhancer
+from rsic_geo.repair.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
+from rsic_geo.repair.plan import EnhancementPlan
+from rsic_geo.repair.strength import scaled_correction
+from rsic_geo.repair.windows import CorrectedRows, corrections, corrections_in
 from rsic_geo.report import Report, describe_file
 
 BLIND_NOTE = (
@@ -85,7 +85,7 @@ def enhance(
 
 
 def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progress: Progress) -> Report:
-    from rsic_geo.enhance import load_enhancer  # torch only when needed
+    from rsic_geo.repair import load_enhancer  # torch only when needed
 
     started = time.perf_counter()
     check_enhanceable(archive.profile)

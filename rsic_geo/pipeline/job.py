@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from rsic_geo.container.filters import FilterTaps
-from rsic_geo.enhance.base import Enhancer
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.bands import BandStore, plan_digest
 from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.enhancement_plan import PixelSource
 from rsic_geo.pipeline.finish import Enhancement, FitOptions, Readers, fit_enhancement
 from rsic_geo.pipeline.fitlog import FitLog
 from rsic_geo.pipeline.plan import ScenePlan
@@ -27,6 +25,8 @@ from rsic_geo.pipeline.verify import verify_archive
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader
+from rsic_geo.repair.base import Enhancer
+from rsic_geo.repair.plan import PixelSource
 
 SIZE_PROMISE = 0.02
 """Largest miss of a size target, as part of it."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.strength import apply_correction
+from rsic_geo.repair.strength import apply_correction
 
 _STRIP_SAMPLES = 1 << 23
 """Samples read at once."""

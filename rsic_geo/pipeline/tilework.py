@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs import jpeg2000
-from rsic_geo.geo.lattice import CELL
+from rsic_geo.geo.lattice import CELL, cell_sums
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 
@@ -252,12 +252,6 @@ def _cell_count(tile: TileInput) -> NDArray[np.float64]:
     bands, height, width = tile.pixels.shape
     rows, cols = (np.minimum(CELL, side - np.arange(0, side, CELL)) for side in (height, width))
     return np.repeat(np.outer(rows, cols)[None].astype(np.float64), bands, axis=0)
-
-
-def cell_sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return sums over the cells of an array (bands, h, w): shape (bands, cell rows, cell columns)."""
-    rows = np.add.reduceat(values, np.arange(0, values.shape[1], CELL), axis=1, dtype=np.float64)
-    return np.add.reduceat(rows, np.arange(0, values.shape[2], CELL), axis=2)
 
 
 def curve_points(tile: TileInput, params: jpeg2000.J2KParams) -> tuple[tuple[int, ...], tuple[float, ...]]:

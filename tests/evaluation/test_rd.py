@@ -15,7 +15,6 @@ from support import VAL, needs_shared
 
 from rsic_geo.cli.entry import main
 from rsic_geo.container import jp2
-from rsic_geo.enhance import load_enhancer
 from rsic_geo.errors import SceneError, UsageError
 from rsic_geo.evaluation import rd_report
 from rsic_geo.evaluation.archives import ArchiveCoder
@@ -29,6 +28,7 @@ from rsic_geo.pipeline import api
 from rsic_geo.pipeline.archive import open_archive
 from rsic_geo.pipeline.encode import EncodeOptions
 from rsic_geo.pipeline.ratecontrol import RateSearch
+from rsic_geo.repair import load_enhancer
 
 MODEL = "jp2+rsic-tiny"
 QUICK = Execution(threads=1, window_size=512, device="cpu")

@@ -11,7 +11,7 @@ import rasterio.shutil
 import rsic_geo
 from rsic_geo.errors import UsageError, WeightsMismatchError
 from rsic_geo.geo.lattice import byte_from_strength, level_from_rmse, strength_from_byte
-from rsic_geo.pipeline.blind import MOST_STRENGTH, blind_strengths
+from rsic_geo.repair.blind import MOST_STRENGTH, blind_strengths
 
 
 @pytest.fixture
