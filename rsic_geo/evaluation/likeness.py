@@ -16,8 +16,8 @@ from rsic_geo.evaluation.metrics import Scale, quality
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.pipeline.archive import Archive, open_archive
 from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.scenes.archive import Archive, open_archive
 
 
 def likeness(

@@ -6,11 +6,11 @@ from typing import Any
 
 from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
 from rsic_geo.pipeline import decode, encode, foreign
-from rsic_geo.pipeline.archive import Archive, open_archive
 from rsic_geo.pipeline.compare import compare
 from rsic_geo.pipeline.info import info, validate
 from rsic_geo.progress import ProgressCallback
 from rsic_geo.report import Report
+from rsic_geo.scenes.archive import Archive, open_archive
 
 __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
 
@@ -76,7 +76,7 @@ def enhance(
 
 
 def open(path: str, *, enhance: str = "auto", **options: Any) -> Archive:  # noqa: A001, ANN401
-    """Open a scene or archive for windowed reading; see :func:`rsic_geo.pipeline.archive.open_archive`.
+    """Open a scene or archive for windowed reading; see :func:`rsic_geo.scenes.archive.open_archive`.
 
     Args:
         path: file or GDAL name.

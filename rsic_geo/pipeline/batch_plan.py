@@ -22,10 +22,10 @@ from rsic_geo.pipeline.batch_inputs import Source
 from rsic_geo.pipeline.batch_source import stamps_of
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
 from rsic_geo.pipeline.names import archive_suffixes
-from rsic_geo.pipeline.stores import Store, open_store
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
 from rsic_geo.raster.place import outline_on_earth
+from rsic_geo.scenes.kinds import Store, open_store
 
 _FIELDS = {"parent", "stem", "name", "ext", "run"}
 _CHUNK = 200

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from rsic_geo.errors import MissingDependencyError, RsicGeoError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson
 from rsic_geo.geo.metadata import MetadataSnapshot
-from rsic_geo.pipeline.archive import open_archive
 from rsic_geo.pipeline.batch_publish import write_json
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
 from rsic_geo.pipeline.names import archive_suffixes
 from rsic_geo.raster.crs import epsg_and_axes
+from rsic_geo.scenes.archive import open_archive
 
 if TYPE_CHECKING:
     import pystac

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,16 +19,8 @@ from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions
-from rsic_geo.pipeline.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.names import check_scene_name
-from rsic_geo.pipeline.part import (
-    choose_part,
-    describe_part,
-    enhancement_asked,
-    part_mask,
-    reduced_pixels,
-)
 from rsic_geo.pipeline.tilework import pixel_crc
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
@@ -37,6 +28,15 @@ from rsic_geo.raster.files import check_apart
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import corrections, corrections_in
 from rsic_geo.report import Report, describe_file
+from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.scenes.part import (
+    choose_part,
+    describe_part,
+    enhancement_asked,
+    part_mask,
+    reduced_pixels,
+)
+from rsic_geo.scenes.provenance import with_provenance
 
 
 def decompress(
@@ -148,21 +148,6 @@ def write_rows(
             pending = pool.submit(write, window, pixels, mask)
         if pending is not None:
             pending.result()
-
-
-def with_provenance(archive: Archive, max_change: float | None = None) -> MetadataSnapshot:
-    """Return the archive's snapshot, with a domain that says so when pixels are enhanced, at most so far."""
-    side = archive.side
-    if not archive.is_enhanced or side is None or side.model is None:
-        return archive.snapshot
-    made_by = {
-        "RSIC_ENHANCED": "YES",
-        "RSIC_MODEL": archive.enhancer.name,
-        "RSIC_MODEL_SHA256": archive.enhancer.sha256,
-        "RSIC_SEED": str(side.seed),
-        **({} if max_change is None else {"RSIC_MAX_CHANGE": f"{max_change:g}"}),
-    }
-    return replace(archive.snapshot, tags={**archive.snapshot.tags, PROVENANCE_DOMAIN: made_by})
 
 
 def part_pixels(

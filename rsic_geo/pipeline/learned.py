@@ -20,12 +20,12 @@ from rsic_geo.pipeline import ratecontrol
 from rsic_geo.pipeline.coder import CodedScene
 from rsic_geo.pipeline.job import USUAL_GAIN, Job
 from rsic_geo.pipeline.learned_rate import DialSearch, TileCoder
-from rsic_geo.pipeline.learned_scene import TilePixels, picture_of
 from rsic_geo.pipeline.preview import PreviewMaker
 from rsic_geo.pipeline.seal import Seal
 from rsic_geo.progress import Progress
 from rsic_geo.raster.preview import place_geotiff
 from rsic_geo.repair.plan import PixelSource
+from rsic_geo.scenes.learned import TilePixels, picture_of
 from rsic_geo.weights import ENVIRONMENT_VARIABLE, open_weights
 from rsic_geo.weights.store import SUFFIX as WEIGHTS_SUFFIX
 

@@ -47,11 +47,12 @@ from rsic_geo.errors import (
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.pipeline import encode, learned_scene, tilework
+from rsic_geo.pipeline import encode, tilework
 from rsic_geo.pipeline.learned_rate import TileCoder
-from rsic_geo.pipeline.source import open_source
 from rsic_geo.pipeline.tilework import RawTile
 from rsic_geo.raster.preview import picture_geotiff
+from rsic_geo.scenes import learned
+from rsic_geo.scenes.source import open_source
 
 TARGETS = [
     ("bpp=0.4", "none"), ("bpp=1", "none"), ("ratio=60", "smoother"), ("psnr=38", "none"),
@@ -436,9 +437,9 @@ def test_without_the_extra_its_name_is_told(whole, town, tmp_path, monkeypatch, 
 def test_the_codec_is_asked_for_by_name(town, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(learned_tile, "load_network", None)
-    for module in ("learned", "learned_scene"):
+    for module in ("pipeline.learned", "scenes.learned"):
         monkeypatch.setattr(
-            sys.modules[f"rsic_geo.pipeline.{module}"],
+            sys.modules[f"rsic_geo.{module}"],
             "load_network",
             lambda name, device, sha256=None: asked.append((name, device, sha256)) or Remembering(),
         )
@@ -473,7 +474,7 @@ def test_weights_that_decoding_would_not_find_are_refused_first(town, tmp_path, 
 def test_an_archive_that_names_a_file_as_its_codec(name):
     side = SimpleNamespace(extras={"codec": [name, "ab" * 32]})
     with pytest.raises(ContainerError, match="names a file"):
-        learned_scene.codec_of(side)
+        learned.codec_of(side)
 
 
 @pytest.mark.parametrize(("top", "margin"), [(255, 1), (4000, 1), (20001, 2), (65535, 4)])

@@ -17,8 +17,8 @@ from rsic_geo.errors import UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.pipeline.learned_scene import LearnedScene, picture_of
 from rsic_geo.raster import SceneReader, open_scene
+from rsic_geo.scenes.learned import LearnedScene, picture_of
 
 
 class StoredTiles(Protocol):

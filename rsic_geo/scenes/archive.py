@@ -22,17 +22,17 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.pipeline.affine import Affinity
-from rsic_geo.pipeline.learned_scene import LearnedScene
-from rsic_geo.pipeline.reduced import masked_means, nearest
-from rsic_geo.pipeline.restore import Planes, finish_pixels, put_nodata
-from rsic_geo.pipeline.stores import Store, StoredTiles, open_store
 from rsic_geo.raster import SceneReader, fetch_raster, open_scene
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
+from rsic_geo.scenes.kinds import Store, StoredTiles, open_store
+from rsic_geo.scenes.learned import LearnedScene
+from rsic_geo.scenes.planes import Planes, finish_pixels, put_nodata
+from rsic_geo.scenes.quantised import Affinity
+from rsic_geo.scenes.reduced import masked_means, nearest
 
 Pixels = NDArray[Any]
 

@@ -16,12 +16,12 @@ from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Execution
-from rsic_geo.pipeline.archive import Archive, open_archive
-from rsic_geo.pipeline.decode import with_provenance
-from rsic_geo.pipeline.part import choose_part
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
 from rsic_geo.raster.read import equals_nodata
+from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.scenes.part import choose_part
+from rsic_geo.scenes.provenance import with_provenance
 
 
 @contextmanager

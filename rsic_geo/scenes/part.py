@@ -14,9 +14,9 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions, PartOptions
-from rsic_geo.pipeline.archive import Archive
 from rsic_geo.progress import Progress
 from rsic_geo.raster.box import window_of_box
+from rsic_geo.scenes.archive import Archive
 
 _SOURCE_SIDE = 4096
 """Pixels of the scene read at once along a side, for a coarser level."""
