@@ -19,7 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rsic_geo.pipeline import bands, batch_scene, encode
+from rsic_geo.pipeline import batch_scene, encode
+from rsic_geo.write import parts
 
 VARIABLE = "RSIC_MORTAL"
 MORTAL = (sys.executable, __file__)
@@ -83,8 +84,8 @@ def _install() -> None:
     encode.compress = _between("encoding", encode.compress)
     batch_scene.prove = _between("proving", batch_scene.prove)
     batch_scene.publish = _between("publishing", batch_scene.publish, "published")
-    bands.pack_record = _between("tile", bands.pack_record)
-    make = bands._make
+    parts.pack_record = _between("tile", parts.pack_record)
+    make = parts._make
 
     def make_part(bench, todo, tiles, part, tell):
         if part.exists():
@@ -93,7 +94,7 @@ def _install() -> None:
         make(bench, todo, tiles, part, tell)
         reach("part", part.name)
 
-    bands._make = make_part
+    parts._make = make_part
 
 
 # In every process: workers import the program that started them. Once: Dask imports preloads twice.

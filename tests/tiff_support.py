@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from rsic_geo.errors import BitstreamError
 from rsic_geo.evaluation import rd
 from rsic_geo.geo.areas import shares
-from rsic_geo.pipeline import learned
 from rsic_geo.scenes import learned as learned_scene
+from rsic_geo.write import learned
 
 _HEAD = struct.Struct("<16sB")
 _MEMORY: dict[bytes, NDArray[np.float32]] = {}

@@ -24,17 +24,17 @@ from rsic_geo.evaluation.metrics import Scale
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Target
-from rsic_geo.pipeline import ratecontrol
-from rsic_geo.pipeline.archive_boxes import boxes_of, layout_of
-from rsic_geo.pipeline.coder import CodedScene, SceneCoder
-from rsic_geo.pipeline.finish import FitOptions, Readers, fit_enhancement, scored_pixels
-from rsic_geo.pipeline.plan import ScenePlan, plan_scene
-from rsic_geo.pipeline.ratecontrol import RateSearch
-from rsic_geo.pipeline.seal import seal_archive
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.strength import CellBand, apply_correction
+from rsic_geo.write.boxes import boxes_of, layout_of
+from rsic_geo.write.coded import CodedScene, SceneCoder
+from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, scored_pixels
+from rsic_geo.write.plan import ScenePlan, plan_scene
+from rsic_geo.write.rate import control
+from rsic_geo.write.rate.control import RateSearch
+from rsic_geo.write.sideinfo import seal_archive
 
 Pixels = NDArray[Any]
 _CODESTREAM_OVERHEAD = 140
@@ -134,7 +134,7 @@ class ArchiveCoder:
             search = RateSearch(
                 coder=SceneCoder(self.reader, self.plan, writer, workers), plan=self.plan, params=params
             )
-            coded = ratecontrol.to_bytes(search, body_bytes, quiet)
+            coded = control.to_bytes(search, body_bytes, quiet)
             plain_bytes = writer.finish()
             crcs = writer.tile_crcs
         with open_scene(self._path) as decoded:

@@ -15,13 +15,13 @@ import numpy as np
 from rsic_geo.evaluation.archives import ArchiveCoder, Decoded, Pixels
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Target
-from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.finish import FitOptions, Readers, fit_enhancement
-from rsic_geo.pipeline.learned import LearnedJob
-from rsic_geo.pipeline.seal import Seal
 from rsic_geo.progress import Progress
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.strength import CellBand
+from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement
+from rsic_geo.write.learned import LearnedJob
+from rsic_geo.write.sideinfo import Seal
 
 _FIRST_OVERHEAD = 600
 """About what a small archive holds beside its payloads (bytes); measured after the first rate."""

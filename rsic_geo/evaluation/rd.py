@@ -18,11 +18,11 @@ from rsic_geo.evaluation.learned_archives import LearnedArchiveCoder
 from rsic_geo.evaluation.metrics import Quality, quality
 from rsic_geo.evaluation.peers import DialSearch, get_peer
 from rsic_geo.options import EncodeOptions, Execution, Target
-from rsic_geo.pipeline.tileread import threaded_map
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.repair import load_enhancer
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.weights import enhancer_name
+from rsic_geo.write.reading import threaded_map
 
 ANCHOR = "jp2"
 """What BD-rates are counted against: plain JPEG 2000, our box neither written nor counted."""

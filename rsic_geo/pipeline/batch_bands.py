@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import RsicGeoError
-from rsic_geo.pipeline.bands import BandStore, Bench, help_out, is_open
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.batch_source import SourceState
-from rsic_geo.pipeline.plan import plan_scene
 from rsic_geo.raster import gdal_config, gdal_version, reading_config
 from rsic_geo.report import version
 from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.source import open_source
+from rsic_geo.write.parts import BandStore, Bench, help_out, is_open
+from rsic_geo.write.plan import plan_scene
 
 PREFIX = "bands-"
 """Begins the names of the folders that outlive a run that was stopped."""

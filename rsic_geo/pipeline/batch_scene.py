@@ -20,7 +20,6 @@ from rsic_geo.errors import (
 from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
 from rsic_geo.options import EncodeOptions
 from rsic_geo.pipeline import encode
-from rsic_geo.pipeline.bands import BandStore
 from rsic_geo.pipeline.batch_bands import help_scene, store_for
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.batch_publish import (
@@ -39,6 +38,7 @@ from rsic_geo.quality import finite
 from rsic_geo.raster import gdal_config, open_scene
 from rsic_geo.raster.place import on_earth, outline_on_earth
 from rsic_geo.report import Report
+from rsic_geo.write.parts import BandStore
 
 RECEIPT_SCHEMA = "rsic-batch-scene-1"
 

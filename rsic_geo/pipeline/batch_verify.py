@@ -12,12 +12,12 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution, Target
 from rsic_geo.pipeline.checkpoint import Checkpoint
-from rsic_geo.pipeline.plan import sample
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader, metadata_differences
 from rsic_geo.scenes.archive import Archive, open_archive
 from rsic_geo.scenes.source import open_source
+from rsic_geo.write.plan import sample
 
 _WINDOW = 1024
 PSNR_SLACK = 0.01

@@ -13,12 +13,12 @@ from rsic_geo.errors import SceneMismatchError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
-from rsic_geo.pipeline.plan import decimated_shape
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import metadata_differences
 from rsic_geo.raster.read import equals_nodata
 from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive, open_archive
+from rsic_geo.write.plan import decimated_shape
 
 _WINDOW = 1024
 METADATA_FIELDS = tuple(each.name for each in fields(MetadataSnapshot) if each.name != "has_statistics")

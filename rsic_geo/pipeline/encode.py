@@ -16,10 +16,7 @@ from rsic_geo.errors import (
     WeightsError,
 )
 from rsic_geo.options import EncodeOptions
-from rsic_geo.pipeline.bands import BandStore
-from rsic_geo.pipeline.job import Job
 from rsic_geo.pipeline.names import check_archive_name
-from rsic_geo.pipeline.plan import ScenePlan, plan_scene
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import gdal_config, metadata_lost_in_geotiff
 from rsic_geo.raster.files import PendingFile, check_apart
@@ -28,6 +25,9 @@ from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.part import describe_part
 from rsic_geo.scenes.source import open_source, part_of
 from rsic_geo.weights import enhancer_name, open_weights
+from rsic_geo.write.parts import BandStore
+from rsic_geo.write.plan import ScenePlan, plan_scene
+from rsic_geo.write.writer import Job
 
 
 def compress(
@@ -108,11 +108,11 @@ def _job_type(codec: str) -> type[Job[Any, Any]]:
         UsageError: no codec has that name.
     """
     if codec == "jp2":
-        from rsic_geo.pipeline.jp2_job import Jp2Job
+        from rsic_geo.write.jp2 import Jp2Job
 
         return Jp2Job
     if codec == "learned":
-        from rsic_geo.pipeline.learned import LearnedJob
+        from rsic_geo.write.learned import LearnedJob
 
         return LearnedJob
     raise UsageError(f"codec {codec!r} is not known: use {' or '.join(registry.names())}")

@@ -23,7 +23,6 @@ from rsic_geo.options import DecodeOptions
 from rsic_geo.pipeline.changes import Changes, describe_changes
 from rsic_geo.pipeline.decode import decompress
 from rsic_geo.pipeline.names import check_scene_name
-from rsic_geo.pipeline.plan import band_groups, sample
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
@@ -35,6 +34,7 @@ from rsic_geo.repair.windows import CorrectedRows, corrections, corrections_in
 from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.scenes.part import choose_part, describe_part, part_mask
+from rsic_geo.write.plan import band_groups, sample
 
 BLIND_NOTE = (
     "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "

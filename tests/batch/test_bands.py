@@ -29,17 +29,18 @@ from rsic_geo.errors import (
 )
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.options import EncodeOptions, Execution, Target
-from rsic_geo.pipeline import bands as bands_module
-from rsic_geo.pipeline import batch_verify, encode, finish
-from rsic_geo.pipeline.bands import LEAST_TILES, BandStore, Bench, help_out, row_bands
+from rsic_geo.pipeline import batch_verify, encode
 from rsic_geo.pipeline.batch import WORKSHOP
 from rsic_geo.pipeline.checkpoint import Checkpoint
-from rsic_geo.pipeline.fitlog import FitLog, FittedRow
-from rsic_geo.pipeline.plan import plan_scene
-from rsic_geo.pipeline.tilepass import TilePass, TileRecord, pack_record, unpack_record
-from rsic_geo.pipeline.tilework import TileResult
 from rsic_geo.quality import BandErrors
 from rsic_geo.raster import open_scene
+from rsic_geo.write import fit
+from rsic_geo.write import parts as bands_module
+from rsic_geo.write.kept_fit import FitLog, FittedRow
+from rsic_geo.write.parts import LEAST_TILES, BandStore, Bench, help_out, row_bands
+from rsic_geo.write.passes import TilePass, TileRecord, pack_record, unpack_record
+from rsic_geo.write.plan import plan_scene
+from rsic_geo.write.tiles import TileResult
 
 TARGETS = ["lossless", "psnr=36", "bpp=1.5", "max-error=9"]
 PARAMS = J2KParams(lossless=False, tile_size=256)
@@ -236,7 +237,7 @@ class Stopped(Smoother):
 
 
 def test_a_fit_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(finish, "SAMPLE_WINDOWS", 4)  # those of the filters are not kept, and are few of many
+    monkeypatch.setattr(fit, "SAMPLE_WINDOWS", 4)  # those of the filters are not kept, and are few of many
     source = write_rgb(tmp_path / "rgb.tif", painted((3, 1100, 300)))
     todo = replace(wanted("bpp=0.25", model="auto"), execution=Execution(threads=1, window_size=256))
     whole, half, rest = Stopped(10**6), Stopped(10), Stopped(10**6)

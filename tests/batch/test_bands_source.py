@@ -17,17 +17,17 @@ from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import JobCancelledError, SceneError, SourceChangedError
 from rsic_geo.geo.footprint_blob import blob_bounds
 from rsic_geo.options import EncodeOptions, Execution, Target
-from rsic_geo.pipeline import bands as bands_module
 from rsic_geo.pipeline import batch_scene, batch_verify, encode
-from rsic_geo.pipeline.bands import BandStore, Bench, help_out
 from rsic_geo.pipeline.batch import WORKSHOP
 from rsic_geo.pipeline.batch_bands import store_for
 from rsic_geo.pipeline.batch_job import SceneJob
 from rsic_geo.pipeline.batch_plan import survey
 from rsic_geo.pipeline.batch_source import check_unchanged, look_at
-from rsic_geo.pipeline.plan import plan_scene
-from rsic_geo.pipeline.tilepass import TilePass
 from rsic_geo.raster import gdal_config, open_scene
+from rsic_geo.write import parts as bands_module
+from rsic_geo.write.parts import BandStore, Bench, help_out
+from rsic_geo.write.passes import TilePass
+from rsic_geo.write.plan import plan_scene
 
 PARAMS = J2KParams(lossless=False, tile_size=256)
 

@@ -26,9 +26,9 @@ from rsic_geo.evaluation.rd import ANCHOR, Point, RdOptions, RdResult, rate_dist
 from rsic_geo.options import Execution, Target
 from rsic_geo.pipeline import api
 from rsic_geo.pipeline.encode import EncodeOptions
-from rsic_geo.pipeline.ratecontrol import RateSearch
 from rsic_geo.repair import load_enhancer
 from rsic_geo.scenes.archive import open_archive
+from rsic_geo.write.rate.control import RateSearch
 
 MODEL = "jp2+rsic-tiny"
 QUICK = Execution(threads=1, window_size=512, device="cpu")

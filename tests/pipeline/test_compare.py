@@ -131,20 +131,20 @@ def test_tiles_of_many_bands_are_measured_one_band_at_a_time():
     import tracemalloc
 
     from rsic_geo.codecs.jpeg2000 import J2KParams, encode_tile
-    from rsic_geo.pipeline import tilework
+    from rsic_geo.write import tiles
 
     pixels = painted((13, 256, 256), "uint16")
-    raw = tilework.RawTile(number=0, pixels=pixels, nodata_valid=None, mask=None)
-    tile = tilework.prepare(raw, lossless=False)
+    raw = tiles.RawTile(number=0, pixels=pixels, nodata_valid=None, mask=None)
+    tile = tiles.prepare(raw, lossless=False)
     stream = encode_tile(tile.pixels, J2KParams(lossless=False, tile_size=256, ratio=20, mct=False))
     tracemalloc.start()
-    found = tilework.measure(tile, stream)
+    found = tiles.measure(tile, stream)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * pixels.nbytes
-    decoded = tilework.jpeg2000.decode_tile(stream).astype(np.float64) - pixels
+    decoded = tiles.jpeg2000.decode_tile(stream).astype(np.float64) - pixels
     np.testing.assert_allclose(found.sse, (decoded**2).sum(axis=(1, 2)), rtol=1e-6)
     assert found.max_error == np.abs(decoded).max()
-    sse, worst = tilework.errors_by_band(decoded + pixels, pixels, np.ones(pixels.shape, bool))
+    sse, worst = tiles.errors_by_band(decoded + pixels, pixels, np.ones(pixels.shape, bool))
     np.testing.assert_allclose(sse, found.sse, rtol=1e-6)
     assert worst == found.max_error

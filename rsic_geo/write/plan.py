@@ -16,9 +16,9 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.options import TILE_SIZES, EncodeOptions
-from rsic_geo.pipeline.colour import colour_transform_pays
 from rsic_geo.raster import SceneReader
 from rsic_geo.scenes.quantised import Affinity, QuantisedReader
+from rsic_geo.write.colour import colour_transform_pays
 
 JP2_TYPES = ("uint8", "uint16", "int16")
 MAX_TILE_SAMPLES = 1 << 24

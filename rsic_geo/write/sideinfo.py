@@ -10,9 +10,9 @@ from rsic_geo.container.integrity import header_crc, picture_of
 from rsic_geo.container.sideinfo import ModelReference, SideInfo
 from rsic_geo.container.sideinfo_check import scene_crc
 from rsic_geo.options import EncodeOptions
-from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.finish import Enhancement
 from rsic_geo.repair.base import Enhancer
+from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.fit import Enhancement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

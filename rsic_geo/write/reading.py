@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from rsic_geo.errors import UnsupportedSceneError
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.tilework import RawTile
 from rsic_geo.raster import SceneReader
 from rsic_geo.scenes.quantised import QuantisedReader
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.tiles import RawTile
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.options import Target
-from rsic_geo.pipeline import allocate, tilework
-from rsic_geo.pipeline.allocate import TileCurve
-from rsic_geo.pipeline.coder import CodedScene, SceneCoder
-from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.tilepass import TilePass
 from rsic_geo.progress import Progress
+from rsic_geo.write import tiles
+from rsic_geo.write.coded import CodedScene, SceneCoder
+from rsic_geo.write.passes import TilePass
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.rate import allocate
+from rsic_geo.write.rate.allocate import TileCurve
 
 SIZE_TOLERANCE = 0.01
 """Sizes are searched to within this part of the target; the promise is twice as wide."""
@@ -309,7 +310,7 @@ def _scored(search: RateSearch, progress: Progress) -> float:
         return plan.pixels * plan.profile.count
     total = 0.0
     for raw in search.coder.raw_tiles():
-        tile = tilework.prepare(raw, lossless=False)
+        tile = tiles.prepare(raw, lossless=False)
         total += tile.pixels.size if tile.scored is None else float(tile.scored.sum())
         progress.report(0.0, "counting valid pixels")
     return total

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from rsic_geo.container.tiff import Preview, picture_bytes
 from rsic_geo.geo.areas import area_means
 from rsic_geo.geo.validity import fill_invalid
-from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.raster import SceneReader
 from rsic_geo.raster.preview import picture_geotiff, place_geotiff
+from rsic_geo.write.plan import ScenePlan
 
 LARGEST, SMALLEST = 512, 4
 """Longest side of a preview (px)."""

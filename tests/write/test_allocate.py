@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rsic_geo.pipeline import allocate
-from rsic_geo.pipeline.allocate import TileCurve
+from rsic_geo.write.rate import allocate
+from rsic_geo.write.rate.allocate import TileCurve
 
 points = st.lists(
     st.tuples(st.integers(10, 200_000), st.floats(1.0, 1e9)),

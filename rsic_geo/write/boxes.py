@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rsic_geo.container import gml
 from rsic_geo.container.header import Jp2Boxes, Jp2Layout
-from rsic_geo.pipeline.plan import ScenePlan
 from rsic_geo.raster import degenerate_geotiff
 from rsic_geo.raster.crs import epsg_and_axes
+from rsic_geo.write.plan import ScenePlan
 
 _MAX_PALETTE = 256
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import ContainerError
-from rsic_geo.pipeline import tilework
-from rsic_geo.pipeline.tilework import RawTile, TileResult
+from rsic_geo.write import tiles as tilework
+from rsic_geo.write.tiles import RawTile, TileResult
 
 _ARRAYS = ("sse", "cell_sse", "cell_count")
 _NUMBERS = ("max_error", "pixel_crc", "coding_seconds")

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from rsic_geo.errors import JobCancelledError, RsicGeoError, TargetNotReachedError, VerificationError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution, Target
-from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.finish import scored_pixels
-from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.tilework import errors_by_band, pixel_crc
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader, metadata_differences
 from rsic_geo.scenes.archive import Archive, open_archive
 from rsic_geo.scenes.quantised import QuantisedReader
+from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.fit import scored_pixels
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.tiles import errors_by_band, pixel_crc
 
 PSNR_SLACK = 0.0005
 """How far a PSNR in the units of a quantised scene may stay behind that of its steps (dB)."""

@@ -16,18 +16,18 @@ from rsic_geo.container.tiff import TiffLayout, TiffSpool
 from rsic_geo.errors import UsageError, WeightsError
 from rsic_geo.geo.planes import unpack_plane
 from rsic_geo.options import EncodeOptions
-from rsic_geo.pipeline import ratecontrol
-from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.job import USUAL_GAIN, Job
-from rsic_geo.pipeline.learned_rate import DialSearch, TileCoder
-from rsic_geo.pipeline.preview import PreviewMaker
-from rsic_geo.pipeline.seal import Seal
 from rsic_geo.progress import Progress
 from rsic_geo.raster.preview import place_geotiff
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.learned import TilePixels, picture_of
 from rsic_geo.weights import ENVIRONMENT_VARIABLE, open_weights
 from rsic_geo.weights.store import SUFFIX as WEIGHTS_SUFFIX
+from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.preview import PreviewMaker
+from rsic_geo.write.rate import control
+from rsic_geo.write.rate.learned import DialSearch, TileCoder
+from rsic_geo.write.sideinfo import Seal
+from rsic_geo.write.writer import USUAL_GAIN, Job
 
 TILE_SIZE = 512
 """Side of a tile unless another is asked for (px)."""
@@ -98,7 +98,7 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
     def _preview_basis(self, coded: CodedScene) -> int:
         """Return the bytes the preview is to suit: those asked for, lest it changes while they are sought."""
         target = self.options.target
-        return ratecontrol.file_budget(target, self.plan) if target.is_size else coded.body_bytes
+        return control.file_budget(target, self.plan) if target.is_size else coded.body_bytes
 
     @property
     def codec_sha256(self) -> str:

@@ -19,15 +19,15 @@ from rsic_geo.codecs import jpeg2000
 from rsic_geo.codecs.learned_tile import JPEG2000, LEARNED, Networks, Pixels, TileFormat, encode_learned
 from rsic_geo.container.tiff import TiffSpool, frame
 from rsic_geo.errors import TargetNotReachedError
-from rsic_geo.pipeline import tilework
-from rsic_geo.pipeline.coder import CodedScene, empty_coded, gather
-from rsic_geo.pipeline.dial import LEVELS, LOWEST, Guide, Stop, Table
-from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.ratecontrol import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE, psnr_of, sse_of
-from rsic_geo.pipeline.tileread import raw_tiles, threaded_map
-from rsic_geo.pipeline.tilework import TileInput, TileResult
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
+from rsic_geo.write import tiles as tilework
+from rsic_geo.write.coded import CodedScene, empty_coded, gather
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.rate.control import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE, psnr_of, sse_of
+from rsic_geo.write.rate.search import LEVELS, LOWEST, Guide, Stop, Table
+from rsic_geo.write.reading import raw_tiles, threaded_map
+from rsic_geo.write.tiles import TileInput, TileResult
 
 PROBE_TILES = 6
 """Tiles looked at over the whole dial before the scene is coded."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.options import EncodeOptions
-from rsic_geo.pipeline import ratecontrol
-from rsic_geo.pipeline.archive_boxes import boxes_of, layout_of
-from rsic_geo.pipeline.coder import CodedScene, SceneCoder
-from rsic_geo.pipeline.job import USUAL_GAIN, Job
-from rsic_geo.pipeline.ratecontrol import RateSearch
-from rsic_geo.pipeline.seal import Seal, seal_archive
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene, write_pam_sidecar
+from rsic_geo.write.boxes import boxes_of, layout_of
+from rsic_geo.write.coded import CodedScene, SceneCoder
+from rsic_geo.write.rate import control
+from rsic_geo.write.rate.control import RateSearch
+from rsic_geo.write.sideinfo import Seal, seal_archive
+from rsic_geo.write.writer import USUAL_GAIN, Job
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,12 +47,12 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
     def _code(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
         target, progress = self.options.target, self.progress
         if target.is_lossless:
-            coded = ratecontrol.lossless(search.coder, progress.stage(0, 0.85))
+            coded = control.lossless(search.coder, progress.stage(0, 0.85))
             return coded, self._seal(coded, writer)
         if target.is_size:
             return self._to_size(search, writer)
         if target.kind == "psnr":
-            coded = ratecontrol.to_psnr(
+            coded = control.to_psnr(
                 search,
                 target.value,
                 lambda c, p: self._finish(c, writer, p),
@@ -60,12 +60,12 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
                 expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
             )
             return coded, self._seal(coded, writer)
-        coded = ratecontrol.to_max_error(search, self._codec_bound, progress.stage(0, 0.5))
+        coded = control.to_max_error(search, self._codec_bound, progress.stage(0, 0.5))
         self._finish(coded, writer, progress.stage(0.5, 0.85))
         return coded, self._seal(coded, writer)
 
     def _to_bytes(self, search: RateSearch, budget: int, progress: Progress) -> CodedScene:
-        return ratecontrol.to_bytes(search, budget, progress)
+        return control.to_bytes(search, budget, progress)
 
     def _store(self, writer: Jp2Writer) -> None:
         writer.finish()

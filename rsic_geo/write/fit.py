@@ -13,10 +13,6 @@ from rsic_geo.container.filters import FilterTaps
 from rsic_geo.geo.lattice import CELL, level_from_rmse
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.fitlog import FitLog, FittedRow
-from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.tilework import errors_by_band
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
 from rsic_geo.repair.base import Enhancer
@@ -25,6 +21,10 @@ from rsic_geo.repair.kept_windows import Remembering
 from rsic_geo.repair.plan import EnhancementPlan, PixelSource
 from rsic_geo.repair.strength import CellBand, fit_cell_row, scaled_correction
 from rsic_geo.repair.windows import CorrectedRows, corrections, sample_corrections
+from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.kept_fit import FitLog, FittedRow
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.tiles import errors_by_band
 
 SAMPLE_WINDOWS = 16
 """Enhancement windows of one band group that adaptive filters are fitted to, spread over the scene."""

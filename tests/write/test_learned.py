@@ -47,12 +47,13 @@ from rsic_geo.errors import (
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.pipeline import encode, tilework
-from rsic_geo.pipeline.learned_rate import TileCoder
-from rsic_geo.pipeline.tilework import RawTile
+from rsic_geo.pipeline import encode
 from rsic_geo.raster.preview import picture_geotiff
 from rsic_geo.scenes import learned
 from rsic_geo.scenes.source import open_source
+from rsic_geo.write import tiles as tilework
+from rsic_geo.write.rate.learned import TileCoder
+from rsic_geo.write.tiles import RawTile
 
 TARGETS = [
     ("bpp=0.4", "none"), ("bpp=1", "none"), ("ratio=60", "smoother"), ("psnr=38", "none"),
@@ -437,7 +438,7 @@ def test_without_the_extra_its_name_is_told(whole, town, tmp_path, monkeypatch, 
 def test_the_codec_is_asked_for_by_name(town, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(learned_tile, "load_network", None)
-    for module in ("pipeline.learned", "scenes.learned"):
+    for module in ("write.learned", "scenes.learned"):
         monkeypatch.setattr(
             sys.modules[f"rsic_geo.{module}"],
             "load_network",

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.geo.lattice import CELL
-from rsic_geo.pipeline.allocate import TileCurve
-from rsic_geo.pipeline.bands import BandStore, Bench
-from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.tilepass import TilePass, TileRecord
-from rsic_geo.pipeline.tileread import raw_tiles
-from rsic_geo.pipeline.tilework import RawTile, TileResult
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
+from rsic_geo.write.parts import BandStore, Bench
+from rsic_geo.write.passes import TilePass, TileRecord
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.rate.allocate import TileCurve
+from rsic_geo.write.reading import raw_tiles
+from rsic_geo.write.tiles import RawTile, TileResult
 
 
 @dataclass(slots=True, kw_only=True)

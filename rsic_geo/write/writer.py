@@ -13,20 +13,20 @@ from rsic_geo.container.filters import FilterTaps
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.options import EncodeOptions, Target
-from rsic_geo.pipeline import ratecontrol
-from rsic_geo.pipeline.bands import BandStore, plan_digest
-from rsic_geo.pipeline.coder import CodedScene
-from rsic_geo.pipeline.finish import Enhancement, FitOptions, Readers, fit_enhancement
-from rsic_geo.pipeline.fitlog import FitLog
-from rsic_geo.pipeline.plan import ScenePlan
-from rsic_geo.pipeline.ratecontrol import psnr_of
-from rsic_geo.pipeline.seal import Seal
-from rsic_geo.pipeline.verify import verify_archive
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.plan import PixelSource
+from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.fit import Enhancement, FitOptions, Readers, fit_enhancement
+from rsic_geo.write.kept_fit import FitLog
+from rsic_geo.write.parts import BandStore, plan_digest
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.rate import control
+from rsic_geo.write.rate.control import psnr_of
+from rsic_geo.write.sideinfo import Seal
+from rsic_geo.write.verify import verify_archive
 
 SIZE_PROMISE = 0.02
 """Largest miss of a size target, as part of it."""
@@ -204,7 +204,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         The enhancement is fitted only to a coding whose predicted file size is right, since it takes most of
         the time.
         """
-        wanted = ratecontrol.file_budget(self.options.target, self.plan)
+        wanted = control.file_budget(self.options.target, self.plan)
         overhead, added = self._usual_overhead, self._enhancement_bytes()
         rounds, fits = 2 * MAX_SIZE_ROUNDS, 0
         for attempt in range(rounds):
@@ -256,7 +256,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
     def _achieved(self, coded: CodedScene, seal: Seal) -> float | None:
         target: Target = self.options.target
         if target.is_size:
-            return ratecontrol.check_size(target, self.plan, seal.file_bytes)
+            return control.check_size(target, self.plan, seal.file_bytes)
         if self.plan.affinity is not None:
             name = {"psnr": "psnr", "max-error": "max_abs_error"}.get(target.kind)
             return None if name is None else quantised_quality(self.found)[name]

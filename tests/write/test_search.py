@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsic_geo.pipeline.dial import LEVELS, STOPS, Guide, Stop, Table
+from rsic_geo.write.rate.search import LEVELS, STOPS, Guide, Stop, Table
 
 
 def table_of(value, measured=None):
