@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rsic_geo.pipeline.api import compare, compress, decompress, enhance, info, open, validate
+    from rsic_geo.verbs.api import compare, compress, decompress, enhance, info, open, validate
 
 __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """Load a verb from the pipeline when it is asked for."""
+    """Load a verb when it is asked for."""
     if name in __all__:
-        from rsic_geo.pipeline import api
+        from rsic_geo.verbs import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'rsic_geo' has no attribute {name!r}")

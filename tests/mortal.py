@@ -19,7 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rsic_geo.pipeline import batch_scene, encode
+from rsic_geo.pipeline import batch_scene
+from rsic_geo.verbs import compress
 from rsic_geo.write import parts
 
 VARIABLE = "RSIC_MORTAL"
@@ -81,7 +82,7 @@ def _between(before: str, work: Callable[..., Any], after: str | None = None) ->
 
 
 def _install() -> None:
-    encode.compress = _between("encoding", encode.compress)
+    compress.compress = _between("encoding", compress.compress)
     batch_scene.prove = _between("proving", batch_scene.prove)
     batch_scene.publish = _between("publishing", batch_scene.publish, "published")
     parts.pack_record = _between("tile", parts.pack_record)
@@ -98,7 +99,7 @@ def _install() -> None:
 
 
 # In every process: workers import the program that started them. Once: Dask imports preloads twice.
-if VARIABLE in os.environ and encode.compress.__module__ != __name__:
+if VARIABLE in os.environ and compress.compress.__module__ != __name__:
     _install()
 
 if __name__ == "__main__":

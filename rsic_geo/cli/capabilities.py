@@ -19,7 +19,7 @@ def describe() -> dict[str, Any]:
 
     from rsic_geo.codecs import registry
     from rsic_geo.options import TILE_SIZES
-    from rsic_geo.pipeline.names import ARCHIVE_SUFFIXES
+    from rsic_geo.verbs.names import ARCHIVE_SUFFIXES
     from rsic_geo.weights import list_weights
 
     weights = list_weights()

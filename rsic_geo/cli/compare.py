@@ -49,7 +49,7 @@ def compare(
     REFERENCE; alpha must be equal and has no part in it. An archive of ours is compared by what it
     decompresses to. Exits with 0 where both agree (within the bounds given), else with 4.
     """
-    from rsic_geo.pipeline.compare import compare as run
+    from rsic_geo.verbs.compare import compare as run
 
     entries = run(reference, other, ignore=ignore, progress=console.progress()).to_json()
     console.result(entries, compare_summary(entries))

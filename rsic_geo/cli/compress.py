@@ -159,7 +159,7 @@ def compress(
     programs a preview. A part that is asked for is that part of the whole: place, control points and metadata
     follow.
     """
-    from rsic_geo.pipeline.encode import compress as run
+    from rsic_geo.verbs.compress import compress as run
 
     wanted = encode_options(execution, **choices)
     finish_job(console, run(source, check_local_output(destination), wanted, console.progress()))

@@ -61,7 +61,7 @@ def decompress(
     what it needs is decoded. A box is rounded to pixels as gdal_translate -projwin does.
     """
     from rsic_geo.options import DecodeOptions
-    from rsic_geo.pipeline.decode import decompress as run
+    from rsic_geo.verbs.decompress import decompress as run
 
     if model is not None:
         enhance = "off" if model == "none" else model

@@ -68,7 +68,7 @@ def enhance(
     A part that is asked for is that part of what the whole scene would become, up to rounding.
     """
     from rsic_geo.options import DecodeOptions
-    from rsic_geo.pipeline.foreign import enhance as run
+    from rsic_geo.verbs.enhance import enhance as run
 
     if change is not None:
         check_local_output(change)

@@ -14,7 +14,7 @@ from rsic_geo.cli.summary import outline
 @talking
 def info(path: str, console: Console) -> None:
     """Say what FILE holds: size, georeferencing, and for an archive what was stored for giving it back."""
-    from rsic_geo.pipeline.info import info as run
+    from rsic_geo.verbs.info import info as run
 
     entries = run(path)
     console.result(entries, outline(entries))

@@ -20,7 +20,7 @@ def validate(path: str, console: Console, no_pixels: bool) -> int:
 
     Exits with 0 where all is well and 4 where it is not. A file of another program is read through once.
     """
-    from rsic_geo.pipeline.info import validate as run
+    from rsic_geo.verbs.info import validate as run
 
     entries = run(path, pixels=not no_pixels, progress=console.progress())
     console.result(entries, outline(entries))

@@ -20,9 +20,9 @@ from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.evaluation.measured import Measured, best_of, run_measured
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.options import Target
-from rsic_geo.pipeline.compare import compare
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import gdal_version, open_scene
+from rsic_geo.verbs.compare import compare
 
 SIZE_MATCH = 0.01
 """GDAL's file is brought within this part of ours before the two are compared."""

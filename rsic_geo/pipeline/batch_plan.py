@@ -17,15 +17,15 @@ from typing import Any
 from rsic_geo.errors import JobCancelledError, RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
 from rsic_geo.options import EncodeOptions, Execution
-from rsic_geo.pipeline import encode
 from rsic_geo.pipeline.batch_inputs import Source
 from rsic_geo.pipeline.batch_source import stamps_of
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
-from rsic_geo.pipeline.names import archive_suffixes
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
 from rsic_geo.raster.place import outline_on_earth
 from rsic_geo.scenes.kinds import Store, open_store
+from rsic_geo.verbs import compress
+from rsic_geo.verbs.names import archive_suffixes
 
 _FIELDS = {"parent", "stem", "name", "ext", "run"}
 _CHUNK = 200
@@ -241,5 +241,5 @@ def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, pr
 def _tried(path: str, options: EncodeOptions) -> int:
     with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
         product = Path(folder) / f"tried{archive_suffixes(options.codec)[0]}"
-        encode.compress(path, str(product), replace(options, verify="full", overwrite=False))
+        compress.compress(path, str(product), replace(options, verify="full", overwrite=False))
         return product.stat().st_size

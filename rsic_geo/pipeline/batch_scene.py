@@ -19,7 +19,6 @@ from rsic_geo.errors import (
 )
 from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
 from rsic_geo.options import EncodeOptions
-from rsic_geo.pipeline import encode
 from rsic_geo.pipeline.batch_bands import help_scene, store_for
 from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
 from rsic_geo.pipeline.batch_publish import (
@@ -38,6 +37,7 @@ from rsic_geo.quality import finite
 from rsic_geo.raster import gdal_config, open_scene
 from rsic_geo.raster.place import on_earth, outline_on_earth
 from rsic_geo.report import Report
+from rsic_geo.verbs import compress
 from rsic_geo.write.parts import BandStore
 
 RECEIPT_SCHEMA = "rsic-batch-scene-1"
@@ -101,7 +101,7 @@ def _written(
     product = Path(job.product)
     with workshop_for(job.workshop, job.fid) as folder:
         finished = folder / product.name
-        report = encode.compress(
+        report = compress.compress(
             job.source, str(finished), _encode_options(job), _stage(progress, 0, 0.7), bands
         )
         _check_weights(job, report)

@@ -15,9 +15,9 @@ from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.pipeline.batch_publish import write_json
 from rsic_geo.pipeline.ledger import Ledger, RunRecord
-from rsic_geo.pipeline.names import archive_suffixes
 from rsic_geo.raster.crs import epsg_and_axes
 from rsic_geo.scenes.archive import open_archive
+from rsic_geo.verbs.names import archive_suffixes
 
 if TYPE_CHECKING:
     import pystac

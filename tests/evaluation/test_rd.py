@@ -24,10 +24,10 @@ from rsic_geo.evaluation.metrics import Quality
 from rsic_geo.evaluation.plots import gains_at_equal_rate
 from rsic_geo.evaluation.rd import ANCHOR, Point, RdOptions, RdResult, rate_distortion, rising_measure
 from rsic_geo.options import Execution, Target
-from rsic_geo.pipeline import api
-from rsic_geo.pipeline.encode import EncodeOptions
 from rsic_geo.repair import load_enhancer
 from rsic_geo.scenes.archive import open_archive
+from rsic_geo.verbs import api
+from rsic_geo.verbs.compress import EncodeOptions
 from rsic_geo.write.rate.control import RateSearch
 
 MODEL = "jp2+rsic-tiny"

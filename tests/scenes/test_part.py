@@ -217,7 +217,7 @@ def test_the_change_is_what_was_added_and_stays_within_its_bound(foreign, tmp_pa
 
 
 def test_a_bound_does_not_push_pixels_onto_nodata(tmp_path) -> None:
-    from rsic_geo.pipeline.changes import _bounded, _bounded_beside_nodata
+    from rsic_geo.verbs.changes import _bounded, _bounded_beside_nodata
 
     before = np.array([[[3, 250, -5]]], np.int16)
     np.testing.assert_array_equal(

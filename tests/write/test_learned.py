@@ -47,10 +47,10 @@ from rsic_geo.errors import (
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.pipeline import encode
 from rsic_geo.raster.preview import picture_geotiff
 from rsic_geo.scenes import learned
 from rsic_geo.scenes.source import open_source
+from rsic_geo.verbs import compress as encode
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.rate.learned import TileCoder
 from rsic_geo.write.tiles import RawTile

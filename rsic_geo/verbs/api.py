@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
-from rsic_geo.pipeline import decode, encode, foreign
-from rsic_geo.pipeline.compare import compare
-from rsic_geo.pipeline.info import info, validate
 from rsic_geo.progress import ProgressCallback
 from rsic_geo.report import Report
 from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.verbs import compress as encode
+from rsic_geo.verbs import decompress as decode
+from rsic_geo.verbs import enhance as foreign
+from rsic_geo.verbs.compare import compare
+from rsic_geo.verbs.info import info, validate
 
 __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
 
@@ -30,7 +32,7 @@ def compress(
     progress: ProgressCallback | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Report:
-    """Write a scene as an archive; see :func:`rsic_geo.pipeline.encode.compress`.
+    """Write a scene as an archive; see :func:`rsic_geo.verbs.compress.compress`.
 
     Args:
         src: any raster GDAL reads.
@@ -44,7 +46,7 @@ def compress(
 
 
 def decompress(src: str, dst: str, *, progress: ProgressCallback | None = None, **options: Any) -> Report:  # noqa: ANN401
-    """Write an archive's scene as a GeoTIFF; see :func:`rsic_geo.pipeline.decode.decompress`.
+    """Write an archive's scene as a GeoTIFF; see :func:`rsic_geo.verbs.decompress.decompress`.
 
     Args:
         src: archive, or any raster GDAL reads.
@@ -63,7 +65,7 @@ def enhance(
     progress: ProgressCallback | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Report:
-    """Write an enhanced copy of a lossy raster; see :func:`rsic_geo.pipeline.foreign.enhance`.
+    """Write an enhanced copy of a lossy raster; see :func:`rsic_geo.verbs.enhance.enhance`.
 
     Args:
         src: lossy raster of any writer.

@@ -16,7 +16,6 @@ from rsic_geo.errors import (
     WeightsError,
 )
 from rsic_geo.options import EncodeOptions
-from rsic_geo.pipeline.names import check_archive_name
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import gdal_config, metadata_lost_in_geotiff
 from rsic_geo.raster.files import PendingFile, check_apart
@@ -24,6 +23,7 @@ from rsic_geo.repair.base import Enhancer
 from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.part import describe_part
 from rsic_geo.scenes.source import open_source, part_of
+from rsic_geo.verbs.names import check_archive_name
 from rsic_geo.weights import enhancer_name, open_weights
 from rsic_geo.write.parts import BandStore
 from rsic_geo.write.plan import ScenePlan, plan_scene

@@ -11,7 +11,7 @@ import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.codecs import registry
 from rsic_geo.errors import UsageError
-from rsic_geo.pipeline.names import ARCHIVE_SUFFIXES, check_archive_name, check_scene_name
+from rsic_geo.verbs.names import ARCHIVE_SUFFIXES, check_archive_name, check_scene_name
 
 
 @pytest.fixture

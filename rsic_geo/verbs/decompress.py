@@ -19,8 +19,6 @@ from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions
-from rsic_geo.pipeline.changes import Changes, describe_changes
-from rsic_geo.pipeline.names import check_scene_name
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
@@ -36,6 +34,8 @@ from rsic_geo.scenes.part import (
     reduced_pixels,
 )
 from rsic_geo.scenes.provenance import with_provenance
+from rsic_geo.verbs.changes import Changes, describe_changes
+from rsic_geo.verbs.names import check_scene_name
 from rsic_geo.write.tiles import pixel_crc
 
 

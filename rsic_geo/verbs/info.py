@@ -15,9 +15,9 @@ from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError,
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
 from rsic_geo.options import Execution
-from rsic_geo.pipeline.decode import final_pixels
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.verbs.decompress import final_pixels
 
 
 def info(path: str) -> dict[str, Any]:

@@ -20,9 +20,6 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions
-from rsic_geo.pipeline.changes import Changes, describe_changes
-from rsic_geo.pipeline.decode import decompress
-from rsic_geo.pipeline.names import check_scene_name
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
@@ -34,6 +31,9 @@ from rsic_geo.repair.windows import CorrectedRows, corrections, corrections_in
 from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.scenes.part import choose_part, describe_part, part_mask
+from rsic_geo.verbs.changes import Changes, describe_changes
+from rsic_geo.verbs.decompress import decompress
+from rsic_geo.verbs.names import check_scene_name
 from rsic_geo.write.plan import band_groups, sample
 
 BLIND_NOTE = (
