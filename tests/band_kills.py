@@ -25,7 +25,7 @@ from batch_kills import PATIENCE_S, Victims
 from batch_support import RSIC, products, write_scene
 from dask_cluster import local_cluster
 
-from rsic_geo.pipeline.batch import WORKSHOP
+from rsic_geo.batch.coordinator import WORKSHOP
 
 
 def command(source: Path, out: Path, *words: str) -> list[str]:

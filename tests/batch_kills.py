@@ -28,8 +28,8 @@ from dask_cluster import joined, local_cluster, workers_of
 from rasterio.windows import Window, bounds
 from support import SCENES
 
-from rsic_geo.pipeline.batch import LEDGER_NAME
-from rsic_geo.pipeline.ledger import Ledger
+from rsic_geo.batch.coordinator import LEDGER_NAME
+from rsic_geo.batch.ledger.file import Ledger
 
 PATIENCE_S = 120.0
 """How long a run may be without the process that is to be killed."""

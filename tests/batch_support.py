@@ -10,11 +10,11 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
+from rsic_geo.batch.coordinator import Standing, Watcher
+from rsic_geo.batch.inputs import Selection, discover
+from rsic_geo.batch.message import SceneOutcome
+from rsic_geo.batch.run import BatchOptions, Crew, run_batch
 from rsic_geo.options import EncodeOptions, Execution, Target
-from rsic_geo.pipeline.batch import Standing, Watcher
-from rsic_geo.pipeline.batch_inputs import Selection, discover
-from rsic_geo.pipeline.batch_job import SceneOutcome
-from rsic_geo.pipeline.batch_run import BatchOptions, Crew, run_batch
 
 RSIC = (sys.executable, "-m", "rsic_geo")
 SYSTEMS = (

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rsic_geo.pipeline import batch_scene
+from rsic_geo.batch import scene
 from rsic_geo.verbs import compress
 from rsic_geo.write import parts
 
@@ -83,8 +83,8 @@ def _between(before: str, work: Callable[..., Any], after: str | None = None) ->
 
 def _install() -> None:
     compress.compress = _between("encoding", compress.compress)
-    batch_scene.prove = _between("proving", batch_scene.prove)
-    batch_scene.publish = _between("publishing", batch_scene.publish, "published")
+    scene.prove = _between("proving", scene.prove)
+    scene.publish = _between("publishing", scene.publish, "published")
     parts.pack_record = _between("tile", parts.pack_record)
     make = parts._make
 

@@ -98,8 +98,8 @@ OWNERS = {
     "matplotlib": ("evaluation",),
     "osgeo": (),
     "dask": (),
-    "distributed": ("pipeline.executors_dask",),
-    "pystac": ("pipeline.batch_stac",),
+    "distributed": ("batch.dask",),
+    "pystac": ("batch.stac",),
     "qgis": (),
 }
 """Libraries, and the modules (by the start of their names) that may import them."""

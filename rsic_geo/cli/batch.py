@@ -19,9 +19,9 @@ from rsic_geo.errors import UsageError
 from rsic_geo.options import Execution
 
 if TYPE_CHECKING:
-    from rsic_geo.pipeline.batch import Standing, Watcher
-    from rsic_geo.pipeline.batch_inputs import Source
-    from rsic_geo.pipeline.batch_run import BatchOptions
+    from rsic_geo.batch.coordinator import Standing, Watcher
+    from rsic_geo.batch.inputs import Source
+    from rsic_geo.batch.run import BatchOptions
 
 EXIT_SOME_FAILED = 3
 _LOG_SECONDS = 10
@@ -108,7 +108,7 @@ def _batch_options(verb: Verb) -> Verb:
         execution: Execution,
         **kwargs: Any,
     ) -> Any:
-        from rsic_geo.pipeline.batch_run import BatchOptions, Crew
+        from rsic_geo.batch.run import BatchOptions, Crew
 
         asked = click.get_current_context().params.get("memory")
         crew = Crew(
@@ -146,7 +146,7 @@ def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> 
     """Return the scenes of the inputs, and the output folder where the last word is one."""
     import os
 
-    from rsic_geo.pipeline.batch_inputs import Selection, discover
+    from rsic_geo.batch.inputs import Selection, discover
 
     if output and len(paths) < 2:
         raise UsageError("give inputs and, as the last word, the output folder")
@@ -197,7 +197,7 @@ def run(
     where it stopped. Nothing is overwritten, no source is touched. --memory is the budget of all jobs.
     Exit code 3: some scenes failed.
     """
-    from rsic_geo.pipeline.batch_run import run_batch
+    from rsic_geo.batch.run import run_batch
 
     sources, folder = _found(paths, choices, output=True)
     wanted = encode_options(execution, **choices)
@@ -225,8 +225,8 @@ def plan(paths: tuple[str, ...], console: Console, execution: Execution, sample:
 
 
 def _estimate(console: Console, sources: list[Source], wanted: Any, sample: int) -> int:
-    from rsic_geo.pipeline.batch import duration
-    from rsic_geo.pipeline.batch_plan import estimate
+    from rsic_geo.batch.coordinator import duration
+    from rsic_geo.batch.register import estimate
     from rsic_geo.progress import Progress
 
     found = estimate(sources, wanted, sample, Progress(callback=console.progress()))
@@ -272,7 +272,7 @@ def retry(
     What decides the products is known to the ledger; --config, --companions and --skip-existing are to be
     given again. --memory is the budget of all jobs. Exit code 3: some scenes failed again.
     """
-    from rsic_geo.pipeline.batch_run import retry_batch
+    from rsic_geo.batch.run import retry_batch
 
     del execution
     return _finish(console, retry_batch(ledger, settings, _watcher(console), like=like, skipped=skipped))
@@ -288,7 +288,7 @@ def status(ledger: str, console: Console, run_name: str | None, failed: bool) ->
 
     Exit code 3: some scenes failed.
     """
-    from rsic_geo.pipeline.batch_status import status_of
+    from rsic_geo.batch.status import status_of
 
     entries = status_of(ledger, run_name, list_failed=failed)
     lines = []
@@ -316,15 +316,15 @@ def status(ledger: str, console: Console, run_name: str | None, failed: bool) ->
 @talking
 def export(ledger: str, destination: str, console: Console, kind: str, run_name: str) -> None:
     """Write what LEDGER knows as STAC items, as a page with plots, or as JSON; nothing is overwritten."""
-    from rsic_geo.pipeline.batch_export import export_run
+    from rsic_geo.batch.export import export_run
 
     count = export_run(ledger, destination, kind, run_name)
     console.result({"written": destination, "kind": kind, "scenes": count}, f"{destination}: {count} scenes")
 
 
 def _watcher(console: Console) -> Watcher:
-    from rsic_geo.pipeline.batch import Watcher
-    from rsic_geo.pipeline.batch_job import SceneOutcome
+    from rsic_geo.batch.coordinator import Watcher
+    from rsic_geo.batch.message import SceneOutcome
 
     line = StatusLine()
     draw, draw_survey = console.progress(line), console.progress(line)

@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from pipeline_support import Smoother, installed, painted
 from pipeline_support import write_scene as write_rgb
 
+from rsic_geo.batch import verify
+from rsic_geo.batch.coordinator import WORKSHOP
+from rsic_geo.batch.kept_comparison import Checkpoint
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import (
     ContainerError,
@@ -29,9 +32,6 @@ from rsic_geo.errors import (
 )
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.options import EncodeOptions, Execution, Target
-from rsic_geo.pipeline import batch_verify
-from rsic_geo.pipeline.batch import WORKSHOP
-from rsic_geo.pipeline.checkpoint import Checkpoint
 from rsic_geo.quality import BandErrors
 from rsic_geo.raster import open_scene
 from rsic_geo.verbs import compress
@@ -303,10 +303,10 @@ def test_a_batch_keeps_bands_until_the_product_is_there(scene, tmp_path, monkeyp
 
 
 def test_a_proof_goes_on_where_it_stopped(scene, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch_verify, "_WINDOW", 256)
+    monkeypatch.setattr(verify, "_WINDOW", 256)
     target = options("psnr=36", tile_size=256)
     assert run([str(scene)], tmp_path / "once", target)[0].done == 1
-    real, seen = batch_verify._compare_window, []
+    real, seen = verify._compare_window, []
 
     def compared(original, archive, window, bands):
         seen.append(window.row_off)
@@ -314,7 +314,7 @@ def test_a_proof_goes_on_where_it_stopped(scene, tmp_path, monkeypatch):
             raise JobCancelledError("stopped")
         return real(original, archive, window, bands)
 
-    monkeypatch.setattr(batch_verify, "_compare_window", compared)
+    monkeypatch.setattr(verify, "_compare_window", compared)
     with pytest.raises(JobCancelledError):
         run([str(scene)], tmp_path / "out", target, bands_above=0.5)
     assert run([str(scene)], tmp_path / "out", target, bands_above=0.5)[0].done == 1

@@ -13,16 +13,17 @@ import rasterio
 from band_kills import counts
 from batch_support import options, run, write_scene
 
+from rsic_geo.batch import scene as batch_scene
+from rsic_geo.batch import verify
+from rsic_geo.batch.coordinator import WORKSHOP
+from rsic_geo.batch.message import SceneJob
+from rsic_geo.batch.parts import store_for
+from rsic_geo.batch.register import survey
+from rsic_geo.batch.source import check_unchanged, look_at
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import JobCancelledError, SceneError, SourceChangedError
 from rsic_geo.geo.footprint_blob import blob_bounds
 from rsic_geo.options import EncodeOptions, Execution, Target
-from rsic_geo.pipeline import batch_scene, batch_verify
-from rsic_geo.pipeline.batch import WORKSHOP
-from rsic_geo.pipeline.batch_bands import store_for
-from rsic_geo.pipeline.batch_job import SceneJob
-from rsic_geo.pipeline.batch_plan import survey
-from rsic_geo.pipeline.batch_source import check_unchanged, look_at
 from rsic_geo.raster import gdal_config, open_scene
 from rsic_geo.verbs import compress
 from rsic_geo.write import parts as bands_module
@@ -71,7 +72,7 @@ def same_pixels(source, product) -> bool:
 
 def stopped_in_the_proof(source, out, target, monkeypatch, **settings) -> set[str]:
     """Run a batch that stops after rows of the scene were proven; return the folders of bands it leaves."""
-    real, seen = batch_verify._compare_window, []
+    real, seen = verify._compare_window, []
 
     def compared(original, archive, window, bands):
         seen.append(window.row_off)
@@ -80,8 +81,8 @@ def stopped_in_the_proof(source, out, target, monkeypatch, **settings) -> set[st
         return real(original, archive, window, bands)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch_verify, "_WINDOW", 256)
-        patch.setattr(batch_verify, "_compare_window", compared)
+        patch.setattr(verify, "_WINDOW", 256)
+        patch.setattr(verify, "_compare_window", compared)
         with pytest.raises(JobCancelledError):
             run([str(source)], out, target, bands_above=0.25, **settings)
     (folder,) = (out / WORKSHOP).glob("*/bands-*")

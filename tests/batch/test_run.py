@@ -13,6 +13,15 @@ import rasterio
 from batch_support import options, products, run, write_scene, write_scenes
 
 import rsic_geo
+from rsic_geo.batch import publish
+from rsic_geo.batch import scene as batch_scene
+from rsic_geo.batch.coordinator import LEDGER_NAME, Watcher
+from rsic_geo.batch.inputs import Selection, discover
+from rsic_geo.batch.ledger.file import Ledger
+from rsic_geo.batch.ledger.lock import LedgerLock
+from rsic_geo.batch.publish import read_json
+from rsic_geo.batch.run import BatchOptions, Crew, retry_batch, run_batch
+from rsic_geo.batch.status import status_of
 from rsic_geo.errors import (
     JobCancelledError,
     LedgerBusyError,
@@ -21,14 +30,6 @@ from rsic_geo.errors import (
     SceneError,
     UsageError,
 )
-from rsic_geo.pipeline import batch_publish, batch_scene
-from rsic_geo.pipeline.batch import LEDGER_NAME, Watcher
-from rsic_geo.pipeline.batch_inputs import Selection, discover
-from rsic_geo.pipeline.batch_publish import read_json
-from rsic_geo.pipeline.batch_run import BatchOptions, Crew, retry_batch, run_batch
-from rsic_geo.pipeline.batch_status import status_of
-from rsic_geo.pipeline.ledger import Ledger
-from rsic_geo.pipeline.ledger_lock import LedgerLock
 from rsic_geo.verbs import compress
 
 
@@ -255,7 +256,7 @@ def test_a_source_that_vanishes_fails(tmp_path):
 
 def test_no_room_stops_the_run_and_the_next_one_goes_on(tmp_path, monkeypatch):
     write_scenes(tmp_path / "in", 3)
-    real, calls = batch_publish.os.link, []
+    real, calls = publish.os.link, []
 
     def full(src, dst):
         calls.append(dst)
@@ -263,7 +264,7 @@ def test_no_room_stops_the_run_and_the_next_one_goes_on(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         real(src, dst)
 
-    monkeypatch.setattr(batch_publish.os, "link", full)
+    monkeypatch.setattr(publish.os, "link", full)
     with pytest.raises(SceneError, match=r"2 scenes left: .*No space left.*run again when that is mended"):
         run(tmp_path / "in", tmp_path / "out")
     found = rows(tmp_path / "out")

@@ -12,9 +12,9 @@ from pipeline_support import assert_same_place, painted, source_view, view, writ
 from support import scene_params
 
 import rsic_geo
+from rsic_geo.batch.verify import Promise, prove
 from rsic_geo.errors import TargetNotReachedError, UnsupportedSceneError, UsageError
 from rsic_geo.options import Execution, Target
-from rsic_geo.pipeline.batch_verify import Promise, prove
 from rsic_geo.progress import Progress
 
 NAMES = (

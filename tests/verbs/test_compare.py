@@ -11,9 +11,9 @@ import rasterio
 from pipeline_support import Smoother, installed, measured, painted, write_scene
 
 import rsic_geo
+from rsic_geo.batch.verify import Promise, prove
 from rsic_geo.cli.entry import main
 from rsic_geo.options import Execution, Target
-from rsic_geo.pipeline.batch_verify import Promise, prove
 from rsic_geo.progress import Progress
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rsic_geo.batch.executors import Executor, Finished
+from rsic_geo.batch.ledger.file import Ledger, RunRecord, now
+from rsic_geo.batch.message import SceneJob, SceneOutcome
+from rsic_geo.batch.parts import PREFIX, helper_of, wants_help
 from rsic_geo.errors import JobCancelledError, LedgerError, SceneError
-from rsic_geo.pipeline.batch_bands import PREFIX, helper_of, wants_help
-from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
-from rsic_geo.pipeline.executors import Executor, Finished
-from rsic_geo.pipeline.ledger import Ledger, RunRecord, now
 from rsic_geo.progress import ProgressCallback
 
 LEDGER_NAME = "rsic-batch.gpkg"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from rsic_geo.batch.kept_comparison import Checkpoint
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution, Target
-from rsic_geo.pipeline.checkpoint import Checkpoint
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader, metadata_differences

@@ -9,17 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
+from rsic_geo.batch.executors import Executor, ProcessExecutor, SerialExecutor
+from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.ledger.lock import LedgerLock
+from rsic_geo.batch.message import SceneJob, fingerprint, options_from, options_text
+from rsic_geo.batch.publish import write_text
+from rsic_geo.batch.register import Registration, register, usual_template
 from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import LedgerError, SceneError, UsageError
 from rsic_geo.options import EncodeOptions, Execution
-from rsic_geo.pipeline.batch import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
-from rsic_geo.pipeline.batch_inputs import Source
-from rsic_geo.pipeline.batch_job import SceneJob, fingerprint, options_from, options_text
-from rsic_geo.pipeline.batch_plan import Registration, register, usual_template
-from rsic_geo.pipeline.batch_publish import write_text
-from rsic_geo.pipeline.executors import Executor, ProcessExecutor, SerialExecutor
-from rsic_geo.pipeline.ledger import Ledger, RunRecord
-from rsic_geo.pipeline.ledger_lock import LedgerLock
 from rsic_geo.progress import Progress
 from rsic_geo.report import version
 
@@ -73,7 +73,7 @@ class Crew:
     def executor(self) -> Executor:
         """Return the executor of this crew."""
         if self.scheduler is not None:
-            from rsic_geo.pipeline.executors_dask import DaskExecutor
+            from rsic_geo.batch.dask import DaskExecutor
 
             return DaskExecutor(self.scheduler, dict(self.resources))
         return SerialExecutor() if self.jobs == 0 else ProcessExecutor(self.jobs)
@@ -123,7 +123,7 @@ def run_batch(
     Nothing that exists is overwritten, no source is touched.
 
     Args:
-        sources: scenes, from :func:`rsic_geo.pipeline.batch_inputs.discover`.
+        sources: scenes, from :func:`rsic_geo.batch.inputs.discover`.
         folder: where products go; made if missing.
         options: what the products must be.
         batch: ledger, names and workers.
@@ -222,7 +222,7 @@ def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watch
 
 def _summarise(ledger: Ledger, record: RunRecord) -> None:
     """Leave the page of the run among its reports, as it stands now; a full disk is no reason to fail."""
-    from rsic_geo.pipeline.batch_html import page
+    from rsic_geo.batch.html import page
 
     with suppress(OSError, LedgerError):
         write_text(Path(record.reports) / f"{record.name}.html", page(ledger, record))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.publish import write_text
+from rsic_geo.batch.run import find_run, ledger_path
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import blob_geojson
-from rsic_geo.pipeline.batch_publish import write_text
-from rsic_geo.pipeline.batch_run import find_run, ledger_path
-from rsic_geo.pipeline.ledger import Ledger, RunRecord
 
 
 def export_run(place: str | Path, destination: str, kind: str, run: str = "default") -> int:
@@ -35,13 +35,13 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
         record = find_run(ledger, run)
         try:
             if kind == "stac":
-                from rsic_geo.pipeline.batch_stac import write_items
+                from rsic_geo.batch.stac import write_items
 
                 return write_items(ledger, record, path)
             if kind == "json":
                 write_text(path, _json_text(ledger, record))
             elif kind == "html":
-                from rsic_geo.pipeline.batch_html import page
+                from rsic_geo.batch.html import page
 
                 write_text(path, page(ledger, record))
             else:

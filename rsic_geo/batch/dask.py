@@ -10,10 +10,10 @@ from queue import Empty, SimpleQueue
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from rsic_geo.batch.executors import Finished, Work
+from rsic_geo.batch.message import SceneJob, SceneOutcome
+from rsic_geo.batch.scene import archive_scene
 from rsic_geo.errors import MissingDependencyError, SceneError
-from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
-from rsic_geo.pipeline.batch_scene import archive_scene
-from rsic_geo.pipeline.executors import Finished, Work
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -8,6 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rsic_geo.batch.kept_comparison import Checkpoint
+from rsic_geo.batch.message import SceneJob, SceneOutcome
+from rsic_geo.batch.parts import help_scene, store_for
+from rsic_geo.batch.publish import (
+    is_halting,
+    publish,
+    read_json,
+    set_aside,
+    workshop_for,
+    write_json,
+)
+from rsic_geo.batch.source import SourceState, check_unchanged, companions_of, look_at, sha256_of
+from rsic_geo.batch.verify import Promise, Proof, prove
 from rsic_geo.errors import (
     OutputExistsError,
     RsicGeoError,
@@ -19,19 +32,6 @@ from rsic_geo.errors import (
 )
 from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
 from rsic_geo.options import EncodeOptions
-from rsic_geo.pipeline.batch_bands import help_scene, store_for
-from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
-from rsic_geo.pipeline.batch_publish import (
-    is_halting,
-    publish,
-    read_json,
-    set_aside,
-    workshop_for,
-    write_json,
-)
-from rsic_geo.pipeline.batch_source import SourceState, check_unchanged, companions_of, look_at, sha256_of
-from rsic_geo.pipeline.batch_verify import Promise, Proof, prove
-from rsic_geo.pipeline.checkpoint import Checkpoint
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.quality import finite
 from rsic_geo.raster import gdal_config, open_scene

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rsic_geo.pipeline.batch import standing_of
-from rsic_geo.pipeline.batch_run import find_run, ledger_path
-from rsic_geo.pipeline.ledger import Ledger
-from rsic_geo.pipeline.ledger_lock import LedgerLock
+from rsic_geo.batch.coordinator import standing_of
+from rsic_geo.batch.ledger.file import Ledger
+from rsic_geo.batch.ledger.lock import LedgerLock
+from rsic_geo.batch.run import find_run, ledger_path
 
 _LISTED = ("source", "product", "error", "error_kind", "attempts", "finished")
 

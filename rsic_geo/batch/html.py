@@ -11,9 +11,9 @@ from heapq import nlargest
 from html import escape
 from typing import Any
 
-from rsic_geo.pipeline.batch import duration, standing_of
-from rsic_geo.pipeline.ledger import Ledger, RunRecord
-from rsic_geo.pipeline.ledger_schema import STATES
+from rsic_geo.batch.coordinator import duration, standing_of
+from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.ledger.schema import STATES
 
 _MOST_FAILED = 1000
 _SLOWEST = 20

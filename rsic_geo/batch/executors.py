@@ -1,4 +1,4 @@
-"""Who does the work of a batch: this process, processes of this machine, or (executors_dask.py) a cluster."""
+"""Who does the work of a batch: this process, processes of this machine, or (dask.py) a cluster."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from multiprocessing.process import BaseProcess
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from rsic_geo.batch.message import SceneJob, SceneOutcome
+from rsic_geo.batch.scene import archive_scene
 from rsic_geo.errors import SceneError
-from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
-from rsic_geo.pipeline.batch_scene import archive_scene
 from rsic_geo.progress import ProgressCallback
 
 Work = Callable[[SceneJob, "ProgressCallback | None"], SceneOutcome]

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rsic_geo.batch.source import sha256_of
 from rsic_geo.errors import OutputExistsError, SceneError
-from rsic_geo.pipeline.batch_source import sha256_of
 from rsic_geo.raster.files import sidecar_path
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rsic_geo.batch.message import SceneJob, SceneOutcome
+from rsic_geo.batch.source import SourceState
 from rsic_geo.errors import RsicGeoError
-from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
-from rsic_geo.pipeline.batch_source import SourceState
 from rsic_geo.raster import gdal_config, gdal_version, reading_config
 from rsic_geo.report import version
 from rsic_geo.scenes.kinds import open_store

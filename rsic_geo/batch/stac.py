@@ -10,11 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.publish import write_json
 from rsic_geo.errors import MissingDependencyError, RsicGeoError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson
 from rsic_geo.geo.metadata import MetadataSnapshot
-from rsic_geo.pipeline.batch_publish import write_json
-from rsic_geo.pipeline.ledger import Ledger, RunRecord
 from rsic_geo.raster.crs import epsg_and_axes
 from rsic_geo.scenes.archive import open_archive
 from rsic_geo.verbs.names import archive_suffixes

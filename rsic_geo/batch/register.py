@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.source import stamps_of
 from rsic_geo.errors import JobCancelledError, RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
 from rsic_geo.options import EncodeOptions, Execution
-from rsic_geo.pipeline.batch_inputs import Source
-from rsic_geo.pipeline.batch_source import stamps_of
-from rsic_geo.pipeline.ledger import Ledger, RunRecord
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
 from rsic_geo.raster.place import outline_on_earth

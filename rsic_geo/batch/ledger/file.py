@@ -17,15 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rsic_geo.errors import LedgerError, LedgerMismatchError
-from rsic_geo.geo.footprint_blob import blob_bounds
-from rsic_geo.pipeline.ledger_schema import (
+from rsic_geo.batch.ledger.schema import (
     APPLICATION_ID,
     RUN_COLUMNS,
     SCENE_COLUMNS,
     STATES,
     create_tables,
 )
+from rsic_geo.errors import LedgerError, LedgerMismatchError
+from rsic_geo.geo.footprint_blob import blob_bounds
 
 _COLUMNS = frozenset(name for name, _ in SCENE_COLUMNS) | {"geom"}
 _PAGE = 500
