@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rsic_geo.errors import BitstreamError
-from rsic_geo.evaluation import rd
+from rsic_geo.evaluation.curves import rd
 from rsic_geo.geo.areas import shares
 from rsic_geo.scenes import learned as learned_scene
 from rsic_geo.write import learned

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rsic_geo.cli.bench import table
+from rsic_geo.cli.commands.bench import table
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.evaluation.bench import SIZE_MATCH, BenchOptions, bench

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rsic_geo.codecs.learned_tile import load_network
 from rsic_geo.errors import RsicGeoError, UsageError
-from rsic_geo.evaluation.archives import ArchiveCoder, Decoded
-from rsic_geo.evaluation.bdrate import BdRate, BdSummary, RateCurve, bd_rate, summarise
+from rsic_geo.evaluation.curves.archives import ArchiveCoder, Decoded
+from rsic_geo.evaluation.curves.bdrate import BdRate, BdSummary, RateCurve, bd_rate, summarise
+from rsic_geo.evaluation.curves.learned_archives import LearnedArchiveCoder
+from rsic_geo.evaluation.curves.peers import DialSearch, get_peer
 from rsic_geo.evaluation.imagery import source_of
-from rsic_geo.evaluation.learned_archives import LearnedArchiveCoder
 from rsic_geo.evaluation.metrics import Quality, quality
-from rsic_geo.evaluation.peers import DialSearch, get_peer
 from rsic_geo.options import EncodeOptions, Execution, Target
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.repair import load_enhancer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsic_geo.errors import MissingDependencyError
-from rsic_geo.evaluation.rd import ANCHOR, RdResult
+from rsic_geo.evaluation.curves.rd import ANCHOR, RdResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import MissingDependencyError
-from rsic_geo.evaluation.archives import ArchiveCoder, Decoded
+from rsic_geo.evaluation.curves.archives import ArchiveCoder, Decoded
+from rsic_geo.evaluation.curves.peers import DialSearch, get_peer
+from rsic_geo.evaluation.curves.rd import RdResult
 from rsic_geo.evaluation.metrics import quality
-from rsic_geo.evaluation.peers import DialSearch, get_peer
-from rsic_geo.evaluation.rd import RdResult
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.repair import load_enhancer
 

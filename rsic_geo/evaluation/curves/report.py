@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import OutputExistsError, SceneError
-from rsic_geo.evaluation import peers, plots
-from rsic_geo.evaluation.bdrate import METHOD, MIN_OVERLAP, MIN_POINTS
-from rsic_geo.evaluation.rd import ANCHOR, MEASURES, RdResult
+from rsic_geo.evaluation.curves import peers, plots
+from rsic_geo.evaluation.curves.bdrate import METHOD, MIN_OVERLAP, MIN_POINTS
+from rsic_geo.evaluation.curves.rd import ANCHOR, MEASURES, RdResult
 from rsic_geo.raster import gdal_version
 from rsic_geo.report import version
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rsic_geo.errors import UsageError
-from rsic_geo.evaluation.crops import Panel, draw_rows
+from rsic_geo.evaluation.curves.crops import Panel, draw_rows
 from rsic_geo.evaluation.metrics import Scale, quality
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window

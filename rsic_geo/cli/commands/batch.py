@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rsic_geo.cli.compress import archive_choices, encode_options
+from rsic_geo.cli.commands.compress import archive_choices, encode_options
 from rsic_geo.cli.console import Console, StatusLine, event, one_line
 from rsic_geo.cli.options import Verb, execution_options, stack, talking
 from rsic_geo.cli.summary import bytes_text, outline

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rsic_geo.evaluation.archives import ArchiveCoder, Decoded, Pixels
+from rsic_geo.evaluation.curves.archives import ArchiveCoder, Decoded, Pixels
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Target
 from rsic_geo.progress import Progress

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import SceneError, UsageError
+from rsic_geo.evaluation.curves.rd import ANCHOR, MEASURES, Point, RdResult
 from rsic_geo.evaluation.metrics import Quality
-from rsic_geo.evaluation.rd import ANCHOR, MEASURES, Point, RdResult
 
 TOLERANCE = 0.02
 """Largest difference of plain JPEG 2000's PSNR between two runs over the same scenes (dB)."""

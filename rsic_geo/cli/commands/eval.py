@@ -121,9 +121,9 @@ def rd(
     Every byte of a file counts, our side information too; the anchor is the same JPEG 2000 file without it.
     BD-rates are over the rates given; they need a codec to reach at least half of the anchor's qualities.
     """
-    from rsic_geo.evaluation import rd_report
+    from rsic_geo.evaluation.curves import report
+    from rsic_geo.evaluation.curves.rd import RdOptions, rate_distortion
     from rsic_geo.evaluation.imagery import find_scenes
-    from rsic_geo.evaluation.rd import RdOptions, rate_distortion
 
     if crops and out is None:
         raise UsageError("--crops draws into the report's folder: give --out DIR")
@@ -131,21 +131,21 @@ def rd(
     scenes = find_scenes(places, limit=limit)
     folder = Path(out) if out is not None else None
     if folder is not None:
-        rd_report.check_folder(folder, overwrite=overwrite)
+        report.check_folder(folder, overwrite=overwrite)
     result = rate_distortion(scenes, wanted, console.progress())
     if earlier is not None:
-        from rsic_geo.evaluation.earlier import with_earlier
+        from rsic_geo.evaluation.curves.earlier import with_earlier
 
         result = with_earlier(result, Path(earlier))
-    text = rd_report.table(result)
+    text = report.table(result)
     if folder is not None:
-        rd_report.write_report(result, folder)
+        report.write_report(result, folder)
         if crops:
-            from rsic_geo.evaluation.crops import draw_crops
+            from rsic_geo.evaluation.curves.crops import draw_crops
 
             draw_crops(result, scenes, crops, folder / "crops.png")
         text += f"\nwritten: {folder}"
-    console.result(rd_report.summary(result), text)
+    console.result(report.summary(result), text)
 
 
 @evaluate.command(short_help="Likeness by PSNR, MS-SSIM and GMSD.")
@@ -169,7 +169,7 @@ def compare(
 
     Archives count as what they decompress to. MS-SSIM: 1 = alike. GMSD: 0 = alike.
     """
-    from rsic_geo.evaluation.likeness import likeness
+    from rsic_geo.evaluation.curves.likeness import likeness
 
     target = None if picture is None else Path(picture)
     if target is not None and target.exists() and not overwrite:
