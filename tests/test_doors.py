@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,12 @@ def test_no_file_of_the_package_is_over_400_lines():
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert not long
+
+
+def test_no_folder_holds_more_than_20_python_files():
+    folders = Counter(
+        str(path.parent.relative_to(REPOSITORY))
+        for top in ("rsic_geo", "tests", "qgis_plugin")
+        for path in (REPOSITORY / top).rglob("*.py")
+    )
+    assert not {folder: count for folder, count in folders.items() if count > 20}

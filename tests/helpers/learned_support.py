@@ -64,7 +64,7 @@ def golden_of(codec) -> dict[str, object]:
     }
 
 
-if __name__ == "__main__":  # python tests/learned_support.py NAME > tests/codecs/golden/NAME.json
+if __name__ == "__main__":  # python tests/helpers/learned_support.py NAME > tests/codecs/golden/NAME.json
     from rsic_geo.codecs.learned import LearnedCodec
 
     json.dump(golden_of(LearnedCodec(sys.argv[1], device="cpu")), sys.stdout, indent=1)

@@ -1,8 +1,8 @@
 """A batch killed again and again, and what must hold of it afterwards.
 
-As a program: ``python tests/batch_kills.py 300 50 [dask]`` makes 300 crops of the real scenes beside the
-checkout (synthetic ones where there are none), kills the run 50 times, says what it found. With ``dask`` it
-works on a local cluster of two workers, whose workers are killed too.
+As a program: ``python tests/helpers/batch_kills.py 300 50 [dask]`` makes 300 crops of the real scenes
+beside the checkout (synthetic ones where there are none), kills the run 50 times, says what it found. With
+``dask`` it works on a local cluster of two workers, whose workers are killed too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One very large scene killed again and again: its finished row bands must never be made twice.
 
-As a program: ``python tests/band_kills.py 4096 50 [dask]`` archives a synthetic scene of 4096 px a side to
-psnr=38 and without loss, kills either run 50 times, and says what it found; with ``dask`` on a local cluster.
+As a program: ``python tests/helpers/band_kills.py 4096 50 [dask]`` archives a synthetic scene of 4096 px a
+side to psnr=38 and without loss, kills either run 50 times, and says what it found; with ``dask`` on a local
+cluster.
 """
 
 from __future__ import annotations
