@@ -31,6 +31,10 @@ class SceneError(RsicGeoError):
     """A scene cannot be read or written."""
 
 
+class DamagedSceneError(SceneError):
+    """A reader handed out pixels and reported that the file is damaged."""
+
+
 class OutputExistsError(SceneError, FileExistsError):
     """The output exists and overwriting was not asked for."""
 

@@ -185,6 +185,8 @@ class EncodeOptions:
     sidecar: Literal["auto", "never", "require"] = "auto"
     """Whether a GDAL ``.aux.xml`` is written beside the archive: with what GDAL would lose where that is
     something (auto), not at all (never), or always and with all of the metadata (require)."""
+    accept_damaged: bool = False
+    """Archive what a source still holds whose reader reports damage, and note it; False refuses it."""
     verify: Literal["none", "full"] = "full"
     overwrite: bool = False
     execution: Execution = field(default_factory=Execution)

@@ -190,6 +190,9 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
     quantize = QgsProcessingParameterBoolean(
         "QUANTIZE", tr("Accept a floating-point scene"), defaultValue=False
     )
+    damaged = QgsProcessingParameterBoolean(
+        "ACCEPT_DAMAGED", tr("Archive a damaged scene as it can still be read"), defaultValue=False
+    )
     verify = QgsProcessingParameterBoolean(
         "VERIFY", tr("Verify by decoding what was written"), defaultValue=True
     )
@@ -225,6 +228,7 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
             choice("SIDECAR", tr("GDAL .aux.xml beside the archive"), (AUTO, "never", "require"), AUTO),
             tr("Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units."),
         ),
+        advanced(damaged, tr("The archive and the report note the damage. Otherwise such a scene fails.")),
         advanced(verify),
     ]
 
@@ -251,6 +255,7 @@ def read_compression(
         tile_size=int(size) if size.isdigit() else 0,
         quantize="uint16" if algorithm.parameterAsBool(parameters, "QUANTIZE", context) else "",
         sidecar=word(algorithm, parameters, "SIDECAR", context) or AUTO,
+        is_damage_accepted=algorithm.parameterAsBool(parameters, "ACCEPT_DAMAGED", context),
         is_verified=algorithm.parameterAsBool(parameters, "VERIFY", context),
     )
 

@@ -57,6 +57,7 @@ class Compression:
     """px, 0 for the engine's default."""
     quantize: str = ""
     sidecar: str = AUTO
+    is_damage_accepted: bool = False
     is_verified: bool = True
     nodata: float | None = None
     """Nodata value of all bands; None for the scene's own."""
@@ -78,6 +79,8 @@ class Compression:
             words += ["--quantize", self.quantize]
         if self.sidecar and self.sidecar != AUTO:
             words += ["--sidecar", self.sidecar]
+        if self.is_damage_accepted:
+            words += ["--accept-damaged"]
         if not self.is_verified:
             words += ["--verify", "none"]
         if self.nodata is not None:

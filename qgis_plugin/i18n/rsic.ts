@@ -568,6 +568,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Archive a damaged scene as it can still be read</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Verify by decoding what was written</source>
         <translation type="unfinished"></translation>
     </message>
@@ -619,6 +624,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>The archive and the report note the damage. Otherwise such a scene fails.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

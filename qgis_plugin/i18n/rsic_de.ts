@@ -596,6 +596,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Archive a damaged scene as it can still be read</source>
+        <translation>Eine beschädigte Szene so archivieren, wie sie noch lesbar ist</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Verify by decoding what was written</source>
         <translation>Prüfen, indem das Geschriebene entpackt wird</translation>
     </message>
@@ -648,6 +653,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
         <location filename="../algorithms/parameters.py"/>
         <source>Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units.</source>
         <translation>Enthält, was andere Programme nicht aus einer JPEG-2000-Datei lesen können: Leerwerte, Maßstab, Einheiten.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>The archive and the report note the damage. Otherwise such a scene fails.</source>
+        <translation>Archiv und Bericht vermerken den Schaden. Sonst schlägt eine solche Szene fehl.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>

@@ -42,6 +42,8 @@ def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
     """
     if not (job.bands_above and state.is_known) or job.options.codec != "jp2":
         return None
+    if job.options.accept_damaged:
+        return None  # whoever makes a band hears of its damage, and a band that is kept cannot tell
     with closing(open_store(job.source, job.options.execution).reader) as reader:
         pixels = reader.profile.height * reader.profile.width
     if pixels < job.bands_above:

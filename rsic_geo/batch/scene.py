@@ -22,6 +22,7 @@ from rsic_geo.batch.publish import (
 from rsic_geo.batch.source import SourceState, check_unchanged, companions_of, look_at, sha256_of
 from rsic_geo.batch.verify import Promise, Proof, prove
 from rsic_geo.errors import (
+    DamagedSceneError,
     OutputExistsError,
     RsicGeoError,
     SceneError,
@@ -34,7 +35,7 @@ from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
 from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.quality import finite
-from rsic_geo.raster import gdal_config, open_scene
+from rsic_geo.raster import accepting_damage, gdal_config, open_scene
 from rsic_geo.raster.place import on_earth, outline_on_earth
 from rsic_geo.report import Report
 from rsic_geo.verbs import compress
@@ -43,6 +44,7 @@ from rsic_geo.write.parts import BandStore
 RECEIPT_SCHEMA = "rsic-batch-scene-1"
 
 _KINDS: dict[type[BaseException], str] = {
+    DamagedSceneError: "damaged",
     OutputExistsError: "exists",
     SourceChangedError: "changed",
     VerificationError: "verification",
@@ -99,7 +101,10 @@ def _written(
 ) -> SceneOutcome:
     """Write the product and give it its name if it is proven."""
     product = Path(job.product)
-    with workshop_for(job.workshop, job.fid) as folder:
+    with (
+        workshop_for(job.workshop, job.fid) as folder,
+        accepting_damage(job.options.accept_damaged) as damage,
+    ):
         finished = folder / product.name
         report = compress.compress(
             job.source, str(finished), _encode_options(job), _stage(progress, 0, 0.7), bands
@@ -119,6 +124,7 @@ def _written(
             **_product_values(job, report, proof, finished),
             "seconds": round(time.monotonic() - started, 3),
             "geom": _footprint(job, report),
+            "warnings": "; ".join([f"the source is damaged: {note}" for note in damage]) or None,
         }
         if proof.problems:
             place = set_aside(finished, product)

@@ -135,6 +135,7 @@ def decode(
     *,
     layers: int = 0,
     reduce: int = 0,
+    area: tuple[int, int, int, int] | None = None,
     consume: Callable[[int, npt.NDArray[np.int32]], None],
 ) -> list[str]:
     """Decode a codestream; `consume(band, samples)` sees each band as int32 (height, width).
@@ -143,6 +144,7 @@ def decode(
         codestream: A whole codestream.
         layers: Number of quality layers to decode; 0 means all.
         reduce: Number of highest resolutions to leave out.
+        area: Left, top, right and lower end of what is wanted on the reference grid (px); None for all.
         consume: Called once per band, in order; the samples are only valid during the call.
 
     Returns:
@@ -166,6 +168,8 @@ def decode(
             opj.setup_decoder(codec, parameters)
             image = opj.read_header(handle, codec)
             stack.callback(opj.image_destroy, image)
+            if area is not None:
+                opj.set_decode_area(codec, image, *area)
             opj.decode(codec, handle, image)
             opj.end_decompress(codec, handle)
         except opj.OpenJPEGLibraryError as error:

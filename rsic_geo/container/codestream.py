@@ -141,6 +141,18 @@ def parse_index(file: BinaryIO, start: int, length: int) -> CodestreamIndex:
     return CodestreamIndex(size=size, segments=segments, parts=parts)
 
 
+def image_size(file: BinaryIO, start: int, length: int) -> j2k.ImageSize:
+    """Return what the main header of a codestream in a file says of its image, whatever follows it.
+
+    Raises:
+        ContainerError: No codestream, or its main header is damaged or cut short.
+    """
+    try:
+        return _read_main_header(file, start, start + length)[0]
+    except BitstreamError as error:
+        raise ContainerError(f"the codestream cannot be read: {error}") from error
+
+
 def read_tile(file: BinaryIO, index: CodestreamIndex, tile: int) -> bytes:
     """Return one tile of an rsic_geo file as a codestream of its own, at the origin.
 

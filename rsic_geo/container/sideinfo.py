@@ -39,6 +39,8 @@ Cells = npt.NDArray[np.uint8]
 _LOSSLESS, _TILE_SIZE, _CRCS, _CELLS = range(1, 5)
 _MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _CODED, _TARGET = range(6, 15)
 _DIGEST_BYTES = 8
+_DAMAGE = "damage"
+_MAX_NOTES = 8
 _COLOURS = {1: ("gray",), 3: ("red", "green", "blue")}
 _NO_SNAPSHOT = MetadataSnapshot(width=1, height=1, count=1)
 
@@ -131,6 +133,22 @@ class SideInfo:
     """What the encoder was asked for, such as {"bpp": 0.5}; empty for lossless."""
     extras: Mapping[str, Any] = field(default_factory=dict)
     """Anything else, JSON."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the pixels that come back are those of the scene, each and every one."""
+        return self.lossless and "affine" not in self.extras
+
+    @property
+    def source_damage(self) -> tuple[str, ...]:
+        """What the reader of the scene reported of damage when it was archived; empty for a sound scene."""
+        notes = self.extras.get(_DAMAGE, ())
+        return tuple(note for note in notes if isinstance(note, str)) if isinstance(notes, list) else ()
+
+
+def noted(damage: Sequence[str]) -> dict[str, Any]:
+    """Return the extra that :attr:`SideInfo.source_damage` reads: the first few notes, nothing for none."""
+    return {_DAMAGE: [note[:300] for note in damage[:_MAX_NOTES]]} if damage else {}
 
 
 def pack(side: SideInfo, picture: Picture | None = None) -> bytes:

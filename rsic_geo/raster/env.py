@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,16 @@ _IDLE = frozenset({"GDAL_CACHEMAX", "GDAL_NUM_THREADS", "GDAL_DATA", "GDAL_DRIVE
 """Options that change no pixel, and differ between machines."""
 _FAMILIES = ("GDAL_", "GTIFF_", "VRT_", "CPL_", "TIFF_", "OGR_")
 """What the names of GDAL's options begin with that are looked for in the environment."""
+
+_CAREFUL = {
+    # What fails in a thread of GDAL's own is printed and lost.
+    "GDAL_NUM_THREADS": "1",
+    "VRT_NUM_THREADS": "1",
+    # Its shortcut for whole PNG images takes a fifth of damaged ones for sound: memory nobody wrote.
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",
+}
+_BLOCK = re.compile(r"IReadBlock failed at X offset (\d+), Y offset (\d+)")
+"""How GDAL names a block that it could not read."""
 
 _warning_lock = threading.Lock()
 
@@ -66,12 +77,32 @@ def gdal_config(options: Mapping[str, str] | None = None) -> Iterator[None]:
             _asked_for.remove(added)
 
 
-def reading_config() -> dict[str, str]:
-    """Return GDAL's options just now, of the environment too, without those that change no pixel."""
+@contextmanager
+def careful_reading() -> Iterator[None]:
+    """Let GDAL open and read in the body by the ways alone on which a failure reaches the caller."""
+    with Env(**_CAREFUL):
+        yield
+
+
+@contextmanager
+def threads_in_blocks() -> Iterator[None]:
+    """Let GDAL decode in the body with the threads asked for: only for requests inside one block."""
+    asked = reading_options().get("GDAL_NUM_THREADS", "ALL_CPUS")
+    with Env(GDAL_NUM_THREADS=str(asked)):
+        yield
+
+
+def reading_options() -> dict[str, object]:
+    """Return GDAL's options just now, those of the environment too."""
     config: dict[str, object] = {key: value for key, value in os.environ.items() if key.startswith(_FAMILIES)}
     for layer in (DEFAULT_CONFIG, *_asked_for):
         config |= layer
-    return {key: str(value) for key, value in sorted(config.items()) if key not in _IDLE}
+    return config
+
+
+def reading_config() -> dict[str, str]:
+    """Return GDAL's options just now, of the environment too, without those that change no pixel."""
+    return {key: str(value) for key, value in sorted(reading_options().items()) if key not in _IDLE}
 
 
 def gdal_version() -> str:
@@ -120,7 +151,8 @@ def _one_line(error: BaseException, path: str | Path) -> str:
     for name in (str(path), Path(path).name):
         message = message.replace(f"{name}: ", "").replace(f"{name}, ", "")
     if "IReadBlock failed" in message:
-        message = f"it is damaged or cut short, copy it again ({message})"
+        place = _BLOCK.sub(r"block of row \2, column \1", message)
+        message = f"it is damaged or cut short, copy it again ({place})"
     return message[:300]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,8 @@ from rsic_geo.geo.metadata import NODATA_VALUES, MetadataSnapshot, is_explicit_m
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.blocks import block_places
-from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
+from rsic_geo.raster.damage import hearing_damage
+from rsic_geo.raster.env import careful_reading, gdal_config, open_dataset, scene_errors, threads_in_blocks
 from rsic_geo.raster.fetch import fetch_raster
 from rsic_geo.raster.snapshot import take_snapshot
 
@@ -31,24 +34,46 @@ Valid = NDArray[np.bool_]
 """True = keep."""
 
 
+class PixelDecoder(Protocol):
+    """What reads the pixels of a file that GDAL opens and cannot decode."""
+
+    def read(self, window: Window, bands: tuple[int, ...] | None) -> Pixels:
+        """Return samples (bands, height, width) of a window, bands from 0; all if None. Raises CodecError."""
+        ...
+
+
 class SceneReader:
     """A scene open for reading, to be used from one thread at a time.
 
-    Every method raises SceneError, in one line, when the file cannot be read.
+    Every method raises SceneError, in one line, when the file cannot be read, and its kind DamagedSceneError
+    where GDAL hands out pixels and only reports that something is wrong with them.
+
+    GDAL reads with threads of its own where a request covers several JPEG 2000 blocks, and what fails there
+    is printed and lost: blocks stay empty. So such files are read block by block, by which a failure is the
+    caller's, and everything else with one thread.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, decoder: PixelDecoder | None = None) -> None:
         """Open a raster file.
+
+        Args:
+            path: file or GDAL name.
+            decoder: reads the pixels in GDAL's place, where GDAL cannot.
 
         Raises:
             SceneError: there is no such file, or it holds no raster GDAL can read.
             UnsupportedSceneError: the bands differ in sample type.
         """
         self.path = Path(path)
-        with gdal_config(), scene_errors("read", path):
+        self._decoder = decoder
+        with gdal_config(), careful_reading(), scene_errors("read", path):
             self._dataset = open_dataset(path)
+            self._blocks: DatasetReader | None = None
             try:
                 self.profile = _profile(self._dataset, path)
+                if self._dataset.driver == "JP2OpenJPEG" and decoder is None:
+                    # A handle of its own, since one keeps the number of threads it first read with.
+                    self._blocks = open_dataset(path)
             except Exception:
                 self._dataset.close()
                 raise
@@ -66,6 +91,19 @@ class SceneReader:
     def close(self) -> None:
         """Close the file; harmless when it is closed already."""
         self._dataset.close()
+        if self._blocks is not None:
+            self._blocks.close()
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Read in the body; a failure that GDAL only reports is one."""
+        with (
+            gdal_config(),
+            scene_errors(f"read {what} of", self.path),
+            careful_reading(),
+            hearing_damage(self.path),
+        ):
+            yield
 
     @property
     def driver(self) -> str:
@@ -130,8 +168,61 @@ class SceneReader:
             window: rectangle inside the scene.
             bands: band positions from 0, in the order wanted; all if None.
         """
-        with gdal_config(), scene_errors("read pixels of", self.path):
+        with self._reading("pixels"):
+            if self._decoder is not None:
+                return self._decoder.read(window, bands)
+            if self._blocks is not None:
+                with threads_in_blocks():
+                    return self._by_blocks(self._blocks, window, bands)
             return np.asarray(self._dataset.read(_indexes(bands), window=_rasterio(window)))
+
+    def _by_blocks(self, dataset: DatasetReader, window: Window, bands: tuple[int, ...] | None) -> Pixels:
+        """Return samples read by one request for each block that the window touches."""
+        if self._is_inside_block(window):
+            return np.asarray(dataset.read(_indexes(bands), window=_rasterio(window)))
+        count = self.profile.count if bands is None else len(bands)
+        out = np.empty((count, window.height, window.width), dtype=self.profile.dtype)
+        height, width = self.block_shape
+        for top in range(window.row_off // height * height, window.row_stop, height):
+            for left in range(window.col_off // width * width, window.col_stop, width):
+                block = Window(row_off=top, col_off=left, height=height, width=width).intersection(window)
+                if block is not None:
+                    rows, cols = block.within(window).slices
+                    dataset.read(_indexes(bands), window=_rasterio(block), out=out[:, rows, cols])
+        return out
+
+    def _nearest(
+        self,
+        decoder: PixelDecoder,
+        window: Window | None,
+        shape: tuple[int, int],
+        bands: tuple[int, ...] | None,
+    ) -> Pixels:
+        """Return the nearest samples (bands, *shape) of a window, decoded line by line."""
+        area = window or Window.full(self.profile.height, self.profile.width)
+        rows = area.row_off + ((np.arange(shape[0]) + 0.5) * area.height / shape[0]).astype(int)
+        cols = ((np.arange(shape[1]) + 0.5) * area.width / shape[1]).astype(int)
+        count = self.profile.count if bands is None else len(bands)
+        out = np.empty((count, *shape), dtype=self.profile.dtype)
+        strip = self.block_shape[0]
+        for top in range(area.row_off, area.row_stop, strip):
+            wanted = np.flatnonzero((rows >= top) & (rows < top + strip))
+            if wanted.size:
+                lines = Window(
+                    row_off=top,
+                    col_off=area.col_off,
+                    height=min(strip, area.row_stop - top),
+                    width=area.width,
+                )
+                out[:, wanted] = decoder.read(lines, bands)[:, rows[wanted] - top][:, :, cols]
+        return out
+
+    def _is_inside_block(self, window: Window) -> bool:
+        height, width = self.block_shape
+        return (
+            window.row_off // height == (window.row_stop - 1) // height
+            and window.col_off // width == (window.col_stop - 1) // width
+        )
 
     def read_valid(self, window: Window, pixels: Pixels | None = None) -> Valid:
         """Return where samples are no nodata, shape (count, height, width), True = keep.
@@ -151,7 +242,7 @@ class SceneReader:
                 if value is not None:
                     valid[band] = ~equals_nodata(samples[band], value)
         if self.profile.has_band_masks:
-            with gdal_config(), scene_errors("read masks of", self.path):
+            with self._reading("masks"):
                 for band, flags in enumerate(self._dataset.mask_flag_enums):
                     if not flags:
                         valid[band] &= self._dataset.read_masks(band + 1, window=_rasterio(window)) != 0
@@ -161,7 +252,7 @@ class SceneReader:
         """Return the explicit dataset mask (height, width), 255 = keep; None if the scene has none."""
         if not self.profile.has_mask:
             return None
-        with gdal_config(), scene_errors("read the mask of", self.path):
+        with self._reading("the mask"):
             return np.asarray(self._dataset.read_masks(1, window=_rasterio(window)), dtype=np.uint8)
 
     def read_overview(
@@ -174,7 +265,9 @@ class SceneReader:
         """Return the scene, or a window of it, as (bands, out_height, out_width), nearest sample."""
         shape = (len(bands) if bands is not None else self.profile.count, out_height, out_width)
         area = None if window is None else _rasterio(window)
-        with gdal_config(), scene_errors("read pixels of", self.path):
+        with self._reading("pixels"):
+            if self._decoder is not None:
+                return self._nearest(self._decoder, window, shape[1:], bands)
             return np.asarray(self._dataset.read(_indexes(bands), window=area, out_shape=shape))
 
     def read_resampled(
@@ -187,7 +280,9 @@ class SceneReader:
         count = len(bands) if bands is not None else self.profile.count
         is_palette = "palette" in self.profile.colorinterp
         method = Resampling.nearest if is_palette else Resampling.average
-        with gdal_config(), scene_errors("read pixels of", self.path):
+        with self._reading("pixels"):
+            if self._decoder is not None:
+                return self._nearest(self._decoder, window, out_shape, bands)
             return np.asarray(
                 self._dataset.read(
                     _indexes(bands),
@@ -199,19 +294,24 @@ class SceneReader:
 
     def read_valid_overview(self, out_height: int, out_width: int) -> Valid:
         """Return where the scene holds data by nodata, mask and alpha together, decimated (height, width)."""
-        with gdal_config(), scene_errors("read the mask of", self.path), warnings.catch_warnings():
+        if self._decoder is not None and not self.profile.has_nodata and not self.profile.has_mask:
+            if self.profile.alpha_band is None:
+                return np.ones((out_height, out_width), dtype=bool)
+            alpha = self.read_overview(out_height, out_width, (self.profile.alpha_band,))[0]
+            return np.asarray(alpha != 0, dtype=bool)
+        with self._reading("the mask"), warnings.catch_warnings():
             warnings.simplefilter("ignore", NodataShadowWarning)  # both nodata and alpha: nodata counts
             return np.asarray(self._dataset.dataset_mask(out_shape=(out_height, out_width)), dtype=bool)
 
 
-def open_scene(path: str | Path) -> SceneReader:
-    """Open a scene for reading; use it in a ``with`` statement.
+def open_scene(path: str | Path, decoder: PixelDecoder | None = None) -> SceneReader:
+    """Open a scene for reading; use it in a ``with`` statement. ``decoder``: see :class:`SceneReader`.
 
     Raises:
         SceneError: there is no such file, or it holds no raster GDAL can read.
         UnsupportedSceneError: the bands differ in sample type.
     """
-    return SceneReader(path)
+    return SceneReader(path, decoder)
 
 
 def equals_nodata(samples: Pixels, value: float) -> Valid:

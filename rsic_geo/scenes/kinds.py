@@ -18,6 +18,7 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import SceneReader, open_scene
+from rsic_geo.scenes.jp2_source import check_samples, offset_tiles
 from rsic_geo.scenes.learned import LearnedScene, picture_of
 
 
@@ -68,6 +69,7 @@ def open_store(path: str, execution: Execution) -> Store:
     Raises:
         SceneError: GDAL cannot read it.
         ContainerError, ChecksumError, VersionError: it is an archive, damaged or too new.
+        UnsupportedSceneError: it is a JPEG 2000 file whose samples GDAL would clip.
         MissingDependencyError: it is a learned archive, and tifffile is not installed.
     """
     if is_tiff_archive(path):
@@ -80,7 +82,14 @@ def open_store(path: str, execution: Execution) -> Store:
             raise
         return Store(reader=cast("SceneReader", scene), side=side, learned=scene)
     side_of_jp2 = _jp2_side(path)
-    return Store(reader=open_scene(path), side=side_of_jp2)
+    reader = open_scene(path, offset_tiles(path))
+    try:
+        for name in reader.files:  # of a VRT also the files it refers to
+            check_samples(str(name))
+    except BaseException:
+        reader.close()
+        raise
+    return Store(reader=reader, side=side_of_jp2)
 
 
 def _jp2_side(path: str) -> SideInfo | None:

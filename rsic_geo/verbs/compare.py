@@ -15,7 +15,7 @@ from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
-from rsic_geo.raster import metadata_differences
+from rsic_geo.raster import accepting_damage, metadata_differences
 from rsic_geo.raster.read import equals_nodata
 from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive, open_archive
 from rsic_geo.write.plan import decimated_shape
@@ -88,6 +88,7 @@ def compare(
     other: str,
     *,
     ignore: tuple[str, ...] = (),
+    accept_damaged: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Comparison:
     """Compare two scenes of the same size, band by band; archives are compared by their final output.
@@ -96,18 +97,24 @@ def compare(
         reference: path of the scene errors are counted against (its validity decides which count).
         other: path of the scene looked at.
         ignore: metadata fields left out.
+        accept_damaged: compare what a scene still holds whose reader reports damage, and warn.
         progress: told a fraction and a text; returning False cancels.
 
     Raises:
         SceneMismatchError: if the two differ in size or number of bands.
         UsageError: if there is no metadata field of a name in ``ignore``.
         SceneError: if one of them cannot be read.
+        DamagedSceneError: if the reader of one reports damage and that was not accepted.
     """
     report = Progress(callback=progress)
     unknown = [name for name in ignore if name not in METADATA_FIELDS]
     if unknown:
         raise UsageError(f"no metadata field is called {unknown[0]!r}: use {', '.join(METADATA_FIELDS)}")
-    with open_archive(reference) as a, open_archive(other) as b:
+    with (
+        accepting_damage(accept_damaged) as damage,
+        open_archive(reference) as a,
+        open_archive(other) as b,
+    ):
         pa, pb = a.profile, b.profile
         if (pa.height, pa.width, pa.count) != (pb.height, pb.width, pb.count):
             raise SceneMismatchError(
@@ -123,7 +130,9 @@ def compare(
             bands=bands,
             metadata=tuple(differences),
             mask_equal=masks,
-            warnings=tuple(a.warnings + b.warnings + report.warnings),
+            warnings=tuple(
+                a.warnings + b.warnings + report.warnings + [f"damaged: {note}" for note in damage]
+            ),
         )
 
 

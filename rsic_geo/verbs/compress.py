@@ -17,7 +17,7 @@ from rsic_geo.errors import (
 )
 from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.raster import gdal_config, metadata_lost_in_geotiff
+from rsic_geo.raster import accepting_damage, gdal_config, metadata_lost_in_geotiff
 from rsic_geo.raster.files import PendingFile, check_apart
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.report import Report, describe_file
@@ -53,6 +53,7 @@ def compress(
 
     Raises:
         UnsupportedSceneError: if the scene's samples do not fit the codec.
+        DamagedSceneError: if the source's reader reports damage and that was not accepted.
         TargetNotReachedError: if the target cannot be met.
         VerificationError: if the written file does not decode to what was promised.
         OutputExistsError: if ``dst`` exists and overwriting was not asked for.
@@ -68,6 +69,7 @@ def compress(
     with (
         gdal_config(options.execution.gdal),
         _pending(src, dst, options.overwrite) as pending,
+        accepting_damage(options.accept_damaged) as damage,
         open_source(src, options.execution) as whole,
     ):
         opened, part = part_of(whole, options, report)
@@ -86,8 +88,11 @@ def compress(
             enhancer=_enhancer(options, plan, report),
             progress=report,
             bands=bands,
+            damage=damage,
         )
         outcome = job.run()
+        for note in damage:
+            report.warn(f"the source is damaged; what it still holds was archived: {note}")
         job.write_sidecar()
         pending.publish()
         report.report(1.0, "done")
@@ -97,7 +102,7 @@ def compress(
             output=describe_file(dst, plan.profile),
             seconds=time.perf_counter() - started,
             warnings=tuple(report.warnings),
-            details={**outcome, **describe_part(part)},
+            details={**outcome, **describe_part(part), **({"source_damage": damage} if damage else {})},
         )
 
 

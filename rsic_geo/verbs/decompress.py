@@ -78,6 +78,8 @@ def decompress(
     ):
         if not archive.is_archive and options.enhance == "auto":
             report.warn("no archive of rsic_geo: decoded as it is; `rsic enhance` repairs it by estimate")
+        for note in () if archive.side is None else archive.side.source_damage:
+            report.warn(f"the scene was damaged when it was archived: {note}")
         part = choose_part(archive.snapshot, options, report)
         profile, snapshot = archive.profile, with_provenance(archive, options.max_change)
         if part is not None:
@@ -245,7 +247,7 @@ def _details(archive: Archive) -> dict[str, Any]:
     used = archive.enhancer if archive.is_enhanced else side.model
     return {
         "archive": True,
-        "lossless": side.lossless and not side.extras,
+        "lossless": side.is_exact,
         "enhanced": archive.is_enhanced,
         "model": None if used is None else {"name": used.name, "sha256": used.sha256},
         "seed": side.seed,

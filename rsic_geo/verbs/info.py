@@ -56,7 +56,7 @@ def _side(archive: Archive) -> dict[str, Any]:
     if side is None:
         return {}
     out: dict[str, Any] = {
-        "lossless": side.lossless and not side.extras,
+        "lossless": side.is_exact,
         "tile_size": side.tile_size,
         "tiles": len(TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)),
         "codec": _codec(archive),
@@ -65,6 +65,8 @@ def _side(archive: Archive) -> dict[str, Any]:
         "model": None if side.model is None else {"name": side.model.name, "sha256": side.model.sha256},
         "planes": sorted({kind for _, kind in side.planes} | ({"mask"} if archive.has_mask else set())),
     }
+    if side.source_damage:
+        out["source_damage"] = list(side.source_damage)
     if side.model is not None:
         strengths, rmse = strength_from_byte(side.strengths), rmse_from_level(side.levels)
         out["enhancement"] = {

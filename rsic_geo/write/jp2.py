@@ -85,4 +85,5 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
             if self.enhancement is None or self.enhancer is None
             else (self.enhancement, self.enhancer),
             options=self.options,
+            damage=self.damage,
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.codecs.learned_tile import JPEG2000, Networks, TileFormat, load_network
 from rsic_geo.container import sideinfo
-from rsic_geo.container.sideinfo import ModelReference, SideInfo
+from rsic_geo.container.sideinfo import ModelReference, SideInfo, noted
 from rsic_geo.container.sideinfo_check import scene_crc
 from rsic_geo.container.tiff import TiffLayout, TiffSpool
 from rsic_geo.errors import UsageError, WeightsError
@@ -174,7 +174,7 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
             radiometry=plan.radiometry,
             planes={key: packed for key, packed in coded.planes.items() if key[1] != "mask"},
             target={options.target.kind: options.target.value},
-            extras={"codec": [codec.name, codec.sha256], **affine},
+            extras={"codec": [codec.name, codec.sha256], **affine, **noted(self.damage)},
         )
         if self.enhancement is not None and self.enhancer is not None:
             side = replace(

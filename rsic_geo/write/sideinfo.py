@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsic_geo.container import jp2, sideinfo
 from rsic_geo.container.integrity import header_crc, picture_of
-from rsic_geo.container.sideinfo import ModelReference, SideInfo
+from rsic_geo.container.sideinfo import ModelReference, SideInfo, noted
 from rsic_geo.container.sideinfo_check import scene_crc
 from rsic_geo.options import EncodeOptions
 from rsic_geo.repair.base import Enhancer
@@ -32,13 +33,14 @@ def _pixel_crcs(coded: CodedScene, crcs: tuple[int, ...]) -> tuple[int, ...]:
     return (scene_crc(crcs),) if coded.is_measured else ()
 
 
-def seal_archive(
+def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what was asked for
     path: Path,
     coded: CodedScene,
     tile_crcs: tuple[int, ...],
     *,
     fitted: tuple[Enhancement, Enhancer] | None,
     options: EncodeOptions,
+    damage: Sequence[str] = (),
 ) -> Seal:
     """Append the side information to a finished JP2 file.
 
@@ -48,6 +50,7 @@ def seal_archive(
         tile_crcs: checksums of the stored tiles.
         fitted: levels and strengths and who made them, or None.
         options: what was asked for.
+        damage: what the source's reader reported of damage.
     """
     plan = coded.plan
     with path.open("rb") as file:
@@ -64,7 +67,7 @@ def seal_archive(
         seed=options.seed,
         planes=coded.planes,
         target={} if options.target.kind == "lossless" else {options.target.kind: options.target.value},
-        extras={} if plan.affinity is None else {"affine": plan.affinity.to_json()},
+        extras={**({} if plan.affinity is None else {"affine": plan.affinity.to_json()}), **noted(damage)},
     )
     if fitted is not None:
         enhancement, enhancer = fitted

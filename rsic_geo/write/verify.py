@@ -145,7 +145,7 @@ def _verify_planes(archive: Archive, source: SceneReader, window: Window) -> Non
     same = mask is stored if mask is None or stored is None else np.array_equal(mask, stored)
     if not same:
         raise VerificationError("the dataset mask of the written archive differs from its source")
-    if archive.side is None or (archive.side.lossless and not archive.side.extras):
+    if archive.side is None or archive.side.is_exact:
         return  # samples that are equal say the same of validity
     if not np.array_equal(archive.read_valid(window), source.read_valid(window)):
         raise VerificationError("nodata of the written archive differs from its source")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,6 +69,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
     """Adaptive filters of the search's first fit: their bytes must not change while a size is aimed at."""
     is_declined: bool = False
     """Whether that fit found enhancement not worth its bytes."""
+    damage: Sequence[str] = ()
+    """What the source's reader reported of damage so far, accepted by the caller."""
     bands: BandStore | None = None
     """Where finished row bands are kept; None keeps none."""
 

@@ -49,6 +49,7 @@ SCENE_COLUMNS: tuple[tuple[str, str], ...] = (
     ("masks", "TEXT"),
     ("metadata", "TEXT"),
     ("seconds", "REAL"),
+    ("warnings", "TEXT"),
     ("error", "TEXT"),
     ("error_kind", "TEXT"),
     ("report", "TEXT"),

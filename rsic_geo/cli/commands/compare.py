@@ -34,6 +34,7 @@ def _agree(entries: dict[str, Any], min_psnr: float | None, max_error: float | N
     "--max-error", type=float, metavar="N", help="Pixels may differ by up to N, in the units of the samples."
 )
 @click.option("--ignore", multiple=True, metavar="FIELD", help="Metadata field to leave out, repeatable.")
+@click.option("--accept-damaged", is_flag=True, help="Compare what a scene still holds that is damaged.")
 @talking
 def compare(
     reference: str,
@@ -42,6 +43,7 @@ def compare(
     min_psnr: float | None,
     max_error: float | None,
     ignore: tuple[str, ...],
+    accept_damaged: bool,
 ) -> int:
     """Compare the pixels and every piece of metadata of OTHER with REFERENCE.
 
@@ -51,6 +53,8 @@ def compare(
     """
     from rsic_geo.verbs.compare import compare as run
 
-    entries = run(reference, other, ignore=ignore, progress=console.progress()).to_json()
+    entries = run(
+        reference, other, ignore=ignore, accept_damaged=accept_damaged, progress=console.progress()
+    ).to_json()
     console.result(entries, compare_summary(entries))
     return 0 if _agree(entries, min_psnr, max_error) else EXIT_DIFFERENT

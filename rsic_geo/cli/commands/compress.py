@@ -96,6 +96,12 @@ archive_choices = stack(
         "anything (auto), not at all, or always and with all metadata (require).",
     ),
     click.option(
+        "--accept-damaged",
+        is_flag=True,
+        help="Archive what a source still holds whose reader reports damage (such as corrupt JPEG data); the "
+        "archive and the report note it. Without this such a source fails.",
+    ),
+    click.option(
         "--seed",
         type=int,
         default=0,
