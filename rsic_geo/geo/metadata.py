@@ -14,7 +14,7 @@ import numpy as np
 
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.metadata_diff import CrsComparison, MetadataDifference, difference_list
-from rsic_geo.geo.metadata_json import snapshot_fields, snapshot_json
+from rsic_geo.geo.metadata_json import PER_BAND_DEFAULTS, snapshot_fields, snapshot_json
 
 __all__ = ["ControlPoint", "MetadataDifference", "MetadataSnapshot", "Tags", "usual_mask_flags"]
 
@@ -170,18 +170,6 @@ class MetadataSnapshot:
             band_tags={band: tags for band, tags in band_tags.items() if tags},
             has_statistics=False,
         )
-
-
-PER_BAND_DEFAULTS: dict[str, Any] = {
-    "dtypes": "uint8",
-    "nodata": None,
-    "mask_flags": ("all_valid",),
-    "colorinterp": "undefined",
-    "descriptions": None,
-    "scales": 1.0,
-    "offsets": 0.0,
-    "units": None,
-}
 
 
 def _drop_statistics(tags: Tags) -> dict[str, Mapping[str, str]]:

@@ -1,4 +1,4 @@
-"""Run a network of `enhance.network` on numpy windows."""
+"""Run a network of `repair.network` on numpy windows."""
 
 from __future__ import annotations
 
