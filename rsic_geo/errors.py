@@ -31,6 +31,10 @@ class SceneError(RsicGeoError):
     """A scene cannot be read or written."""
 
 
+class SceneNotFoundError(SceneError, FileNotFoundError):
+    """There is no such file."""
+
+
 class DamagedSceneError(SceneError):
     """A reader handed out pixels and reported that the file is damaged."""
 

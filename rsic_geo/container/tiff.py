@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -231,6 +232,7 @@ class TiffArchive:
         tiff_pages.tifffile()
         self.path = Path(path)
         self._file: BinaryIO = self.path.open("rb")
+        self._turn = threading.Lock()
         try:
             self._check_version()
             self._has_preview = read_footer(self._file)
@@ -324,5 +326,6 @@ class TiffArchive:
             yield f"the preview is damaged, the scene itself is not: {_HINT}"
 
     def _read(self, offset: int, length: int) -> bytes:
-        self._file.seek(offset)
-        return self._file.read(length)
+        with self._turn:  # place and read are two steps, and threads share the file
+            self._file.seek(offset)
+            return self._file.read(length)

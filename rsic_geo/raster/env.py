@@ -130,6 +130,14 @@ def open_dataset(path: str | Path, mode: str = "r", **options: str) -> DatasetRe
         return rasterio.open(str(path), mode, **options)
 
 
+def is_missing(path: str | Path) -> bool:
+    """Return whether a name is that of a local file that does not exist; GDAL knows of its own names."""
+    text = str(path)
+    drive, rest = os.path.splitdrive(text)
+    is_name_of_gdal = text.startswith(("/vsi", "<")) or ":" in rest
+    return not is_name_of_gdal and not os.path.exists(text)
+
+
 @lru_cache(maxsize=64)
 def same_crs(ours: str, theirs: str) -> bool:
     """Return True if two definitions (WKT or EPSG code) mean the same reference system."""

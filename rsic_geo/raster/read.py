@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +19,20 @@ from rasterio.errors import NodataShadowWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
-from rsic_geo.errors import SceneError, UnsupportedSceneError
+from rsic_geo.errors import SceneError, SceneNotFoundError, UnsupportedSceneError
 from rsic_geo.geo.metadata import NODATA_VALUES, MetadataSnapshot, is_explicit_mask, sentinels
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.blocks import block_places
 from rsic_geo.raster.damage import hearing_damage
-from rsic_geo.raster.env import careful_reading, gdal_config, open_dataset, scene_errors, threads_in_blocks
+from rsic_geo.raster.env import (
+    careful_reading,
+    gdal_config,
+    is_missing,
+    open_dataset,
+    scene_errors,
+    threads_in_blocks,
+)
 from rsic_geo.raster.fetch import fetch_raster
 from rsic_geo.raster.snapshot import take_snapshot
 
@@ -43,7 +51,7 @@ class PixelDecoder(Protocol):
 
 
 class SceneReader:
-    """A scene open for reading, to be used from one thread at a time.
+    """A scene open for reading; threads that share it take turns, since a GDAL dataset serves one at a time.
 
     Every method raises SceneError, in one line, when the file cannot be read, and its kind DamagedSceneError
     where GDAL hands out pixels and only reports that something is wrong with them.
@@ -61,10 +69,14 @@ class SceneReader:
             decoder: reads the pixels in GDAL's place, where GDAL cannot.
 
         Raises:
-            SceneError: there is no such file, or it holds no raster GDAL can read.
+            SceneNotFoundError: there is no such file.
+            SceneError: it holds no raster GDAL can read.
             UnsupportedSceneError: the bands differ in sample type.
         """
+        if is_missing(path):
+            raise SceneNotFoundError(f"cannot read {path}: there is no such file")
         self.path = Path(path)
+        self._turn = threading.RLock()
         self._decoder = decoder
         with gdal_config(), careful_reading(), scene_errors("read", path):
             self._dataset = open_dataset(path)
@@ -98,6 +110,7 @@ class SceneReader:
     def _reading(self, what: str) -> Iterator[None]:
         """Read in the body; a failure that GDAL only reports is one."""
         with (
+            self._turn,
             gdal_config(),
             scene_errors(f"read {what} of", self.path),
             careful_reading(),
@@ -308,7 +321,8 @@ def open_scene(path: str | Path, decoder: PixelDecoder | None = None) -> SceneRe
     """Open a scene for reading; use it in a ``with`` statement. ``decoder``: see :class:`SceneReader`.
 
     Raises:
-        SceneError: there is no such file, or it holds no raster GDAL can read.
+        SceneNotFoundError: there is no such file.
+        SceneError: it holds no raster GDAL can read.
         UnsupportedSceneError: the bands differ in sample type.
     """
     return SceneReader(path, decoder)

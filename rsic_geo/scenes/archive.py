@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +62,7 @@ class Archive:
         self.path = str(path)
         self.execution = execution or Execution()
         self.warnings: list[str] = []
+        self._loading = threading.Lock()
         self._held = ExitStack()
         try:
             self._file = self._local_file()
@@ -133,6 +136,10 @@ class Archive:
         """Close the file."""
         self.close()
 
+    def __reduce__(self) -> tuple[Callable[..., Archive], tuple[Any, ...]]:
+        """Pickle as a call that opens the file again: where it is read it must exist under the same name."""
+        return _reopened, (self.path, self._enhance, self.execution, self._allow_other_model)
+
     def close(self) -> None:
         """Close the file; further reads fail."""
         self._held.close()
@@ -160,9 +167,10 @@ class Archive:
         Raises:
             WeightsMismatchError: if the weights here are not those the archive was made with.
         """
-        if self._enhancer is None:
-            self._enhancer = self._load_enhancer()
-        return self._enhancer
+        with self._loading:
+            if self._enhancer is None:
+                self._enhancer = self._load_enhancer()
+            return self._enhancer
 
     def _load_enhancer(self) -> Enhancer:
         side = self.side
@@ -213,15 +221,18 @@ class Archive:
         self,
         window: Window | None = None,
         *,
-        out_shape: tuple[int, int] | None = None,
+        out_shape: tuple[int, int] | tuple[int, int, int] | None = None,
         bands: tuple[int, ...] | None = None,
     ) -> Pixels:
         """Return pixels (bands, height, width) of a window, final: enhanced, nodata and alpha exact.
 
+        May be called from several threads at once; they take turns at the file.
+
         Args:
             window: part of the scene (px); None for all of it.
-            out_shape: (rows, columns) wanted. Smaller than the window: the codec's reduced resolutions are
-                read and resampled, without enhancement, which exists at full resolution only.
+            out_shape: (rows, columns) wanted, or (bands, rows, columns) as rasterio has it. Smaller than the
+                window: the codec's reduced resolutions are read and resampled, without enhancement, which
+                exists at full resolution only.
             bands: indexes from 0; None for all.
 
         Raises:
@@ -231,20 +242,28 @@ class Archive:
         """
         if bands is not None and not all(0 <= band < self.profile.count for band in bands):
             raise UsageError(f"bands {list(bands)} are not all in 0..{self.profile.count - 1}")
-        if out_shape is not None and min(out_shape) < 1:
-            raise UsageError(
-                f"cannot read {out_shape[0]} x {out_shape[1]} px: give rows and columns from 1 on"
-            )
+        shape = None if out_shape is None else self._rows_and_columns(out_shape, bands)
         whole = Window.full(self.profile.height, self.profile.width)
         area = whole if window is None else window.intersection(whole)
         if area is None or (
             window is not None and (area.height, area.width) != (window.height, window.width)
         ):
             raise UsageError(f"the window reaches outside the scene of {whole.width} x {whole.height} px")
-        if out_shape is not None and out_shape != (area.height, area.width):
-            return self._read_reduced(area, out_shape, bands)
+        if shape is not None and shape != (area.height, area.width):
+            return self._read_reduced(area, shape, bands)
         pixels = self.finish(self._enhanced(area), area)
         return pixels if bands is None else pixels[list(bands)]
+
+    def _rows_and_columns(self, out_shape: tuple[int, ...], bands: tuple[int, ...] | None) -> tuple[int, int]:
+        """Return rows and columns of a shape that may also tell the bands. Raises UsageError."""
+        count = self.profile.count if bands is None else len(bands)
+        whole = all(isinstance(side, int | np.integer) and side >= 1 for side in out_shape)
+        if len(out_shape) not in (2, 3) or not whole or (len(out_shape) == 3 and out_shape[0] != count):
+            raise UsageError(
+                f"out_shape {tuple(out_shape)}: give rows and columns from 1 on, before them {count} bands "
+                "or nothing"
+            )
+        return int(out_shape[-2]), int(out_shape[-1])
 
     def finish(self, pixels: Pixels, area: Window) -> Pixels:
         """Return decoded (and enhanced) pixels of ``area`` with validity, alpha and sample type restored."""
@@ -346,6 +365,10 @@ class Archive:
     def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
         """Return the dataset mask (h, w), 255 = valid, or None when the scene has none of its own."""
         return self._planes.mask(window) if self._planes is not None else self.reader.read_mask(window)
+
+
+def _reopened(path: str, enhance: str, execution: Execution, allow_other_model: bool) -> Archive:
+    return Archive(path, enhance=enhance, execution=execution, allow_other_model=allow_other_model)
 
 
 class _Decoded:

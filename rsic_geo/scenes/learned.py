@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -62,6 +63,7 @@ class TilePixels:
         """Hold where payloads come from and how they are decoded."""
         self._source, self._form, self._grid = source, form, grid
         self._decoder = TileDecoder(networks, form)
+        self._turn = threading.RLock()
         self._held: OrderedDict[int, Pixels] = OrderedDict()
         row = grid.width * grid.tile_size * form.radiometry.bands * np.dtype(form.radiometry.dtype).itemsize
         self._room = min(held_mib << 20, _HELD_ROWS * row)
@@ -85,14 +87,15 @@ class TilePixels:
         return out
 
     def _tile(self, number: int) -> Pixels:
-        if number in self._held:
-            self._held.move_to_end(number)
-            return self._held[number]
-        pixels = self.decode(number)
-        self._held[number] = pixels
-        while len(self._held) > 1 and sum(tile.nbytes for tile in self._held.values()) > self._room:
-            self._held.popitem(last=False)
-        return pixels
+        with self._turn:  # whoever comes first decodes a tile for all
+            if number in self._held:
+                self._held.move_to_end(number)
+                return self._held[number]
+            pixels = self.decode(number)
+            self._held[number] = pixels
+            while len(self._held) > 1 and sum(tile.nbytes for tile in self._held.values()) > self._room:
+                self._held.popitem(last=False)
+            return pixels
 
     def decode(self, number: int, reduce: int = 0) -> Pixels:
         """Return the pixels (bands, h, w) of a tile, sides halved ``reduce`` times.

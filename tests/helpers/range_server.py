@@ -1,0 +1,77 @@
+"""A store that serves a folder by ranges and tears some of its answers: ``python range_server.py FOLDER``.
+
+``/SHARE/SEED/NAME`` is the file NAME, of whose answers SHARE percent break off or fail, by chance of SEED.
+Prints its port. A process of its own: GDAL waits for it with Python's lock held.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+
+class _Store(BaseHTTPRequestHandler):
+    folder: ClassVar[Path]
+    chances: ClassVar[dict[str, random.Random]] = {}
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, *, with_body: bool) -> None:
+        _, share, seed, name = [*self.path.split("/"), "", "", ""][:4]
+        path = self.folder / Path(name).name
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = path.read_bytes()
+        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        first = int(found[1]) if found else 0
+        last = min(int(found[2]) if found and found[2] else len(content) - 1, len(content) - 1)
+        chance = self.chances.setdefault(f"{share}/{seed}", random.Random(int(seed)))
+        fate, torn = chance.random(), int(share) / 100
+        if with_body and fate < torn / 3:
+            self.send_error(503)
+            return
+        self.send_response(206 if found else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
+        self.send_header("Content-Length", str(last + 1 - first))
+        self.end_headers()
+        if with_body:
+            length = last + 1 - first
+            if fate < torn:
+                length = chance.randrange(length + 1)
+            self.wfile.write(content[first : first + length])
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder from another process; yields the address."""
+    with subprocess.Popen(
+        [sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    _Store.folder = Path(sys.argv[1])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Store)
+    print(server.server_port, flush=True)
+    server.serve_forever()
