@@ -16,7 +16,7 @@ from rsic_geo.errors import MissingDependencyError, RsicGeoError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.raster.crs import epsg_and_axes
-from rsic_geo.scenes.archive import open_archive
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs.names import archive_suffixes
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from rsic_geo.options import Execution, Target
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader, metadata_differences
-from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.source import open_source
 from rsic_geo.write.plan import sample
 

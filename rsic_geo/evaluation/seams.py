@@ -36,7 +36,8 @@ from rsic_geo.options import EncodeOptions, Execution, Target
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import corrections
-from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs.compress import compress
 
 Pixels = NDArray[Any]

@@ -1,4 +1,4 @@
-"""Opening any scene for reading; an archive of ours is read as its final output."""
+"""Any scene open for reading; an archive of ours is read as its final output."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PROVENANCE_DOMAIN = "RSIC"
 
 
 class Archive:
-    """A scene open for reading, rasterio-like. Use :func:`open_archive`.
+    """A scene open for reading, rasterio-like. Use :func:`rsic_geo.scenes.open.open_archive`.
 
     Pixels come as (bands, height, width). Where the file is an archive of rsic_geo, every tile's bytes are
     checked against their checksum before they are decoded, nodata, masks and alpha come back exactly, and
@@ -58,7 +58,7 @@ class Archive:
         execution: Execution | None = None,
         allow_other_model: bool = False,
     ) -> None:
-        """Open ``path``; see :func:`open_archive`."""
+        """Open ``path``; see :func:`rsic_geo.scenes.open.open_archive`."""
         self.path = str(path)
         self.execution = execution or Execution()
         self.warnings: list[str] = []
@@ -390,26 +390,3 @@ def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile
         nodata=snapshot.sentinels,
         has_mask=snapshot.has_explicit_mask,
     )
-
-
-def open_archive(
-    path: str,
-    *,
-    enhance: str = "auto",
-    execution: Execution | None = None,
-    allow_other_model: bool = False,
-) -> Archive:
-    """Open a scene; an archive of rsic_geo is read as its final output, any other raster as it is.
-
-    Args:
-        path: file or GDAL name (``/vsi...``; what may be an archive there is copied to the temporary folder).
-        enhance: auto (what the archive says), off, or a model's name.
-        execution: threads, device, window size.
-        allow_other_model: enhance with other weights than the archive was made with.
-
-    Raises:
-        SceneError: if GDAL cannot open the file.
-        ContainerError, ChecksumError, VersionError: if the archive is damaged or too new.
-        WeightsMismatchError: at the first enhanced read, if the weights differ.
-    """
-    return Archive(path, enhance=enhance, execution=execution, allow_other_model=allow_other_model)

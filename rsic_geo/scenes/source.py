@@ -19,7 +19,8 @@ from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
 from rsic_geo.raster.read import equals_nodata
-from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.part import choose_part
 from rsic_geo.scenes.provenance import with_provenance
 

@@ -7,7 +7,8 @@ from typing import Any
 from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
 from rsic_geo.progress import ProgressCallback
 from rsic_geo.report import Report
-from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs import compress as encode
 from rsic_geo.verbs import decompress as decode
 from rsic_geo.verbs import enhance as foreign
@@ -78,7 +79,7 @@ def enhance(
 
 
 def open(path: str, *, enhance: str = "auto", **options: Any) -> Archive:  # noqa: A001, ANN401
-    """Open a scene or archive for windowed reading; see :func:`rsic_geo.scenes.archive.open_archive`.
+    """Open a scene or archive for windowed reading; see :func:`rsic_geo.scenes.open.open_archive`.
 
     Args:
         path: file or GDAL name.

@@ -17,7 +17,8 @@ from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import accepting_damage, metadata_differences
 from rsic_geo.raster.read import equals_nodata
-from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive, open_archive
+from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.write.plan import decimated_shape
 
 _WINDOW = 1024

@@ -25,7 +25,8 @@ from rsic_geo.raster.files import check_apart
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import corrections, corrections_in
 from rsic_geo.report import Report, describe_file
-from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.part import (
     choose_part,
     describe_part,

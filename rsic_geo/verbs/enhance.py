@@ -29,7 +29,8 @@ from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import CorrectedRows, corrections, corrections_in
 from rsic_geo.report import Report, describe_file
-from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive, open_archive
+from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.part import choose_part, describe_part, part_mask
 from rsic_geo.verbs.changes import Changes, describe_changes
 from rsic_geo.verbs.decompress import decompress

@@ -16,7 +16,8 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs.decompress import final_pixels
 
 

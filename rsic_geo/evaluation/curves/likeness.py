@@ -17,7 +17,8 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.scenes.archive import Archive, open_archive
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
 
 
 def likeness(
