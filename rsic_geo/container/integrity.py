@@ -4,38 +4,83 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from rsic_geo.codecs.j2k import SOT_BYTES, ImageSize
 from rsic_geo.container import jp2
-from rsic_geo.container.boxes import iter_boxes, read_content
+from rsic_geo.container.boxes import Box
 from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry
 from rsic_geo.container.sideinfo import Picture, SideInfo
 from rsic_geo.errors import ChecksumError, ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 
-MAX_HEADER_BYTES = 1 << 20
-"""Longest JP2 header box (bytes); ours hold a palette at most."""
+_CHUNK = 1 << 20
+_BOX_NAMES = {
+    b"ftyp": "the file type box",
+    b"uuid": "the GeoJP2 box, which places the scene for other programs",
+    b"asoc": "the GML box, which places the scene for other programs",
+    b"xml ": "the metadata box",
+}
 _HINT = "copy the file again from its source, or restore it from a backup"
 
 
-def header_crc(file: BinaryIO, index: CodestreamIndex) -> int:
-    """Return the CRC-32 of what decides how tiles become pixels: the JP2 header box and the main header.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCrcs:
+    """CRC-32 of every byte of an archive but tiles' bodies and our own box, which have theirs elsewhere."""
 
-    The main header is counted from SOC to before the first tile-part.
+    header: int
+    """Of what decides how tiles become pixels: the JP2 header box, and the codestream around its tiles."""
+    boxes: tuple[int, ...]
+    """Of each other box, in file order: among them those that place the scene for other programs."""
+    names: tuple[str, ...]
+    """What those boxes hold, for messages."""
+
+
+def file_crcs(file: BinaryIO, index: CodestreamIndex) -> FileCrcs:
+    """Return the checksums of an archive's boxes.
 
     Raises:
         ContainerError: if the file holds no codestream box or no tile.
     """
-    boxes = {box.kind: box for box in reversed(list(iter_boxes(file)))}
-    stream, header = boxes.get(b"jp2c"), boxes.get(b"jp2h")
-    if stream is None or header is None or not index.parts:
+    header, crcs, names = 0, [], []
+    found = set()
+    for box in jp2.boxes_but_ours(file):
+        found.add(box.kind)
+        if box.kind == b"jp2h":
+            header = _crc_of(file, [(box.offset, box.end)], header)
+        elif box.kind == b"jp2c":
+            header = _crc_of(file, _around_tiles(box, index), header)
+        elif box.kind != b"jP  ":  # which is looked at byte by byte wherever a file is opened
+            crcs.append(_crc_of(file, [(box.offset, box.end)]))
+            names.append(_BOX_NAMES.get(box.kind, f"the box {box.kind.decode('latin-1')!r}"))
+    if not {b"jp2h", b"jp2c"} <= found or not index.parts:
         raise ContainerError("the file holds no JPEG 2000 tiles: it is no archive of rsic_geo")
-    crc = zlib.crc32(read_content(file, header, MAX_HEADER_BYTES))
-    file.seek(stream.content_offset)
-    return zlib.crc32(file.read(min(part.offset for part in index.parts) - stream.content_offset), crc)
+    return FileCrcs(header=header, boxes=tuple(crcs), names=tuple(names))
+
+
+def _around_tiles(box: Box, index: CodestreamIndex) -> list[tuple[int, int]]:
+    """Return where the bytes of a codestream box lie that belong to no tile's body."""
+    spans, position = [], box.offset
+    for part in index.parts:
+        spans.append((position, part.offset + SOT_BYTES))
+        position = part.offset + part.length
+    return [*spans, (position, box.end)]
+
+
+def _crc_of(file: BinaryIO, spans: list[tuple[int, int]], crc: int = 0) -> int:
+    for start, end in spans:
+        file.seek(start)
+        left = end - start
+        while left > 0:
+            chunk = file.read(min(left, _CHUNK))
+            if not chunk:
+                raise ContainerError("the archive ended while it was read: copy the file again")
+            crc = zlib.crc32(chunk, crc)
+            left -= len(chunk)
+    return crc
 
 
 def picture_of(size: ImageSize) -> Picture:
@@ -58,6 +103,7 @@ class PayloadCheck:
         self._path, self._side, self._grid = Path(path), side, grid
         self._parts: dict[int, list[TilePartEntry]] = defaultdict(list)
         self._checked: set[int] = set()
+        self._boxes: FileCrcs | None = None
 
     def structure(self) -> None:
         """Check the headers around the tiles.
@@ -73,8 +119,19 @@ class PayloadCheck:
             expected = (self._grid.height, self._grid.width, self._grid.tile_size, len(self._grid))
             if found != expected or len(self._side.tile_crcs) != len(self._grid):
                 raise ChecksumError(f"the archive's codestream is not the one described in it: {_HINT}")
-            if header_crc(file, index) != self._side.header_crc:
+            found_crcs = file_crcs(file, index)
+            if found_crcs.header != self._side.header_crc:
                 raise ChecksumError(f"the archive's codestream header is damaged: {_HINT}")
+            self._boxes = found_crcs
+
+    def minor_damage(self) -> list[str]:
+        """Return what is damaged of the boxes that only other programs read; :meth:`structure` looked."""
+        if self._boxes is None:
+            return []
+        if len(self._boxes.boxes) != len(self._side.box_crcs):
+            return ["boxes were added or taken away that other programs read"]
+        pairs = zip(self._boxes.names, self._boxes.boxes, self._side.box_crcs, strict=True)
+        return [f"{name} is damaged" for name, crc, stored in pairs if crc != stored]
 
     def window(self, window: Window) -> None:
         """Check the stored bytes of all tiles that touch a window.

@@ -166,6 +166,15 @@ def read_side_information(path: str | Path) -> bytes | None:
     return None
 
 
+def boxes_but_ours(file: BinaryIO) -> list[Box]:
+    """Return the boxes of an open JP2 file in order, without that of our side information.
+
+    Raises:
+        ContainerError: No JP2 file, or damaged.
+    """
+    return [box for box in _jp2_boxes(file) if not _is_ours(file, box)]
+
+
 def append_side_information(path: str | Path, content: bytes) -> int:
     """Append our box to a JP2 file; a box of ours that already ends the file is replaced.
 

@@ -38,6 +38,7 @@ Cells = npt.NDArray[np.uint8]
 
 _LOSSLESS, _TILE_SIZE, _CRCS, _CELLS = range(1, 5)
 _MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _CODED, _TARGET = range(6, 15)
+_BOXES = 20
 _DIGEST_BYTES = 8
 _DAMAGE = "damage"
 _MAX_NOTES = 8
@@ -111,7 +112,9 @@ class SideInfo:
     tile_size: int = DEFAULT_TILE_SIZE
     """Nominal side of a codec tile (px)."""
     header_crc: int = 0
-    """CRC-32 of the codestream's main header."""
+    """CRC-32 of the JP2 header and of the codestream around its tiles."""
+    box_crcs: tuple[int, ...] = ()
+    """CRC-32 of every other box of the file, file order."""
     tile_crcs: tuple[int, ...] = ()
     """CRC-32 of every tile's body, tile order."""
     pixel_crcs: tuple[int, ...] = ()
@@ -175,6 +178,7 @@ def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
     writer.add(_LOSSLESS, b"\1" if side.lossless else b"")
     writer.add(_TILE_SIZE, codec.varint(side.tile_size) if side.tile_size != DEFAULT_TILE_SIZE else b"")
     writer.add(_CRCS, _pack_crcs(side))
+    writer.add(_BOXES, codec.pack_crcs(side.box_crcs))
     if side.model is not None:
         name = "" if _shipped_name(side.model.sha256) == side.model.name else side.model.name
         writer.add(_MODEL, bytes.fromhex(side.model.sha256) + name.encode())
@@ -225,6 +229,7 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
         snapshot=_NO_SNAPSHOT,
         tile_size=Reader(found[_TILE_SIZE]).varint() if _TILE_SIZE in found else DEFAULT_TILE_SIZE,
         header_crc=header_crc,
+        box_crcs=codec.unpack_crcs(found.get(_BOXES, b"")),
         tile_crcs=tile_crcs,
         pixel_crcs=pixel_crcs,
         model=_model(found[_MODEL]) if _MODEL in found else None,

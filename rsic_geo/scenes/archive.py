@@ -125,6 +125,8 @@ class Archive:
         self._planes = Planes(store.planes, grid, dtype=stored.dtype, alpha_bands=alpha)
         self._check = store.check(self._file, grid)
         self._check.structure()
+        for problem in self._check.minor_damage():
+            self._warn(f"{problem}: rsic reads the scene all the same; copy the file again for others")
 
     def __enter__(self) -> Archive:
         """Return self."""
@@ -190,6 +192,10 @@ class Archive:
         """Raise ChecksumError if the stored bytes of a tile that touches ``window`` are damaged."""
         if self._check is not None:
             self._check.window(window)
+
+    def minor_damage(self) -> list[str]:
+        """Return in words what is damaged that only other programs need; empty for foreign files."""
+        return [] if self._check is None else self._check.minor_damage()
 
     def damaged_tiles(self) -> list[int]:
         """Return the numbers of the tiles whose stored bytes are damaged; empty for foreign files."""

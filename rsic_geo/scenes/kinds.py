@@ -37,6 +37,10 @@ class StoredTiles(Protocol):
         """Return the numbers of all damaged tiles."""
         ...
 
+    def minor_damage(self) -> list[str]:
+        """Return in words what is damaged that our own decoding does not need."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:

@@ -124,7 +124,7 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
                 named = ", ".join(map(str, damaged[:8])) + (", ..." if len(damaged) > 8 else "")
                 count = "1 damaged tile" if len(damaged) == 1 else f"{len(damaged)} damaged tiles"
                 raise ChecksumError(f"{count} ({named}): copy the file again")
-            out["problems"] += [] if archive.learned is None else archive.learned.minor_damage()
+            out["problems"] += archive.minor_damage()
             if pixels:
                 for window, _ in final_pixels(archive, report):
                     archive.read_mask(window)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsic_geo.container import jp2, sideinfo
-from rsic_geo.container.integrity import header_crc, picture_of
+from rsic_geo.container.integrity import file_crcs, picture_of
 from rsic_geo.container.sideinfo import ModelReference, SideInfo, noted
 from rsic_geo.container.sideinfo_check import scene_crc
 from rsic_geo.options import EncodeOptions
@@ -55,13 +55,14 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
     plan = coded.plan
     with path.open("rb") as file:
         index = jp2.find_codestream(file)
-        crc = header_crc(file, index)
+        found = file_crcs(file, index)
     crcs = tuple(coded.pixel_crcs[number] for number in range(len(plan.grid)))
     side = SideInfo(
         lossless=plan.lossless,
         snapshot=plan.snapshot,
         tile_size=plan.grid.tile_size,
-        header_crc=crc,
+        header_crc=found.header,
+        box_crcs=found.boxes,
         tile_crcs=tile_crcs,
         pixel_crcs=_pixel_crcs(coded, crcs),
         seed=options.seed,
