@@ -5,20 +5,18 @@ Importing this package loads no torch. The verbs are loaded when they are first 
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rsic_geo.pipeline.api import compare, compress, decompress, enhance, info, open, validate
+    from rsic_geo.verbs.api import compare, compress, decompress, enhance, info, open, validate
 
 __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """Load a verb from the pipeline when it is asked for."""
+    """Load a verb when it is asked for."""
     if name in __all__:
-        from rsic_geo.pipeline import api
+        from rsic_geo.verbs import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'rsic_geo' has no attribute {name!r}")
@@ -27,18 +25,3 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
 def __dir__() -> list[str]:
     """Return the public names."""
     return sorted([*globals(), *__all__])
-
-
-class _Package(ModuleType):
-    """This package. Importing the room ``enhance`` must not take the name of the verb from it."""
-
-    @property
-    def enhance(self) -> Any:  # noqa: ANN401
-        return __getattr__("enhance")
-
-    @enhance.setter
-    def enhance(self, room: ModuleType) -> None:
-        """Leave the room where imports find it, in ``sys.modules``."""
-
-
-sys.modules[__name__].__class__ = _Package

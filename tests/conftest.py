@@ -1,4 +1,4 @@
-"""Fixtures every test may use. What is needed at collection time is in ``support.py``."""
+"""Fixtures every test may use. What is needed at collection time is in ``helpers/support.py``."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_help_of_a_verb_loads_no_torch(verb):
 
 def test_the_public_verbs_survive_the_import_of_every_room():
     code = (
-        "import rsic_geo, rsic_geo.enhance.base, rsic_geo.codecs.registry, rsic_geo.container.jp2;"
+        "import rsic_geo, rsic_geo.repair.base, rsic_geo.codecs.registry, rsic_geo.container.jp2;"
         "verbs = 'open compress decompress enhance compare info validate'.split();"
         "print([v for v in verbs if type(getattr(rsic_geo, v)).__name__ != 'function'])"
     )
@@ -75,17 +76,17 @@ def test_arrows_point_down():
 
 
 OWNERS = {
-    "rasterio": ("geo.io",),
+    "rasterio": ("raster",),
     "torch": (
         "codecs.learned",
         "devices",
-        "enhance.ldm",
-        "enhance.network",
-        "enhance.torch_enhancer",
+        "repair.ldm",
+        "repair.network",
+        "repair.torch_enhancer",
         "evaluation.speed",
         "training",
     ),
-    "safetensors": ("codecs.learned", "enhance.torch_enhancer", "training"),
+    "safetensors": ("codecs.learned", "repair.torch_enhancer", "training"),
     "glymur": ("codecs.openjpeg", "codecs.jpeg2000"),
     "shapely": ("geo.footprint",),
     "compressai": ("codecs.learned_rans",),
@@ -98,8 +99,8 @@ OWNERS = {
     "matplotlib": ("evaluation",),
     "osgeo": (),
     "dask": (),
-    "distributed": ("pipeline.executors_dask",),
-    "pystac": ("pipeline.batch_stac",),
+    "distributed": ("batch.dask",),
+    "pystac": ("batch.stac",),
     "qgis": (),
 }
 """Libraries, and the modules (by the start of their names) that may import them."""
@@ -143,3 +144,12 @@ def test_no_file_of_the_package_is_over_400_lines():
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert not long
+
+
+def test_no_folder_holds_more_than_20_python_files():
+    folders = Counter(
+        str(path.parent.relative_to(REPOSITORY))
+        for top in ("rsic_geo", "tests", "qgis_plugin")
+        for path in (REPOSITORY / top).rglob("*.py")
+    )
+    assert not {folder: count for folder, count in folders.items() if count > 20}

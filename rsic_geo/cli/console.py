@@ -15,7 +15,7 @@ import click
 
 from rsic_geo.cli.signals import is_stopping
 from rsic_geo.errors import OutputExistsError, SceneError
-from rsic_geo.pipeline.events import ProgressCallback
+from rsic_geo.progress import ProgressCallback
 
 ProgressMode = Literal["auto", "bar", "json", "none"]
 

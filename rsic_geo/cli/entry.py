@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
         """Return the command of a verb, or None where there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        command = getattr(importlib.import_module(f"rsic_geo.cli.{cmd_name}"), cmd_name)
+        command = getattr(importlib.import_module(f"rsic_geo.cli.commands.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
 

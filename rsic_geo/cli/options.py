@@ -129,7 +129,7 @@ def talking(verb: Verb) -> Verb:
 
 def _check_report_apart(report: str, arguments: Mapping[str, Any]) -> None:
     """Refuse a report under the name of a file the verb reads or writes, or of a sidecar of such a file."""
-    from rsic_geo.geo.io_files import SIDECARS
+    from rsic_geo.raster.files import SIDECARS
 
     words = [
         word for value in arguments.values() for word in (value if isinstance(value, tuple) else (value,))
@@ -145,7 +145,7 @@ def _gdal_settings(settings: dict[str, str]) -> Iterator[None]:
     if not settings:
         yield
         return
-    from rsic_geo.geo.io import gdal_config
+    from rsic_geo.raster import gdal_config
 
     with gdal_config(settings):
         yield
@@ -212,7 +212,7 @@ def execution_options(verb: Verb) -> Verb:
     def run(
         *args: Any, threads: int, device: str, window_size: int, memory: int | None, **kwargs: Any
     ) -> Any:
-        from rsic_geo.pipeline.options import Execution
+        from rsic_geo.options import Execution
 
         cache = {key.upper(): value for key, value in kwargs["config"]}.get("GDAL_CACHEMAX")
         if memory is None and cache is not None:

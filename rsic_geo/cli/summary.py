@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rsic_geo.cli.console import Console
-    from rsic_geo.pipeline.report import Report
+    from rsic_geo.report import Report
 
 _LONGEST_VALUE = 96
 """Characters shown of one text, such as the definition of a reference system."""

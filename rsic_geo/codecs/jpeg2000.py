@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from rsic_geo import j2k
-from rsic_geo.codecs import openjpeg
+from rsic_geo.codecs import j2k, openjpeg
 from rsic_geo.codecs.base import Pixels, check_pixels
 from rsic_geo.errors import BitstreamError, CodecError, UsageError
 

@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from rsic_geo.container.adaptive import (
+from rsic_geo.container.arithmetic import Coder, Meter, Model, Reader, Writer, code_signed
+from rsic_geo.container.filters import (
     KINDS,
     LIMIT,
     MAX_BANDS,
@@ -24,7 +25,6 @@ from rsic_geo.container.adaptive import (
     column_count,
     largest_reach,
 )
-from rsic_geo.container.arithmetic import Coder, Meter, Model, Reader, Writer, code_signed
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.lattice import NEUTRAL_STRENGTH_BYTE
 

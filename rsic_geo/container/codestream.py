@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from rsic_geo import j2k
+from rsic_geo.codecs import j2k
 from rsic_geo.errors import BitstreamError, ContainerError
 
 MAX_MAIN_HEADER_BYTES = 1 << 24

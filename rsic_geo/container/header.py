@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from rsic_geo import j2k
+from rsic_geo.codecs import j2k
 from rsic_geo.container.boxes import SIGNATURE_BOX, make_box
 from rsic_geo.errors import ContainerError
 

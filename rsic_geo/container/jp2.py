@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from rsic_geo import j2k
+from rsic_geo.codecs import j2k
 from rsic_geo.container.boxes import (
     SIGNATURE_BOX,
     Box,

@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rsic_geo.codecs.j2k import MAX_COMPONENTS
 from rsic_geo.container import fields as codec
-from rsic_geo.container.adaptive import FilterTaps
 from rsic_geo.container.coded import MAX_CELLS, pack_coded, unpack_coded
 from rsic_geo.container.fields import Reader
+from rsic_geo.container.filters import FilterTaps
 from rsic_geo.errors import ChecksumError, ContainerError, VersionError
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.radiometry import Radiometry
-from rsic_geo.j2k import MAX_COMPONENTS
 
 MAJOR, MINOR = 1, 0
 DEFAULT_TILE_SIZE = 1024

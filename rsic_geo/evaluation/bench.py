@@ -18,11 +18,11 @@ from typing import Any
 
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.evaluation.measured import Measured, best_of, run_measured
-from rsic_geo.geo.io import gdal_version, open_scene
 from rsic_geo.geo.profile import SceneProfile
-from rsic_geo.pipeline.compare import compare
-from rsic_geo.pipeline.events import Progress, ProgressCallback
-from rsic_geo.pipeline.options import Target
+from rsic_geo.options import Target
+from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.raster import gdal_version, open_scene
+from rsic_geo.verbs.compare import compare
 
 SIZE_MATCH = 0.01
 """GDAL's file is brought within this part of ours before the two are compared."""
@@ -237,7 +237,7 @@ class _Bench:
         target.unlink(missing_ok=True)
         program = shutil.which("gdal_translate")
         if program is None:
-            module = [sys.executable, "-m", "rsic_geo.geo.io_copy"]
+            module = [sys.executable, "-m", "rsic_geo.raster"]
             return run_measured([*module, source, str(target), driver, *options])
         words = [program, "-q", "-of", driver, *(word for pair in options for word in ("-co", pair))]
         words += ["--config", "GDAL_NUM_THREADS", str(self.options.workers)]

@@ -13,11 +13,11 @@ from typing import Any
 
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.evaluation.picture import side_by_side
-from rsic_geo.geo.io import open_scene
-from rsic_geo.pipeline.compare import compare
-from rsic_geo.pipeline.decode import decompress
-from rsic_geo.pipeline.encode import compress
-from rsic_geo.pipeline.options import DecodeOptions, EncodeOptions, Target
+from rsic_geo.options import DecodeOptions, EncodeOptions, Target
+from rsic_geo.raster import open_scene
+from rsic_geo.verbs.compare import compare
+from rsic_geo.verbs.compress import compress
+from rsic_geo.verbs.decompress import decompress
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCENE = REPOSITORY / "sample_data" / "fields_rgb_utm.tif"

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile_bytes
-from rsic_geo.container.adaptive import KINDS, FilterTaps, coefficient_kinds
 from rsic_geo.container.coded import filter_bits
-from rsic_geo.enhance import load_enhancer
-from rsic_geo.enhance.base import ALIGN, Enhancer
-from rsic_geo.pipeline.adaptive_fit import NormalEquations, fit_filters, unfiltered_error
+from rsic_geo.container.filters import KINDS, FilterTaps, coefficient_kinds
+from rsic_geo.repair import load_enhancer
+from rsic_geo.repair.base import ALIGN, Enhancer
+from rsic_geo.repair.filter_fit import NormalEquations, fit_filters, unfiltered_error
 
 Image8 = NDArray[np.uint8]
 LENGTHS = 6

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rsic_geo.codecs import jpeg2000
 from rsic_geo.codecs.learned import LearnedCodec
 from rsic_geo.errors import VerificationError
-from rsic_geo.evaluation.bdrate import RateCurve, bd_rate, summarise
+from rsic_geo.evaluation.curves.bdrate import RateCurve, bd_rate, summarise
 from rsic_geo.evaluation.imagery import find_scenes, source_of
 
 QUALITIES = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)

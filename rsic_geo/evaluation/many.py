@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
+from rsic_geo.batch.coordinator import LEDGER_NAME
+from rsic_geo.batch.ledger.file import Ledger, now
+from rsic_geo.batch.status import status_of
 from rsic_geo.errors import RsicGeoError
-from rsic_geo.geo.io import SceneWriter
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.batch import LEDGER_NAME
-from rsic_geo.pipeline.batch_status import status_of
-from rsic_geo.pipeline.ledger import Ledger, now
+from rsic_geo.raster import SceneWriter
 
 _SIDE = 16
 _WEST, _NORTH = 500000.0, 5600000.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from rsic_geo.evaluation.measured import Measured, run_measured
-from rsic_geo.geo.io import open_scene
+from rsic_geo.raster import open_scene
 
 _TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16"}
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import MissingDependencyError
-from rsic_geo.geo.io import SceneReader, open_scene
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import SceneReader, open_scene
 
 Picture = NDArray[np.uint8]
 """(height, width, 3)."""

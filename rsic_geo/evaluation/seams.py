@@ -32,12 +32,13 @@ from numpy.typing import NDArray
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.archive import Archive, open_archive
-from rsic_geo.pipeline.encode import compress
-from rsic_geo.pipeline.enhancing import corrections
-from rsic_geo.pipeline.events import Progress, ProgressCallback
-from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
-from rsic_geo.pipeline.strength import scaled_correction
+from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.repair.strength import scaled_correction
+from rsic_geo.repair.windows import corrections
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
+from rsic_geo.verbs.compress import compress
 
 Pixels = NDArray[Any]
 LIMITS = (0.98, 1.02)

@@ -81,7 +81,7 @@ def measure(image: str, job: Job, seconds: float) -> Row:
     if job.system == CODEC:
         rate = _TILE**2 / 1e6 / _fastest(lambda: _decode(coded), seconds)
         return Row(job=job, mpx_per_second=rate, mib_per_window=0.0, largest_difference=0.0)
-    from rsic_geo.enhance import load_enhancer
+    from rsic_geo.repair import load_enhancer
 
     enhancer = load_enhancer(job.system, job.device, fast=job.fast, threads=job.threads)
     side = CORE + 2 * enhancer.halo

@@ -14,12 +14,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsic_geo.batch.inputs import Selection, discover
 from rsic_geo.errors import UsageError
 from rsic_geo.evaluation.measured import Measured, best_of, run_measured
-from rsic_geo.geo.io import SceneWriter, open_scene
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.batch_inputs import Selection, discover
+from rsic_geo.raster import SceneWriter, open_scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, encode_tile_bytes
 from rsic_geo.evaluation.imagery import find_scenes
-from rsic_geo.geo.io import open_scene
 from rsic_geo.geo.window import Window
-from rsic_geo.pipeline.blind import SHIFT
-from rsic_geo.pipeline.foreign import enhance
-from rsic_geo.pipeline.options import DecodeOptions
+from rsic_geo.options import DecodeOptions
+from rsic_geo.raster import open_scene
+from rsic_geo.repair.blind import SHIFT
+from rsic_geo.verbs.enhance import enhance
 
 _SIDE = 512
 _BPP = (0.15, 0.3, 0.6, 1.2, 2.0)

@@ -1,1 +1,1 @@
-"""Value types and tile algebra of scenes: numpy, affine and shapely only, except for ``io``."""
+"""Value types and tile algebra of scenes: numpy, affine and shapely only."""

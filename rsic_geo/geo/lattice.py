@@ -46,6 +46,12 @@ def cell_counts(height: int, width: int) -> tuple[int, int]:
     return grid.rows, grid.cols
 
 
+def cell_sums(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return sums over the cells of an array (bands, h, w): shape (bands, cell rows, cell columns)."""
+    rows = np.add.reduceat(values, np.arange(0, values.shape[1], CELL), axis=1, dtype=np.float64)
+    return np.add.reduceat(rows, np.arange(0, values.shape[2], CELL), axis=2)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CellMap:
     """One byte per band group and cell of a scene.

@@ -1,6 +1,6 @@
 """Everything a scene says about itself besides its pixels, as plain values.
 
-A snapshot is taken from the source (``rsic_geo.geo.io``), stored in the archive as JSON, restored
+A snapshot is taken from the source (``rsic_geo.raster``), stored in the archive as JSON, restored
 on the way back and compared with what was written. This module knows no file format.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.metadata_diff import CrsComparison, MetadataDifference, difference_list
-from rsic_geo.geo.metadata_json import snapshot_fields, snapshot_json
+from rsic_geo.geo.metadata_json import PER_BAND_DEFAULTS, snapshot_fields, snapshot_json
 
 __all__ = ["ControlPoint", "MetadataDifference", "MetadataSnapshot", "Tags", "usual_mask_flags"]
 
@@ -151,7 +151,7 @@ class MetadataSnapshot:
         """Return what ``other`` says differently; empty if nothing is.
 
         Floats are compared exactly, coordinates of control points and RPC numbers to 1e-9
-        relative, XML documents by content. ``rsic_geo.geo.io.metadata_differences`` compares
+        relative, XML documents by content. ``rsic_geo.raster.metadata_differences`` compares
         reference systems by meaning; here they are equal if ``same_crs`` says so, or by text.
 
         Args:
@@ -170,18 +170,6 @@ class MetadataSnapshot:
             band_tags={band: tags for band, tags in band_tags.items() if tags},
             has_statistics=False,
         )
-
-
-PER_BAND_DEFAULTS: dict[str, Any] = {
-    "dtypes": "uint8",
-    "nodata": None,
-    "mask_flags": ("all_valid",),
-    "colorinterp": "undefined",
-    "descriptions": None,
-    "scales": 1.0,
-    "offsets": 0.0,
-    "units": None,
-}
 
 
 def _drop_statistics(tags: Tags) -> dict[str, Mapping[str, str]]:

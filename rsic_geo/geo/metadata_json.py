@@ -16,6 +16,16 @@ S = TypeVar("S", bound="MetadataSnapshot")
 Json = Any
 """A value as the json module reads and writes it."""
 
+PER_BAND_DEFAULTS: dict[str, Any] = {
+    "dtypes": "uint8",
+    "nodata": None,
+    "mask_flags": ("all_valid",),
+    "colorinterp": "undefined",
+    "descriptions": None,
+    "scales": 1.0,
+    "offsets": 0.0,
+    "units": None,
+}
 _PER_BAND = ("dtypes", "nodata", "mask_flags", "colorinterp", "descriptions", "scales", "offsets", "units")
 _SPECIAL_FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -25,8 +35,6 @@ def snapshot_json(snapshot: MetadataSnapshot) -> dict[str, Any]:
 
     A per-band field whose value is the same in all bands is stored once, under "all".
     """
-    from rsic_geo.geo.metadata import PER_BAND_DEFAULTS
-
     data: dict[str, Any] = {}
     for entry in fields(snapshot):
         value = getattr(snapshot, entry.name)

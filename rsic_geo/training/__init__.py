@@ -1,1 +1,1 @@
-"""Workshop: make the weights that `rsic_geo.enhance` uses. Nothing in the package imports it."""
+"""Workshop: make the weights that `rsic_geo.repair` uses. Nothing in the package imports it."""

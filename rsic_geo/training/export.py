@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from rsic_geo.enhance.network import (
+from rsic_geo.repair.network import (
     LDM_FORMAT,
     REGRESSION,
     VARIANTS_FORMAT,

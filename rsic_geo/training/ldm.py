@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rsic_geo.enhance.network import REGRESSION, SIZES, LdmSpec
+from rsic_geo.repair.network import REGRESSION, SIZES, LdmSpec
 from rsic_geo.training.ldm_state import STAGES, LdmState, Workshop, read_weights
 from rsic_geo.training.proposals import proposals_of, widened
 from rsic_geo.training.state import read_payload

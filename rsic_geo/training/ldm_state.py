@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from rsic_geo.enhance.network import LdmNetwork, LdmSpec, PriorEncoder
+from rsic_geo.repair.network import LdmNetwork, LdmSpec, PriorEncoder
 from rsic_geo.training.state import RunState, make_optimizer, read_payload
 
 STAGES = ("plain", "1", "2", "regress", "joint")

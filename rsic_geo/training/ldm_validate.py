@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rsic_geo.enhance.network import UNetVariants, network_of
+from rsic_geo.repair.network import UNetVariants, network_of
 from rsic_geo.training.ldm import true_prior
 from rsic_geo.training.ldm_state import LdmState, Workshop
 from rsic_geo.training.state import TrainState, read_payload

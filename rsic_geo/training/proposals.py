@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rsic_geo.enhance.network.unet import BEGIN_DEVIATION
+from rsic_geo.repair.network.unet import BEGIN_DEVIATION
 from rsic_geo.training.losses import relative_loss, structure_loss
 
 _OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 2.0, -1.0))
-"""Sum, red against blue, green against both; as in :mod:`rsic_geo.pipeline.adaptive`."""
+"""Sum, red against blue, green against both; as in :mod:`rsic_geo.repair.filter`."""
 _RIDGE = 0.005
 """Pull of the fit towards the first proposal alone, in units of the squared distortion."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rsic_geo.enhance.network import ResidualUNet, UNetSpec
+from rsic_geo.repair.network import ResidualUNet, UNetSpec
 
 
 @dataclass(slots=True, kw_only=True)

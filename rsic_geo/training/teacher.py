@@ -18,7 +18,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from rsic_geo.enhance.network import ResidualUNet, network_of
+from rsic_geo.repair.network import ResidualUNet, network_of
 from rsic_geo.training.proposals import fitted_correction
 
 if TYPE_CHECKING:

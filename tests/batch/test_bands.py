@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from pipeline_support import Smoother, installed, painted
 from pipeline_support import write_scene as write_rgb
 
+from rsic_geo.batch import verify
+from rsic_geo.batch.coordinator import WORKSHOP
+from rsic_geo.batch.kept_comparison import Checkpoint
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import (
     ContainerError,
@@ -28,18 +31,17 @@ from rsic_geo.errors import (
     TargetNotReachedError,
 )
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.io import open_scene
-from rsic_geo.pipeline import bands as bands_module
-from rsic_geo.pipeline import batch_verify, encode, finish
-from rsic_geo.pipeline.bands import LEAST_TILES, BandStore, Bench, help_out, row_bands
-from rsic_geo.pipeline.batch import WORKSHOP
-from rsic_geo.pipeline.checkpoint import Checkpoint
-from rsic_geo.pipeline.fitlog import FitLog, FittedRow
-from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
-from rsic_geo.pipeline.plan import plan_scene
-from rsic_geo.pipeline.tally import BandErrors
-from rsic_geo.pipeline.tilepass import TilePass, TileRecord, pack_record, unpack_record
-from rsic_geo.pipeline.tilework import TileResult
+from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.quality import BandErrors
+from rsic_geo.raster import open_scene
+from rsic_geo.verbs import compress
+from rsic_geo.write import fit
+from rsic_geo.write import parts as bands_module
+from rsic_geo.write.kept_fit import FitLog, FittedRow
+from rsic_geo.write.parts import LEAST_TILES, BandStore, Bench, help_out, row_bands
+from rsic_geo.write.passes import TilePass, TileRecord, pack_record, unpack_record
+from rsic_geo.write.plan import plan_scene
+from rsic_geo.write.tiles import TileResult
 
 TARGETS = ["lossless", "psnr=36", "bpp=1.5", "max-error=9"]
 PARAMS = J2KParams(lossless=False, tile_size=256)
@@ -122,12 +124,12 @@ def test_a_pass_survives_as_json_and_its_key_is_that_of_its_tiles():
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_was_interrupted_goes_on_and_gives_the_same_bytes(scene, tmp_path, target):
-    encode.compress(str(scene), str(tmp_path / "once.jp2"), wanted(target))
+    compress.compress(str(scene), str(tmp_path / "once.jp2"), wanted(target))
     out, made = tmp_path / "out.jp2", 0
     for parts in (1, 2, 1000):
         store = BandStore(tmp_path / "bands", {"scene": 1})
         try:
-            report = encode.compress(
+            report = compress.compress(
                 str(scene), str(out), wanted(target), stop_with(store.folder, parts), store
             )
         except JobCancelledError:
@@ -143,20 +145,20 @@ def test_what_was_interrupted_goes_on_and_gives_the_same_bytes(scene, tmp_path, 
 def test_a_damaged_part_is_made_again(scene, tmp_path):
     todo = wanted("lossless")
     store = BandStore(tmp_path / "bands", {})
-    encode.compress(str(scene), str(tmp_path / "a.jp2"), todo, bands=store)
+    compress.compress(str(scene), str(tmp_path / "a.jp2"), todo, bands=store)
     part = sorted(store.folder.glob("*.part"))[1]
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 1
     part.write_bytes(content)
     sorted(store.folder.glob("*.part"))[2].write_bytes(b"")
     store = BandStore(tmp_path / "bands", {})
-    encode.compress(str(scene), str(tmp_path / "b.jp2"), todo, bands=store)
+    compress.compress(str(scene), str(tmp_path / "b.jp2"), todo, bands=store)
     assert (store.made, store.kept) == (2, 1)
     assert (tmp_path / "a.jp2").read_bytes() == (tmp_path / "b.jp2").read_bytes()
 
 
 def test_parts_of_another_scene_are_thrown_away(scene, tmp_path):
-    encode.compress(
+    compress.compress(
         str(scene),
         str(tmp_path / "a.jp2"),
         wanted("lossless"),
@@ -182,7 +184,7 @@ def test_helpers_make_parts_and_change_nothing(scene, tmp_path, target, monkeypa
         helped.set()
 
     monkeypatch.setattr(bands_module, "_make", make_part)
-    encode.compress(str(scene), str(tmp_path / "once.jp2"), wanted(target))
+    compress.compress(str(scene), str(tmp_path / "once.jp2"), wanted(target))
     store = BandStore(tmp_path / "bands", {})
     made = []
 
@@ -194,7 +196,7 @@ def test_helpers_make_parts_and_change_nothing(scene, tmp_path, target, monkeypa
     helpers = [threading.Thread(target=help_it) for _ in range(2)]
     for helper in helpers:
         helper.start()
-    encode.compress(str(scene), str(tmp_path / "out.jp2"), wanted(target), bands=store)
+    compress.compress(str(scene), str(tmp_path / "out.jp2"), wanted(target), bands=store)
     store.remove()
     for helper in helpers:
         helper.join(30)
@@ -210,7 +212,7 @@ def test_a_part_its_helper_never_finishes_is_made_by_the_writer(scene, tmp_path,
     monkeypatch.setattr(
         bands_module, "_claim", lambda part: claim(part) and not claim(part)
     )  # taken by nobody
-    encode.compress(str(scene), str(tmp_path / "out.jp2"), wanted("lossless"), bands=store)
+    compress.compress(str(scene), str(tmp_path / "out.jp2"), wanted("lossless"), bands=store)
     assert (store.made, store.kept) == (3, 0)
 
 
@@ -236,21 +238,21 @@ class Stopped(Smoother):
 
 
 def test_a_fit_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(finish, "SAMPLE_WINDOWS", 4)  # those of the filters are not kept, and are few of many
+    monkeypatch.setattr(fit, "SAMPLE_WINDOWS", 4)  # those of the filters are not kept, and are few of many
     source = write_rgb(tmp_path / "rgb.tif", painted((3, 1100, 300)))
     todo = replace(wanted("bpp=0.25", model="auto"), execution=Execution(threads=1, window_size=256))
     whole, half, rest = Stopped(10**6), Stopped(10), Stopped(10**6)
     with installed(whole):
-        encode.compress(str(source), str(tmp_path / "once.jp2"), todo)
+        compress.compress(str(source), str(tmp_path / "once.jp2"), todo)
     store = BandStore(tmp_path / "bands", {})
     with installed(half), pytest.raises(JobCancelledError):
-        encode.compress(str(source), str(tmp_path / "out.jp2"), todo, None, store)
+        compress.compress(str(source), str(tmp_path / "out.jp2"), todo, None, store)
     (log,) = store.folder.glob("fit-*.log")
     kept = log.read_bytes()
     assert kept
     store = BandStore(tmp_path / "bands", {})
     with installed(rest):
-        report = encode.compress(str(source), str(tmp_path / "out.jp2"), todo, None, store)
+        report = compress.compress(str(source), str(tmp_path / "out.jp2"), todo, None, store)
     assert report.details["cells_enhanced"] > 0
     assert log.read_bytes().startswith(kept)
     assert rest.windows < whole.windows
@@ -282,12 +284,12 @@ def test_a_line_cut_short_is_no_row(tmp_path):
 
 def test_a_batch_keeps_bands_until_the_product_is_there(scene, tmp_path, monkeypatch):
     target = options("lossless", tile_size=256)
-    real = encode.compress
+    real = compress.compress
 
     def stopped(src, dst, wanted, progress, bands):
         return real(src, dst, wanted, stop_with(bands.folder, 2), bands)
 
-    monkeypatch.setattr(encode, "compress", stopped)
+    monkeypatch.setattr(compress, "compress", stopped)
     with pytest.raises(JobCancelledError):
         run([str(scene)], tmp_path / "out", target, bands_above=0.5)
     (folder,) = (tmp_path / "out" / WORKSHOP).glob("*/bands-*")
@@ -301,10 +303,10 @@ def test_a_batch_keeps_bands_until_the_product_is_there(scene, tmp_path, monkeyp
 
 
 def test_a_proof_goes_on_where_it_stopped(scene, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch_verify, "_WINDOW", 256)
+    monkeypatch.setattr(verify, "_WINDOW", 256)
     target = options("psnr=36", tile_size=256)
     assert run([str(scene)], tmp_path / "once", target)[0].done == 1
-    real, seen = batch_verify._compare_window, []
+    real, seen = verify._compare_window, []
 
     def compared(original, archive, window, bands):
         seen.append(window.row_off)
@@ -312,7 +314,7 @@ def test_a_proof_goes_on_where_it_stopped(scene, tmp_path, monkeypatch):
             raise JobCancelledError("stopped")
         return real(original, archive, window, bands)
 
-    monkeypatch.setattr(batch_verify, "_compare_window", compared)
+    monkeypatch.setattr(verify, "_compare_window", compared)
     with pytest.raises(JobCancelledError):
         run([str(scene)], tmp_path / "out", target, bands_above=0.5)
     assert run([str(scene)], tmp_path / "out", target, bands_above=0.5)[0].done == 1
@@ -340,7 +342,7 @@ def test_a_batch_keeps_no_bands_of_a_scene_that_cannot_be_archived(scene, tmp_pa
         assert bands is not None
         raise TargetNotReachedError("no")
 
-    monkeypatch.setattr(encode, "compress", fail)
+    monkeypatch.setattr(compress, "compress", fail)
     assert run([str(scene)], tmp_path / "out", options(), bands_above=0.5)[0].failed == 1
     assert not (tmp_path / "out" / WORKSHOP).exists()
 
@@ -367,13 +369,13 @@ def test_bands_outlive_a_full_disk(scene, tmp_path):
 
 
 def test_smaller_scenes_are_archived_as_ever(scene, tmp_path, monkeypatch):
-    real, given_bands = encode.compress, []
+    real, given_bands = compress.compress, []
 
     def spy(src, dst, wanted, progress, bands):
         given_bands.append(bands)
         return real(src, dst, wanted, progress, bands)
 
-    monkeypatch.setattr(encode, "compress", spy)
+    monkeypatch.setattr(compress, "compress", spy)
     assert run([str(scene)], tmp_path / "out", options(), bands_above=2)[0].done == 1
     assert run([str(scene)], tmp_path / "out0", options(), bands_above=0)[0].done == 1
     assert given_bands == [None, None]

@@ -13,21 +13,23 @@ import rasterio
 from band_kills import counts
 from batch_support import options, run, write_scene
 
+from rsic_geo.batch import scene as batch_scene
+from rsic_geo.batch import verify
+from rsic_geo.batch.coordinator import WORKSHOP
+from rsic_geo.batch.message import SceneJob
+from rsic_geo.batch.parts import store_for
+from rsic_geo.batch.register import survey
+from rsic_geo.batch.source import check_unchanged, look_at
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import JobCancelledError, SceneError, SourceChangedError
 from rsic_geo.geo.footprint_blob import blob_bounds
-from rsic_geo.geo.io import gdal_config, open_scene
-from rsic_geo.pipeline import bands as bands_module
-from rsic_geo.pipeline import batch_scene, batch_verify, encode
-from rsic_geo.pipeline.bands import BandStore, Bench, help_out
-from rsic_geo.pipeline.batch import WORKSHOP
-from rsic_geo.pipeline.batch_bands import store_for
-from rsic_geo.pipeline.batch_job import SceneJob
-from rsic_geo.pipeline.batch_plan import survey
-from rsic_geo.pipeline.batch_source import check_unchanged, look_at
-from rsic_geo.pipeline.options import EncodeOptions, Execution, Target
-from rsic_geo.pipeline.plan import plan_scene
-from rsic_geo.pipeline.tilepass import TilePass
+from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.raster import gdal_config, open_scene
+from rsic_geo.verbs import compress
+from rsic_geo.write import parts as bands_module
+from rsic_geo.write.parts import BandStore, Bench, help_out
+from rsic_geo.write.passes import TilePass
+from rsic_geo.write.plan import plan_scene
 
 PARAMS = J2KParams(lossless=False, tile_size=256)
 
@@ -70,7 +72,7 @@ def same_pixels(source, product) -> bool:
 
 def stopped_in_the_proof(source, out, target, monkeypatch, **settings) -> set[str]:
     """Run a batch that stops after rows of the scene were proven; return the folders of bands it leaves."""
-    real, seen = batch_verify._compare_window, []
+    real, seen = verify._compare_window, []
 
     def compared(original, archive, window, bands):
         seen.append(window.row_off)
@@ -79,8 +81,8 @@ def stopped_in_the_proof(source, out, target, monkeypatch, **settings) -> set[st
         return real(original, archive, window, bands)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch_verify, "_WINDOW", 256)
-        patch.setattr(batch_verify, "_compare_window", compared)
+        patch.setattr(verify, "_WINDOW", 256)
+        patch.setattr(verify, "_compare_window", compared)
         with pytest.raises(JobCancelledError):
             run([str(source)], out, target, bands_above=0.25, **settings)
     (folder,) = (out / WORKSHOP).glob("*/bands-*")
@@ -103,14 +105,14 @@ def test_a_changed_member_of_a_mosaic_drops_the_bands(tmp_path, monkeypatch):
 def test_a_member_that_changes_meanwhile_is_noticed(tmp_path, monkeypatch):
     write_scene(tmp_path / "p0.tif", 0, shape=(512, 300))
     source = mosaic(tmp_path, "p0.tif")
-    real = encode.compress
+    real = compress.compress
 
     def changed(*given):
         report = real(*given)
         write_scene(tmp_path / "p0.tif", 7, shape=(512, 300))
         return report
 
-    monkeypatch.setattr(encode, "compress", changed)
+    monkeypatch.setattr(compress, "compress", changed)
     monkeypatch.setattr(batch_scene, "prove", lambda *_, **__: None)
     _, outcomes = run([str(source)], tmp_path / "out", options(tile_size=256))
     assert outcomes["mosaic.vrt"].error_kind == "changed"
@@ -134,7 +136,7 @@ def test_parts_are_known_by_how_the_scene_was_read(tmp_path):
     for turn, config in enumerate(({"GDAL_PAM_ENABLED": "NO"}, {}, {})):
         store = BandStore(tmp_path / "bands", {})
         with gdal_config(config):
-            encode.compress(str(source), str(tmp_path / f"{turn}.jp2"), wanted("lossless"), bands=store)
+            compress.compress(str(source), str(tmp_path / f"{turn}.jp2"), wanted("lossless"), bands=store)
         kept.append(store.kept)
     assert kept == [0, 0, 1]
 
@@ -155,7 +157,7 @@ def test_what_a_writer_from_before_still_makes_is_not_taken(tmp_path):
     assert store_for(job, look_at(job.source)).folder == new.folder
     assert other.folder.exists()
     with pytest.raises(SceneError):
-        encode.compress(job.source, str(tmp_path / "a.jp2"), job.options, bands=old)
+        compress.compress(job.source, str(tmp_path / "a.jp2"), job.options, bands=old)
     assert not list(new.folder.glob("*.part"))
 
 
@@ -223,7 +225,7 @@ def test_a_learned_archive_is_planned_by_its_own_size_not_its_previews(tmp_path,
     scene, archive = write_scene(tmp_path / "scene.tif", size=200), tmp_path / "in" / "scene.rsic.tif"
     archive.parent.mkdir()
     how = replace(wanted("psnr=26"), codec="learned:busy")
-    encode.compress(str(scene), str(archive), how)
+    compress.compress(str(scene), str(archive), how)
     with rasterio.open(archive) as preview:
         assert preview.width < 200
     seen, plain = survey(str(archive)), survey(str(scene))

@@ -106,7 +106,7 @@ def _is_scheduler(process: psutil.Process) -> bool:
 
 
 def test_a_client_without_connection_is_not_asked_and_one_that_knows_no_workers_is_no_error():
-    from rsic_geo.pipeline.executors_dask import DaskExecutor
+    from rsic_geo.batch.dask import DaskExecutor
 
     class Client:
         status = "connecting"
@@ -125,7 +125,7 @@ def test_a_client_without_connection_is_not_asked_and_one_that_knows_no_workers_
 IMPATIENT = """
 import sys
 from rsic_geo.cli import main
-from rsic_geo.pipeline import executors_dask
+from rsic_geo.batch import dask as executors_dask
 executors_dask._PATIENCE = "1s"
 sys.exit(main(sys.argv[1:]))
 """

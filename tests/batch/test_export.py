@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from batch_support import options, run, write_scene, write_scenes
 
+from rsic_geo.batch.export import export_run
 from rsic_geo.errors import OutputExistsError
-from rsic_geo.pipeline.batch_export import export_run
 
 
 @pytest.fixture
@@ -136,8 +136,8 @@ def test_the_rules_find_what_is_wrong(tmp_path, rules, part, field, value):
 
 
 def test_enhanced_products_say_so():
-    from rsic_geo.pipeline.batch_stac import _processing
-    from rsic_geo.pipeline.ledger import RunRecord
+    from rsic_geo.batch.ledger.file import RunRecord
+    from rsic_geo.batch.stac import _processing
 
     record = RunRecord(
         name="r", folder="", template="", reports="", options="{}", fingerprint="", version="1"

@@ -8,10 +8,10 @@ import os
 
 import pytest
 
+from rsic_geo.batch.inputs import Selection, Source, discover, gdal_name
+from rsic_geo.batch.register import product_path, usual_template
 from rsic_geo.errors import UsageError
-from rsic_geo.pipeline.batch_inputs import Selection, Source, discover, gdal_name
-from rsic_geo.pipeline.batch_plan import product_path, usual_template
-from rsic_geo.pipeline.names import archive_suffixes
+from rsic_geo.verbs.names import archive_suffixes
 
 JP2 = archive_suffixes("jp2")
 

@@ -18,12 +18,12 @@ from batch_support import options, products, rsic, run, write_scenes
 from dask_cluster import workers_of
 from support import started
 
+from rsic_geo.batch import executors
+from rsic_geo.batch.coordinator import LEDGER_NAME, MOST_LOSSES
+from rsic_geo.batch.executors import ProcessExecutor
+from rsic_geo.batch.ledger.file import Ledger
+from rsic_geo.batch.message import SceneJob, SceneOutcome
 from rsic_geo.errors import SceneError
-from rsic_geo.pipeline import executors
-from rsic_geo.pipeline.batch import LEDGER_NAME, MOST_LOSSES
-from rsic_geo.pipeline.batch_job import SceneJob, SceneOutcome
-from rsic_geo.pipeline.executors import ProcessExecutor
-from rsic_geo.pipeline.ledger import Ledger
 
 
 def die_on_bad(job: SceneJob, _progress=None) -> SceneOutcome:
@@ -150,7 +150,7 @@ def test_workers_that_die_before_they_are_given_work_end_the_run_too(monkeypatch
 
 @pytest.mark.slow
 def test_a_scene_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
-    from rsic_geo.pipeline import batch_run
+    from rsic_geo.batch import run as batch_run
 
     write_scenes(tmp_path / "in", 2)
     monkeypatch.setattr(batch_run, "ProcessExecutor", lambda jobs: ProcessExecutor(jobs, die_on_bad))

@@ -19,14 +19,14 @@ from batch_support import run, write_scene, write_scenes
 from pipeline_support import osgeo_gdal
 from support import started
 
+from rsic_geo.batch.coordinator import LEDGER_NAME, standing_of
+from rsic_geo.batch.ledger.file import Ledger, RunRecord, now
+from rsic_geo.batch.ledger.lock import LedgerLock
+from rsic_geo.batch.status import status_of
 from rsic_geo.errors import LedgerMismatchError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson, geopackage_blob
-from rsic_geo.geo.io import open_scene
-from rsic_geo.geo.io_place import on_earth, outline_on_earth
-from rsic_geo.pipeline.batch import LEDGER_NAME, standing_of
-from rsic_geo.pipeline.batch_status import status_of
-from rsic_geo.pipeline.ledger import Ledger, RunRecord, now
-from rsic_geo.pipeline.ledger_lock import LedgerLock
+from rsic_geo.raster import open_scene
+from rsic_geo.raster.place import on_earth, outline_on_earth
 
 
 def record(**changes) -> RunRecord:
@@ -191,7 +191,7 @@ def test_scenes_under_way_count_for_what_is_done_of_them(tmp_path):
 
 WRITER = """
 import sys
-from rsic_geo.pipeline.ledger import Ledger
+from rsic_geo.batch.ledger.file import Ledger
 with Ledger(sys.argv[1], write=True) as ledger:
     for i in range(10**9):
         ledger.add([{"run": "r", "source": f"/in/{i}", "product": f"/out/{i}"}])
@@ -222,7 +222,7 @@ def test_a_killed_writer_leaves_every_finished_line(tmp_path):
 def test_the_lock_goes_with_its_holder(tmp_path):
     lock = LedgerLock(tmp_path / "l.gpkg")
     code = (
-        "import sys, time; from pathlib import Path; from rsic_geo.pipeline.ledger_lock import LedgerLock\n"
+        "import sys, time; from pathlib import Path; from rsic_geo.batch.ledger.lock import LedgerLock\n"
         "with LedgerLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     )
     words = [sys.executable, "-c", code, str(tmp_path / "l.gpkg")]

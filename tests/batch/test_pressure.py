@@ -18,11 +18,13 @@ from pipeline_support import painted
 from pipeline_support import write_scene as write_rgb
 from support import started
 
+from rsic_geo.batch import coordinator, scene
+from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP
+from rsic_geo.batch.ledger import file
+from rsic_geo.batch.ledger.file import Ledger
+from rsic_geo.batch.status import status_of
 from rsic_geo.errors import LedgerBusyError
-from rsic_geo.pipeline import batch, batch_scene, encode, ledger
-from rsic_geo.pipeline.batch import LEDGER_NAME, WORKSHOP
-from rsic_geo.pipeline.batch_status import status_of
-from rsic_geo.pipeline.ledger import Ledger
+from rsic_geo.verbs import compress
 
 QUICK = ("--model", "none", "--jobs", "0", "--threads", "1")
 
@@ -85,7 +87,7 @@ def test_an_output_that_becomes_read_only_stops_the_run(tmp_path, monkeypatch):
     mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(place)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this process may not mount a file system")
-    real = encode.compress
+    real = compress.compress
 
     def frozen(src, dst, wanted, progress, bands):
         if src.endswith("s00002.tif"):
@@ -100,7 +102,7 @@ def test_an_output_that_becomes_read_only_stops_the_run(tmp_path, monkeypatch):
         assert "Read-only file system" in done.stderr
         assert status_of(place / "first")["runs"][0]["states"]["done"] == 1
         subprocess.run(["mount", "-o", "remount,rw", str(place)], check=True)
-        monkeypatch.setattr(batch_scene.encode, "compress", frozen)
+        monkeypatch.setattr(scene.compress, "compress", frozen)
         with pytest.raises(Exception, match="Read-only file system; run again when that is mended"):
             run(tmp_path / "in", place / "second")
         states = status_of(place / "second")["runs"][0]["states"]
@@ -124,7 +126,7 @@ def test_clocks_decide_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(time, "time", jumping)
     monkeypatch.setattr(time, "time_ns", lambda: int(jumping() * 1e9))
-    for module in (ledger, batch):
+    for module in (file, coordinator):
         monkeypatch.setattr(module, "now", now)
     for path, moment in zip(paths, (0, 10**9, 4 * 10**9, 5), strict=True):
         os.utime(path, (moment, moment))
@@ -138,7 +140,7 @@ def test_clocks_decide_nothing(tmp_path, monkeypatch):
 def test_a_source_that_goes_while_it_is_read_fails(tmp_path, monkeypatch, how):
     paths = write_scenes(tmp_path / "in", 2)
     content = paths[0].read_bytes()
-    real = encode.compress
+    real = compress.compress
 
     def disturbed(src, dst, wanted, progress, bands):
         if src == str(paths[0]):
@@ -148,7 +150,7 @@ def test_a_source_that_goes_while_it_is_read_fails(tmp_path, monkeypatch, how):
                 os.truncate(paths[0], len(content) // 2)
         return real(src, dst, wanted, progress, bands)
 
-    monkeypatch.setattr(batch_scene.encode, "compress", disturbed)
+    monkeypatch.setattr(scene.compress, "compress", disturbed)
     standing, outcomes = run(tmp_path / "in", tmp_path / "out")
     assert (standing.done, standing.failed) == (1, 1)
     assert outcomes["s00000.tif"].state == "failed"
@@ -186,7 +188,7 @@ def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(tmp_path):
 def test_runs_of_two_ledgers_in_one_folder_keep_apart(tmp_path, monkeypatch):
     write_scenes(tmp_path / "a", 1)
     write_scene(tmp_path / "b" / "other.tif", 5)
-    real, inner = encode.compress, []
+    real, inner = compress.compress, []
 
     def meanwhile(src, dst, wanted, progress, bands):
         if not inner:
@@ -194,7 +196,7 @@ def test_runs_of_two_ledgers_in_one_folder_keep_apart(tmp_path, monkeypatch):
             inner.append(run(tmp_path / "b", tmp_path / "out", ledger=str(tmp_path / "b.gpkg"))[0])
         return real(src, dst, wanted, progress, bands)
 
-    monkeypatch.setattr(batch_scene.encode, "compress", meanwhile)
+    monkeypatch.setattr(scene.compress, "compress", meanwhile)
     standing, _ = run(tmp_path / "a", tmp_path / "out")
     assert (standing.done, inner[1].done) == (1, 1)
     assert sorted(products(tmp_path / "out")) == ["other.jp2", "part0/s00000.jp2"]

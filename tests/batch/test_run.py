@@ -13,6 +13,15 @@ import rasterio
 from batch_support import options, products, run, write_scene, write_scenes
 
 import rsic_geo
+from rsic_geo.batch import publish
+from rsic_geo.batch import scene as batch_scene
+from rsic_geo.batch.coordinator import LEDGER_NAME, Watcher
+from rsic_geo.batch.inputs import Selection, discover
+from rsic_geo.batch.ledger.file import Ledger
+from rsic_geo.batch.ledger.lock import LedgerLock
+from rsic_geo.batch.publish import read_json
+from rsic_geo.batch.run import BatchOptions, Crew, retry_batch, run_batch
+from rsic_geo.batch.status import status_of
 from rsic_geo.errors import (
     JobCancelledError,
     LedgerBusyError,
@@ -21,14 +30,7 @@ from rsic_geo.errors import (
     SceneError,
     UsageError,
 )
-from rsic_geo.pipeline import batch_publish, batch_scene, encode
-from rsic_geo.pipeline.batch import LEDGER_NAME, Watcher
-from rsic_geo.pipeline.batch_inputs import Selection, discover
-from rsic_geo.pipeline.batch_publish import read_json
-from rsic_geo.pipeline.batch_run import BatchOptions, Crew, retry_batch, run_batch
-from rsic_geo.pipeline.batch_status import status_of
-from rsic_geo.pipeline.ledger import Ledger
-from rsic_geo.pipeline.ledger_lock import LedgerLock
+from rsic_geo.verbs import compress
 
 
 def rows(out):
@@ -149,7 +151,7 @@ def test_nan_without_a_nodata_value_is_proven_too(tmp_path):
 
 def test_what_fails_its_proof_is_kept_aside_and_tried_again_on_request(tmp_path, monkeypatch):
     write_scenes(tmp_path / "in", 2)
-    real = encode.compress
+    real = compress.compress
 
     def spoiled(src, dst, wanted, progress, bands):
         report = real(src, dst, wanted, progress, bands)
@@ -159,7 +161,7 @@ def test_what_fails_its_proof_is_kept_aside_and_tried_again_on_request(tmp_path,
             shutil.move(real(str(other), str(tmp_path / "other.jp2"), wanted).output["path"], dst)
         return report
 
-    monkeypatch.setattr(batch_scene.encode, "compress", spoiled)
+    monkeypatch.setattr(batch_scene.compress, "compress", spoiled)
     standing, outcomes = run(tmp_path / "in", tmp_path / "out")
     assert (standing.done, standing.failed) == (1, 1)
     assert outcomes["s00000.tif"].error_kind == "verification"
@@ -230,14 +232,14 @@ def test_a_lost_ledger_is_made_again_from_the_receipts(tmp_path):
 
 def test_a_source_that_changes_while_it_is_read_fails(tmp_path, monkeypatch):
     path = write_scene(tmp_path / "in" / "a.tif")
-    real = encode.compress
+    real = compress.compress
 
     def disturbed(src, dst, wanted, progress, bands):
         report = real(src, dst, wanted, progress, bands)
         os.utime(path, ns=(5, 5))
         return report
 
-    monkeypatch.setattr(batch_scene.encode, "compress", disturbed)
+    monkeypatch.setattr(batch_scene.compress, "compress", disturbed)
     standing, outcomes = run(tmp_path / "in", tmp_path / "out")
     assert (standing.failed, outcomes["a.tif"].error_kind) == (1, "changed")
     assert products(tmp_path / "out") == {}
@@ -254,7 +256,7 @@ def test_a_source_that_vanishes_fails(tmp_path):
 
 def test_no_room_stops_the_run_and_the_next_one_goes_on(tmp_path, monkeypatch):
     write_scenes(tmp_path / "in", 3)
-    real, calls = batch_publish.os.link, []
+    real, calls = publish.os.link, []
 
     def full(src, dst):
         calls.append(dst)
@@ -262,7 +264,7 @@ def test_no_room_stops_the_run_and_the_next_one_goes_on(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         real(src, dst)
 
-    monkeypatch.setattr(batch_publish.os, "link", full)
+    monkeypatch.setattr(publish.os, "link", full)
     with pytest.raises(SceneError, match=r"2 scenes left: .*No space left.*run again when that is mended"):
         run(tmp_path / "in", tmp_path / "out")
     found = rows(tmp_path / "out")

@@ -11,9 +11,9 @@ import pytest
 import rasterio
 from batch_support import products, rsic, run, write_scene, write_scenes
 
+from rsic_geo.batch import scene
+from rsic_geo.batch.coordinator import LEDGER_NAME
 from rsic_geo.cli.entry import main
-from rsic_geo.pipeline import batch_scene
-from rsic_geo.pipeline.batch import LEDGER_NAME
 
 QUICK = ("--model", "none", "--jobs", "0", "--threads", "1")
 
@@ -133,8 +133,8 @@ def test_what_cannot_be_done_is_one_line(scenes, capsys, words):
 
 
 def test_memory_is_shared_by_the_jobs():
-    from rsic_geo.pipeline.batch_run import Crew
-    from rsic_geo.pipeline.options import Execution
+    from rsic_geo.batch.run import Crew
+    from rsic_geo.options import Execution
 
     crew = Crew(jobs=8, memory_mib=1500, execution=Execution(threads=4)).fitted()
     assert 1 < crew.jobs < 8
@@ -146,13 +146,13 @@ def test_memory_is_shared_by_the_jobs():
 
 @pytest.mark.parametrize(("asked", "expected"), [((), "1"), ((("GDAL_NUM_THREADS", "3"),), "3")])
 def test_a_job_has_the_threads_asked_for_to_prove_its_scene_too(scenes, monkeypatch, asked, expected):
-    seen, real = [], batch_scene.prove
+    seen, real = [], scene.prove
 
     def prove(*args, **more):
         seen.append(rasterio.env.getenv()["GDAL_NUM_THREADS"])
         return real(*args, **more)
 
-    monkeypatch.setattr(batch_scene, "prove", prove)
+    monkeypatch.setattr(scene, "prove", prove)
     assert run(scenes / "in", scenes / "out", config=asked)[0].done == 3
     assert [str(threads) for threads in seen] == [expected] * 3
 

@@ -12,8 +12,8 @@ from damage_support import damaged, write
 
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import DamagedSceneError, SceneError
-from rsic_geo.geo.io import open_scene
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import open_scene
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

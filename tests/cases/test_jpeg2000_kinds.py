@@ -15,7 +15,7 @@ import pytest
 import rasterio.shutil
 
 import rsic_geo
-from rsic_geo import j2k
+from rsic_geo.codecs import j2k
 from rsic_geo.errors import RsicGeoError, UnsupportedSceneError
 from rsic_geo.geo.window import Window
 

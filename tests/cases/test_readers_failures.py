@@ -16,8 +16,8 @@ from damage_support import KINDS, Raised, damaged, read_strictly, scene, trials,
 
 import rsic_geo
 from rsic_geo.errors import DamagedSceneError, RsicGeoError, SceneError
-from rsic_geo.geo.io import accepting_damage, open_scene
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import accepting_damage, open_scene
 
 DAMAGES = int(os.environ.get("RSIC_DAMAGES", "60"))
 pytestmark = pytest.mark.filterwarnings("ignore")  # what rasterio warns of damaged files is not looked at

@@ -19,7 +19,7 @@ from support import started
 
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import UsageError
-from rsic_geo.pipeline.options import EncodeOptions, Execution
+from rsic_geo.options import EncodeOptions, Execution
 
 RSIC = (sys.executable, "-m", "rsic_geo")
 

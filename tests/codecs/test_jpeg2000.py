@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jp2_support import landscape, noise
 
 from rsic_geo.codecs import openjpeg
+from rsic_geo.codecs.j2k import packet_lengths, split_codestream
 from rsic_geo.codecs.jpeg2000 import (
     J2KParams,
     body_size,
@@ -30,7 +31,6 @@ from rsic_geo.errors import (
     UnsupportedSceneError,
     UsageError,
 )
-from rsic_geo.j2k import packet_lengths, split_codestream
 
 LOSSLESS = J2KParams(lossless=True)
 LOSSY = J2KParams(lossless=False, ratio=8.0)

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsic_geo.container import coded
-from rsic_geo.container.adaptive import (
+from rsic_geo.container.arithmetic import Meter, Model, Writer, code_signed
+from rsic_geo.container.coded import coefficient_bits, filter_bits, pack_coded, unpack_coded
+from rsic_geo.container.filters import (
     LIMIT,
     MAX_BANDS,
     MAX_COLUMNS,
@@ -18,8 +20,6 @@ from rsic_geo.container.adaptive import (
     column_count,
     largest_reach,
 )
-from rsic_geo.container.arithmetic import Meter, Model, Writer, code_signed
-from rsic_geo.container.coded import coefficient_bits, filter_bits, pack_coded, unpack_coded
 from rsic_geo.errors import ContainerError
 
 NOTHING = np.zeros((0, 0, 0), np.uint8)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsic_geo.evaluation.bdrate import BdRate, RateCurve, bd_rate, overlap_of, summarise
+from rsic_geo.evaluation.curves.bdrate import BdRate, RateCurve, bd_rate, overlap_of, summarise
 
 pytest.importorskip("bjontegaard")
 

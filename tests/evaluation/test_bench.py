@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from rsic_geo.cli.bench import table
+from rsic_geo.cli.commands.bench import table
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.evaluation.bench import SIZE_MATCH, BenchOptions, bench
-from rsic_geo.pipeline.options import Target
+from rsic_geo.options import Target
 
 
 def test_both_sides_have_the_same_bytes_and_pixels(sample_data, capsys):

@@ -10,7 +10,7 @@ pytest.importorskip("torch")  # for writing the pack
 from pipeline_support import Smoother
 from training_support import picture, write_pack
 
-from rsic_geo.container.adaptive import KINDS, FilterTaps, column_count
+from rsic_geo.container.filters import KINDS, FilterTaps, column_count
 from rsic_geo.evaluation import filters
 
 

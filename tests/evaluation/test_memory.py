@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rsic_geo.evaluation.memory import measure, repeated_scene, table
-from rsic_geo.geo.io import open_scene
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import open_scene
 
 
 def test_a_repeated_scene_repeats(sample_data: Path, tmp_path: Path) -> None:

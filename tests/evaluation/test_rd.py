@@ -15,20 +15,20 @@ from support import VAL, needs_shared
 
 from rsic_geo.cli.entry import main
 from rsic_geo.container import jp2
-from rsic_geo.enhance import load_enhancer
 from rsic_geo.errors import SceneError, UsageError
-from rsic_geo.evaluation import rd_report
-from rsic_geo.evaluation.archives import ArchiveCoder
-from rsic_geo.evaluation.earlier import with_earlier
+from rsic_geo.evaluation.curves import report as rd_report
+from rsic_geo.evaluation.curves.archives import ArchiveCoder
+from rsic_geo.evaluation.curves.earlier import with_earlier
+from rsic_geo.evaluation.curves.plots import gains_at_equal_rate
+from rsic_geo.evaluation.curves.rd import ANCHOR, Point, RdOptions, RdResult, rate_distortion, rising_measure
 from rsic_geo.evaluation.imagery import find_scenes, source_of
 from rsic_geo.evaluation.metrics import Quality
-from rsic_geo.evaluation.plots import gains_at_equal_rate
-from rsic_geo.evaluation.rd import ANCHOR, Point, RdOptions, RdResult, rate_distortion, rising_measure
-from rsic_geo.pipeline import api
-from rsic_geo.pipeline.archive import open_archive
-from rsic_geo.pipeline.encode import EncodeOptions
-from rsic_geo.pipeline.options import Execution, Target
-from rsic_geo.pipeline.ratecontrol import RateSearch
+from rsic_geo.options import Execution, Target
+from rsic_geo.repair import load_enhancer
+from rsic_geo.scenes.open import open_archive
+from rsic_geo.verbs import api
+from rsic_geo.verbs.compress import EncodeOptions
+from rsic_geo.write.rate.control import RateSearch
 
 MODEL = "jp2+rsic-tiny"
 QUICK = Execution(threads=1, window_size=512, device="cpu")

@@ -11,9 +11,9 @@ from tiff_support import Remembering, network
 import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import UsageError
-from rsic_geo.evaluation import rd
-from rsic_geo.evaluation.rd import RdOptions, rate_distortion
-from rsic_geo.pipeline.options import Execution
+from rsic_geo.evaluation.curves import rd
+from rsic_geo.evaluation.curves.rd import RdOptions, rate_distortion
+from rsic_geo.options import Execution
 
 QUICK = Execution(threads=1, window_size=512, device="cpu")
 

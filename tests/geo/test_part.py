@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pipeline_support import osgeo_gdal
 
 from rsic_geo.errors import UsageError
-from rsic_geo.geo.io import open_scene
-from rsic_geo.geo.io_box import window_of_box
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import open_scene
+from rsic_geo.raster.box import window_of_box
 
 WIDTH, HEIGHT = 96, 64
 NORTH_UP = (500_000.0, 0.5, 0.0, 5_600_000.0, 0.0, -0.5)

@@ -63,7 +63,7 @@ def test_scenes_are_counted_as_this_run_saw_them_and_failures_tried_again(sessio
 
 @pytest.mark.parametrize("changes", [{}, {"is_recursive": False, "is_resuming": False}])
 def test_the_real_command_line_takes_every_word(session, tmp_path, scenes, changes):
-    from rsic_geo.cli.batch import batch
+    from rsic_geo.cli.commands.batch import batch
 
     reencode_with_batch(session, _job(tmp_path, **changes), BatchOptions(jobs=2), Monitor())
     rows = json.loads((tmp_path / "out" / LEDGER).read_text())

@@ -92,7 +92,7 @@ def test_what_an_engine_said_can_be_kept():
 
 
 def test_the_real_engine_is_understood():
-    from rsic_geo.cli.capabilities import describe
+    from rsic_geo.cli.commands.capabilities import describe
 
     found = parse_capabilities(json.dumps(describe()))
     assert found.codecs

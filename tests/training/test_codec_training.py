@@ -16,7 +16,7 @@ from training_support import picture, write_pack  # noqa: E402
 
 from rsic_geo.codecs.learned_network import CodecSpec, LearnedNetwork, freeze, tables  # noqa: E402
 from rsic_geo.codecs.learned_network.entropy import phase_mask, phases  # noqa: E402
-from rsic_geo.enhance.network import UNetSpec  # noqa: E402
+from rsic_geo.repair.network import UNetSpec  # noqa: E402
 from rsic_geo.training import codec, codec_export, codec_validate, train  # noqa: E402
 from rsic_geo.training.codec_degrade import degrade_batch  # noqa: E402
 from rsic_geo.training.codec_state import CodecState  # noqa: E402

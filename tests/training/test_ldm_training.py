@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 from training_support import picture, write_pack  # noqa: E402
 
-from rsic_geo.enhance import load_enhancer  # noqa: E402
-from rsic_geo.enhance.ldm import LdmEnhancer  # noqa: E402
-from rsic_geo.enhance.network import REGRESSION, LdmSpec, PriorSpec, UNetSpec  # noqa: E402
-from rsic_geo.enhance.torch_enhancer import TorchEnhancer  # noqa: E402
+from rsic_geo.repair import load_enhancer  # noqa: E402
+from rsic_geo.repair.ldm import LdmEnhancer  # noqa: E402
+from rsic_geo.repair.network import REGRESSION, LdmSpec, PriorSpec, UNetSpec  # noqa: E402
+from rsic_geo.repair.torch_enhancer import TorchEnhancer  # noqa: E402
 from rsic_geo.training import export, ldm, ldm_validate, train  # noqa: E402
 from rsic_geo.training.ldm_state import STAGES, LdmState  # noqa: E402
 from rsic_geo.training.state import read_payload  # noqa: E402

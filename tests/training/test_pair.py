@@ -14,8 +14,8 @@ from enhance_support import stir  # noqa: E402
 from PIL import Image  # noqa: E402
 from training_support import picture  # noqa: E402
 
-from rsic_geo.enhance import load_enhancer  # noqa: E402
-from rsic_geo.enhance.network import LdmSpec, PriorSpec, UNetSpec  # noqa: E402
+from rsic_geo.repair import load_enhancer  # noqa: E402
+from rsic_geo.repair.network import LdmSpec, PriorSpec, UNetSpec  # noqa: E402
 from rsic_geo.training import export, ldm_validate  # noqa: E402
 from rsic_geo.training.ldm_state import LdmState, read_weights  # noqa: E402
 from rsic_geo.training.state import TrainState  # noqa: E402

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from training_support import picture, write_pack  # noqa: E402
 
-from rsic_geo.enhance import load_enhancer  # noqa: E402
-from rsic_geo.enhance.network import LdmSpec, ResidualUNet, UNetSpec  # noqa: E402
+from rsic_geo.repair import load_enhancer  # noqa: E402
+from rsic_geo.repair.network import LdmSpec, ResidualUNet, UNetSpec  # noqa: E402
 from rsic_geo.training import export, ldm, train  # noqa: E402
 from rsic_geo.training.ldm_state import LdmState  # noqa: E402
 from rsic_geo.training.losses import relative_loss, structure_loss  # noqa: E402
@@ -246,11 +246,11 @@ def test_a_network_that_is_not_told_sees_nothing_of_the_distortion(pack_folder, 
 
 def test_the_workshop_and_archives_agree_on_axes_and_on_how_many_proposals_there_may_be():
     """Training imports nothing of the pipeline, so what both need is written in both."""
-    from rsic_geo.container import adaptive
-    from rsic_geo.enhance.network import unet
-    from rsic_geo.pipeline.adaptive import colour_axes
+    from rsic_geo.container import filters
+    from rsic_geo.repair.filter import colour_axes
+    from rsic_geo.repair.network import unet
     from rsic_geo.training import proposals
 
-    assert unet.MAX_PROPOSALS == adaptive.MAX_PROPOSALS
+    assert unet.MAX_PROPOSALS == filters.MAX_PROPOSALS
     axes = np.array(proposals._OPPONENT)
     np.testing.assert_allclose(axes / np.linalg.norm(axes, axis=1, keepdims=True), colour_axes(3))

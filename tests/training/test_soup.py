@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rsic_geo.codecs.learned_network import CodecSpec  # noqa: E402
-from rsic_geo.enhance.network import UNetSpec  # noqa: E402
+from rsic_geo.repair.network import UNetSpec  # noqa: E402
 from rsic_geo.training import soup  # noqa: E402
 from rsic_geo.training.codec_state import CodecState  # noqa: E402
 from rsic_geo.training.state import TrainState, read_payload  # noqa: E402

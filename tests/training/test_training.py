@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 from training_support import picture, write_pack  # noqa: E402
 
-from rsic_geo.enhance import load_enhancer  # noqa: E402
-from rsic_geo.enhance.network import UNetSpec  # noqa: E402
 from rsic_geo.errors import WeightsMismatchError  # noqa: E402
+from rsic_geo.repair import load_enhancer  # noqa: E402
+from rsic_geo.repair.network import UNetSpec  # noqa: E402
 from rsic_geo.training import export, train  # noqa: E402
 from rsic_geo.training.data import CropPool, ImagePacks, StreamOptions, crop_stream, find_packs, make_crops  # noqa: E402
 from rsic_geo.training.degrade import DegradeOptions, cell_levels, degrade, octaves_at_nodes  # noqa: E402

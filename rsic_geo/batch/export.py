@@ -1,0 +1,78 @@
+"""What a ledger knows, as one HTML page, one JSON file, or a folder of STAC items."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.publish import write_text
+from rsic_geo.batch.run import find_run, ledger_path
+from rsic_geo.errors import OutputExistsError, SceneError, UsageError
+from rsic_geo.geo.footprint_blob import blob_geojson
+
+
+def export_run(place: str | Path, destination: str, kind: str, run: str = "default") -> int:
+    """Write one run of a ledger; return how many scenes were written.
+
+    Args:
+        place: ledger or output folder.
+        destination: file to write; for STAC a folder, made if missing.
+        kind: ``html``, ``json`` or ``stac`` (scenes that are done only).
+        run: name of the run.
+
+    Raises:
+        OutputExistsError: if the file exists, or the folder is not empty.
+        UsageError: if the kind or the run is not known.
+        MissingDependencyError: for STAC, if pystac is not installed.
+        SceneError: if the destination cannot be written.
+    """
+    path = Path(destination)
+    _refuse_existing(path)
+    with Ledger(ledger_path(place)) as ledger:
+        record = find_run(ledger, run)
+        try:
+            if kind == "stac":
+                from rsic_geo.batch.stac import write_items
+
+                return write_items(ledger, record, path)
+            if kind == "json":
+                write_text(path, _json_text(ledger, record))
+            elif kind == "html":
+                from rsic_geo.batch.html import page
+
+                write_text(path, page(ledger, record))
+            else:
+                raise UsageError(f"export {kind!r} is not known: use html, json or stac")
+            return int(sum(part["scenes"] for part in ledger.totals(record.name).values()))
+        except OSError as error:
+            raise SceneError(f"cannot write {destination}: {error.strerror or error}") from error
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.is_dir() and any(path.iterdir()):
+        raise OutputExistsError(f"the folder {path} is not empty: give another one")
+    if path.exists() and not path.is_dir():
+        raise OutputExistsError(f"{path} exists already: give another name")
+
+
+def scene_entries(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the ledger
+    """Return one scene as a plain dictionary, its footprint as GeoJSON."""
+    entries = {name: row[name] for name in row.keys() if name != "geom"}  # noqa: SIM118 - no mapping
+    entries["lossless"] = None if row["lossless"] is None else bool(row["lossless"])
+    return {**entries, "footprint": blob_geojson(row["geom"])}
+
+
+def _json_text(ledger: Ledger, record: RunRecord) -> Iterator[str]:
+    head = {name: getattr(record, name) for name in ("name", "created", "folder", "template", "version")}
+    head["options"] = json.loads(record.options)
+    yield f'{{"schema": "rsic-batch-run-1", "run": {json.dumps(head)}, "totals": '
+    yield f'{json.dumps(ledger.totals(record.name))}, "scenes": [\n'
+    separator = ""
+    for row in ledger.scenes(record.name):
+        yield separator
+        yield json.dumps(scene_entries(row), ensure_ascii=False)
+        separator = ",\n"
+    yield "\n]}\n"

@@ -1,0 +1,54 @@
+"""How far the comparison of a very large scene with its product came, so that it can go on after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rsic_geo.quality import BandErrors
+
+
+class Checkpoint:
+    """The account of all rows of windows compared so far, in one file that is replaced after each row."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        """Name the file.
+
+        Args:
+            path: of the file; nothing is read or written yet.
+            key: digest of what is compared; an account of anything else does not count.
+        """
+        self._path, self._key = path, key
+
+    def load(self, count: int) -> tuple[int, bool, list[BandErrors]] | None:
+        """Return the rows compared, whether validity was the same in them, and the errors of ``count`` bands.
+
+        None where nothing is known, or what is known was damaged.
+        """
+        try:
+            crc, _, text = self._path.read_text(encoding="ascii").partition(" ")
+            if int(crc) != zlib.crc32(text.encode()):
+                return None
+            entries = json.loads(text)
+            bands = [BandErrors(**band) for band in entries["bands"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if entries["key"] != self._key or len(bands) != count:
+            return None
+        return entries["rows"], entries["same"], bands
+
+    def save(self, rows: int, same: bool, bands: Sequence[BandErrors]) -> None:
+        """Keep the account of the first ``rows`` rows of windows.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        entries = {"key": self._key, "rows": rows, "same": same, "bands": [asdict(band) for band in bands]}
+        text = json.dumps(entries)
+        temporary = self._path.with_name(f".{self._path.name}.part")
+        temporary.write_text(f"{zlib.crc32(text.encode())} {text}", encoding="ascii")
+        os.replace(temporary, self._path)

@@ -1,0 +1,300 @@
+"""The ledger of an archive: a GeoPackage with one feature per scene, written by one process.
+
+While it is written it runs in SQLite's write-ahead mode: a kill at any moment leaves every finished
+transaction and nothing of an unfinished one, and others (QGIS, ``rsic batch status``) read meanwhile. A
+closed ledger is one plain file again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rsic_geo.batch.ledger.schema import (
+    APPLICATION_ID,
+    RUN_COLUMNS,
+    SCENE_COLUMNS,
+    STATES,
+    create_tables,
+)
+from rsic_geo.errors import LedgerError, LedgerMismatchError
+from rsic_geo.geo.footprint_blob import blob_bounds
+
+_COLUMNS = frozenset(name for name, _ in SCENE_COLUMNS) | {"geom"}
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What one run was asked for."""
+
+    name: str
+    folder: str
+    """Absolute folder of its products."""
+    template: str
+    """Where in it the product of a scene goes."""
+    reports: str
+    """Absolute folder of the JSON reports."""
+    options: str
+    """JSON of what decides the products' bytes."""
+    fingerprint: str
+    """SHA-256 of ``options``."""
+    version: str
+    """Version of rsic_geo that started the run."""
+    created: str = ""
+    """When, ISO 8601 UTC; set by the ledger."""
+
+
+def now() -> str:
+    """Return the time as a GeoPackage DATETIME; for people only, nothing is decided by the clock."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _asked(record: RunRecord) -> dict[str, Any]:
+    return {**json.loads(record.options), "folder": record.folder, "template": record.template}
+
+
+class Ledger:
+    """State of every scene of an archive. The writer must hold a :class:`LedgerLock`."""
+
+    def __init__(self, path: str | Path, *, write: bool = False) -> None:
+        """Open a ledger; with ``write`` it is made where there is none.
+
+        Raises:
+            LedgerError: if it is no ledger of ours, or cannot be opened.
+        """
+        self.path = Path(path)
+        self._writes = write
+        if not write and not self.path.is_file():
+            raise LedgerError(
+                f"there is no ledger {path}: give the GeoPackage of a run, or its output folder"
+            )
+        with self._explained():
+            self._connection = self._connect()
+            try:
+                self._check()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self._writes:
+            uri = f"{self.path.resolve().as_uri()}?mode=ro"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+        else:
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    def _check(self) -> None:
+        (found,) = self._connection.execute("PRAGMA application_id").fetchone()
+        tables = {row[0] for row in self._connection.execute("SELECT name FROM sqlite_master")}
+        if self._writes and not found and not tables:
+            create_tables(self._connection)
+            return
+        if found != APPLICATION_ID or not {"scenes", "runs"} <= tables:
+            raise LedgerError(f"{self.path} is no ledger of rsic batch: give another name")
+        columns = {row[1] for row in self._connection.execute("PRAGMA table_info(scenes)")}
+        if not columns >= _COLUMNS:
+            raise LedgerError(f"{self.path} is the ledger of another version of rsic: use that version")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            hint = "; make room and run again" if "full" in str(error) else ""
+            raise LedgerError(f"ledger {self.path}: {error}{hint}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def __enter__(self) -> Ledger:
+        """Return self."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close; a writer leaves one plain file, where no reader holds it open."""
+        if self._writes:
+            with suppress(sqlite3.Error, LedgerError):
+                self._write_extent()
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+        self._connection.close()
+
+    def _write_extent(self) -> None:
+        """Keep the layer's extent, which GIS programs zoom to, right."""
+        bounds = [blob_bounds(row[0]) for row in self._connection.execute(
+            "SELECT geom FROM scenes WHERE geom IS NOT NULL")]  # fmt: skip
+        if bounds:
+            west, south, east, north = zip(*bounds, strict=True)
+            with self._transaction() as connection:
+                connection.execute(
+                    "UPDATE gpkg_contents SET min_x=?, min_y=?, max_x=?, max_y=?, last_change=? "
+                    "WHERE table_name='scenes'",
+                    (min(west), min(south), max(east), max(north), now()),
+                )
+
+    def start_run(self, record: RunRecord) -> None:
+        """Add a run, or find it again.
+
+        Raises:
+            LedgerMismatchError: a run of this name was asked for something else.
+        """
+        known = {run.name: run for run in self.runs()}.get(record.name)
+        if known is None:
+            values = {name: getattr(record, name) for name in RUN_COLUMNS} | {"created": now()}
+            with self._transaction() as connection:
+                connection.execute(
+                    f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(values))})",
+                    [values[name] for name in RUN_COLUMNS],
+                )
+            return
+        then, today = _asked(known), _asked(record)
+        if then != today:
+            changed = ", ".join(
+                f"{name} {today[name]} (was {then[name]})" for name in today if then.get(name) != today[name]
+            )
+            raise LedgerMismatchError(
+                f"run {record.name!r} was started with other parameters: {changed}; repeat what it was "
+                "started with, or start another run with --run NAME and another output folder"
+            )
+
+    def runs(self) -> list[RunRecord]:
+        """Return all runs in the order they were started."""
+        with self._explained():
+            rows = self._connection.execute(f"SELECT {', '.join(RUN_COLUMNS)} FROM runs ORDER BY fid")
+            return [RunRecord(**dict(row)) for row in rows]
+
+    def find(self, run: str, source: str) -> sqlite3.Row | None:
+        """Return the scene of a source in a run, or None."""
+        with self._explained():
+            found: sqlite3.Row | None = self._connection.execute(
+                "SELECT fid, state, product, source_bytes, source_mtime_ns, product_bytes, error_kind "
+                "FROM scenes WHERE run = ? AND source = ?",
+                (run, source),
+            ).fetchone()
+            return found
+
+    def owner(self, product: str) -> sqlite3.Row | None:
+        """Return run and source of the scene a product belongs to, or None."""
+        with self._explained():
+            found: sqlite3.Row | None = self._connection.execute(
+                "SELECT run, source FROM scenes WHERE product = ?", (product,)
+            ).fetchone()
+            return found
+
+    def add(self, scenes: Iterable[Mapping[str, Any]]) -> None:
+        """Add scenes, pending, in one transaction.
+
+        Args:
+            scenes: values by column; run, source and product at least.
+        """
+        with self._transaction() as connection:
+            for scene in scenes:
+                values = {"state": "pending", **scene}
+                connection.execute(
+                    f"INSERT INTO scenes ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
+                    list(values.values()),
+                )
+
+    def update(self, fid: int, **values: object) -> None:
+        """Set columns of one scene."""
+        assert values.keys() <= _COLUMNS
+        with self._transaction() as connection:
+            connection.execute(
+                f"UPDATE scenes SET {', '.join(f'{name} = ?' for name in values)} WHERE fid = ?",
+                [*values.values(), fid],
+            )
+
+    def mark_running(self, fid: int, worker: str) -> None:
+        """Note that a worker has a scene."""
+        with self._transaction() as connection:
+            time = now()
+            connection.execute(
+                "UPDATE scenes SET state='running', worker=?, started=?, heartbeat=?, finished=NULL, "
+                "attempts=attempts+1 WHERE fid=?",
+                (worker, time, time, fid),
+            )
+
+    def beat(self, run: str) -> None:
+        """Note that everything running in a run still is."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE scenes SET heartbeat=? WHERE run=? AND state='running'", (now(), run))
+
+    def requeue(self, run: str, states: tuple[str, ...] = ("running",), like: str = "%") -> int:
+        """Make scenes pending again; return how many.
+
+        Args:
+            run: name of the run.
+            states: those they are in.
+            like: SQL pattern of their sources.
+        """
+        with self._transaction() as connection:
+            marks = ", ".join("?" * len(states))
+            return connection.execute(
+                "UPDATE scenes SET state='pending', worker=NULL, heartbeat=NULL "
+                f"WHERE run=? AND source LIKE ? AND state IN ({marks})",
+                (run, like, *states),
+            ).rowcount
+
+    def pending(self, run: str, count: int) -> list[sqlite3.Row]:
+        """Return the next pending scenes, in the order they were added."""
+        with self._explained():
+            return self._connection.execute(
+                "SELECT fid, source, product, width * height pixels FROM scenes INDEXED BY scenes_state "
+                "WHERE run=? AND state='pending' ORDER BY fid LIMIT ?",
+                (run, count),
+            ).fetchall()
+
+    def totals(self, run: str) -> dict[str, dict[str, float]]:
+        """Return scenes, pixels, source bytes, product bytes and seconds of every state."""
+        with self._explained():
+            rows = self._connection.execute(
+                "SELECT state, COUNT(*) scenes, TOTAL(width * height) pixels, TOTAL(source_bytes) "
+                "source_bytes, TOTAL(product_bytes) product_bytes, TOTAL(seconds) seconds "
+                "FROM scenes INDEXED BY scenes_totals WHERE run=? GROUP BY state",
+                (run,),
+            ).fetchall()
+        found = {row["state"]: {key: row[key] for key in row.keys()[1:]} for row in rows}  # noqa: SIM118
+        nothing = dict.fromkeys(("scenes", "pixels", "source_bytes", "product_bytes", "seconds"), 0)
+        return {state: found.get(state, dict(nothing)) for state in STATES}
+
+    def scenes(self, run: str, state: str | None = None) -> Iterator[sqlite3.Row]:
+        """Yield scenes with all their columns, in the order they were added; memory stays flat."""
+        last = 0
+        while True:
+            with self._explained():
+                page = self._connection.execute(
+                    "SELECT * FROM scenes WHERE run=? AND fid>? AND (?3 IS NULL OR state=?3) "
+                    "ORDER BY fid LIMIT ?4",
+                    (run, last, state, _PAGE),
+                ).fetchall()
+            if not page:
+                return
+            yield from page
+            last = page[-1]["fid"]

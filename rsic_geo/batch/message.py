@@ -1,0 +1,99 @@
+"""What travels between the coordinator of a batch and its workers: small values, never pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from rsic_geo.options import EncodeOptions, Execution, Target
+
+OutcomeState = Literal["done", "failed", "skipped", "halted", "helped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneJob:
+    """One scene to be archived, with all a worker must know."""
+
+    fid: int
+    """Number of the scene in the ledger."""
+    run: str
+    source: str
+    product: str
+    """Absolute path of the archive."""
+    report: str
+    """Absolute path of the JSON report."""
+    workshop: str
+    """Folder, on the file system of the product, where unfinished files live."""
+    options: EncodeOptions
+    fingerprint: str
+    """SHA-256 of what was asked for; part of what a receipt must match."""
+    model_sha256: str | None = None
+    """Weights every worker must use; None where none are used or none are known."""
+    codec_sha256: str | None = None
+    """Network of the codec every worker must use; None for a codec without."""
+    skip_existing: bool = False
+    """Leave alone what exists under the product's name, instead of failing."""
+    companions: bool = True
+    """Copy the files that belong to the source beside the product."""
+    config: tuple[tuple[str, str], ...] = ()
+    """GDAL configuration options."""
+    bands_above: int = 0
+    """Pixels from which on a scene is worked on by row bands that are kept; 0 = never."""
+    helps: bool = False
+    """Only make row bands for the worker that archives this scene."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneOutcome:
+    """What became of a scene."""
+
+    fid: int
+    state: OutcomeState
+    """``halted``: nothing is wrong with the scene, but the surroundings let no scene be written; ``helped``:
+    row bands were made for another worker."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """Columns of the ledger."""
+    error: str | None = None
+    error_kind: str | None = None
+    adopted: bool = False
+    """Whether a verified product was found finished, so that nothing had to be done."""
+
+
+class Weights(NamedTuple):
+    """Digests of the networks products are made with; None where there is none."""
+
+    model: str | None
+    codec: str | None
+
+
+def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256: str | None = None) -> str:
+    """Return as JSON what decides the bytes of a product; how fast it is made is no part of it."""
+    target = options.target
+    network = {} if codec_sha256 is None else {"codec_sha256": codec_sha256}
+    return json.dumps({
+        "target": target.kind if target.kind == "lossless" else f"{target.kind}={target.value!r}",
+        "codec": options.codec,
+        **network,
+        "model": options.model,
+        "model_sha256": model_sha256,
+        "tile_size": options.tile_size,
+        "seed": options.seed,
+        "quantize": options.quantize,
+        "sidecar": options.sidecar,
+        "accept_damaged": options.accept_damaged,
+    })  # fmt: skip
+
+
+def options_from(text: str, execution: Execution) -> tuple[EncodeOptions, Weights]:
+    """Return the options of :func:`options_text` and the networks they named."""
+    fields = json.loads(text)
+    weights = Weights(fields.pop("model_sha256"), fields.pop("codec_sha256", None))
+    target = Target.parse(fields.pop("target"))
+    return EncodeOptions(target=target, execution=execution, **fields), weights
+
+
+def fingerprint(text: str) -> str:
+    """Return the SHA-256 of what was asked for."""
+    return hashlib.sha256(text.encode()).hexdigest()

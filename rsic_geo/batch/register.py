@@ -1,0 +1,245 @@
+"""What a batch will do: which product each scene becomes, what is left to do, and an estimate of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import string
+import tempfile
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.source import stamps_of
+from rsic_geo.errors import JobCancelledError, RsicGeoError, SceneError, UsageError
+from rsic_geo.geo.footprint_blob import geopackage_blob
+from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.progress import Progress
+from rsic_geo.raster import open_scene
+from rsic_geo.raster.place import outline_on_earth
+from rsic_geo.scenes.kinds import Store, open_store
+from rsic_geo.verbs import compress
+from rsic_geo.verbs.names import archive_suffixes
+
+_FIELDS = {"parent", "stem", "name", "ext", "run"}
+_CHUNK = 200
+
+
+def usual_template(codec: str) -> str:
+    """Return the template that mirrors the tree of the inputs."""
+    return "{parent}/{stem}" + archive_suffixes(codec)[0]
+
+
+def product_path(source: Source, template: str, run: str, suffixes: tuple[str, ...]) -> str:
+    """Return where, below the output folder, the product of a source goes.
+
+    Args:
+        source: the scene.
+        template: as ``{parent}/{stem}.jp2``.
+        run: name of the run.
+        suffixes: what products may end in.
+
+    Raises:
+        UsageError: if the template is malformed or leads outside the folder.
+    """
+    relative = PurePosixPath(source.relative)
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+        if not fields <= _FIELDS:
+            raise KeyError(", ".join(sorted(fields - _FIELDS)))
+        text = template.format(
+            parent=relative.parent.as_posix(),
+            stem=relative.stem,
+            name=relative.name,
+            ext=relative.suffix.lstrip("."),
+            run=run,
+        )
+    except (KeyError, ValueError, IndexError) as error:
+        known = ", ".join("{" + name + "}" for name in sorted(_FIELDS))
+        raise UsageError(f"template {template!r} is not understood ({error}): use {known}") from error
+    product = os.path.normpath(text)
+    if os.path.isabs(product) or product.startswith("..") or product == ".":
+        raise UsageError(f"template {template!r} leads outside the output folder: {text}")
+    if not product.lower().endswith(suffixes):
+        raise UsageError(f"template {template!r} gives {product}: archives end in {' or '.join(suffixes)}")
+    return product
+
+
+@dataclass(slots=True, kw_only=True)
+class Registration:
+    """What was found of a batch's inputs in its ledger."""
+
+    added: int = 0
+    known: int = 0
+    again: int = 0
+    """Known scenes that must be looked at again: product gone, source touched, or no room last time."""
+
+
+def register(
+    ledger: Ledger, run: RunRecord, sources: list[Source], progress: Progress, *, recheck: bool = False
+) -> Registration:
+    """Enter sources into the ledger; what is entered already and unchanged is left as it is.
+
+    Args:
+        ledger: open for writing.
+        run: the run they belong to.
+        sources: all scenes of the batch.
+        progress: told after every few scenes.
+        recheck: look again at every finished scene, its checksums included.
+
+    Raises:
+        UsageError: if two sources would become one product.
+    """
+    found = Registration()
+    fresh: list[dict[str, Any]] = []
+    taken: dict[str, str] = {}
+    suffixes = archive_suffixes(json.loads(run.options)["codec"])
+    for done, source in enumerate(sources, start=1):
+        product = os.path.join(run.folder, product_path(source, run.template, run.name, suffixes))
+        other = taken.setdefault(product, source.path)
+        if other != source.path:
+            raise UsageError(
+                f"{other} and {source.path} would both become {product}: tell them apart with --template, as "
+                f"{{parent}}/{{name}}{suffixes[0]}"
+            )
+        scene = ledger.find(run.name, source.path)
+        if scene is not None:
+            found.known += 1
+            if _must_look_again(scene, source.path, recheck):
+                found.again += 1
+                ledger.update(scene["fid"], state="pending")
+            continue
+        owner = ledger.owner(product)
+        if owner is not None:
+            raise UsageError(
+                f"{product} is the product of {owner['source']} in run {owner['run']!r}: choose another "
+                "output folder or --template"
+            )
+        fresh.append({"run": run.name, "source": source.path, "product": product, **survey(source.path)})
+        found.added += 1
+        if len(fresh) == _CHUNK:
+            ledger.add(fresh)
+            fresh.clear()
+            progress.report(done / len(sources), f"surveyed {done} of {len(sources)} scenes")
+    ledger.add(fresh)
+    return found
+
+
+def _must_look_again(scene: sqlite3.Row, source: str, recheck: bool) -> bool:
+    if scene["state"] == "failed":
+        return bool(scene["error_kind"] == "no room")
+    if scene["state"] != "done":
+        return False
+    if recheck or not os.path.isfile(scene["product"]):
+        return True
+    if os.path.getsize(scene["product"]) != scene["product_bytes"]:
+        return True
+    try:
+        stamps = stamps_of(source)
+    except RsicGeoError:
+        return False  # a source may go once its product is proven
+    return bool(stamps) and stamps[0][1:3] != (scene["source_bytes"], scene["source_mtime_ns"])
+
+
+def survey(path: str) -> dict[str, Any]:
+    """Return size and outline of a scene, from its header; nothing where it cannot be opened."""
+    try:
+        store = open_store(path, Execution())
+        with closing(store.reader) as reader:
+            p = reader.profile
+            entries: dict[str, Any] = {
+                "width": p.width,
+                "height": p.height,
+                "bands": p.count,
+                "dtype": p.dtype,
+            }
+            with suppress(SceneError):  # a scene without a known place has no footprint
+                entries["geom"] = geopackage_blob(_outline_of(path, store))
+        if os.path.isfile(path):
+            entries["source_bytes"] = os.path.getsize(path)
+        return entries
+    except (RsicGeoError, OSError, ValueError):
+        return {}  # the scene itself will say what is wrong with it
+
+
+def _outline_of(path: str, store: Store) -> dict[str, Any] | None:
+    """Return the outline of an open scene on earth; that of a learned archive is its preview's."""
+    if store.learned is None:
+        return outline_on_earth(store.reader)
+    with open_scene(path) as preview:
+        return outline_on_earth(preview)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a batch would do, from a sample of its scenes archived in a temporary folder."""
+
+    scenes: int
+    unreadable: int
+    pixels: int
+    source_bytes: int
+    sampled: int
+    sample_failed: tuple[str, ...]
+    product_bytes: float | None
+    """Expected; None where no scene of the sample could be archived."""
+    seconds_one_job: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, progress: Progress) -> Estimate:
+    """Return what archiving the sources would take, by archiving some of them and throwing that away.
+
+    Bytes and seconds are scaled by raw bytes. The sample is drawn with a fixed seed.
+    """
+    sizes: dict[str, int] = {}
+    pixels = total = unreadable = 0
+    for source in sources:
+        entries = survey(source.path)
+        if not entries:
+            unreadable += 1
+            continue
+        pixels += entries["width"] * entries["height"]
+        total += entries.get("source_bytes", 0)
+        sizes[source.path] = entries["width"] * entries["height"] * entries["bands"]
+    drawn = random.Random(0).sample(sorted(sizes), min(sample_size, len(sizes)))
+    raw = made = 0
+    seconds, failed = 0.0, []
+    for done, path in enumerate(drawn):
+        progress.report(done / len(drawn), f"trying {os.path.basename(path)}")
+        before = time.perf_counter()
+        try:
+            made += _tried(path, options)
+        except JobCancelledError:
+            raise
+        except RsicGeoError as error:
+            failed.append(str(error))
+            continue
+        raw += sizes[path]
+        seconds += time.perf_counter() - before
+    scale = sum(sizes.values()) / raw if raw else None
+    return Estimate(
+        scenes=len(sources),
+        unreadable=unreadable,
+        pixels=pixels,
+        source_bytes=total,
+        sampled=len(drawn),
+        sample_failed=tuple(failed),
+        product_bytes=None if scale is None else made * scale,
+        seconds_one_job=None if scale is None else seconds * scale,
+    )
+
+
+def _tried(path: str, options: EncodeOptions) -> int:
+    with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
+        product = Path(folder) / f"tried{archive_suffixes(options.codec)[0]}"
+        compress.compress(path, str(product), replace(options, verify="full", overwrite=False))
+        return product.stat().st_size

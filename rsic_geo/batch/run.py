@@ -1,0 +1,273 @@
+"""Starting, continuing and looking at batches: the verbs of ``rsic batch`` as functions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
+from rsic_geo.batch.executors import Executor, ProcessExecutor, SerialExecutor
+from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.ledger.lock import LedgerLock
+from rsic_geo.batch.message import SceneJob, fingerprint, options_from, options_text
+from rsic_geo.batch.publish import write_text
+from rsic_geo.batch.register import Registration, register, usual_template
+from rsic_geo.codecs.registry import get_entry
+from rsic_geo.errors import LedgerError, SceneError, UsageError
+from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.progress import Progress
+from rsic_geo.report import version
+
+_BASE_MIB = 200
+"""What one worker takes at most beside its tiles and cache, measured on scenes of three bands."""
+_TILE_MIB = 64
+"""What one codec thread takes at most for a tile of three bands."""
+_COORDINATOR_MIB = 100
+"""What the process that writes the ledger takes."""
+_LEAST_MIB = _BASE_MIB + _TILE_MIB + 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Who does the work, and with how much of the machine."""
+
+    jobs: int = 1
+    """Processes of this machine; 0 = the calling process itself."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler; its workers are used instead of processes of this machine."""
+    resources: tuple[tuple[str, float], ...] = ()
+    """What a Dask worker must offer, as GPU=1."""
+    memory_mib: int | None = None
+    """Budget for all jobs of this machine together; None = no budget."""
+    execution: Execution = field(default_factory=Execution)
+    """Threads and device of each job; 0 threads = this machine's cores divided among the jobs."""
+
+    def fitted(self) -> Crew:
+        """Return the crew with threads, raster cache and jobs that fit the cores and the budget.
+
+        Raises:
+            UsageError: if not even one job fits.
+        """
+        budget = None if self.memory_mib is None else self.memory_mib - _COORDINATOR_MIB
+        jobs = self.jobs if budget is None else max(min(1, self.jobs), min(self.jobs, budget // _LEAST_MIB))
+        share = max(1, jobs)
+        # How many cores the workers of a cluster have is not known here.
+        cores = 1 if self.scheduler is not None else os.cpu_count() or 1
+        threads = self.execution.threads or max(1, cores // share)
+        cache = self.execution.memory_mib
+        if budget is not None:
+            each = budget // share
+            if each < _LEAST_MIB:
+                least = _LEAST_MIB + _COORDINATOR_MIB
+                raise UsageError(f"{self.memory_mib} MiB are too few for one job: give at least {least}")
+            threads = max(1, min(threads, (each - _BASE_MIB - 16) // _TILE_MIB))
+            cache = max(16, min(cache, each - _BASE_MIB - _TILE_MIB * threads))
+        execution = replace(self.execution, threads=threads, memory_mib=cache)
+        return replace(self, jobs=jobs, execution=execution)
+
+    def executor(self) -> Executor:
+        """Return the executor of this crew."""
+        if self.scheduler is not None:
+            from rsic_geo.batch.dask import DaskExecutor
+
+            return DaskExecutor(self.scheduler, dict(self.resources))
+        return SerialExecutor() if self.jobs == 0 else ProcessExecutor(self.jobs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """Choices of a run that do not change what its products are."""
+
+    run: str = "default"
+    ledger: str | None = None
+    """GeoPackage; None = in the output folder."""
+    template: str | None = None
+    """Where in the output folder products go; None = as their sources lie."""
+    skip_existing: bool = False
+    companions: bool = True
+    recheck: bool = False
+    config: tuple[tuple[str, str], ...] = ()
+    bands_above: float = 256.0
+    """Megapixels from which on a scene is worked on by row bands, kept over a kill; 0 = never."""
+    crew: Crew = field(default_factory=Crew)
+    on_registered: Callable[[Registration], None] = lambda _found: None
+
+
+def ledger_path(place: str | Path) -> Path:
+    """Return the ledger meant by a path: a GeoPackage, or the output folder of a run.
+
+    Raises:
+        LedgerError: if there is none.
+    """
+    path = Path(place)
+    path = path / LEDGER_NAME if path.is_dir() else path
+    if not path.is_file():
+        raise LedgerError(f"there is no ledger {path}: give the GeoPackage of a run, or its output folder")
+    return path
+
+
+def run_batch(
+    sources: list[Source],
+    folder: str,
+    options: EncodeOptions,
+    batch: BatchOptions,
+    watcher: Watcher,
+) -> Standing:
+    """Archive scenes, each verified before it counts; continue where an earlier run of the name stopped.
+
+    Nothing that exists is overwritten, no source is touched.
+
+    Args:
+        sources: scenes, from :func:`rsic_geo.batch.inputs.discover`.
+        folder: where products go; made if missing.
+        options: what the products must be.
+        batch: ledger, names and workers.
+        watcher: told what happens.
+
+    Raises:
+        LedgerBusyError: if another run writes to the ledger.
+        LedgerMismatchError: if the run was started with other options.
+        UsageError: if two scenes would become one product, or only parts of scenes are asked for.
+        JobCancelledError: if it was stopped.
+        SceneError: if there is no more room for products.
+    """
+    _check_whole(options)
+    out = os.path.abspath(folder)
+    path = Path(os.path.abspath(batch.ledger)) if batch.ledger else Path(out) / LEDGER_NAME
+    text = options_text(options, _weights(options), _codec_weights(options))
+    record = RunRecord(
+        name=batch.run,
+        folder=out,
+        template=batch.template or usual_template(options.codec),
+        reports=str(path.with_suffix("")) + "-reports",
+        options=text,
+        fingerprint=fingerprint(text),
+        version=version(),
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SceneError(f"cannot write to {path.parent}: {error.strerror or error}") from error
+    with LedgerLock(path), Ledger(path, write=True) as ledger:
+        ledger.start_run(record)
+        progress = Progress(callback=watcher.survey)
+        batch.on_registered(register(ledger, record, sources, progress, recheck=batch.recheck))
+        return _work(ledger, record, batch, watcher)
+
+
+def retry_batch(
+    place: str | Path, batch: BatchOptions, watcher: Watcher, *, like: str = "%", skipped: bool = False
+) -> Standing:
+    """Try failed scenes of a run again, with what the run was started with, and do what else is left.
+
+    Args:
+        place: ledger or output folder.
+        batch: run and workers; the ledger knows the rest.
+        watcher: told what happens.
+        like: SQL pattern of the sources.
+        skipped: also scenes that were skipped.
+    """
+    path = ledger_path(place)
+    with LedgerLock(path), Ledger(path, write=True) as ledger:
+        record = find_run(ledger, batch.run)
+        states = ("failed", "skipped") if skipped else ("failed",)
+        ledger.requeue(record.name, states, like)
+        return _work(ledger, record, batch, watcher)
+
+
+def find_run(ledger: Ledger, name: str) -> RunRecord:
+    """Return a run by name.
+
+    Raises:
+        UsageError: if there is none of the name.
+    """
+    runs = {run.name: run for run in ledger.runs()}
+    if name not in runs:
+        raise UsageError(f"{ledger.path} has no run {name!r}: it has {', '.join(runs) or 'none'}")
+    return runs[name]
+
+
+def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watcher) -> Standing:
+    crew = batch.crew.fitted()
+    options, weights = options_from(record.options, crew.execution)
+    pattern = SceneJob(
+        fid=0,
+        run=record.name,
+        source="",
+        product="",
+        report="",
+        workshop=_workshop(ledger, record),
+        options=options,
+        fingerprint=record.fingerprint,
+        model_sha256=weights.model,
+        codec_sha256=weights.codec,
+        skip_existing=batch.skip_existing,
+        companions=batch.companions,
+        config=batch.config,
+        bands_above=round(batch.bands_above * 1e6),
+    )
+    coordinator = Coordinator(
+        ledger=ledger, run=record, executor=crew.executor(), pattern=pattern, watcher=watcher
+    )
+    try:
+        return coordinator.work()
+    finally:
+        _summarise(ledger, record)
+
+
+def _summarise(ledger: Ledger, record: RunRecord) -> None:
+    """Leave the page of the run among its reports, as it stands now; a full disk is no reason to fail."""
+    from rsic_geo.batch.html import page
+
+    with suppress(OSError, LedgerError):
+        write_text(Path(record.reports) / f"{record.name}.html", page(ledger, record))
+
+
+def _check_whole(options: EncodeOptions) -> None:
+    """Refuse what the ledger has no words for: a product is proven against the whole of its source."""
+    whole = EncodeOptions()
+    for name in ("srcwin", "projwin", "bbox", "window_crs", "bands", "nodata"):
+        if getattr(options, name) != getattr(whole, name):
+            raise UsageError(f"a batch archives whole scenes: {name} is for single ones (rsic compress)")
+
+
+def _workshop(ledger: Ledger, record: RunRecord) -> str:
+    """Return the folder of what is unfinished: runs of other ledgers may write to the same output folder."""
+    name = hashlib.sha256(f"{ledger.path.resolve()}\n{record.name}".encode()).hexdigest()[:12]
+    return os.path.join(record.folder, WORKSHOP, name)
+
+
+def _weights(options: EncodeOptions) -> str | None:
+    """Return the digest of the weights products will be made with, where any are used."""
+    if options.model == "none":
+        return None
+    from rsic_geo.errors import WeightsError
+    from rsic_geo.weights import enhancer_name, open_weights
+
+    try:
+        digest = open_weights(enhancer_name(options.model, options.codec)).sha256
+    except WeightsError:
+        if options.model != "auto":
+            raise
+        return None
+    return None if options.target.is_lossless else digest
+
+
+def _codec_weights(options: EncodeOptions) -> str | None:
+    """Return the digest of the network of a learned codec.
+
+    Raises:
+        WeightsError: it is not here.
+    """
+    name, _, network = options.codec.partition(":")
+    if not get_entry(name).weights_kind:
+        return None
+    from rsic_geo.weights import open_weights
+    from rsic_geo.weights.store import CODEC, default_name
+
+    return open_weights(network or default_name(kind=CODEC)).sha256

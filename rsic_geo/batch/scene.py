@@ -1,0 +1,282 @@
+"""One scene of a batch, from source to proven product. The same code runs on every kind of worker."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rsic_geo.batch.kept_comparison import Checkpoint
+from rsic_geo.batch.message import SceneJob, SceneOutcome
+from rsic_geo.batch.parts import help_scene, store_for
+from rsic_geo.batch.publish import (
+    is_halting,
+    publish,
+    read_json,
+    set_aside,
+    workshop_for,
+    write_json,
+)
+from rsic_geo.batch.source import SourceState, check_unchanged, companions_of, look_at, sha256_of
+from rsic_geo.batch.verify import Promise, Proof, prove
+from rsic_geo.errors import (
+    DamagedSceneError,
+    OutputExistsError,
+    RsicGeoError,
+    SceneError,
+    SourceChangedError,
+    UsageError,
+    VerificationError,
+    WeightsError,
+)
+from rsic_geo.geo.footprint_blob import blob_geojson, densified, geopackage_blob
+from rsic_geo.options import EncodeOptions
+from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.quality import finite
+from rsic_geo.raster import accepting_damage, gdal_config, open_scene
+from rsic_geo.raster.place import on_earth, outline_on_earth
+from rsic_geo.report import Report
+from rsic_geo.verbs import compress
+from rsic_geo.write.parts import BandStore
+
+RECEIPT_SCHEMA = "rsic-batch-scene-1"
+
+_KINDS: dict[type[BaseException], str] = {
+    DamagedSceneError: "damaged",
+    OutputExistsError: "exists",
+    SourceChangedError: "changed",
+    VerificationError: "verification",
+}
+
+
+def archive_scene(job: SceneJob, progress: ProgressCallback | None = None) -> SceneOutcome:
+    """Archive one scene: encode, decode from disk, compare, and only then give the product its name.
+
+    Whatever happens to the scene is an outcome, not an exception; only KeyboardInterrupt and a cancelling
+    ``progress`` come through. May be called again for the same scene at any time: what is finished is found
+    finished.
+    """
+    if job.helps:
+        return help_scene(job)
+    started = time.monotonic()
+    try:
+        with gdal_config(job.options.execution.gdal | dict(job.config)):
+            return _archive(job, Progress(callback=progress), started)
+    except RsicGeoError as error:
+        if error.exit_code == 130:
+            raise
+        return _failed(job, error, started)
+    except (OSError, MemoryError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError) as error:
+        return _failed(job, error, started)
+
+
+def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
+    state = look_at(job.source)
+    product = Path(job.product)
+    if product.exists():
+        return _existing(job, state, product)
+    bands = store_for(job, state)
+    try:
+        outcome = _written(job, state, bands, progress, started)
+    except (UsageError, VerificationError, SourceChangedError):
+        _drop(bands)
+        raise
+    except (SceneError, OSError):
+        if product.exists():  # a worker believed lost finished it meanwhile
+            return _existing(job, state, product)
+        raise
+    _drop(bands)
+    return outcome
+
+
+def _drop(bands: BandStore | None) -> None:
+    if bands is not None:
+        bands.remove()
+
+
+def _written(
+    job: SceneJob, state: SourceState, bands: BandStore | None, progress: Progress, started: float
+) -> SceneOutcome:
+    """Write the product and give it its name if it is proven."""
+    product = Path(job.product)
+    with (
+        workshop_for(job.workshop, job.fid) as folder,
+        accepting_damage(job.options.accept_damaged) as damage,
+    ):
+        finished = folder / product.name
+        report = compress.compress(
+            job.source, str(finished), _encode_options(job), _stage(progress, 0, 0.7), bands
+        )
+        _check_weights(job, report)
+        proof = prove(
+            job.source,
+            str(finished),
+            Promise(target=job.options.target, lossless=bool(report.details["lossless"])),
+            job.options.execution,
+            progress.stage(0.7, 1),
+            checkpoint=None if bands is None else _checkpoint(bands, state, finished),
+        )
+        check_unchanged(job.source, state)
+        values = {
+            **_source_values(state),
+            **_product_values(job, report, proof, finished),
+            "seconds": round(time.monotonic() - started, 3),
+            "geom": _footprint(job, report),
+            "warnings": "; ".join([f"the source is damaged: {note}" for note in damage]) or None,
+        }
+        if proof.problems:
+            place = set_aside(finished, product)
+            text = f"{'; '.join(proof.problems)}: the product was kept as {place}"
+            values["report"] = f"{job.report}.failed"
+            write_json(values["report"], _receipt(job, report, proof, values), folder)
+            return SceneOutcome(
+                fid=job.fid, state="failed", values=values, error=text, error_kind="verification"
+            )
+        write_json(job.report, _receipt(job, report, proof, values), folder)
+        publish(finished, product, companions_of(job.source) if job.companions else [])
+    return SceneOutcome(fid=job.fid, state="done", values=values)
+
+
+def _checkpoint(bands: BandStore, state: SourceState, finished: Path) -> Checkpoint:
+    """Return the account of the proof of a file against one content of its source, both by their bytes."""
+    return Checkpoint(bands.folder / "proof.json", f"{state.content_key} {sha256_of(finished)}")
+
+
+def _encode_options(job: SceneJob) -> EncodeOptions:
+    """Return the options of the encoder, whose own check is left to the proof where that covers it."""
+    return replace(job.options, overwrite=False, verify="full" if job.options.quantize else "none")
+
+
+def _stage(progress: Progress, start: float, stop: float) -> ProgressCallback | None:
+    callback = progress.callback
+    if callback is None:
+        return None
+    return lambda fraction, message: callback(start + (stop - start) * fraction, message)
+
+
+def _existing(job: SceneJob, state: SourceState, product: Path) -> SceneOutcome:
+    """Return what to make of a file that has the product's name already."""
+    receipt = read_json(job.report)
+    if receipt is not None and receipt.get("schema") == RECEIPT_SCHEMA and receipt.get("verified"):
+        values = _plain_values(receipt)
+        if values.get("product_sha256") == sha256_of(product):
+            if values.get("content_key") != state.content_key:
+                raise SourceChangedError(
+                    f"{job.source} changed after it was archived as {product}: move that product away, or "
+                    "archive the new content in another run"
+                )
+            if receipt.get("fingerprint") == job.fingerprint:
+                return SceneOutcome(
+                    fid=job.fid, state="done", values={**values, **_source_values(state)}, adopted=True
+                )
+    if job.skip_existing:
+        text = f"{product} exists already and was left alone"
+        return SceneOutcome(fid=job.fid, state="skipped", error=text, error_kind="exists")
+    raise OutputExistsError(f"{product} exists and is no verified product of this run: move it away")
+
+
+def _plain_values(receipt: dict[str, Any]) -> dict[str, Any]:
+    values = dict(receipt.get("ledger") or {})
+    return {**values, "geom": geopackage_blob(receipt.get("footprint"))}
+
+
+def _source_values(state: SourceState) -> dict[str, Any]:
+    return {
+        "source_bytes": state.size,
+        "source_mtime_ns": state.mtime_ns,
+        "source_sha256": state.sha256,
+        "content_key": state.content_key,
+    }
+
+
+def _check_weights(job: SceneJob, report: Report) -> None:
+    model = report.details.get("model") or {}
+    for name, found, wanted in (
+        (model.get("name"), model.get("sha256"), job.model_sha256),
+        (f"codec {job.options.codec}", report.details.get("codec_sha256"), job.codec_sha256),
+    ):
+        if found and wanted and found != wanted:
+            raise WeightsError(
+                f"this worker has other weights of {name} than the run was started with: install the same "
+                "version of rsic-geo everywhere"
+            )
+
+
+def _product_values(job: SceneJob, report: Report, proof: Proof, finished: Path) -> dict[str, Any]:
+    details, target = report.details, job.options.target
+    model = details.get("model") or {}
+    achieved = {
+        "psnr": proof.psnr,
+        "max-error": proof.max_error,
+        "bpp": proof.bits_per_pixel,
+        "ratio": proof.ratio,
+    }.get(target.kind)
+    return {
+        "product_bytes": finished.stat().st_size,
+        "product_sha256": sha256_of(finished),
+        **{name: report.source.get(name) for name in ("width", "height", "bands", "dtype")},
+        "codec": details["codec"],
+        "codec_sha256": details.get("codec_sha256"),
+        "model": model.get("name"),
+        "model_sha256": model.get("sha256"),
+        "target": str(target),
+        "achieved": achieved if achieved is None or math.isfinite(achieved) else None,
+        "lossless": int(proof.pixels_equal),
+        "psnr": finite(proof.psnr),
+        "max_error": proof.max_error,
+        "masks": "identical" if proof.masks_equal else "different",
+        "metadata": "identical" if not proof.lost else f"{len(proof.lost)} differences",
+        "report": job.report,
+    }
+
+
+def _footprint(job: SceneJob, report: Report) -> bytes | None:
+    """Return where the valid pixels are on earth; the outline of the scene where only that is known."""
+    feature = report.details.get("footprint")
+    if feature is not None:
+        placed = on_earth(densified(feature["geometry"]), feature["properties"]["crs"])
+        if placed is not None:
+            return geopackage_blob(placed)
+    try:
+        with open_scene(job.source) as reader:
+            return geopackage_blob(outline_on_earth(reader))
+    except SceneError:  # a footprint is for looking at; no scene fails for want of it
+        return None
+
+
+def _receipt(job: SceneJob, report: Report, proof: Proof, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON report: evidence for people, and what a resumed run recognises a product by."""
+    entries = report.to_json()
+    entries["input"] = {**entries["input"], "sha256": values["source_sha256"]}
+    entries["output"] = {
+        "path": job.product, "bytes": values["product_bytes"], "sha256": values["product_sha256"],
+    }  # fmt: skip
+    entries.pop("verified", None)
+    return {
+        "schema": RECEIPT_SCHEMA,
+        "run": job.run,
+        "verified": not proof.problems,
+        "fingerprint": job.fingerprint,
+        "proof": proof.to_json(),
+        "ledger": {name: value for name, value in values.items() if name != "geom"},
+        "footprint": blob_geojson(values["geom"]),
+        "report": entries,
+    }
+
+
+def _failed(job: SceneJob, error: BaseException, started: float) -> SceneOutcome:
+    seconds = round(time.monotonic() - started, 3)
+    text = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, RsicGeoError | OSError):
+        text = f"unexpected {type(error).__name__}: {text}"
+    if is_halting(error):
+        return SceneOutcome(
+            fid=job.fid, state="halted", values={"seconds": seconds}, error=text, error_kind="no room"
+        )
+    kind = type(error).__name__
+    for family, name in _KINDS.items():
+        if isinstance(error, family):
+            kind = name
+    return SceneOutcome(fid=job.fid, state="failed", values={"seconds": seconds}, error=text, error_kind=kind)

@@ -1,0 +1,181 @@
+"""The proof a scene needs before it counts as archived: the product's final output against its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rsic_geo.batch.kept_comparison import Checkpoint
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.radiometry import Radiometry
+from rsic_geo.geo.window import Window
+from rsic_geo.options import Execution, Target
+from rsic_geo.progress import Progress
+from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
+from rsic_geo.raster import SceneReader, metadata_differences
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.source import open_source
+from rsic_geo.write.plan import sample
+
+_WINDOW = 1024
+PSNR_SLACK = 0.01
+"""How much two decoders may disagree about a PSNR (dB)."""
+SIZE_SLACK = 0.021
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What a product must be."""
+
+    target: Target
+    lossless: bool
+    """Whether every pixel must come back; False for a float scene that was quantised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How a product, decoded from disk as its readers will decode it, compares with its source."""
+
+    pixels_equal: bool
+    psnr: float
+    """Over the samples that count (dB), see :mod:`rsic_geo.quality`; infinite when none differs, -inf
+    when a number came back as NaN."""
+    max_error: float
+    """Largest error of a sample that counts, in the units of the scene."""
+    masks_equal: bool
+    """Whether dataset mask, nodata and alpha are the same, pixel by pixel."""
+    lost: tuple[str, ...]
+    """Metadata that differ."""
+    bits_per_pixel: float
+    """Of the product's file."""
+    ratio: float
+    problems: tuple[str, ...] = ()
+    """Why the product is no archive of its source; empty when it is one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary; an infinite PSNR is null, where ``max_abs_error`` is 0 or infinite."""
+        return {
+            "pixels_equal": self.pixels_equal,
+            "psnr": finite(self.psnr),
+            "max_abs_error": self.max_error,
+            "masks_equal": self.masks_equal,
+            "metadata_lost": list(self.lost),
+            "bpp": self.bits_per_pixel,
+            "ratio": self.ratio,
+            "problems": list(self.problems),
+        }
+
+
+def prove(  # noqa: PLR0913 - two scenes, what is promised, and how the work is done
+    source: str,
+    product: str,
+    promise: Promise,
+    execution: Execution,
+    progress: Progress,
+    *,
+    checkpoint: Checkpoint | None = None,
+) -> Proof:
+    """Decode a product from disk and compare it with its source.
+
+    Args:
+        source: the original; of an archive of ours its final output.
+        product: the archive written of it.
+        promise: what the product must be.
+        execution: how enhanced archives are decoded.
+        progress: told after every window.
+        checkpoint: where the account is kept, so that the same comparison interrupted goes on.
+
+    Raises:
+        RsicGeoError: if one of them cannot be read.
+    """
+    with open_source(source, execution) as original, open_archive(product, execution=execution) as archive:
+        bands, masks_equal = _compare(original, archive, progress, checkpoint)
+        pixels_equal = all(band.different == 0 for band in bands)
+        ours, theirs = original.snapshot(), archive.snapshot
+        if not (pixels_equal and promise.lossless):
+            ours, theirs = ours.without_statistics(), theirs.without_statistics()
+        lost = tuple(str(difference) for difference in metadata_differences(ours, theirs))
+        size = archive.reader.path.stat().st_size
+        profile = original.profile
+        scored = scored_bands(bands)
+        proof = Proof(
+            pixels_equal=pixels_equal,
+            psnr=total_psnr(scored),
+            max_error=max(band.max_abs_error for band in scored),
+            masks_equal=masks_equal,
+            lost=lost,
+            bits_per_pixel=size * 8 / (profile.height * profile.width),
+            ratio=profile.raw_bytes / size,
+        )
+    return replace(proof, problems=tuple(_problems(proof, promise)))
+
+
+def _problems(proof: Proof, promise: Promise) -> list[str]:
+    found = []
+    target, lossless = promise.target, promise.lossless
+    if lossless and not proof.pixels_equal:
+        found.append("it does not decode to the pixels of its source")
+    if target.kind == "psnr" and proof.psnr < target.value - PSNR_SLACK:
+        found.append(f"its PSNR is {proof.psnr:.3f} dB, {target} was asked for")
+    if target.kind == "max-error" and not lossless and proof.max_error > target.value:
+        found.append(f"its largest error is {proof.max_error:g}, {target} was asked for")
+    if target.kind == "bpp" and proof.bits_per_pixel > target.value * (1 + SIZE_SLACK):
+        found.append(f"it takes {proof.bits_per_pixel:.4g} bits per pixel, {target} was asked for")
+    if target.kind == "ratio" and proof.ratio < target.value / (1 + SIZE_SLACK):
+        found.append(f"its ratio is {proof.ratio:.4g}, {target} was asked for")
+    if not proof.masks_equal:
+        found.append("its nodata, mask or alpha differs from its source")
+    if proof.lost:
+        found.append(f"it lost metadata ({'; '.join(proof.lost[:3])})")
+    return found
+
+
+def _compare(
+    original: SceneReader, archive: Archive, progress: Progress, checkpoint: Checkpoint | None
+) -> tuple[list[BandErrors], bool]:
+    profile = original.profile
+    pixels, valid = sample(original)
+    radiometry = Radiometry.fit(profile.dtype, [(pixels, np.broadcast_to(valid, pixels.shape))])
+    bands = [
+        BandErrors(band=i + 1, is_alpha=name == "alpha", dtype_peak=radiometry.dtype_peak)
+        for i, name in enumerate(profile.colorinterp)
+    ]
+    rows, same = 0, profile.has_mask == archive.has_mask
+    kept = None if checkpoint is None else checkpoint.load(len(bands))
+    if kept is not None:
+        rows, same, bands = kept
+    grid = TileGrid(height=profile.height, width=profile.width, tile_size=_WINDOW)
+    for done, index in enumerate(grid, start=1):
+        if index.row < rows:
+            continue
+        same &= _compare_window(original, archive, grid.core(index), bands)
+        progress.report(done / len(grid), "verifying")
+        if checkpoint is not None and done % grid.cols == 0:
+            checkpoint.save(index.row + 1, same, bands)
+    return bands, same
+
+
+def _compare_window(original: SceneReader, archive: Archive, window: Window, bands: list[BandErrors]) -> bool:
+    """Count one window into ``bands``; return whether masks, nodata and alpha are the same in it."""
+    ours, theirs = original.read(window), archive.read(window)
+    keep, stored_keep = original.read_valid(window, ours), archive.read_valid(window)
+    same = True
+    if ours.dtype.kind in "fc":  # NaN and infinity are no measurement, declared as nodata or not
+        finite = np.isfinite(ours)
+        same = bool(np.array_equal(ours[~finite], theirs[~finite], equal_nan=True))
+        keep, stored_keep = keep & finite, stored_keep & np.isfinite(theirs)
+    same &= bool(np.array_equal(keep, stored_keep))
+    mask, stored = original.read_mask(window), archive.read_mask(window)
+    if mask is not None and stored is not None:
+        same &= bool(np.array_equal(mask, stored))
+        keep = keep & (mask != 0)
+    for i, band in enumerate(bands):
+        if band.is_alpha:
+            same &= bool(np.array_equal(ours[i], theirs[i]))
+            keep = keep & (ours[i] != 0)
+    for i, band in enumerate(bands):
+        band.add(ours[i], theirs[i], keep[i])
+    return same

@@ -1,0 +1,373 @@
+"""``rsic batch``: whole archives of scenes, every one verified, every interruption resumable."""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rsic_geo.cli.commands.compress import archive_choices, encode_options
+from rsic_geo.cli.console import Console, StatusLine, event, one_line
+from rsic_geo.cli.options import Verb, execution_options, stack, talking
+from rsic_geo.cli.summary import bytes_text, outline
+from rsic_geo.errors import UsageError
+from rsic_geo.options import Execution
+
+if TYPE_CHECKING:
+    from rsic_geo.batch.coordinator import Standing, Watcher
+    from rsic_geo.batch.inputs import Source
+    from rsic_geo.batch.run import BatchOptions
+
+EXIT_SOME_FAILED = 3
+_LOG_SECONDS = 10
+"""Between the lines --verbose writes where there is no terminal."""
+
+
+@click.group()
+def batch() -> None:
+    """Archive many scenes: run, plan, status, retry, export.
+
+    \b
+    rsic batch run scenes/ archive/ --target lossless --jobs 4
+    rsic batch status archive/
+    rsic batch retry archive/
+    """  # noqa: D301 - click wants the character itself
+
+
+_inputs = stack(
+    click.argument("paths", nargs=-1, required=True, metavar="INPUT... OUTPUT"),
+    click.option(
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        help="Files taken from folders, repeatable (default: rasters).",
+    ),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Files left out, repeatable."),
+    click.option("--base", metavar="DIR", help="Root the paths of files and lists are mirrored from."),
+    click.option("--asset", metavar="KEY", help="Asset taken from STAC items."),
+    click.option("-0", "--null", "nul", is_flag=True, help="Names on stdin end with NUL."),
+)
+
+_crew = stack(
+    click.option(
+        "--jobs",
+        "-j",
+        type=click.IntRange(min=0),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Processes of this machine, --threads cores each; 0 = no extra process.",
+    ),
+    click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do the work."),
+    click.option(
+        "--resource",
+        "resources",
+        multiple=True,
+        metavar="NAME=N",
+        help="What a Dask worker must have (GPU=1), repeatable.",
+    ),
+    click.option(
+        "--bands-above",
+        type=click.FloatRange(min=0),
+        default=256,
+        show_default=True,
+        metavar="MPX",
+        help="Keep the row bands of larger scenes over a kill, and share them among idle workers; 0 = never.",
+    ),
+    click.option(
+        "--run", "run_name", default="default", show_default=True, metavar="NAME", help="Name of the run."
+    ),
+    click.option("--skip-existing", is_flag=True, help="Leave alone products that exist and are not ours."),
+    click.option(
+        "--companions/--no-companions",
+        default=True,
+        show_default=True,
+        help="Copy vendors' text files (.xml, .imd, .rpb, ...) of a scene beside its product.",
+    ),
+)
+
+
+def _batch_options(verb: Verb) -> Verb:
+    """Give a verb ``settings``: who does the work, under which name; memory is the budget of all jobs."""
+
+    @functools.wraps(verb)
+    def run(
+        *args: Any,
+        jobs: int,
+        scheduler: str | None,
+        resources: tuple[str, ...],
+        run_name: str,
+        skip_existing: bool,
+        companions: bool,
+        bands_above: float,
+        execution: Execution,
+        **kwargs: Any,
+    ) -> Any:
+        from rsic_geo.batch.run import BatchOptions, Crew
+
+        asked = click.get_current_context().params.get("memory")
+        crew = Crew(
+            jobs=jobs,
+            scheduler=scheduler,
+            resources=tuple(_resource(word) for word in resources),
+            memory_mib=asked if isinstance(asked, int) else None,
+            execution=execution if asked is None else replace(execution, memory_mib=Execution().memory_mib),
+        )
+        settings = BatchOptions(
+            run=run_name,
+            skip_existing=skip_existing,
+            companions=companions,
+            bands_above=bands_above,
+            config=kwargs["config"],
+            crew=crew,
+        )
+        return verb(*args, settings=settings, execution=execution, **kwargs)
+
+    return _crew(run)
+
+
+def _resource(word: str) -> tuple[str, float]:
+    name, equals, number = word.partition("=")
+    try:
+        amount = float(number) if equals else 1.0
+    except ValueError:
+        amount = 0.0
+    if not (name and 0 < amount < math.inf):
+        raise UsageError(f"resource {word!r}: use NAME=NUMBER, as GPU=1")
+    return name, amount
+
+
+def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> tuple[list[Source], str]:
+    """Return the scenes of the inputs, and the output folder where the last word is one."""
+    import os
+
+    from rsic_geo.batch.inputs import Selection, discover
+
+    if output and len(paths) < 2:
+        raise UsageError("give inputs and, as the last word, the output folder")
+    inputs, folder = (paths[:-1], paths[-1]) if output else (paths, "")
+    if output and os.path.exists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"the output {folder} is a file: give a folder")
+    selection = Selection(
+        include=choices.pop("include"),
+        exclude=choices.pop("exclude"),
+        base=choices.pop("base"),
+        asset=choices.pop("asset"),
+        avoid=(os.path.abspath(folder),) if output else (),
+    )
+    found = discover(inputs, selection, sys.stdin.buffer, nul=choices.pop("nul"))
+    if not found:
+        raise UsageError(f"no scenes found in {' '.join(inputs)}: see --include")
+    return found, folder
+
+
+@batch.command(short_help="Archive every scene of the inputs.")
+@_inputs
+@archive_choices
+@click.option(
+    "--template",
+    metavar="TEXT",
+    help="Product below OUTPUT; default {parent}/{stem} and the codec's suffix; also {name} {ext} {run}.",
+)
+@click.option("--ledger", metavar="FILE", help="GeoPackage of the run (default: in OUTPUT).")
+@click.option("--recheck", is_flag=True, help="Compare the checksums of all finished scenes again.")
+@click.option("--dry-run", is_flag=True, help="Estimate from a sample; write nothing.")
+@execution_options
+@_batch_options
+@talking
+def run(
+    paths: tuple[str, ...],
+    console: Console,
+    execution: Execution,
+    settings: BatchOptions,
+    template: str | None,
+    ledger: str | None,
+    recheck: bool,
+    dry_run: bool,
+    **choices: Any,
+) -> int:
+    """Archive every scene of INPUT (files, folders, @list, -, STAC items) below the folder OUTPUT.
+
+    A scene is done when its product was decoded from disk and compared with it. The same command goes on
+    where it stopped. Nothing is overwritten, no source is touched. --memory is the budget of all jobs.
+    Exit code 3: some scenes failed.
+    """
+    from rsic_geo.batch.run import run_batch
+
+    sources, folder = _found(paths, choices, output=True)
+    wanted = encode_options(execution, **choices)
+    if dry_run:
+        return _estimate(console, sources, wanted, 8)
+    settings = replace(settings, template=template, ledger=ledger, recheck=recheck)
+    return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console)))
+
+
+@batch.command(short_help="Say how many, how large, how long.")
+@_inputs
+@archive_choices
+@click.option(
+    "--sample", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Scenes tried."
+)
+@execution_options
+@talking
+def plan(paths: tuple[str, ...], console: Console, execution: Execution, sample: int, **choices: Any) -> int:
+    """Say how many scenes INPUT holds and what archiving them would take, from a sample; nothing is written.
+
+    What is in OUTPUT already is left out of INPUT.
+    """
+    sources, _ = _found(paths, choices, output=True)
+    return _estimate(console, sources, encode_options(execution, **choices), sample)
+
+
+def _estimate(console: Console, sources: list[Source], wanted: Any, sample: int) -> int:
+    from rsic_geo.batch.coordinator import duration
+    from rsic_geo.batch.register import estimate
+    from rsic_geo.progress import Progress
+
+    found = estimate(sources, wanted, sample, Progress(callback=console.progress()))
+    lines = [
+        f"{found.scenes} scenes, {found.unreadable} of them unreadable; {found.pixels / 1e6:.1f} Mpx, "
+        f"{bytes_text(found.source_bytes)}"
+    ]
+    if found.product_bytes is not None and found.seconds_one_job is not None:
+        lines.append(
+            f"about {bytes_text(found.product_bytes)} after it, {duration(found.seconds_one_job)} with one "
+            f"job (from {found.sampled - len(found.sample_failed)} scenes)"
+        )
+    for text in found.sample_failed:
+        console.warn(text)
+    console.result(found.to_json(), "\n".join(lines))
+    return 0
+
+
+@batch.command(short_help="Try failed scenes again.")
+@click.argument("ledger")
+@click.option(
+    "--like",
+    default="%",
+    show_default=True,
+    metavar="PATTERN",
+    help="SQL pattern of the sources to try again.",
+)
+@click.option("--skipped", is_flag=True, help="Also what was skipped.")
+@execution_options
+@_batch_options
+@talking
+def retry(
+    ledger: str,
+    console: Console,
+    execution: Execution,
+    settings: BatchOptions,
+    like: str,
+    skipped: bool,
+    **_: Any,
+) -> int:
+    """Try the failed scenes of LEDGER (or of the folder it is in) again, as the run was started.
+
+    What decides the products is known to the ledger; --config, --companions and --skip-existing are to be
+    given again. --memory is the budget of all jobs. Exit code 3: some scenes failed again.
+    """
+    from rsic_geo.batch.run import retry_batch
+
+    del execution
+    return _finish(console, retry_batch(ledger, settings, _watcher(console), like=like, skipped=skipped))
+
+
+@batch.command(short_help="Say how far the runs are.")
+@click.argument("ledger")
+@click.option("--run", "run_name", metavar="NAME", help="Only this run.")
+@click.option("--failed", is_flag=True, help="List what failed.")
+@talking
+def status(ledger: str, console: Console, run_name: str | None, failed: bool) -> int:
+    """Say how far the runs of LEDGER (or of the folder it is in) are.
+
+    Exit code 3: some scenes failed.
+    """
+    from rsic_geo.batch.status import status_of
+
+    entries = status_of(ledger, run_name, list_failed=failed)
+    lines = []
+    for entry in entries["runs"]:
+        lines.append(f"run {entry['name']} ({'at work' if entry['at_work'] else 'at rest'}): {entry['text']}")
+        lines.append(outline({k: entry[k] for k in ("states", "options")}, "  "))
+        lines += [f"  failed: {scene['source']}: {scene['error']}" for scene in entry.get("failed", ())]
+    console.result(entries, "\n".join(lines))
+    return EXIT_SOME_FAILED if any(entry["states"]["failed"] for entry in entries["runs"]) else 0
+
+
+@batch.command(short_help="Write the ledger as STAC, HTML or JSON.")
+@click.argument("ledger")
+@click.argument("destination", metavar="OUTPUT")
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice(["stac", "html", "json"]),
+    required=True,
+    help="A folder of STAC items, one HTML page, or one JSON file.",
+)
+@click.option(
+    "--run", "run_name", default="default", show_default=True, metavar="NAME", help="Name of the run."
+)
+@talking
+def export(ledger: str, destination: str, console: Console, kind: str, run_name: str) -> None:
+    """Write what LEDGER knows as STAC items, as a page with plots, or as JSON; nothing is overwritten."""
+    from rsic_geo.batch.export import export_run
+
+    count = export_run(ledger, destination, kind, run_name)
+    console.result({"written": destination, "kind": kind, "scenes": count}, f"{destination}: {count} scenes")
+
+
+def _watcher(console: Console) -> Watcher:
+    from rsic_geo.batch.coordinator import Watcher
+    from rsic_geo.batch.message import SceneOutcome
+
+    line = StatusLine()
+    draw, draw_survey = console.progress(line), console.progress(line)
+    told = time.monotonic()
+
+    def standing(now: Standing) -> bool | None:
+        nonlocal told
+        if console.mode == "json":
+            event("batch", **now.to_json())
+            return draw(now.fraction, "archiving")
+        if console.verbose and console.bar is None and time.monotonic() - told > _LOG_SECONDS:
+            told = time.monotonic()
+            click.echo(str(now), err=True)
+        return draw(now.fraction, str(now))
+
+    def scene(source: str, outcome: SceneOutcome) -> None:
+        if console.mode == "json":
+            event(
+                "scene",
+                source=source,
+                state=outcome.state,
+                error=outcome.error,
+                seconds=outcome.values.get("seconds"),
+            )
+        elif outcome.state == "failed":
+            console.warn(f"{source}: {one_line(outcome.error or 'failed')}")
+
+    def survey(fraction: float, message: str) -> bool | None:
+        if console.mode == "json":
+            event("survey", fraction=round(fraction, 4), message=message)
+            return None
+        return draw_survey(fraction, message)
+
+    return Watcher(standing=standing, scene=scene, survey=survey, warn=console.warn)
+
+
+def _finish(console: Console, standing: Standing) -> int:
+    if console.bar is not None:
+        console.bar.break_off()
+    ratio = standing.source_bytes / standing.product_bytes if standing.product_bytes else 0.0
+    text = f"{standing.done} scenes done and verified, {standing.failed} failed, {standing.skipped} skipped"
+    if ratio:
+        before, after = bytes_text(standing.source_bytes), bytes_text(standing.product_bytes)
+        text += f"; {before} became {after} (ratio {ratio:.2f})"
+    console.result({**standing.to_json(), "ratio": ratio or None}, text)
+    return EXIT_SOME_FAILED if standing.failed else 0

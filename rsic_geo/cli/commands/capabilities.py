@@ -1,0 +1,75 @@
+"""``rsic capabilities``: what this installation can do, for programs that drive it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rsic_geo.cli.console import Console
+from rsic_geo.cli.options import talking
+from rsic_geo.cli.summary import outline
+
+SCHEMA = "rsic-capabilities/1"
+
+
+def describe() -> dict[str, Any]:
+    """Return everything a caller may choose from. Loads no network."""
+    from importlib.metadata import version
+
+    from rsic_geo.codecs import registry
+    from rsic_geo.options import TILE_SIZES
+    from rsic_geo.verbs.names import ARCHIVE_SUFFIXES
+    from rsic_geo.weights import list_weights
+
+    weights = list_weights()
+    codecs: list[dict[str, Any]] = []
+    for codec in registry.installed():
+        networks = [row.name for row in weights if row.kind == codec.weights_kind]
+        if codec.weights_kind and not networks:
+            continue
+        codecs.append(
+            {
+                "name": codec.name,
+                "dtypes": list(codec.dtypes),
+                "lossless": codec.is_lossless_capable,
+                "suffixes": list(ARCHIVE_SUFFIXES.get(codec.name, ())),
+                "weights": networks,
+            }
+        )
+    return {
+        "schema": SCHEMA,
+        "rsic_version": version("rsic-geo"),
+        "verbs": list(_verbs()),
+        "codecs": codecs,
+        "targets": ["lossless", "psnr", "max-error", "ratio", "bpp"],
+        "tile_sizes": list(TILE_SIZES),
+        "models": [row.name for row in weights if row.kind == "enhancer"],
+        "archive_extensions": [suffix for codec in codecs for suffix in codec["suffixes"]],
+        "output_formats": ["GTiff", "COG"],
+        "devices": ["auto", "cpu", "cuda"],
+        "progress": ["auto", "bar", "json", "none"],
+        "exit_codes": {
+            "0": "ok",
+            "1": "error",
+            "2": "usage or unsupported input",
+            "3": "some scenes of a batch failed",
+            "4": "verification failed, target missed or scenes differ",
+            "5": "model or engine unavailable",
+            "130": "interrupted",
+        },
+    }
+
+
+def _verbs() -> tuple[str, ...]:
+    from rsic_geo.cli.entry import VERBS
+
+    return VERBS
+
+
+@click.command(short_help="List codecs, targets, networks and formats.")
+@talking
+def capabilities(console: Console) -> None:
+    """List codecs, targets, networks and formats of this installation (with --json for programs)."""
+    entries = describe()
+    console.result(entries, outline(entries))

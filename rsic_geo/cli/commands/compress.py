@@ -1,0 +1,171 @@
+"""``rsic compress``: a scene in, a standard archive out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rsic_geo.cli.console import Console
+from rsic_geo.cli.options import check_local_output, execution_options, overwrite_option, stack, talking
+from rsic_geo.cli.part_options import part_options
+from rsic_geo.cli.summary import finish_job
+from rsic_geo.options import TILE_SIZES, EncodeOptions, Execution
+
+
+def _refuse_creation_options(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> None:
+    if values:
+        raise click.UsageError(
+            f"an archive takes no creation options ({values[0]}): use --target (lossless, "
+            "psnr=40, bpp=0.5, ...) and --tile-size"
+        )
+
+
+def _parse_nodata(_ctx: click.Context, _param: click.Parameter, text: str | None) -> float | str | None:
+    """Return a number, ``none``, or None where nothing was said."""
+    if text is None or text.lower() == "none":
+        return text and "none"
+    try:
+        return float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a number nor none") from None
+
+
+archive_choices = stack(
+    click.option(
+        "--target",
+        default="lossless",
+        show_default=True,
+        metavar="T",
+        help="lossless, psnr=DB, max-error=N (in the units of the samples), ratio=R or bpp=B; checked by "
+        "decoding what was written.",
+    ),
+    click.option(
+        "--codec",
+        default="jp2",
+        show_default=True,
+        metavar="jp2|learned|learned:NAME",
+        help="Codec of the archive (see rsic capabilities); learned writes .rsic.tif.",
+    ),
+    click.option(
+        "-f",
+        "--of",
+        "--format",
+        "--output-format",
+        "output_format",
+        default="JP2",
+        hidden=True,
+        type=click.Choice(["JP2", "JP2OpenJPEG"], case_sensitive=False),
+    ),
+    click.option(
+        "--co",
+        "--creation-option",
+        multiple=True,
+        hidden=True,
+        expose_value=False,
+        callback=_refuse_creation_options,
+    ),
+    click.option(
+        "--model",
+        default="auto",
+        show_default=True,
+        metavar="auto|none|NAME",
+        help="Network whose repair the archive promises: its gain counts towards psnr and max-error.",
+    ),
+    click.option(
+        "--enhance", "enhance", metavar="auto|off|NAME", hidden=True, help="Other spelling of --model."
+    ),
+    click.option(
+        "--tile-size",
+        type=click.Choice(["auto", *(str(size) for size in TILE_SIZES)]),
+        default="auto",
+        show_default=True,
+        help="Codec tile (px); auto is 1024, less for very many bands.",
+    ),
+    click.option(
+        "--quantize",
+        type=click.Choice(["uint16"]),
+        help="Accept a float scene, stored as this integer type with a scale and offset (lossy).",
+    ),
+    click.option(
+        "--sidecar",
+        type=click.Choice(["auto", "never", "require"]),
+        default="auto",
+        show_default=True,
+        help="GDAL .aux.xml beside the archive, for readers that are not rsic: with what they would miss, if "
+        "anything (auto), not at all, or always and with all metadata (require).",
+    ),
+    click.option(
+        "--accept-damaged",
+        is_flag=True,
+        help="Archive what a source still holds whose reader reports damage (such as corrupt JPEG data); the "
+        "archive and the report note it. Without this such a source fails.",
+    ),
+    click.option(
+        "--seed",
+        type=int,
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Seed recorded for networks that draw noise.",
+    ),
+)
+
+
+def encode_options(
+    execution: Execution, *, enhance: str | None, tile_size: str, model: str, target: str, **options: Any
+) -> EncodeOptions:
+    """Return as one value what :data:`archive_choices` gathered."""
+    from rsic_geo.options import Target
+
+    options.pop("output_format")
+    if enhance is not None:
+        model = "none" if enhance == "off" else enhance
+    return EncodeOptions(
+        target=Target.parse(target),
+        model=model,
+        tile_size=0 if tile_size == "auto" else int(tile_size),
+        execution=execution,
+        **options,
+    )
+
+
+@click.command(short_help="Write a scene as an archive.")
+@click.argument("source", metavar="INPUT")
+@click.argument("destination", metavar="OUTPUT")
+@part_options
+@click.option(
+    "--nodata",
+    callback=_parse_nodata,
+    metavar="VALUE|none",
+    help="Nodata value of all bands, instead of the scene's.",
+)
+@archive_choices
+@click.option(
+    "--verify",
+    type=click.Choice(["full", "none"]),
+    default="full",
+    show_default=True,
+    help="Check the archive by decoding it.",
+)
+@execution_options
+@overwrite_option
+@talking
+def compress(
+    source: str,
+    destination: str,
+    console: Console,
+    execution: Execution,
+    **choices: Any,
+) -> None:
+    """Write INPUT, any raster GDAL reads, as the archive OUTPUT (.jp2).
+
+    The archive is a plain GeoJP2 file for every other program; what rsic needs to give the scene back
+    complete and repaired is in one box of it. With --codec learned it is a TIFF (.rsic.tif) that shows other
+    programs a preview. A part that is asked for is that part of the whole: place, control points and metadata
+    follow.
+    """
+    from rsic_geo.verbs.compress import compress as run
+
+    wanted = encode_options(execution, **choices)
+    finish_job(console, run(source, check_local_output(destination), wanted, console.progress()))

@@ -1,0 +1,167 @@
+"""Whether the bytes of an archive are still the ones that were written: checked before they are decoded."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from rsic_geo.codecs.j2k import SOT_BYTES, ImageSize
+from rsic_geo.container import jp2
+from rsic_geo.container.boxes import Box
+from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry
+from rsic_geo.container.sideinfo import Picture, SideInfo
+from rsic_geo.errors import ChecksumError, ContainerError
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.window import Window
+
+_CHUNK = 1 << 20
+_BOX_NAMES = {
+    b"ftyp": "the file type box",
+    b"uuid": "the GeoJP2 box, which places the scene for other programs",
+    b"asoc": "the GML box, which places the scene for other programs",
+    b"xml ": "the metadata box",
+}
+_HINT = "copy the file again from its source, or restore it from a backup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCrcs:
+    """CRC-32 of every byte of an archive but tiles' bodies and our own box, which have theirs elsewhere."""
+
+    header: int
+    """Of what decides how tiles become pixels: the JP2 header box, and the codestream around its tiles."""
+    boxes: tuple[int, ...]
+    """Of each other box, in file order: among them those that place the scene for other programs."""
+    names: tuple[str, ...]
+    """What those boxes hold, for messages."""
+
+
+def file_crcs(file: BinaryIO, index: CodestreamIndex) -> FileCrcs:
+    """Return the checksums of an archive's boxes.
+
+    Raises:
+        ContainerError: if the file holds no codestream box or no tile.
+    """
+    header, crcs, names = 0, [], []
+    found = set()
+    for box in jp2.boxes_but_ours(file):
+        found.add(box.kind)
+        if box.kind == b"jp2h":
+            header = _crc_of(file, [(box.offset, box.end)], header)
+        elif box.kind == b"jp2c":
+            header = _crc_of(file, _around_tiles(box, index), header)
+        elif box.kind != b"jP  ":  # which is looked at byte by byte wherever a file is opened
+            crcs.append(_crc_of(file, [(box.offset, box.end)]))
+            names.append(_BOX_NAMES.get(box.kind, f"the box {box.kind.decode('latin-1')!r}"))
+    if not {b"jp2h", b"jp2c"} <= found or not index.parts:
+        raise ContainerError("the file holds no JPEG 2000 tiles: it is no archive of rsic_geo")
+    return FileCrcs(header=header, boxes=tuple(crcs), names=tuple(names))
+
+
+def _around_tiles(box: Box, index: CodestreamIndex) -> list[tuple[int, int]]:
+    """Return where the bytes of a codestream box lie that belong to no tile's body."""
+    spans, position = [], box.offset
+    for part in index.parts:
+        spans.append((position, part.offset + SOT_BYTES))
+        position = part.offset + part.length
+    return [*spans, (position, box.end)]
+
+
+def _crc_of(file: BinaryIO, spans: list[tuple[int, int]], crc: int = 0) -> int:
+    for start, end in spans:
+        file.seek(start)
+        left = end - start
+        while left > 0:
+            chunk = file.read(min(left, _CHUNK))
+            if not chunk:
+                raise ContainerError("the archive ended while it was read: copy the file again")
+            crc = zlib.crc32(chunk, crc)
+            left -= len(chunk)
+    return crc
+
+
+def picture_of(size: ImageSize) -> Picture:
+    """Return what a codestream says about its pixels."""
+    first = size.components[0]
+    kind = "int16" if first.is_signed else "uint16"
+    return Picture(
+        height=size.height - size.y0,
+        width=size.width - size.x0,
+        count=len(size.components),
+        dtype="uint8" if first.precision == 8 and not first.is_signed else kind,
+    )
+
+
+class PayloadCheck:
+    """Checksums of an archive's codestream, looked at once per tile and only for tiles that are read."""
+
+    def __init__(self, path: str, side: SideInfo, grid: TileGrid) -> None:
+        """Prepare the checks of an archive; reads nothing yet."""
+        self._path, self._side, self._grid = Path(path), side, grid
+        self._parts: dict[int, list[TilePartEntry]] = defaultdict(list)
+        self._checked: set[int] = set()
+        self._boxes: FileCrcs | None = None
+
+    def structure(self) -> None:
+        """Check the headers around the tiles.
+
+        Raises:
+            ChecksumError: if the main header or the list of tiles is not what was written.
+        """
+        with self._path.open("rb") as file:
+            index = jp2.find_codestream(file)
+            for part in index.parts:
+                self._parts[part.tile].append(part)
+            found = (index.size.height, index.size.width, index.size.tile_height, len(self._parts))
+            expected = (self._grid.height, self._grid.width, self._grid.tile_size, len(self._grid))
+            if found != expected or len(self._side.tile_crcs) != len(self._grid):
+                raise ChecksumError(f"the archive's codestream is not the one described in it: {_HINT}")
+            found_crcs = file_crcs(file, index)
+            if found_crcs.header != self._side.header_crc:
+                raise ChecksumError(f"the archive's codestream header is damaged: {_HINT}")
+            self._boxes = found_crcs
+
+    def minor_damage(self) -> list[str]:
+        """Return what is damaged of the boxes that only other programs read; :meth:`structure` looked."""
+        if self._boxes is None:
+            return []
+        if len(self._boxes.boxes) != len(self._side.box_crcs):
+            return ["boxes were added or taken away that other programs read"]
+        pairs = zip(self._boxes.names, self._boxes.boxes, self._side.box_crcs, strict=True)
+        return [f"{name} is damaged" for name, crc, stored in pairs if crc != stored]
+
+    def window(self, window: Window) -> None:
+        """Check the stored bytes of all tiles that touch a window.
+
+        Raises:
+            ChecksumError: if the bytes of one of them are damaged; the message names it.
+        """
+        todo = [self._grid.index_number(index) for index in self._grid.tiles_touching(window)]
+        todo = [number for number in todo if number not in self._checked]
+        if not todo:
+            return
+        with self._path.open("rb") as file:
+            for number in todo:
+                crc = 0
+                for part in self._parts[number]:
+                    file.seek(part.offset + SOT_BYTES)
+                    crc = zlib.crc32(file.read(part.length - SOT_BYTES), crc)
+                if crc != self._side.tile_crcs[number]:
+                    index = self._grid.tile_number(number)
+                    raise ChecksumError(
+                        f"tile {number} (row {index.row}, column {index.col}) is damaged: {_HINT}"
+                    )
+                self._checked.add(number)
+
+    def damaged(self) -> list[int]:
+        """Return the numbers of all damaged tiles."""
+        out = []
+        for index in self._grid:
+            try:
+                self.window(self._grid.core(index))
+            except ChecksumError:
+                out.append(self._grid.index_number(index))
+        return out

@@ -1,0 +1,39 @@
+"""Whether the parts of an archive's side information belong together."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from rsic_geo.container.sideinfo import SideInfo
+from rsic_geo.errors import ContainerError
+from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.options import TILE_SIZES
+
+
+def scene_crc(tile_crcs: tuple[int, ...]) -> int:
+    """Return one checksum for the pixel checksums of all tiles, in tile order."""
+    return zlib.crc32(struct.pack(f">{len(tile_crcs)}I", *tile_crcs))
+
+
+def check_side(side: SideInfo) -> SideInfo:
+    """Return side information whose parts fit each other.
+
+    Raises:
+        ContainerError: if they do not; a checksum of its own protects it, so it was written wrongly.
+    """
+    if side.tile_size not in TILE_SIZES:
+        raise ContainerError(f"the archive names tiles of {side.tile_size} px, which rsic_geo does not write")
+    if side.lossless and len(side.pixel_crcs) != len(side.tile_crcs):
+        raise ContainerError("the archive has checksums of another scene: it was altered")
+    if side.model is None:
+        return side
+    cells = (len(side.groups), *cell_counts(side.snapshot.height, side.snapshot.width))
+    if side.levels.shape != cells or side.strengths.shape != cells or side.radiometry is None:
+        raise ContainerError("the archive's enhancement is that of another scene: it was altered")
+    bands = {band for group in side.groups for band in group}
+    if any(len(group) not in (1, 3) for group in side.groups):
+        raise ContainerError("the archive's enhancement groups bands as no network does: it was altered")
+    if side.radiometry.bands != side.snapshot.count or not bands <= set(range(side.snapshot.count)):
+        raise ContainerError("the archive's enhancement names bands the scene lacks: it was altered")
+    return side

@@ -1,1 +1,0 @@
-"""The order of things: what is read, coded, enhanced, verified and written, and when."""

@@ -1,0 +1,32 @@
+"""The door to raster files. No other room imports rasterio."""
+
+from __future__ import annotations
+
+from rsic_geo.raster.damage import accepting_damage
+from rsic_geo.raster.env import gdal_config, gdal_version, reading_config, same_crs
+from rsic_geo.raster.fetch import fetch_raster
+from rsic_geo.raster.geojp2 import degenerate_geotiff, write_pam_sidecar
+from rsic_geo.raster.members import members_of
+from rsic_geo.raster.read import PixelDecoder, SceneReader, open_scene
+from rsic_geo.raster.snapshot import metadata_differences
+from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, metadata_lost_in_geotiff
+
+__all__ = [
+    "DRIVERS",
+    "LOSSY_NOTE",
+    "PixelDecoder",
+    "SceneReader",
+    "SceneWriter",
+    "accepting_damage",
+    "degenerate_geotiff",
+    "fetch_raster",
+    "gdal_config",
+    "gdal_version",
+    "members_of",
+    "metadata_differences",
+    "metadata_lost_in_geotiff",
+    "open_scene",
+    "reading_config",
+    "same_crs",
+    "write_pam_sidecar",
+]

@@ -1,0 +1,79 @@
+"""What a JP2 file needs of GDAL: the GeoTIFF inside its GeoJP2 box, and a sidecar for the rest."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
+from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
+from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar
+from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
+
+GEOREFERENCE = ("crs", "crs_epoch", "transform", "gcps", "gcp_crs", "rpcs")
+"""Snapshot fields that place a scene on earth."""
+
+
+def degenerate_geotiff(snapshot: MetadataSnapshot) -> bytes | None:
+    """Return the GeoTIFF of one pixel that a GeoJP2 UUID box holds; None without a georeference.
+
+    It carries CRS, transform or control points, and RPCs. It says Area even for a Point scene
+    unless Point reads back to the last bit: GDAL shifts the rotated and control point cases by
+    half a pixel when it reads Point from this box.
+
+    Raises:
+        SceneError: GDAL cannot express the georeference.
+    """
+    if not any(getattr(snapshot, name) for name in GEOREFERENCE):
+        return None
+    area = MetadataSnapshot(
+        width=1, height=1, count=1, **{name: getattr(snapshot, name) for name in GEOREFERENCE}
+    )
+    with gdal_config(), scene_errors("write", "the GeoJP2 box"), _temporary_folder() as folder:
+        if snapshot.area_or_point == "Point" and _is_north_up(snapshot):
+            point = replace(area, area_or_point="Point")
+            path = _create(point, folder / "point.tif")
+            with open_dataset(path) as dataset:
+                if not metadata_differences(point, take_snapshot(dataset)):
+                    return path.read_bytes()
+        return _create(area, folder / "area.tif").read_bytes()
+
+
+def write_pam_sidecar(
+    path: str | Path, snapshot: MetadataSnapshot, *, everything: bool = False
+) -> list[MetadataDifference]:
+    """Write beside a finished JP2 what GDAL does not find inside it: the .aux.xml with the rest.
+
+    No sidecar is written, and an old one is removed, if the file says everything itself.
+
+    Args:
+        path: the JP2.
+        snapshot: what its readers are to find.
+        everything: write a sidecar in any case, with all a sidecar can say.
+
+    Returns:
+        what GDAL will not find in the sidecar either, such as a mask.
+
+    Raises:
+        SceneError: the JP2 cannot be read or the sidecar not written.
+    """
+    with gdal_config(), scene_errors("write the sidecar of", path):
+        return restore_with_sidecar(Path(path), snapshot, everything=everything)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rsic-") as name:
+        yield Path(name)
+
+
+def _create(snapshot: MetadataSnapshot, path: Path) -> Path:
+    create_from_vrt(str(path), snapshot, {"COMPRESS": "NONE", "BLOCKYSIZE": "1"})
+    return path
+
+
+def _is_north_up(snapshot: MetadataSnapshot) -> bool:
+    return snapshot.transform is not None and snapshot.transform[1] == snapshot.transform[3] == 0

@@ -1,0 +1,378 @@
+"""Reading a scene window by window."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import NodataShadowWarning
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as RasterioWindow
+
+from rsic_geo.errors import SceneError, SceneNotFoundError, UnsupportedSceneError
+from rsic_geo.geo.metadata import NODATA_VALUES, MetadataSnapshot, is_explicit_mask, sentinels
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.window import Window
+from rsic_geo.raster.blocks import block_places
+from rsic_geo.raster.damage import hearing_damage
+from rsic_geo.raster.env import (
+    careful_reading,
+    gdal_config,
+    is_missing,
+    open_dataset,
+    scene_errors,
+    threads_in_blocks,
+)
+from rsic_geo.raster.fetch import fetch_raster
+from rsic_geo.raster.snapshot import take_snapshot
+
+Pixels = NDArray[Any]
+"""Samples (bands, height, width)."""
+Valid = NDArray[np.bool_]
+"""True = keep."""
+
+
+class PixelDecoder(Protocol):
+    """What reads the pixels of a file that GDAL opens and cannot decode."""
+
+    def read(self, window: Window, bands: tuple[int, ...] | None) -> Pixels:
+        """Return samples (bands, height, width) of a window, bands from 0; all if None. Raises CodecError."""
+        ...
+
+
+class SceneReader:
+    """A scene open for reading; threads that share it take turns, since a GDAL dataset serves one at a time.
+
+    Every method raises SceneError, in one line, when the file cannot be read, and its kind DamagedSceneError
+    where GDAL hands out pixels and only reports that something is wrong with them.
+
+    GDAL reads with threads of its own where a request covers several JPEG 2000 blocks, and what fails there
+    is printed and lost: blocks stay empty. So such files are read block by block, by which a failure is the
+    caller's, and everything else with one thread.
+    """
+
+    def __init__(self, path: str | Path, decoder: PixelDecoder | None = None) -> None:
+        """Open a raster file.
+
+        Args:
+            path: file or GDAL name.
+            decoder: reads the pixels in GDAL's place, where GDAL cannot.
+
+        Raises:
+            SceneNotFoundError: there is no such file.
+            SceneError: it holds no raster GDAL can read.
+            UnsupportedSceneError: the bands differ in sample type.
+        """
+        if is_missing(path):
+            raise SceneNotFoundError(f"cannot read {path}: there is no such file")
+        self.path = Path(path)
+        self._turn = threading.RLock()
+        self._decoder = decoder
+        with gdal_config(), careful_reading(), scene_errors("read", path):
+            self._dataset = open_dataset(path)
+            self._blocks: DatasetReader | None = None
+            try:
+                self.profile = _profile(self._dataset, path)
+                if self._dataset.driver == "JP2OpenJPEG" and decoder is None:
+                    # A handle of its own, since one keeps the number of threads it first read with.
+                    self._blocks = open_dataset(path)
+            except Exception:
+                self._dataset.close()
+                raise
+
+    def __enter__(self) -> SceneReader:
+        """Return the reader itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; harmless when it is closed already."""
+        self._dataset.close()
+        if self._blocks is not None:
+            self._blocks.close()
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Read in the body; a failure that GDAL only reports is one."""
+        with (
+            self._turn,
+            gdal_config(),
+            scene_errors(f"read {what} of", self.path),
+            careful_reading(),
+            hearing_damage(self.path),
+        ):
+            yield
+
+    @property
+    def driver(self) -> str:
+        """GDAL's name of the file format."""
+        return str(self._dataset.driver)
+
+    @property
+    def compression(self) -> str:
+        """GDAL's name of the compression the pixels are stored with, lower case; empty if unknown."""
+        named = str(self._dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "")).lower()
+        return named or ("webp" if self.driver == "WEBP" else "")
+
+    @property
+    def is_known_lossless(self) -> bool:
+        """Whether GDAL says of a compression that may lose something that here it does not."""
+        structure = self._dataset.tags(ns="IMAGE_STRUCTURE")
+        if self.compression.startswith("lerc"):
+            return float(structure.get("MAX_Z_ERROR", 0)) <= 0
+        return str(structure.get("COMPRESSION_REVERSIBILITY", "")).upper().startswith("LOSSLESS")
+
+    @property
+    def description(self) -> str:
+        """What a TIFF file says about itself (tag ImageDescription); empty if nothing."""
+        return str(self._dataset.tags().get("TIFFTAG_IMAGEDESCRIPTION", ""))
+
+    def stored_bytes(self) -> int:
+        """Return the bytes the pixels take in the file: of a TIFF its blocks, else the whole file.
+
+        A file behind a ``/vsi`` name that is no TIFF is copied to the temporary folder to be measured.
+        """
+        name = str(self._dataset.name)
+        with gdal_config(), scene_errors("read", self.path):
+            if self.driver in ("GTiff", "COG"):
+                return sum(size for _, size in block_places(self._dataset))
+            if not name.startswith("/vsi"):
+                return self.path.stat().st_size
+            with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
+                copy = Path(folder) / "scene"
+                fetch_raster(name, str(copy))
+                return copy.stat().st_size
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The scene's file and its sidecars (.aux.xml, .msk, .ovr)."""
+        return tuple(Path(name) for name in self._dataset.files)
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Height and width (px) of the blocks the file is stored in."""
+        height, width = self._dataset.block_shapes[0]
+        return int(height), int(width)
+
+    def snapshot(self) -> MetadataSnapshot:
+        """Return all metadata of the scene."""
+        with gdal_config(), scene_errors("read the metadata of", self.path):
+            return take_snapshot(self._dataset)
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
+        """Return the samples of a window, shape (bands, height, width).
+
+        Args:
+            window: rectangle inside the scene.
+            bands: band positions from 0, in the order wanted; all if None.
+        """
+        with self._reading("pixels"):
+            if self._decoder is not None:
+                return self._decoder.read(window, bands)
+            if self._blocks is not None:
+                with threads_in_blocks():
+                    return self._by_blocks(self._blocks, window, bands)
+            return np.asarray(self._dataset.read(_indexes(bands), window=_rasterio(window)))
+
+    def _by_blocks(self, dataset: DatasetReader, window: Window, bands: tuple[int, ...] | None) -> Pixels:
+        """Return samples read by one request for each block that the window touches."""
+        if self._is_inside_block(window):
+            return np.asarray(dataset.read(_indexes(bands), window=_rasterio(window)))
+        count = self.profile.count if bands is None else len(bands)
+        out = np.empty((count, window.height, window.width), dtype=self.profile.dtype)
+        height, width = self.block_shape
+        for top in range(window.row_off // height * height, window.row_stop, height):
+            for left in range(window.col_off // width * width, window.col_stop, width):
+                block = Window(row_off=top, col_off=left, height=height, width=width).intersection(window)
+                if block is not None:
+                    rows, cols = block.within(window).slices
+                    dataset.read(_indexes(bands), window=_rasterio(block), out=out[:, rows, cols])
+        return out
+
+    def _nearest(
+        self,
+        decoder: PixelDecoder,
+        window: Window | None,
+        shape: tuple[int, int],
+        bands: tuple[int, ...] | None,
+    ) -> Pixels:
+        """Return the nearest samples (bands, *shape) of a window, decoded line by line."""
+        area = window or Window.full(self.profile.height, self.profile.width)
+        rows = area.row_off + ((np.arange(shape[0]) + 0.5) * area.height / shape[0]).astype(int)
+        cols = ((np.arange(shape[1]) + 0.5) * area.width / shape[1]).astype(int)
+        count = self.profile.count if bands is None else len(bands)
+        out = np.empty((count, *shape), dtype=self.profile.dtype)
+        strip = self.block_shape[0]
+        for top in range(area.row_off, area.row_stop, strip):
+            wanted = np.flatnonzero((rows >= top) & (rows < top + strip))
+            if wanted.size:
+                lines = Window(
+                    row_off=top,
+                    col_off=area.col_off,
+                    height=min(strip, area.row_stop - top),
+                    width=area.width,
+                )
+                out[:, wanted] = decoder.read(lines, bands)[:, rows[wanted] - top][:, :, cols]
+        return out
+
+    def _is_inside_block(self, window: Window) -> bool:
+        height, width = self.block_shape
+        return (
+            window.row_off // height == (window.row_stop - 1) // height
+            and window.col_off // width == (window.col_stop - 1) // width
+        )
+
+    def read_valid(self, window: Window, pixels: Pixels | None = None) -> Valid:
+        """Return where samples are no nodata, shape (count, height, width), True = keep.
+
+        Nodata values count (NaN too), and masks that belong to single bands; neither the dataset
+        mask nor alpha does. A nodata value outside the sample type marks nothing.
+
+        Args:
+            window: rectangle inside the scene.
+            pixels: the samples of all bands in that window, if the caller has read them already.
+        """
+        shape = (self.profile.count, window.height, window.width)
+        valid = np.ones(shape, dtype=bool)
+        if self.profile.has_nodata:
+            samples = self.read(window) if pixels is None else pixels
+            for band, value in enumerate(self.profile.nodata):
+                if value is not None:
+                    valid[band] = ~equals_nodata(samples[band], value)
+        if self.profile.has_band_masks:
+            with self._reading("masks"):
+                for band, flags in enumerate(self._dataset.mask_flag_enums):
+                    if not flags:
+                        valid[band] &= self._dataset.read_masks(band + 1, window=_rasterio(window)) != 0
+        return valid
+
+    def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
+        """Return the explicit dataset mask (height, width), 255 = keep; None if the scene has none."""
+        if not self.profile.has_mask:
+            return None
+        with self._reading("the mask"):
+            return np.asarray(self._dataset.read_masks(1, window=_rasterio(window)), dtype=np.uint8)
+
+    def read_overview(
+        self,
+        out_height: int,
+        out_width: int,
+        bands: tuple[int, ...] | None = None,
+        window: Window | None = None,
+    ) -> Pixels:
+        """Return the scene, or a window of it, as (bands, out_height, out_width), nearest sample."""
+        shape = (len(bands) if bands is not None else self.profile.count, out_height, out_width)
+        area = None if window is None else _rasterio(window)
+        with self._reading("pixels"):
+            if self._decoder is not None:
+                return self._nearest(self._decoder, window, shape[1:], bands)
+            return np.asarray(self._dataset.read(_indexes(bands), window=area, out_shape=shape))
+
+    def read_resampled(
+        self, window: Window, out_shape: tuple[int, int], *, bands: tuple[int, ...] | None = None
+    ) -> Pixels:
+        """Return a window resampled to (bands, *out_shape); overviews and reduced resolutions are used.
+
+        Averages where the window shrinks; palettes take the nearest sample.
+        """
+        count = len(bands) if bands is not None else self.profile.count
+        is_palette = "palette" in self.profile.colorinterp
+        method = Resampling.nearest if is_palette else Resampling.average
+        with self._reading("pixels"):
+            if self._decoder is not None:
+                return self._nearest(self._decoder, window, out_shape, bands)
+            return np.asarray(
+                self._dataset.read(
+                    _indexes(bands),
+                    window=_rasterio(window),
+                    out_shape=(count, *out_shape),
+                    resampling=method,
+                )
+            )
+
+    def read_valid_overview(self, out_height: int, out_width: int) -> Valid:
+        """Return where the scene holds data by nodata, mask and alpha together, decimated (height, width)."""
+        if self._decoder is not None and not self.profile.has_nodata and not self.profile.has_mask:
+            if self.profile.alpha_band is None:
+                return np.ones((out_height, out_width), dtype=bool)
+            alpha = self.read_overview(out_height, out_width, (self.profile.alpha_band,))[0]
+            return np.asarray(alpha != 0, dtype=bool)
+        with self._reading("the mask"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NodataShadowWarning)  # both nodata and alpha: nodata counts
+            return np.asarray(self._dataset.dataset_mask(out_shape=(out_height, out_width)), dtype=bool)
+
+
+def open_scene(path: str | Path, decoder: PixelDecoder | None = None) -> SceneReader:
+    """Open a scene for reading; use it in a ``with`` statement. ``decoder``: see :class:`SceneReader`.
+
+    Raises:
+        SceneNotFoundError: there is no such file.
+        SceneError: it holds no raster GDAL can read.
+        UnsupportedSceneError: the bands differ in sample type.
+    """
+    return SceneReader(path, decoder)
+
+
+def equals_nodata(samples: Pixels, value: float) -> Valid:
+    """Return where samples equal a nodata value in their own type (NaN equals NaN)."""
+    kind = samples.dtype.kind
+    if kind in "iu":
+        limits = np.iinfo(samples.dtype)
+        if math.isnan(value) or not limits.min <= value <= limits.max or int(value) != value:
+            return np.zeros(samples.shape, dtype=bool)
+        return np.asarray(samples == samples.dtype.type(int(value)), dtype=bool)
+    if math.isnan(value):
+        return np.asarray(np.isnan(samples), dtype=bool)
+    with np.errstate(over="ignore"):
+        return np.asarray(samples == np.asarray(value).astype(samples.dtype), dtype=bool)
+
+
+def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
+    if dataset.count < 1:
+        inside = "; open one of: " + ", ".join(dataset.subdatasets[:3]) if dataset.subdatasets else ""
+        raise SceneError(f"it holds no bands{inside}")
+    if len(set(dataset.dtypes)) != 1:
+        kinds = ", ".join(sorted(set(dataset.dtypes)))
+        raise UnsupportedSceneError(f"{path} mixes sample types ({kinds}): convert its bands to one type")
+    if dataset.dtypes[0].startswith("complex_int"):
+        raise UnsupportedSceneError(f"{path} holds complex integers: convert them to complex64 first")
+    flags = [{flag.name for flag in each} for each in dataset.mask_flag_enums]
+    values = dataset.tags().get(NODATA_VALUES, "")
+    points, gcp_crs = dataset.gcps
+    crs = dataset.crs or gcp_crs
+    return SceneProfile(
+        height=dataset.height,
+        width=dataset.width,
+        count=dataset.count,
+        dtype=dataset.dtypes[0],
+        crs_wkt=str(crs.to_wkt()) if crs else None,
+        transform=dataset.transform,
+        colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
+        nodata=sentinels(dataset.nodatavals, flags, values),
+        has_mask=any(is_explicit_mask(each) for each in flags),
+        has_band_masks=any(not each for each in flags),
+        has_gcps=bool(points),
+    )
+
+
+def _indexes(bands: tuple[int, ...] | None) -> list[int] | None:
+    return None if bands is None else [band + 1 for band in bands]
+
+
+def _rasterio(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.col_off, window.row_off, window.width, window.height)

@@ -1,0 +1,87 @@
+"""Bringing a snapshot's metadata into a file: at its creation, and through a sidecar afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import rasterio.shutil
+from rasterio.crs import CRS
+
+from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
+from rsic_geo.raster.env import open_dataset
+from rsic_geo.raster.files import sidecar_path
+from rsic_geo.raster.gdal_xml import BAND_FIELDS, Field, pam_xml, vrt_xml
+from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
+
+
+def create_from_vrt(target: str, snapshot: MetadataSnapshot, options: Mapping[str, str]) -> None:
+    """Create a GeoTIFF without pixels that carries what a copy of a VRT can carry."""
+    with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
+        template = Path(folder) / "scene.vrt"
+        template.write_bytes(vrt_xml(snapshot, wkt2))
+        fixed = {"SPARSE_OK": "TRUE", "COPY_SRC_MDD": "YES"}
+        rasterio.shutil.copy(str(template), target, driver="GTiff", **{**options, **fixed})
+
+
+def restore_with_sidecar(
+    path: Path, snapshot: MetadataSnapshot, *, everything: bool = False
+) -> list[MetadataDifference]:
+    """Write what a finished file does not say to its PAM sidecar; return what is still missing.
+
+    Args:
+        path: the finished file.
+        snapshot: what its readers are to find.
+        everything: write a sidecar in any case, with all a sidecar can say.
+    """
+    sidecar = sidecar_path(path)
+    sidecar.unlink(missing_ok=True)
+    differences = _differences(path, snapshot)
+    if not differences and not everything:
+        return []
+    fields = _all_fields(snapshot) if everything else _sidecar_fields(differences)
+    content = pam_xml(snapshot, fields, wkt2)
+    if not content and not everything:
+        return differences
+    sidecar.write_bytes(content or b"<PAMDataset />")
+    return _differences(path, snapshot)
+
+
+def wkt2(definition: str) -> str:
+    """Return the WKT2 text of a snapshot's reference system."""
+    if not definition.startswith("EPSG:"):
+        return definition
+    return str(CRS.from_user_input(definition).to_wkt(version="WKT2_2019"))
+
+
+def _differences(path: Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    with open_dataset(path) as dataset:
+        return metadata_differences(snapshot, take_snapshot(dataset))
+
+
+def _all_fields(snapshot: MetadataSnapshot) -> set[Field]:
+    """Return the fields of a snapshot that say more than GDAL takes for granted."""
+    fields: set[Field] = {("georeference", None), ("rpcs", None)}
+    if snapshot.area_or_point == "Point":
+        fields.add(("area_or_point", None))
+    fields |= {(f"tags[{domain}]", None) for domain in snapshot.tags}
+    usual = {"scales": 1.0, "offsets": 0.0}
+    for band in range(1, snapshot.count + 1):
+        named = [name for name in BAND_FIELDS if name not in usual]
+        named += [name for name, value in usual.items() if getattr(snapshot, name)[band - 1] != value]
+        fields |= {(name, band) for name in named}
+        fields |= {(f"tags[{domain}]", band) for domain in snapshot.band_tags.get(band, {})}
+    return fields
+
+
+def _sidecar_fields(differences: list[MetadataDifference]) -> set[Field]:
+    fields: set[Field] = set()
+    for difference in differences:
+        if difference.field in {"crs", "crs_epoch", "gcp_crs", "transform", "gcps"}:
+            fields.add(("georeference", None))
+        elif difference.field.startswith("tags["):
+            fields.add((difference.field.partition("]")[0] + "]", difference.band))
+        elif difference.field in {"rpcs", "area_or_point", *BAND_FIELDS}:
+            fields.add((difference.field, difference.band))
+    return fields

@@ -1,0 +1,259 @@
+"""Taking a metadata snapshot of an open dataset, and comparing snapshots by meaning."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+import rasterio.shutil
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.io import DatasetReader
+
+from rsic_geo.geo.metadata import ControlPoint, MetadataDifference, MetadataSnapshot
+from rsic_geo.raster.env import same_crs
+
+DRIVER_DOMAINS = frozenset({
+    "IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "ProxyOverviewRequest", "LocationInfo",
+    "OVERVIEWS", "vrt_sources", "new_vrt_sources", "xml:VRT", "JPEG2000", "xml:gml.root-instance", "RPC",
+})  # fmt: skip
+"""Domains that describe the file at hand (its blocks, its boxes), not the scene.
+
+``xml:gml.root-instance`` is the GMLJP2 box of a JP2 source: its georeference is in the snapshot's
+own fields, and a copy in a GeoTIFF would contradict any later change of them. Other XML boxes
+(``xml:BOX_n``, ``xml:XMP``, ``xml:IPR``) are somebody's metadata and kept. RPC has its field.
+"""
+
+_OWN_FIELDS = frozenset({"AREA_OR_POINT"})
+
+
+_RPC_UNKNOWN = {"ERR_BIAS": "-1", "ERR_RAND": "-1"}
+"""What GDAL reads from a GeoTIFF's coefficients where their errors were not said."""
+_RPC_NUMBERS = {
+    **{
+        f"{axis}_{kind}": ""
+        for axis in ("LINE", "SAMP", "LAT", "LONG", "HEIGHT")
+        for kind in ("OFF", "SCALE")
+    },
+    **_RPC_UNKNOWN,
+}
+_RPC_SERIES = {f"{axis}_{part}_COEFF" for axis in ("LINE", "SAMP") for part in ("NUM", "DEN")}
+
+
+def metadata_differences(
+    ours: MetadataSnapshot, theirs: MetadataSnapshot, *, ignore: Iterable[str] = ()
+) -> list[MetadataDifference]:
+    """Return the differences of two snapshots, reference systems compared by meaning.
+
+    A unit where there was none is no difference if the scene has heights in its reference
+    system: a TIFF then reports their unit for every band.
+    """
+    found = ours.diff(theirs, ignore=ignore, same_crs=same_crs)
+    if any(each.field == "units" and each.ours is None for each in found) and _has_heights(ours.crs):
+        found = [each for each in found if each.field != "units" or each.ours is not None]
+    return found
+
+
+def _has_heights(definition: str | None) -> bool:
+    if definition is None:
+        return False
+    text = CRS.from_user_input(definition).to_wkt()
+    return bool(text.startswith(("COMPD_CS", "VERT_CS")))
+
+
+def take_snapshot(dataset: DatasetReader) -> MetadataSnapshot:
+    """Return all metadata of an open rasterio dataset."""
+    described = _describe(dataset)
+    points, gcp_crs = dataset.gcps
+    identity = dataset.transform.is_identity
+    default_tags = dataset.tags()
+    return MetadataSnapshot(
+        width=dataset.width,
+        height=dataset.height,
+        count=dataset.count,
+        dtypes=tuple(dataset.dtypes),
+        crs=_definition(dataset.crs),
+        crs_epoch=described.epoch(),
+        transform=None if identity else tuple(dataset.transform)[:6],
+        gcps=tuple(
+            ControlPoint(row=p.row, col=p.col, x=p.x, y=p.y, z=p.z or 0.0, id=p.id or "", info=p.info or "")
+            for p in points
+        ),
+        gcp_crs=_definition(gcp_crs) if points else None,
+        rpcs=_rpcs(dataset.tags(ns="RPC")),
+        area_or_point="Point" if default_tags.get("AREA_OR_POINT", "").lower() == "point" else "Area",
+        nodata=tuple(described.nodata(dataset, band) for band in dataset.indexes),
+        mask_flags=tuple(tuple(flag.name for flag in flags) for flags in dataset.mask_flag_enums),
+        colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
+        colormaps=_colormaps(dataset),
+        categories={band: names for band in dataset.indexes if (names := described.categories(band))},
+        attribute_tables={
+            band: table for band in dataset.indexes if (table := described.attribute_table(band))
+        },
+        descriptions=tuple(text or None for text in dataset.descriptions),
+        scales=tuple(dataset.scales),
+        offsets=tuple(dataset.offsets),
+        units=tuple(text or None for text in dataset.units),
+        tags=_tags(dataset, 0, described),
+        band_tags={band: tags for band in dataset.indexes if (tags := _tags(dataset, band, described))},
+    )
+
+
+def _rpcs(items: Mapping[str, str]) -> dict[str, str] | None:
+    """Return coefficients as GDAL uses them: vendors write units behind numbers, and not every error.
+
+    A set that is not whole is nothing GDAL would use, and is left as it is.
+    """
+    if not _RPC_NUMBERS.keys() | _RPC_SERIES <= {*items, *_RPC_UNKNOWN}:
+        return dict(items) or None
+    numbers = {name: _first_number(items.get(name, usual)) for name, usual in _RPC_NUMBERS.items()}
+    return {**items, **numbers}
+
+
+def _first_number(text: str) -> str:
+    word = (text.split() or [""])[0]
+    try:
+        float(word)
+    except ValueError:
+        return text
+    return word
+
+
+class _Description:
+    """What GDAL's own VRT copy of a dataset tells that rasterio does not.
+
+    rasterio drops items that are not UTF-8, nodata values outside the sample type, class names,
+    attribute tables and the epoch, and takes JSON documents apart at their first colon.
+    """
+
+    def __init__(self, root: ElementTree.Element) -> None:
+        self._root = root
+
+    def _band(self, band: int) -> ElementTree.Element | None:
+        return self._root if band == 0 else self._root.find(f"VRTRasterBand[@band='{band}']")
+
+    def epoch(self) -> float | None:
+        element = self._root.find("SRS")
+        text = None if element is None else element.get("coordinateEpoch")
+        return None if text is None else float(text)
+
+    def nodata(self, dataset: DatasetReader, band: int) -> float | int | None:
+        dtype, value = dataset.dtypes[band - 1], dataset.nodatavals[band - 1]
+        is_long = dtype in {"int64", "uint64"}  # a float does not hold these exactly
+        element = self._band(band)
+        text = None if element is None else element.findtext("NoDataValue")
+        if text is None or not (value is None or is_long):
+            return None if value is None else float(value)
+        return int(text) if is_long else float(text)
+
+    def attribute_table(self, band: int) -> str | None:
+        element = self._band(band)
+        table = None if element is None else element.find("GDALRasterAttributeTable")
+        return (
+            None if table is None else ElementTree.canonicalize(ElementTree.tostring(table), strip_text=True)
+        )
+
+    def document(self, domain: str) -> str | None:
+        element = self._root.find(f"Metadata[@domain='{domain}']") if "'" not in domain else None
+        return None if element is None else element.text
+
+    def categories(self, band: int) -> tuple[str, ...]:
+        element = self._band(band)
+        names = [] if element is None else element.findall("CategoryNames/Category")
+        return tuple(name.text or "" for name in names)
+
+    def items(self, band: int, domain: str) -> dict[str, str]:
+        element = self._band(band)
+        for entry in [] if element is None else element.findall("Metadata"):
+            if entry.get("domain", "") == domain:
+                return {item.get("key", ""): item.text or "" for item in entry.findall("MDI")}
+        return {}
+
+
+def _describe(dataset: DatasetReader) -> _Description:
+    with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
+        path = Path(folder) / "scene.vrt"
+        for domains in ("YES", "AUTO"):
+            rasterio.shutil.copy(dataset, str(path), driver="VRT", COPY_SRC_MDD=domains)
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
+            try:
+                return _Description(parse_gdal_xml(text))
+            except ElementTree.ParseError:  # an xml: domain put in as it is, declaration and all
+                continue
+    return _Description(ElementTree.Element("VRTDataset"))
+
+
+def parse_gdal_xml(text: str) -> ElementTree.Element:
+    """Parse XML as GDAL writes it, with control characters and bytes that are not UTF-8.
+
+    XML forbids both, so they travel through the parser as private-use characters.
+    """
+    root = ElementTree.fromstring(_FORBIDDEN.sub(_shield, text))
+    for element in root.iter():
+        if element.text:
+            element.text = _SHIELDED.sub(_unshield, element.text)
+        for key, value in element.attrib.items():
+            element.attrib[key] = _SHIELDED.sub(_unshield, value)
+    return root
+
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\udc80-\udcff]")
+_SHIELDED = re.compile("[\U0010f000-\U0010f0ff]")
+_PRIVATE = 0x10F000
+
+
+def _shield(match: re.Match[str]) -> str:
+    return chr(_PRIVATE + (ord(match[0]) & 0xFF))
+
+
+def _unshield(match: re.Match[str]) -> str:
+    byte = ord(match[0]) - _PRIVATE
+    return chr(byte if byte < 0x20 else 0xDC00 + byte)
+
+
+def _tags(dataset: DatasetReader, band: int, described: _Description) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for domain in ["", *dataset.tag_namespaces(band)]:
+        if domain in DRIVER_DOMAINS:
+            continue
+        items = {**described.items(band, domain), **dataset.tags(band, ns=domain or None)}
+        if domain.startswith("xml:"):
+            items = {"": "".join(items.values()).strip()}
+        elif domain.startswith("json:"):
+            items = {"": (described.document(domain) if band == 0 else None) or _json_document(items)}
+        elif band == 0 and domain == "":
+            items = {key: value for key, value in items.items() if key not in _OWN_FIELDS}
+        if items:
+            found[domain] = items
+    return found
+
+
+def _json_document(items: dict[str, str]) -> str:
+    """Put a JSON document together again that was split at its first colon as if NAME:VALUE."""
+    return "".join(f"{key}:{value}" if value else key for key, value in items.items())
+
+
+def _colormaps(dataset: DatasetReader) -> dict[int, dict[int, tuple[int, int, int, int]]]:
+    tables = {}
+    for band in dataset.indexes:
+        try:
+            tables[band] = {int(key): tuple(colour) for key, colour in dataset.colormap(band).items()}
+        except ValueError:  # rasterio's way to say that the band has none
+            continue
+    return tables
+
+
+def _definition(crs: CRS | None) -> str | None:
+    """Return WKT2, or just the EPSG code if the system names one itself and means the same."""
+    if not crs:
+        return None
+    try:
+        text = str(crs.to_wkt(version="WKT2_2019"))
+        code = crs.to_epsg(confidence_threshold=100)
+        is_named = text.endswith(f'ID["EPSG",{code}]]')
+        return f"EPSG:{code}" if is_named and CRS.from_epsg(code) == crs else text
+    except CRSError:
+        return str(crs.to_wkt())

@@ -1,0 +1,398 @@
+"""Any scene open for reading; an archive of ours is read as its final output."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.container.sideinfo import SideInfo
+from rsic_geo.container.tiff import DESCRIPTION, SUFFIX
+from rsic_geo.errors import ContainerError, UsageError
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.lattice import CELL
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.window import Window
+from rsic_geo.options import Execution
+from rsic_geo.raster import SceneReader, fetch_raster, open_scene
+from rsic_geo.repair.base import Enhancer
+from rsic_geo.repair.plan import EnhancementPlan
+from rsic_geo.repair.recorded import recorded_enhancer
+from rsic_geo.repair.strength import scaled_correction
+from rsic_geo.repair.windows import correct_window
+from rsic_geo.scenes.kinds import Store, StoredTiles, open_store
+from rsic_geo.scenes.learned import LearnedScene
+from rsic_geo.scenes.planes import Planes, finish_pixels, put_nodata
+from rsic_geo.scenes.quantised import Affinity
+from rsic_geo.scenes.reduced import masked_means, nearest
+
+Pixels = NDArray[Any]
+
+PROVENANCE_DOMAIN = "RSIC"
+"""Metadata domain of an enhanced output that says which model made it."""
+
+
+class Archive:
+    """A scene open for reading, rasterio-like. Use :func:`rsic_geo.scenes.open.open_archive`.
+
+    Pixels come as (bands, height, width). Where the file is an archive of rsic_geo, every tile's bytes are
+    checked against their checksum before they are decoded, nodata, masks and alpha come back exactly, and
+    lossy pixels come back enhanced at the strengths the archive holds.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        enhance: str = "auto",
+        execution: Execution | None = None,
+        allow_other_model: bool = False,
+    ) -> None:
+        """Open ``path``; see :func:`rsic_geo.scenes.open.open_archive`."""
+        self.path = str(path)
+        self.execution = execution or Execution()
+        self.warnings: list[str] = []
+        self._loading = threading.Lock()
+        self._held = ExitStack()
+        try:
+            self._file = self._local_file()
+            store = open_store(self._file, self.execution)
+            self.reader: SceneReader = self._held.enter_context(store.reader)
+            self.side: SideInfo | None = store.side
+            self.learned: LearnedScene | None = store.learned
+            self._set_up(store, enhance, allow_other_model)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _local_file(self) -> str:
+        """Return the path; of what may be an archive behind a name of GDAL's, that of a copy.
+
+        GDAL hides the boxes of a JP2 file, and of a learned archive all but its preview.
+        """
+        if not self.path.startswith("/vsi") and "://" not in self.path:
+            return self.path
+        is_learned = self.path.lower().endswith(SUFFIX)
+        if not is_learned:
+            with open_scene(self.path) as reader:
+                is_learned = reader.driver == "GTiff" and reader.description == DESCRIPTION
+                if not is_learned and not reader.driver.startswith("JP2"):
+                    return self.path
+        name = "scene" + (SUFFIX if is_learned else ".jp2")
+        copy = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / name
+        fetch_raster(self.path, str(copy))
+        return str(copy)
+
+    def _set_up(self, store: Store, enhance: str, allow_other_model: bool) -> None:
+        side = self.side
+        self._enhance = "off" if enhance == "none" else enhance
+        if self._enhance not in ("auto", "off") and (side is None or side.model is None):
+            what = "no archive of rsic_geo" if side is None else "an archive made without a model"
+            raise UsageError(
+                f"{self.path} is {what}: it holds no strengths for {enhance}; decode it with "
+                "--enhance off, or repair it by estimate with `rsic enhance`"
+            )
+        self._allow_other_model = allow_other_model
+        self._enhancer: Enhancer | None = None
+        self._planes: Planes | None = None
+        self._check: StoredTiles | None = None
+        self._affinity = None if side is None else Affinity.from_json(side.extras.get("affine"))
+        if side is None:
+            self.snapshot: MetadataSnapshot = self.reader.snapshot()
+            self.profile: SceneProfile = self.reader.profile
+            return
+        self.snapshot = side.snapshot
+        self.profile = profile_of(self.reader.profile, side.snapshot)
+        stored, said = self.reader.profile, side.snapshot
+        sample = "uint16" if self._affinity is not None else said.dtypes[0]
+        found = (stored.height, stored.width, stored.count, stored.dtype)
+        if found != (said.height, said.width, said.count, sample):
+            raise ContainerError(
+                "the archive's side information describes another scene: the file was altered"
+            )
+        grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
+        alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
+        self._planes = Planes(store.planes, grid, dtype=stored.dtype, bands=stored.count, alpha_bands=alpha)
+        self._check = store.check(self._file, grid)
+        self._check.structure()
+        for problem in self._check.minor_damage():
+            self._warn(f"{problem}: rsic reads the scene all the same; copy the file again for others")
+
+    def __enter__(self) -> Archive:
+        """Return self."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Archive], tuple[Any, ...]]:
+        """Pickle as a call that opens the file again: where it is read it must exist under the same name."""
+        return _reopened, (self.path, self._enhance, self.execution, self._allow_other_model)
+
+    def close(self) -> None:
+        """Close the file; further reads fail."""
+        self._held.close()
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the scene has a dataset mask of its own."""
+        return self._planes.has_mask if self._planes is not None else self.reader.profile.has_mask
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the file carries side information of rsic_geo."""
+        return self.side is not None
+
+    @property
+    def is_enhanced(self) -> bool:
+        """Whether reads at full resolution are enhanced."""
+        side = self.side
+        return side is not None and side.model is not None and self._enhance != "off"
+
+    @property
+    def enhancer(self) -> Enhancer:
+        """The enhancer reads use, loaded at the first call.
+
+        Raises:
+            WeightsMismatchError: if the weights here are not those the archive was made with.
+        """
+        with self._loading:
+            if self._enhancer is None:
+                self._enhancer = self._load_enhancer()
+            return self._enhancer
+
+    def _load_enhancer(self) -> Enhancer:
+        side = self.side
+        if side is None or side.model is None:
+            raise UsageError("this scene records no enhancer: use `rsic enhance` with a model's name")
+        name = side.model.name if self._enhance == "auto" else self._enhance
+        enhancer = recorded_enhancer(side.model, name, self.execution, is_other_fine=self._allow_other_model)
+        if not side.model.matches(enhancer.sha256):
+            self._warn("enhanced with another model than the archive was made with: no promise on its error")
+        return enhancer
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def check_payload(self, window: Window) -> None:
+        """Raise ChecksumError if the stored bytes of a tile that touches ``window`` are damaged."""
+        if self._check is not None:
+            self._check.window(window)
+
+    def minor_damage(self) -> list[str]:
+        """Return in words what is damaged that only other programs need; empty for foreign files."""
+        return [] if self._check is None else self._check.minor_damage()
+
+    def damaged_tiles(self) -> list[int]:
+        """Return the numbers of the tiles whose stored bytes are damaged; empty for foreign files."""
+        return [] if self._check is None else self._check.damaged()
+
+    def read_decoded(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
+        """Return the codec's pixels of a window, checked but neither enhanced nor restored."""
+        self.check_payload(window)
+        return self.reader.read(window, bands=bands)
+
+    def enhancement_plan(self) -> EnhancementPlan:
+        """Return what enhancement of this archive depends on."""
+        side = self.side
+        if side is None or side.radiometry is None:
+            raise UsageError("this scene carries no distortion levels")
+        return EnhancementPlan(
+            height=self.profile.height,
+            width=self.profile.width,
+            groups=side.groups,
+            levels=side.levels,
+            radiometry=side.radiometry,
+            active=side.strengths > 0,
+            window_size=self.execution.window_size,
+            seed=side.seed,
+            filters=side.filters,
+        )
+
+    def read(
+        self,
+        window: Window | None = None,
+        *,
+        out_shape: tuple[int, int] | tuple[int, int, int] | None = None,
+        bands: tuple[int, ...] | None = None,
+    ) -> Pixels:
+        """Return pixels (bands, height, width) of a window, final: enhanced, nodata and alpha exact.
+
+        May be called from several threads at once; they take turns at the file.
+
+        Args:
+            window: part of the scene (px); None for all of it.
+            out_shape: (rows, columns) wanted, or (bands, rows, columns) as rasterio has it. Smaller than the
+                window: the codec's reduced resolutions are read and resampled, without enhancement, which
+                exists at full resolution only.
+            bands: indexes from 0; None for all.
+
+        Raises:
+            ChecksumError: if the stored bytes of a tile are damaged.
+            SceneError: if the file cannot be decoded.
+            UsageError: if the window, a band or ``out_shape`` is none of this scene.
+        """
+        if bands is not None and not all(0 <= band < self.profile.count for band in bands):
+            raise UsageError(f"bands {list(bands)} are not all in 0..{self.profile.count - 1}")
+        shape = None if out_shape is None else self._rows_and_columns(out_shape, bands)
+        whole = Window.full(self.profile.height, self.profile.width)
+        area = whole if window is None else window.intersection(whole)
+        if area is None or (
+            window is not None and (area.height, area.width) != (window.height, window.width)
+        ):
+            raise UsageError(f"the window reaches outside the scene of {whole.width} x {whole.height} px")
+        if shape is not None and shape != (area.height, area.width):
+            return self._read_reduced(area, shape, bands)
+        pixels = self.finish(self._enhanced(area), area)
+        return pixels if bands is None else pixels[list(bands)]
+
+    def _rows_and_columns(self, out_shape: tuple[int, ...], bands: tuple[int, ...] | None) -> tuple[int, int]:
+        """Return rows and columns of a shape that may also tell the bands. Raises UsageError."""
+        count = self.profile.count if bands is None else len(bands)
+        whole = all(isinstance(side, int | np.integer) and side >= 1 for side in out_shape)
+        if len(out_shape) not in (2, 3) or not whole or (len(out_shape) == 3 and out_shape[0] != count):
+            raise UsageError(
+                f"out_shape {tuple(out_shape)}: give rows and columns from 1 on, before them {count} bands "
+                "or nothing"
+            )
+        return int(out_shape[-2]), int(out_shape[-1])
+
+    def finish(self, pixels: Pixels, area: Window) -> Pixels:
+        """Return decoded (and enhanced) pixels of ``area`` with validity, alpha and sample type restored."""
+        if self._planes is None:
+            return pixels
+        if self._affinity is not None:
+            alpha = self._planes.alpha(area)
+            if alpha is not None:
+                pixels[list(self._planes.alpha_bands)] = alpha
+            return self._affinity.restore(pixels, self._planes.valid(area, len(pixels)), self.profile.nodata)
+        return finish_pixels(pixels, area, self._planes, self.profile.nodata)
+
+    def _enhanced(self, area: Window) -> Pixels:
+        decoded = self.read_decoded(area)
+        side = self.side
+        if not self.is_enhanced or side is None or not self._any_strength(area):
+            return decoded
+        correction = correct_window(_Decoded(self), self.enhancer, self.enhancement_plan(), area)
+        for top in range(area.row_off - area.row_off % CELL, area.row_stop, CELL):
+            rows = slice(max(top, area.row_off) - area.row_off, min(top + CELL, area.row_stop) - area.row_off)
+            decoded[:, rows] = scaled_correction(
+                decoded[:, rows],
+                correction[:, rows],
+                side.strengths[:, top // CELL],
+                side.groups,
+                col_off=area.col_off,
+            )
+        return decoded
+
+    def _any_strength(self, area: Window) -> bool:
+        if self.side is None:
+            return False
+        cells = self.side.strengths[
+            :,
+            area.row_off // CELL : (area.row_stop - 1) // CELL + 1,
+            area.col_off // CELL : (area.col_stop - 1) // CELL + 1,
+        ]
+        return bool(cells.any())
+
+    def _read_reduced(
+        self, area: Window, out_shape: tuple[int, int], bands: tuple[int, ...] | None
+    ) -> Pixels:
+        self.check_payload(area)
+        if (
+            self.side is not None
+            and self.side.lossless
+            and self.profile.has_nodata
+            and self._affinity is None
+        ):
+            # the coarser resolutions of a lossless archive mix nodata into the pixels around it
+            chosen = tuple(range(self.profile.count)) if bands is None else bands
+            return masked_means(self, area, out_shape, chosen)
+        pixels = self.reader.read_resampled(area, out_shape, bands=bands)
+        planes = self._planes
+        if planes is None:
+            return pixels
+        chosen = tuple(range(self.profile.count)) if bands is None else bands
+        rows = area.row_off + ((np.arange(out_shape[0]) + 0.5) * area.height / out_shape[0]).astype(int)
+        cols = area.col_off + ((np.arange(out_shape[1]) + 0.5) * area.width / out_shape[1]).astype(int)
+        return self._finish_reduced(pixels, rows, cols, chosen)
+
+    def _finish_reduced(
+        self, pixels: Pixels, rows: NDArray[np.intp], cols: NDArray[np.intp], bands: tuple[int, ...]
+    ) -> Pixels:
+        """Put nodata and alpha back from the nearest full-resolution pixel of every output pixel."""
+        planes, count = self._planes, self.profile.count
+        if planes is None:
+            return pixels
+        nodata = tuple(self.profile.nodata[band] for band in bands)
+        valid = nearest(lambda line: planes.valid(line, count), rows, cols, bands)
+        places = [place for place, band in enumerate(bands) if band in planes.alpha_bands]
+        own = [planes.alpha_bands.index(bands[place]) for place in places]
+        alpha = nearest(planes.alpha, rows, cols, own) if own else None
+        if self._affinity is not None:
+            if alpha is not None:
+                pixels[places] = alpha
+            return self._affinity.pick(bands).restore(pixels, valid, nodata)
+        if valid is not None:
+            pixels = put_nodata(pixels, valid, nodata)
+        if alpha is not None:
+            pixels[places] = alpha
+        return pixels
+
+    def read_valid(self, window: Window) -> NDArray[np.bool_]:
+        """Return (bands, h, w), False where a band holds its nodata value."""
+        if self._planes is not None and self._planes.has_valid:
+            valid = self._planes.valid(window, self.profile.count)
+            if valid is not None:
+                return valid
+        if self._planes is None:
+            return self.reader.read_valid(window)
+        pixels = self.reader.read(window)
+        valid = np.ones(pixels.shape, np.bool_)
+        for band, value in enumerate(self.profile.nodata):
+            if value is not None and not math.isnan(value):
+                valid[band] = pixels[band] != value
+        return valid
+
+    def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
+        """Return the dataset mask (h, w), 255 = valid, or None when the scene has none of its own."""
+        return self._planes.mask(window) if self._planes is not None else self.reader.read_mask(window)
+
+
+def _reopened(path: str, enhance: str, execution: Execution, allow_other_model: bool) -> Archive:
+    return Archive(path, enhance=enhance, execution=execution, allow_other_model=allow_other_model)
+
+
+class _Decoded:
+    """The decoded pixels of an archive, as the enhancement windows read them."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
+        return self._archive.read_decoded(window, bands=bands)
+
+
+def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
+    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
+    return replace(
+        stored,
+        dtype=snapshot.dtypes[0],
+        colorinterp=snapshot.colorinterp,
+        nodata=snapshot.sentinels,
+        has_mask=snapshot.has_explicit_mask,
+    )

@@ -1,0 +1,135 @@
+"""JPEG 2000 files of other programs: what GDAL opens and cannot decode, and what it would clip.
+
+A codestream may place its image, and the grid of its tiles, anywhere on a reference grid (ISO/IEC 15444-1,
+B.2). GDAL lays its blocks on the image's corner; where the first tile is cut, they are no tiles, and reading
+fails, or is only said to have failed. OpenJPEG itself decodes any area of such a file.
+
+GDAL gives all bands the type that the first component needs, and takes signed samples of 8 bits for unsigned
+ones; what does not fit is clipped without a word.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.codecs import openjpeg
+from rsic_geo.codecs.j2k import ImageSize
+from rsic_geo.container.boxes import file_size, iter_boxes
+from rsic_geo.container.codestream import image_size
+from rsic_geo.errors import BitstreamError, ContainerError, UnsupportedSceneError
+from rsic_geo.geo.window import Window
+from rsic_geo.raster.read import Pixels
+
+_MAGIC = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
+"""How a raw codestream and a JP2 file begin."""
+
+
+class OffsetTiles:
+    """Decodes windows of one codestream by OpenJPEG, each by a call of its own; safe to share by threads."""
+
+    def __init__(self, path: str, size: ImageSize, offset: int, length: int) -> None:
+        """Note where the codestream lies: ``offset`` and ``length`` in bytes."""
+        self._path, self._size, self._offset, self._length = Path(path), size, offset, length
+        first = size.components[0]
+        bits = 8 if first.precision <= 8 else 16
+        self._dtype: np.dtype[Any] = np.dtype(f"{'int' if first.is_signed else 'uint'}{bits}")
+
+    def read(self, window: Window, bands: tuple[int, ...] | None) -> Pixels:
+        """Return samples (bands, height, width) of a window, bands from 0; all if None.
+
+        Raises:
+            BitstreamError: the codestream is damaged, by an error or a warning of OpenJPEG.
+        """
+        chosen = tuple(range(len(self._size.components))) if bands is None else bands
+        out = np.empty((len(chosen), window.height, window.width), dtype=self._dtype)
+        left, top = self._size.x0 + window.col_off, self._size.y0 + window.row_off
+
+        def keep(band: int, samples: NDArray[np.int32]) -> None:
+            for place, wanted in enumerate(chosen):
+                if wanted == band:
+                    if samples.shape != out.shape[1:]:
+                        raise BitstreamError("OpenJPEG decoded another window: the codestream is damaged")
+                    out[place] = samples
+
+        with self._path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            stream = content[self._offset : self._offset + self._length]
+        area = (left, top, left + window.width, top + window.height)
+        warnings = openjpeg.decode(stream, area=area, consume=keep)
+        if warnings:
+            raise BitstreamError(f"OpenJPEG warns of damage: {'; '.join(warnings)[:200]}")
+        return out
+
+
+def check_samples(path: str) -> None:
+    """Check that GDAL gives the samples of a file as they are; files that are no JPEG 2000 are left alone.
+
+    Raises:
+        UnsupportedSceneError: a component has samples that GDAL would clip.
+    """
+    found = _look_at(path)
+    if found is None:
+        return
+    components = found[0].components
+    first = components[0]
+    bits = next(bits for bits in (8, 16, 32, 64) if first.precision <= bits)
+    # As GDAL chooses: samples of 8 bits are unsigned to it whatever the file says.
+    lowest, highest = _range(bits, is_signed=first.is_signed and bits > 8)
+    for number, each in enumerate(components, start=1):
+        low, high = _range(each.precision, is_signed=each.is_signed)
+        if low < lowest or high > highest:
+            kind = "signed" if each.is_signed else "unsigned"
+            raise UnsupportedSceneError(
+                f"{path}: band {number} holds {kind} samples of {each.precision} bits, which GDAL would "
+                f"clip to {lowest}..{highest}: convert it to one type for all bands by a program that keeps "
+                "them, such as opj_decompress"
+            )
+
+
+def _range(bits: int, *, is_signed: bool) -> tuple[int, int]:
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if is_signed else (0, 2**bits - 1)
+
+
+def offset_tiles(path: str) -> OffsetTiles | None:
+    """Return the decoder of a file whose first tile is cut by the image's corner; None for any other file.
+
+    Also None where components differ in size or type, which GDAL has its own answer to.
+    """
+    found = _look_at(path)
+    if found is None:
+        return None
+    size, start, length = found
+    is_cut = (size.tile_x0, size.tile_y0) != (size.x0, size.y0)
+    first = size.components[0]
+    is_plain = len(set(size.components)) == 1 and (first.dx, first.dy) == (1, 1) and first.precision <= 16
+    return OffsetTiles(path, size, start, length) if is_cut and is_plain else None
+
+
+def _look_at(path: str) -> tuple[ImageSize, int, int] | None:
+    """Return what a JPEG 2000 file says of its image, and where its codestream lies (offset, bytes).
+
+    None for any other file, for names of GDAL's own, and for what is damaged: GDAL reports that.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            if not file.read(8).startswith(_MAGIC):
+                return None
+            start, length = _codestream(file)
+            return image_size(file, start, length), start, length
+    except (OSError, ContainerError):
+        return None
+
+
+def _codestream(file: BinaryIO) -> tuple[int, int]:
+    """Return where the codestream of a raw or JP2 file begins, and its length (bytes)."""
+    file.seek(0)
+    if file.read(2) == b"\xff\x4f":
+        return 0, file_size(file)
+    box = next((box for box in iter_boxes(file) if box.kind == b"jp2c"), None)
+    if box is None:
+        raise ContainerError("the file holds no codestream")
+    return box.content_offset, box.content_length

@@ -1,0 +1,115 @@
+"""The kinds of files a scene is read from: a raster of GDAL's, a JPEG 2000 archive, a learned archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from rsic_geo.container import jp2, sideinfo
+from rsic_geo.container.integrity import PayloadCheck
+from rsic_geo.container.integrity import picture_of as picture_of_codestream
+from rsic_geo.container.sideinfo import SideInfo
+from rsic_geo.container.sideinfo_check import check_side
+from rsic_geo.container.tiff import TiffArchive, is_tiff_archive
+from rsic_geo.errors import UsageError
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.window import Window
+from rsic_geo.options import Execution
+from rsic_geo.raster import SceneReader, open_scene
+from rsic_geo.scenes.jp2_source import check_samples, offset_tiles
+from rsic_geo.scenes.learned import LearnedScene, picture_of
+
+
+class StoredTiles(Protocol):
+    """Checksums of what a file stores of its tiles."""
+
+    def structure(self) -> None:
+        """Check what lies around the tiles. Raises ChecksumError."""
+        ...
+
+    def window(self, window: Window) -> None:
+        """Check all tiles that touch a window. Raises ChecksumError, naming the tile."""
+        ...
+
+    def damaged(self) -> list[int]:
+        """Return the numbers of all damaged tiles."""
+        ...
+
+    def minor_damage(self) -> list[str]:
+        """Return in words what is damaged that our own decoding does not need."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """One file, open."""
+
+    reader: SceneReader
+    """Reads what the codec kept; to be closed."""
+    side: SideInfo | None
+    """None for files of other programs."""
+    learned: LearnedScene | None = None
+    """The reader, where the file is a learned archive."""
+
+    def check(self, path: str, grid: TileGrid) -> StoredTiles:
+        """Return the checksums of an archive."""
+        if self.side is None:
+            raise UsageError(f"{path} is no archive of rsic_geo: it has no checksums")
+        return self.learned or PayloadCheck(path, self.side, grid)
+
+    @property
+    def planes(self) -> Mapping[tuple[int, str], bytes]:
+        """Lossless planes of an archive."""
+        if self.learned is not None:
+            return self.learned.planes()
+        return {} if self.side is None else self.side.planes
+
+
+def open_store(path: str, execution: Execution) -> Store:
+    """Open a file by what it is, whatever its name.
+
+    Raises:
+        SceneError: GDAL cannot read it.
+        ContainerError, ChecksumError, VersionError: it is an archive, damaged or too new.
+        UnsupportedSceneError: it is a JPEG 2000 file whose samples GDAL would clip.
+        MissingDependencyError: it is a learned archive, and tifffile is not installed.
+    """
+    if is_tiff_archive(path):
+        archive = TiffArchive(path)
+        try:
+            side = check_side(sideinfo.unpack(archive.side, picture_of(archive.layout)))
+            scene = LearnedScene(archive, side, device=execution.device, held_mib=execution.memory_mib)
+        except BaseException:
+            archive.close()
+            raise
+        return Store(reader=cast("SceneReader", scene), side=side, learned=scene)
+    side_of_jp2 = _jp2_side(path)
+    reader = open_scene(path, offset_tiles(path))
+    try:
+        for name in reader.files:  # of a VRT also the files it refers to
+            check_samples(str(name))
+    except BaseException:
+        reader.close()
+        raise
+    return Store(reader=reader, side=side_of_jp2)
+
+
+def _jp2_side(path: str) -> SideInfo | None:
+    if not _starts_like_jp2(path):
+        return None
+    packed = jp2.read_side_information(path)
+    if packed is None:
+        return None
+    with Path(path).open("rb") as file:
+        size = jp2.find_codestream(file).size
+    return check_side(sideinfo.unpack(packed, picture_of_codestream(size)))
+
+
+def _starts_like_jp2(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(8)[4:] == b"jP  "
+    except OSError:
+        return False  # GDAL's own names; what cannot be opened at all is reported by open_scene

@@ -1,0 +1,185 @@
+"""Float scenes as 16-bit integers, on request: one scale and offset per band, the step reported."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.errors import ContainerError, TargetNotReachedError
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.validity import avoid_nodata
+from rsic_geo.geo.window import Window
+from rsic_geo.raster import SceneReader
+
+STEPS = 65535
+HALF_STEP = 0.5
+"""Largest error of rounding to steps, in steps."""
+_NO_STEP = 2.0**-1000
+"""Step of a band of one value, which comes back exactly whatever the codec does to it."""
+_ENORMOUS = 1e300
+"""Ranges and steps beyond this are computed in quarters, because they or their sums exceed a double."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affinity:
+    """``value = integer * scale + offset`` per band, for scenes of floating type."""
+
+    dtype: str
+    """Sample type of the scene."""
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, dtype: str, low: tuple[float, ...], high: tuple[float, ...]) -> Affinity:
+        """Return the scaling that maps each band's used range onto all 65536 steps."""
+        scale = tuple(_step(a, b) if b > a else _NO_STEP for a, b in zip(low, high, strict=True))
+        return cls(dtype=dtype, scale=scale, offset=low)
+
+    def pick(self, bands: Sequence[int]) -> Affinity:
+        """Return the scaling of some bands (from 0), in that order."""
+        return replace(
+            self,
+            scale=tuple(self.scale[band] for band in bands),
+            offset=tuple(self.offset[band] for band in bands),
+        )
+
+    def quantise(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
+        """Return (bands, h, w) as integers; invalid pixels become 0."""
+        return np.rint(self.steps(pixels, valid)).astype(np.uint16)
+
+    def steps(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return (bands, h, w) in steps, not rounded; invalid pixels become 0."""
+        scale, offset, part = self._columns()
+        values = np.where(valid, pixels, 0).astype(np.float64)
+        with np.errstate(over="ignore"):
+            steps = (values * part - offset * part) / (scale * part)
+        return np.where(valid, np.clip(steps, 0, STEPS), 0.0)
+
+    def steps_within(self, max_error: float) -> float:
+        """Return how many steps a sample may be off, so that none comes back further off than ``max_error``.
+
+        Args:
+            max_error: largest absolute error, in the units of the scene.
+
+        Raises:
+            TargetNotReachedError: rounding to steps alone may be further off.
+        """
+        bounds, least = [], 0.0
+        for scale, offset in zip(self.scale, self.offset, strict=True):
+            end = max(abs(offset), abs(offset + STEPS * scale))
+            rounding = float(np.spacing(np.asarray(min(end, np.finfo(self.dtype).max), self.dtype)))
+            least = max(least, (HALF_STEP * scale + rounding) * 1.001)
+            bounds.append((max_error - rounding) / scale if scale > _NO_STEP else STEPS)
+        if max_error < least:
+            raise TargetNotReachedError(
+                f"max-error={max_error:g}: values stored in 16 bits come back up to {least:.3g} off "
+                "(in the scene's units) before anything is lost; ask for more than that"
+            )
+        return min(bounds)
+
+    def restore(
+        self,
+        pixels: NDArray[Any],
+        valid: NDArray[np.bool_] | None,
+        nodata: tuple[float | int | None, ...],
+    ) -> NDArray[Any]:
+        """Return floats (bands, h, w), invalid pixels holding their band's nodata value (NaN where none).
+
+        Valid pixels at a nodata value move off it by the least a float can.
+        """
+        scale, offset, part = self._columns()
+        limits = np.finfo(self.dtype)
+        values = (pixels.astype(np.float64) * (scale * part) + offset * part) / part
+        out = np.clip(values, limits.min, limits.max).astype(self.dtype)
+        if valid is not None:
+            out = avoid_nodata(out, valid, nodata)
+            for band in range(len(out)):
+                value = nodata[band]
+                out[band][~valid[band]] = np.nan if value is None else value
+        return out
+
+    def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return scale, offset, and a factor that keeps bands of enormous range within doubles."""
+        scale, offset = np.array(self.scale)[:, None, None], np.array(self.offset)[:, None, None]
+        return scale, offset, np.where(scale > _ENORMOUS, 0.25, 1.0)
+
+    @property
+    def step(self) -> float:
+        """Largest quantisation step; the error it alone causes is at most half of it."""
+        return max(self.scale)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        return {"dtype": self.dtype, "scale": list(self.scale), "offset": list(self.offset)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any] | None) -> Affinity | None:
+        """Rebuild what :meth:`to_json` gave; None for None.
+
+        Raises:
+            ContainerError: if the record is no such dictionary.
+        """
+        if record is None:
+            return None
+        try:
+            scale, offset = tuple(map(float, record["scale"])), tuple(map(float, record["offset"]))
+            dtype = str(record["dtype"])
+            if dtype not in ("float32", "float64") or len(scale) != len(offset):
+                raise ValueError("unusable scale")
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            raise ContainerError(
+                f"the archive's float scaling cannot be read ({error}): the file is damaged"
+            ) from error
+        return cls(dtype=dtype, scale=scale, offset=offset)
+
+
+def _step(low: float, high: float) -> float:
+    """Return the least step with which all of a range is reached; never 0 or infinite."""
+    step = (high / 4 - low / 4) / STEPS * 4 if high / 4 - low / 4 > _ENORMOUS else (high - low) / STEPS
+    return step if step * STEPS >= high - low else math.nextafter(step, math.inf)
+
+
+class QuantisedReader:
+    """A float scene read as 16-bit integers; everything else as it is."""
+
+    def __init__(self, reader: SceneReader, affinity: Affinity) -> None:
+        """Wrap an open scene."""
+        self._reader, self.affinity = reader, affinity
+        self.profile: SceneProfile = replace(
+            reader.profile, dtype="uint16", nodata=(None,) * reader.profile.count
+        )
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        """Hand everything else to the scene."""
+        return getattr(self._reader, name)
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.uint16]:
+        """Return (bands, h, w) quantised."""
+        pixels = self._reader.read(window)
+        quantised = self.affinity.quantise(pixels, self.read_valid(window))
+        return quantised if bands is None else quantised[list(bands)]
+
+    def read_steps(self, window: Window, valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return (bands, h, w) in steps, not rounded: what the stored integers are measured against."""
+        return self.affinity.steps(self._reader.read(window), valid)
+
+    def read_values(self, window: Window) -> NDArray[Any]:
+        """Return (bands, h, w) as the scene has them."""
+        return self._reader.read(window)
+
+    def read_valid(self, window: Window, pixels: NDArray[np.uint16] | None = None) -> NDArray[np.bool_]:
+        """Return (bands, h, w), False for nodata and for values that are not finite.
+
+        Args:
+            window: pixels of the scene.
+            pixels: not used; quantised pixels say nothing of validity.
+        """
+        del pixels
+        floats = self._reader.read(window)
+        valid: NDArray[np.bool_] = self._reader.read_valid(window, floats) & np.isfinite(floats)
+        return valid

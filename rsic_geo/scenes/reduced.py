@@ -1,0 +1,110 @@
+"""Reduced reads that keep nodata out of the means, from the pixels at full resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.validity import avoid_nodata
+from rsic_geo.geo.window import Window
+from rsic_geo.repair.strength import apply_correction
+
+_STRIP_SAMPLES = 1 << 23
+"""Samples read at once."""
+
+
+class FullResolution(Protocol):
+    """A scene at full resolution."""
+
+    profile: SceneProfile
+
+    def read(self, window: Window | None = None) -> NDArray[Any]:
+        """Return (bands, h, w)."""
+        ...
+
+    def read_valid(self, window: Window) -> NDArray[np.bool_]:
+        """Return (bands, h, w)."""
+        ...
+
+
+def masked_means(
+    scene: FullResolution, area: Window, out_shape: tuple[int, int], bands: tuple[int, ...]
+) -> NDArray[Any]:
+    """Return the mean of the valid pixels under every output pixel, nodata where there is none.
+
+    Args:
+        scene: read strip by strip, at full resolution.
+        area: part of the scene (px).
+        out_shape: (rows, columns) wanted; where larger than ``area``, pixels repeat.
+        bands: indexes from 0.
+    """
+    rows, cols = _edges(area.height, out_shape[0]), _edges(area.width, out_shape[1])
+    nodata = scene.profile.nodata
+    out = np.empty((len(bands), *out_shape), scene.profile.dtype)
+    step = max(1, int(_STRIP_SAMPLES * out_shape[0] / (scene.profile.count * area.width * area.height)))
+    for first in range(0, out_shape[0], step):
+        last = min(first + step, out_shape[0])
+        top, bottom = int(rows[first, 0]), int(rows[last - 1, 1])
+        window = Window.between(area.row_off + top, area.row_off + bottom, area.col_off, area.col_stop)
+        pixels, valid = scene.read(window)[list(bands)], scene.read_valid(window)[list(bands)]
+        sums = _box_sums(np.where(valid, pixels, 0).astype(np.float64), rows[first:last] - top, cols)
+        counts = _box_sums(valid.astype(np.float64), rows[first:last] - top, cols)
+        for i, band in enumerate(bands):
+            means = sums[i] / np.maximum(counts[i], 1)
+            value, found = nodata[band], counts[i] > 0
+            strip = apply_correction(np.zeros(means.shape, out.dtype), means.astype(np.float32))
+            strip = avoid_nodata(strip[None], found[None], [value])[0]
+            if value is not None:
+                strip[~found] = value
+            out[i, first:last] = strip
+    return out
+
+
+def nearest(
+    read: Callable[[Window], NDArray[Any] | None],
+    rows: NDArray[np.intp],
+    cols: NDArray[np.intp],
+    bands: Sequence[int],
+) -> NDArray[Any] | None:
+    """Return a scene's plane at chosen pixels only, read line by line.
+
+    Args:
+        read: gives the plane (bands, h, w) of a window, or None where there is no such plane.
+        rows: rows wanted, of the scene (px).
+        cols: columns wanted, ascending, of the scene (px).
+        bands: which of the plane's bands, from 0.
+
+    Returns:
+        Shape (bands, rows, columns); None where there is no plane.
+    """
+    left, chosen = int(cols[0]), list(bands)
+    lines = []
+    for row in rows:
+        line = read(Window(row_off=int(row), col_off=left, height=1, width=int(cols[-1]) + 1 - left))
+        if line is None:
+            return None
+        lines.append(line[chosen, 0][:, cols - left])
+    return np.stack(lines, axis=1)
+
+
+def _edges(length: int, count: int) -> NDArray[np.intp]:
+    """Return first and one-past-last input pixel of every output pixel, shape (count, 2), none empty."""
+    start = (np.arange(count) * length) // count
+    stop = np.maximum(((np.arange(count) + 1) * length) // count, start + 1)
+    return np.stack([start, stop], axis=1).astype(np.intp)
+
+
+def _box_sums(
+    values: NDArray[np.float64], rows: NDArray[np.intp], cols: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return sums over boxes of (bands, h, w): shape (bands, rows, columns)."""
+    total = np.zeros((values.shape[0], values.shape[1] + 1, values.shape[2] + 1))
+    np.cumsum(values, axis=1, out=total[:, 1:, 1:])
+    np.cumsum(total[:, 1:, 1:], axis=2, out=total[:, 1:, 1:])
+    top, bottom = total[:, rows[:, 0]], total[:, rows[:, 1]]
+    band = bottom - top
+    return np.asarray(band[:, :, cols[:, 1]] - band[:, :, cols[:, 0]])

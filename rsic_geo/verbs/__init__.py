@@ -1,0 +1,1 @@
+"""The verbs: what the package exports and the command line calls."""

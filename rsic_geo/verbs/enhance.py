@@ -1,0 +1,248 @@
+"""Enhancing scenes of other writers: distortion estimated, strength kept low, and both are said."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.errors import UnsupportedSceneError, UsageError
+from rsic_geo.geo.lattice import CELL, strength_from_byte
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.part import Part
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.radiometry import Radiometry
+from rsic_geo.geo.validity import avoid_nodata, fill_invalid
+from rsic_geo.geo.window import Window
+from rsic_geo.options import DecodeOptions
+from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
+from rsic_geo.raster.files import check_apart
+from rsic_geo.repair.base import Enhancer, LinearEnhancer
+from rsic_geo.repair.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
+from rsic_geo.repair.plan import EnhancementPlan
+from rsic_geo.repair.strength import scaled_correction
+from rsic_geo.repair.windows import CorrectedRows, corrections, corrections_in
+from rsic_geo.report import Report, describe_file
+from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive
+from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.part import choose_part, describe_part, part_mask
+from rsic_geo.verbs.changes import Changes, describe_changes
+from rsic_geo.verbs.decompress import decompress
+from rsic_geo.verbs.names import check_scene_name
+from rsic_geo.write.plan import band_groups, sample
+
+BLIND_NOTE = (
+    "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "
+    "estimate, not a promise; keep the source for measuring"
+)
+NOTHING_NOTE = (
+    "so little was lost that repairing it would do harm: the pixels stay as they are; --strength insists"
+)
+
+
+def enhance(
+    src: str, dst: str, options: DecodeOptions | None = None, progress: ProgressCallback | None = None
+) -> Report:
+    """Write an enhanced copy of a lossy raster; an archive of ours is simply decompressed.
+
+    Args:
+        src: JPEG 2000 file, or JPEG, WebP, JXL or LERC compressed GeoTIFF, of any writer.
+        dst: GeoTIFF or COG to write.
+        options: what is asked for; ``enhance`` names the model.
+        progress: told a fraction and a text; returning False cancels.
+
+    Raises:
+        UsageError: if the file is stored losslessly, so that nothing tells of a loss.
+        UnsupportedSceneError: if its samples are no uint8, uint16 or int16.
+        WeightsError: if the model cannot be used.
+    """
+    options = options or DecodeOptions(enhance="auto")
+    if options.enhance in ("off", "none"):
+        raise UsageError("nothing to do: enhancement is off")
+    if options.level:
+        raise UsageError("enhancement works at full size: leave out the level")
+    if options.change is not None:
+        check_scene_name(options.change)
+        if os.path.abspath(options.change) == os.path.abspath(dst):
+            raise UsageError("output and changes are the same file: give another name for the changes")
+    check_apart(src, dst)
+    check_scene_name(dst)
+    report = Progress(callback=progress)
+    with (
+        gdal_config(options.execution.gdal),
+        open_archive(src, execution=options.execution) as archive,
+    ):
+        if not archive.is_archive:
+            return _enhance_foreign(archive, dst, options, report)
+    if options.strength is not None:
+        raise UsageError("an archive of rsic_geo holds the strength of every cell: leave out the strength")
+    return decompress(src, dst, options, progress)
+
+
+def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progress: Progress) -> Report:
+    from rsic_geo.repair import load_enhancer  # torch only when needed
+
+    started = time.perf_counter()
+    check_enhanceable(archive.profile)
+    part = choose_part(archive.snapshot, options, progress)
+    how = options.execution
+    enhancer = load_enhancer(options.enhance, how.device, threads=how.threads, fast=how.fast)
+    if isinstance(enhancer, LinearEnhancer):
+        raise UsageError(f"{enhancer.name} knows only what an original tells an archive: name a network")
+    reach = options.execution.window_size + 2 * enhancer.halo + CELL
+    area = None if part is None else _widened(part.window, reach)
+    lossy = lossy_scene(archive.reader)
+    plan = estimated_plan(lossy, options, progress.stage(0, 0.3), area)
+    strengths = blind_strengths(plan.levels, plan.groups, lossy.bpp, lossy.kind, options.strength)
+    is_enhanced = bool(strengths.any())
+    strength = float(strength_from_byte(strengths[plan.levels > 0]).mean()) if plan.levels.any() else 0.0
+    plan = replace(plan, active=plan.active & (strengths > 0))
+    how_found = " on average" if options.strength is None else ""
+    progress.warn(BLIND_NOTE.format(strength=strength, how=how_found))
+    if not is_enhanced and options.strength is None:
+        progress.warn(NOTHING_NOTE)
+    profile, snapshot = archive.profile, _estimated_snapshot(archive, enhancer, options, is_enhanced)
+    if part is not None:
+        profile, snapshot = part.of_profile(profile), part.of_snapshot(snapshot)
+        plan = plan.for_bands(part.bands)
+    writer = SceneWriter(
+        dst,
+        profile,
+        snapshot,
+        driver=options.driver,
+        creation_options=options.execution.output_options(options.creation_options),
+        overwrite=options.overwrite,
+    )
+    with writer, Changes(archive, part, options, profile, snapshot) as changes:
+        source, stage = _Filled(archive), progress.stage(0.3, 0.97)
+        if part is None:
+            found = corrections(source, enhancer, plan, stage)
+        else:
+            found = corrections_in(source, enhancer, plan, part.window, stage)
+        for window, pixels in changes.through(_rows(archive, plan, strengths, part, found)):
+            writer.write(window, pixels)
+            mask = archive.read_mask(window) if part is None else part_mask(archive, part, window)
+            if mask is not None:
+                writer.write_mask(window, mask)
+        changes.commit(writer)
+    if not writer.keeps_pixels:
+        progress.warn(LOSSY_NOTE)
+    progress.report(1.0, "done")
+    return Report(
+        verb="enhance",
+        source=describe_file(archive.path, archive.profile),
+        output=describe_file(dst, profile),
+        seconds=time.perf_counter() - started,
+        warnings=tuple(progress.warnings),
+        details={
+            "archive": False,
+            "enhanced": is_enhanced,
+            "estimated": True,
+            "strength": strength,
+            "model": {"name": enhancer.name, "sha256": enhancer.sha256},
+            **describe_part(part),
+            **describe_changes(options),
+        },
+    )
+
+
+def _widened(window: Window, margin: int) -> Window:
+    return Window.between(
+        max(0, window.row_off - margin),
+        window.row_stop + margin,
+        max(0, window.col_off - margin),
+        window.col_stop + margin,
+    )
+
+
+def check_enhanceable(profile: SceneProfile) -> None:
+    """Raise UnsupportedSceneError for samples no enhancer can work on."""
+    if "palette" in profile.colorinterp:
+        raise UnsupportedSceneError(
+            "a palette scene holds class numbers, not brightness: it cannot be enhanced"
+        )
+    if profile.dtype not in ("uint8", "uint16", "int16"):
+        raise UnsupportedSceneError(
+            f"enhancement works on uint8, uint16 or int16 samples, not on {profile.dtype}"
+        )
+
+
+def estimated_plan(
+    lossy: LossyScene, options: DecodeOptions, progress: Progress, area: Window | None = None
+) -> EnhancementPlan:
+    """Return groups, radiometry and estimated distortion of a scene without an original.
+
+    With ``area`` cells far outside of it may be left at no distortion.
+    """
+    profile = lossy.reader.profile
+    radiometry = Radiometry.fit(profile.dtype, [sample(lossy.reader)])
+    groups = band_groups(profile.colorinterp)
+    levels = estimate_levels(lossy, groups, radiometry, progress, area)
+    return EnhancementPlan(
+        height=profile.height,
+        width=profile.width,
+        groups=groups,
+        levels=levels,
+        active=levels > 0,
+        radiometry=radiometry,
+        window_size=options.execution.window_size,
+    )
+
+
+def _estimated_snapshot(
+    archive: Archive, enhancer: Enhancer, options: DecodeOptions, is_enhanced: bool
+) -> MetadataSnapshot:
+    """Return the scene's metadata and a domain that says how its pixels came to be."""
+    made_by = {
+        "RSIC_ENHANCED": "YES" if is_enhanced else "NO",
+        "RSIC_ESTIMATED": "YES",
+        "RSIC_STRENGTH": "estimated" if options.strength is None else f"{options.strength:g}",
+        "RSIC_MODEL": enhancer.name,
+        "RSIC_MODEL_SHA256": enhancer.sha256,
+        **({} if options.max_change is None else {"RSIC_MAX_CHANGE": f"{options.max_change:g}"}),
+    }
+    snapshot = archive.snapshot.without_statistics()
+    return replace(snapshot, tags={**snapshot.tags, PROVENANCE_DOMAIN: made_by})
+
+
+class _Filled:
+    """Decoded pixels with nodata filled, as the enhancer should see them."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[Any]:
+        if not self._archive.profile.has_nodata:
+            return self._archive.reader.read(window, bands=bands)
+        pixels = self._archive.reader.read(window)
+        filled = fill_invalid(pixels, self._archive.reader.read_valid(window, pixels))
+        return filled if bands is None else filled[list(bands)]
+
+
+def _rows(
+    archive: Archive,
+    plan: EnhancementPlan,
+    strengths: NDArray[np.uint8],
+    part: Part | None,
+    found: Iterator[CorrectedRows],
+) -> Iterator[tuple[Window, NDArray[Any]]]:
+    """Yield rows of the enhanced scene, or of a part of it; nodata stays as it was, pixel by pixel."""
+    for rows in found:
+        window = rows.window
+        cells = strengths[:, window.row_off // CELL]
+        decoded = archive.reader.read(window)
+        out = scaled_correction(decoded, rows.correction, cells, plan.groups, col_off=window.col_off)
+        valid = archive.reader.read_valid(window, decoded)
+        if not valid.all():
+            out = avoid_nodata(out, valid, list(archive.profile.nodata))
+            out[~valid] = decoded[~valid]
+        if part is not None:
+            window = window.within(part.window)
+            out = out if part.bands is None else out[list(part.bands)]
+        yield window, out

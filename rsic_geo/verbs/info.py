@@ -1,0 +1,143 @@
+"""What a file is, without decoding it; and whether it is whole."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsic_geo.codecs.learned_tile import JPEG2000, LEARNED
+from rsic_geo.container.coded import pack_coded
+from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError, WeightsError
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
+from rsic_geo.options import Execution
+from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
+from rsic_geo.verbs.decompress import final_pixels
+
+
+def info(path: str) -> dict[str, Any]:
+    """Return a plain dictionary about a scene or archive.
+
+    Raises:
+        SceneError, ContainerError: if the file cannot be opened.
+    """
+    with open_archive(path, enhance="off") as archive:
+        p = archive.profile
+        out: dict[str, Any] = {
+            "path": str(path),
+            "driver": archive.reader.driver,
+            "width": p.width,
+            "height": p.height,
+            "bands": p.count,
+            "dtype": p.dtype,
+            "colorinterp": list(p.colorinterp),
+            "nodata": [v if v is None or math.isfinite(v) else str(v) for v in p.nodata],
+            "crs": archive.snapshot.crs,
+            "transform": None if archive.snapshot.transform is None else list(archive.snapshot.transform),
+            "gcps": len(archive.snapshot.gcps),
+            "has_rpcs": archive.snapshot.rpcs is not None,
+            "area_or_point": archive.snapshot.area_or_point,
+            "has_mask": archive.has_mask,
+            "archive": archive.is_archive,
+        }
+        if Path(path).is_file():
+            size = os.path.getsize(path)
+            out |= {"bytes": size, "bpp": size * 8 / (p.width * p.height), "ratio": p.raw_bytes / size}
+        return out | _side(archive)
+
+
+def _side(archive: Archive) -> dict[str, Any]:
+    side, p = archive.side, archive.profile
+    if side is None:
+        return {}
+    out: dict[str, Any] = {
+        "lossless": side.is_exact,
+        "tile_size": side.tile_size,
+        "tiles": len(TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)),
+        "codec": _codec(archive),
+        "target": dict(side.target),
+        "seed": side.seed,
+        "model": None if side.model is None else {"name": side.model.name, "sha256": side.model.sha256},
+        "planes": sorted({kind for _, kind in side.planes} | ({"mask"} if archive.has_mask else set())),
+    }
+    if side.source_damage:
+        out["source_damage"] = list(side.source_damage)
+    if side.model is not None:
+        strengths, rmse = strength_from_byte(side.strengths), rmse_from_level(side.levels)
+        out["enhancement"] = {
+            "groups": [list(group) for group in side.groups],
+            "cells_enhanced": float(np.mean(strengths > 0)),
+            "mean_strength": float(strengths.mean()),
+            "median_distortion": float(np.median(rmse)),
+            "filters": [
+                None if taps is None else {"reach": taps.reach, "classes": len(taps.edges) + 1}
+                for taps in side.filters
+            ],
+            "filter_bytes": len(pack_coded(side.levels[:0], side.strengths[:0], side.filters, side.groups)),
+        }
+    return out
+
+
+def _codec(archive: Archive) -> dict[str, Any]:
+    """Return the codec, and of a learned archive its weights and how many tiles are whose."""
+    scene = archive.learned
+    if scene is None:
+        return {"name": "jp2"}
+    kinds = scene.kinds()
+    return {
+        "name": "learned",
+        "weights": scene.codec.name,
+        "sha256": scene.codec.sha256,
+        "tiles_learned": kinds.get(LEARNED, 0),
+        "tiles_jpeg2000": kinds.get(JPEG2000, 0),
+    }
+
+
+def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | None = None) -> dict[str, Any]:
+    """Return whether a file is whole: ``valid``, and a list of what is wrong.
+
+    An archive of ours is checked byte by byte against its checksums; with ``pixels`` it is also decoded. Any
+    other raster is read through once.
+
+    Args:
+        path: file to check.
+        pixels: decode everything.
+        progress: told a fraction and a text; returning False cancels.
+
+    Raises:
+        SceneError: if there is no such file.
+    """
+    report = Progress(callback=progress)
+    out: dict[str, Any] = {"path": str(path), "archive": False, "valid": False, "problems": []}
+    try:
+        with open_archive(path, enhance="off", execution=Execution()) as archive:
+            out["archive"] = archive.is_archive
+            damaged = archive.damaged_tiles()
+            out["damaged_tiles"] = damaged
+            if damaged:
+                named = ", ".join(map(str, damaged[:8])) + (", ..." if len(damaged) > 8 else "")
+                count = "1 damaged tile" if len(damaged) == 1 else f"{len(damaged)} damaged tiles"
+                raise ChecksumError(f"{count} ({named}): copy the file again")
+            out["problems"] += archive.minor_damage()
+            if pixels:
+                for window, _ in final_pixels(archive, report):
+                    archive.read_mask(window)
+    except RsicGeoError as error:
+        is_about_us = isinstance(error, (MissingDependencyError, WeightsError))
+        if is_about_us or not _is_there(path):
+            raise
+        out["problems"].append(str(error))
+    out["valid"] = not out["problems"]
+    return out
+
+
+def _is_there(path: str) -> bool:
+    """Return False for the name of a file that does not exist; True for what only GDAL can tell."""
+    is_name_of_gdal = str(path).startswith("/vsi") or ":" in os.path.splitdrive(path)[1]
+    return is_name_of_gdal or os.path.isfile(path)

@@ -1,0 +1,52 @@
+"""What the boxes of a JP2 archive say about a scene, for every GIS that knows nothing of rsic_geo."""
+
+from __future__ import annotations
+
+from rsic_geo.container import gml
+from rsic_geo.container.header import Jp2Boxes, Jp2Layout
+from rsic_geo.raster import degenerate_geotiff
+from rsic_geo.raster.crs import epsg_and_axes
+from rsic_geo.write.plan import ScenePlan
+
+_MAX_PALETTE = 256
+
+
+def layout_of(plan: ScenePlan) -> Jp2Layout:
+    """Return size, type and colours of a planned scene."""
+    names = tuple(name.lower() for name in plan.profile.colorinterp)
+    palette = _palette(plan)
+    colour = "palette" if palette is not None else "rgb" if names[:3] == ("red", "green", "blue") else "grey"
+    first_other = 3 if colour == "rgb" else 1
+    alpha = next((band for band in plan.alpha_bands if band >= first_other), None)
+    return Jp2Layout(
+        height=plan.profile.height,
+        width=plan.profile.width,
+        bands=plan.profile.count,
+        dtype=plan.profile.dtype,
+        tile_size=plan.grid.tile_size,
+        colour=colour,
+        alpha_band=alpha,
+        palette=palette,
+    )
+
+
+def _palette(plan: ScenePlan) -> tuple[tuple[int, int, int, int], ...] | None:
+    """Return the colour table of a one-band scene as JP2 knows it, with gaps filled in black."""
+    table = plan.snapshot.colormaps.get(1)
+    if not table or plan.profile.count != 1 or plan.profile.dtype != "uint8":
+        return None
+    entries = [tuple(table.get(value, (0, 0, 0, 255))) for value in range(min(max(table) + 1, _MAX_PALETTE))]
+    return tuple((int(r), int(g), int(b), int(a)) for r, g, b, a in entries)
+
+
+def boxes_of(plan: ScenePlan) -> Jp2Boxes:
+    """Return the georeferencing boxes: GeoJP2 always, GMLJP2 where the system has an EPSG code."""
+    snapshot = plan.snapshot
+    placed = snapshot.transform is not None or snapshot.gcps or snapshot.crs or snapshot.rpcs
+    if not placed:
+        return Jp2Boxes()
+    document = None
+    if snapshot.transform is not None:
+        epsg, swapped = epsg_and_axes(snapshot.crs)
+        document = gml.gmljp2(snapshot.width, snapshot.height, snapshot.transform, epsg, axis_swapped=swapped)
+    return Jp2Boxes(geotiff=degenerate_geotiff(snapshot), gml=document)

@@ -1,0 +1,140 @@
+"""All tiles of a scene through the codec: reading here, coding on threads, bounded in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.container.jp2 import Jp2Writer
+from rsic_geo.geo.lattice import CELL
+from rsic_geo.progress import Progress
+from rsic_geo.raster import SceneReader
+from rsic_geo.write.parts import BandStore, Bench
+from rsic_geo.write.passes import TilePass, TileRecord
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.rate.allocate import TileCurve
+from rsic_geo.write.reading import raw_tiles
+from rsic_geo.write.tiles import RawTile, TileResult
+
+
+@dataclass(slots=True, kw_only=True)
+class CodedScene:
+    """What is known of a scene after all its tiles were coded once."""
+
+    plan: ScenePlan
+    sse: NDArray[np.float64]
+    """Sum of squared errors of the codec alone per band."""
+    count: NDArray[np.float64]
+    """Scored pixels per band."""
+    cell_sse: NDArray[np.float64]
+    """(bands, cell rows, cell columns)."""
+    cell_count: NDArray[np.float64]
+    is_measured: bool = True
+    """Whether the errors are known; False leaves them 0."""
+    max_error: float = 0.0
+    body_bytes: int = 0
+    """Bytes of all tiles as they lie in the file, without SOT."""
+    is_complete: bool = False
+    """Whether more bytes were asked for and there is nothing left to code."""
+    coding_seconds: float = 0.0
+    """Time of all threads together in the encoder, without decoding and measuring."""
+    pixel_crcs: dict[int, int] = field(default_factory=dict)
+    planes: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    """Packed planes kept losslessly, by (tile number, kind)."""
+    tile_sse: dict[int, float] = field(default_factory=dict)
+    tile_max_error: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def total_sse(self) -> float:
+        """Squared error over all scored samples."""
+        return float(self.sse.sum())
+
+    @property
+    def total_count(self) -> float:
+        """Scored samples."""
+        return float(self.count.sum())
+
+
+class SceneCoder:
+    """Codes the tiles of one scene, as often as a target needs."""
+
+    def __init__(self, reader: SceneReader, plan: ScenePlan, writer: Jp2Writer, workers: int) -> None:
+        """Hold the scene, the plan, where tiles are spooled to, and how many threads may work."""
+        self.reader, self.plan, self.writer, self.workers = reader, plan, writer, workers
+        self.bands: BandStore | None = None
+        """Where finished row bands are kept; None keeps none."""
+
+    def raw_tiles(self) -> Iterator[RawTile]:
+        """Read the tiles of the scene in row-major order."""
+        return raw_tiles(self.reader, self.plan)
+
+    def curves(
+        self, params: J2KParams, progress: Progress, only: Collection[int] | None = None
+    ) -> list[TileCurve]:
+        """Measure the rate-distortion curve of every tile (or of those in ``only``), in tile order.
+
+        Raises:
+            JobCancelledError: if the caller cancels.
+        """
+        todo = TilePass(work="curves", params=params)
+        records = self._records(todo, progress, "measuring tiles", only)
+        return [TileCurve.from_points(*record.points) for record in records]
+
+    def encode(self, todo: TilePass, progress: Progress, message: str = "encoding") -> CodedScene:
+        """Code every tile, spool the codestreams and gather the errors."""
+        coded = empty_coded(self.plan)
+        self.writer.restart()
+        for record in self._records(todo, progress, message):
+            assert record.result is not None
+            coded.body_bytes += self.writer.add_tile(record.number, record.result.codestream)
+            gather(coded, record.result, record.planes)
+        return coded
+
+    def _records(
+        self, todo: TilePass, progress: Progress, message: str, only: Collection[int] | None = None
+    ) -> Iterator[TileRecord]:
+        bench = Bench(reader=self.reader, plan=self.plan, workers=self.workers)
+        if self.bands is not None and only is None:
+            yield from self.bands.records(bench, todo, progress, message)
+            return
+        total = len(self.plan.grid) if only is None else len(only)
+        for done, record in enumerate(bench.make(todo, only), start=1):
+            yield record
+            progress.report(done / total, message)
+
+
+def empty_coded(plan: ScenePlan) -> CodedScene:
+    """Return the record of a scene of which no tile has been coded."""
+    bands = plan.profile.count
+    cells = (bands, -(-plan.profile.height // CELL), -(-plan.profile.width // CELL))
+    return CodedScene(
+        plan=plan,
+        sse=np.zeros(bands),
+        count=np.zeros(bands),
+        cell_sse=np.zeros(cells),
+        cell_count=np.zeros(cells),
+    )
+
+
+def gather(coded: CodedScene, result: TileResult, planes: dict[str, bytes]) -> None:
+    """Enter one coded tile and its planes into the record of its scene."""
+    grid = coded.plan.grid
+    index = grid.tile_number(result.number)
+    core = grid.core(index)
+    _, rows, cols = result.cell_sse.shape
+    top, left = core.row_off // CELL, core.col_off // CELL
+    coded.cell_sse[:, top : top + rows, left : left + cols] = result.cell_sse
+    coded.cell_count[:, top : top + rows, left : left + cols] = result.cell_count
+    coded.sse += result.sse
+    coded.count += result.cell_count.sum(axis=(1, 2))
+    coded.max_error = max(coded.max_error, result.max_error)
+    coded.coding_seconds += result.coding_seconds
+    coded.pixel_crcs[result.number] = result.pixel_crc
+    coded.tile_sse[result.number] = float(result.sse.sum())
+    coded.tile_max_error[result.number] = result.max_error
+    for kind, packed in planes.items():
+        coded.planes[(result.number, kind)] = packed

@@ -1,0 +1,89 @@
+"""JPEG 2000 archives: tiles of one codestream, sealed by a box of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.container.jp2 import Jp2Writer
+from rsic_geo.options import EncodeOptions
+from rsic_geo.progress import Progress
+from rsic_geo.raster import SceneReader, open_scene, write_pam_sidecar
+from rsic_geo.write.boxes import boxes_of, layout_of
+from rsic_geo.write.coded import CodedScene, SceneCoder
+from rsic_geo.write.rate import control
+from rsic_geo.write.rate.control import RateSearch
+from rsic_geo.write.sideinfo import Seal, seal_archive
+from rsic_geo.write.writer import USUAL_GAIN, Job
+
+
+@dataclass(slots=True, kw_only=True)
+class Jp2Job(Job[Jp2Writer, RateSearch]):
+    """One scene on its way into a JPEG 2000 archive."""
+
+    codec = "jp2"
+
+    @classmethod
+    def completed(cls, options: EncodeOptions) -> EncodeOptions:
+        """Return the options as they are."""
+        return options
+
+    def write_sidecar(self) -> None:
+        """Write GDAL's ``.aux.xml`` beside the archive, as far as it is wanted."""
+        if self.options.sidecar != "never":
+            everything = self.options.sidecar == "require"
+            write_pam_sidecar(self.path, self.plan.snapshot, everything=everything)
+
+    def _open(self) -> Jp2Writer:
+        return Jp2Writer(self.path, layout_of(self.plan), boxes_of(self.plan))
+
+    def _search(self, writer: Jp2Writer) -> RateSearch:
+        coder = SceneCoder(self.reader, self.plan, writer, self.options.execution.workers)
+        coder.bands = self.bands
+        params = J2KParams(lossless=False, mct=self.plan.mct, tile_size=self.plan.grid.tile_size)
+        is_measured = bool(self.enhancer or self.options.verify == "full" or not self.options.target.is_size)
+        return RateSearch(coder=coder, plan=self.plan, params=params, is_measured=is_measured)
+
+    def _code(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
+        target, progress = self.options.target, self.progress
+        if target.is_lossless:
+            coded = control.lossless(search.coder, progress.stage(0, 0.85))
+            return coded, self._seal(coded, writer)
+        if target.is_size:
+            return self._to_size(search, writer)
+        if target.kind == "psnr":
+            coded = control.to_psnr(
+                search,
+                target.value,
+                lambda c, p: self._finish(c, writer, p),
+                progress.stage(0, 0.85),
+                expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
+            )
+            return coded, self._seal(coded, writer)
+        coded = control.to_max_error(search, self._codec_bound, progress.stage(0, 0.5))
+        self._finish(coded, writer, progress.stage(0.5, 0.85))
+        return coded, self._seal(coded, writer)
+
+    def _to_bytes(self, search: RateSearch, budget: int, progress: Progress) -> CodedScene:
+        return control.to_bytes(search, budget, progress)
+
+    def _store(self, writer: Jp2Writer) -> None:
+        writer.finish()
+
+    def _decoded(self, writer: Jp2Writer) -> SceneReader:
+        del writer
+        return open_scene(self.path)
+
+    def _seal(self, coded: CodedScene, writer: Jp2Writer) -> Seal:
+        if not self.path.exists():
+            writer.finish()
+        return seal_archive(
+            self.path,
+            coded,
+            writer.tile_crcs,
+            fitted=None
+            if self.enhancement is None or self.enhancer is None
+            else (self.enhancement, self.enhancer),
+            options=self.options,
+            damage=self.damage,
+        )

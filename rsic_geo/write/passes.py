@@ -1,0 +1,144 @@
+"""One pass over the tiles of a scene as a value: any worker can be told it, and its results are bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.errors import ContainerError
+from rsic_geo.write import tiles as tilework
+from rsic_geo.write.tiles import RawTile, TileResult
+
+_ARRAYS = ("sse", "cell_sse", "cell_count")
+_NUMBERS = ("max_error", "pixel_crc", "coding_seconds")
+_HEAD = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileRecord:
+    """What one pass found out about one tile."""
+
+    number: int
+    """Row-major number of the tile."""
+    points: tuple[tuple[int, ...], tuple[float, ...]] = ((), ())
+    """Bytes and squared errors of a layered coding; empty when the tile was coded."""
+    result: TileResult | None = None
+    """The coded tile; None when its curve was measured."""
+    planes: dict[str, bytes] = field(default_factory=dict)
+    """Planes kept losslessly beside the codec."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TilePass:
+    """What is done to every tile of a scene."""
+
+    work: Literal["curves", "lossless", "sizes", "within"]
+    """Measure rate-distortion curves, code reversibly, code to sizes, or code within a largest error."""
+    params: J2KParams
+    sizes: tuple[int, ...] = ()
+    """Bytes of every tile of the scene."""
+    is_exact: bool = False
+    """Sizes are met to the byte, by trial."""
+    is_measured: bool = True
+    """False leaves tiles undecoded; their errors then read 0."""
+    bound: float = 0.0
+    """Largest absolute error."""
+
+    def run(self, raw: RawTile) -> TileRecord:
+        """Do the work of this pass on one tile; a pure function, any thread may call it."""
+        tile = tilework.prepare(raw, lossless=self.work == "lossless")
+        if self.work == "curves":
+            return TileRecord(number=tile.number, points=tilework.curve_points(tile, self.params))
+        if self.work == "within":
+            result = tilework.code_within(tile, self.params, self.bound)
+        elif self.work == "lossless":
+            result = tilework.code(tile, self.params)
+        else:
+            size = max(1, self.sizes[tile.number])
+            ratio = None if self.is_exact else tile.pixels.nbytes / size
+            result = tilework.code(
+                tile,
+                self.params if ratio is None else replace(self.params, ratio=ratio),
+                max_bytes=size if self.is_exact else None,
+                is_measured=self.is_measured,
+            )
+        return TileRecord(number=tile.number, result=result, planes=tile.planes)
+
+    def key(self, tiles: range) -> str:
+        """Return a digest of everything in this pass that decides what becomes of some tiles."""
+        sizes = self.sizes[tiles.start : tiles.stop]
+        entries = {**replace(self, sizes=sizes).to_json(), "tiles": [tiles.start, tiles.stop]}
+        return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()[:32]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, entries: dict[str, Any]) -> TilePass:
+        """Rebuild what :meth:`to_json` gave."""
+        params = dict(entries["params"])
+        layers = params.pop("layers")
+        return cls(
+            **{
+                **entries,
+                "params": J2KParams(layers=None if layers is None else tuple(layers), **params),
+                "sizes": tuple(entries["sizes"]),
+            }
+        )
+
+
+def pack_record(record: TileRecord) -> bytes:
+    """Return a record as bytes: its numbers as JSON, then arrays, codestream and planes."""
+    blobs: list[tuple[str, bytes]] = [(f"plane {kind}", packed) for kind, packed in record.planes.items()]
+    head: dict[str, Any] = {"number": record.number, "points": record.points}
+    if record.result is not None:
+        result = record.result
+        head |= {name: getattr(result, name) for name in _NUMBERS}
+        head["shapes"] = {name: getattr(result, name).shape for name in _ARRAYS}
+        blobs += [(name, getattr(result, name).astype("<f8").tobytes()) for name in _ARRAYS]
+        blobs.append(("codestream", result.codestream))
+    head["blobs"] = [(name, len(content)) for name, content in blobs]
+    text = json.dumps(head).encode()
+    return b"".join([_HEAD.pack(len(text)), text, *(content for _, content in blobs)])
+
+
+def unpack_record(content: bytes) -> TileRecord:
+    """Return what :func:`pack_record` packed.
+
+    Raises:
+        ContainerError: if it did not pack this.
+    """
+    try:
+        (length,) = _HEAD.unpack_from(content)
+        place = _HEAD.size + length
+        head = json.loads(content[_HEAD.size : place])
+        blobs: dict[str, bytes] = {}
+        for name, size in head["blobs"]:
+            blobs[name] = content[place : place + size]
+            place += size
+        if place != len(content):
+            raise ValueError("cut short")
+        result = None
+        if "codestream" in blobs:
+            fields: dict[str, Any] = {name: _array(blobs[name], head["shapes"][name]) for name in _ARRAYS}
+            fields |= {name: head[name] for name in _NUMBERS}
+            result = TileResult(number=head["number"], codestream=blobs["codestream"], **fields)
+        sizes, errors = head["points"]
+        planes = {name[6:]: packed for name, packed in blobs.items() if name.startswith("plane ")}
+        return TileRecord(
+            number=head["number"], points=(tuple(sizes), tuple(errors)), result=result, planes=planes
+        )
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise ContainerError(f"a kept tile cannot be read ({error}): it is coded again") from error
+
+
+def _array(content: bytes, shape: list[int]) -> NDArray[np.float64]:
+    return np.frombuffer(content, "<f8").astype(np.float64).reshape(shape)

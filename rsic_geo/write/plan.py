@@ -1,0 +1,203 @@
+"""What is decided once per scene, before any tile is coded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from rsic_geo.errors import UnsupportedSceneError, UsageError
+from rsic_geo.geo.footprint import footprint_geojson, valid_footprint
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.radiometry import Radiometry
+from rsic_geo.options import TILE_SIZES, EncodeOptions
+from rsic_geo.raster import SceneReader
+from rsic_geo.scenes.quantised import Affinity, QuantisedReader
+from rsic_geo.write.colour import colour_transform_pays
+
+JP2_TYPES = ("uint8", "uint16", "int16")
+MAX_TILE_SAMPLES = 1 << 24
+"""Samples of a tile: the encoder takes about 8 bytes for each, per thread."""
+SAMPLE_SIDE = 1024
+"""Longest side of the decimated read that decides the used range (px)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenePlan:
+    """How one scene will be coded."""
+
+    profile: SceneProfile
+    snapshot: MetadataSnapshot
+    """Metadata to be given back."""
+    radiometry: Radiometry
+    grid: TileGrid
+    """Codec tiles."""
+    groups: tuple[tuple[int, ...], ...]
+    """Bands enhanced together (indexes from 0)."""
+    alpha_bands: tuple[int, ...]
+    mct: bool
+    """Whether bands 0, 1, 2 are decorrelated together."""
+    lossless: bool
+    has_nodata: bool
+    affinity: Affinity | None
+    """Scaling of a float scene that is stored as integers."""
+    footprint: dict[str, Any] | None
+    """GeoJSON feature of the valid pixels in CRS units; None for a scene without a place."""
+    not_finite: int = 0
+    """Samples of a float scene, infinite or NaN, that come back as nodata because integers cannot say so."""
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of the pixels uncompressed."""
+        p = self.profile
+        return p.height * p.width * p.count * np.dtype(p.dtype).itemsize
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the scene (of one band)."""
+        return self.profile.height * self.profile.width
+
+
+def band_groups(colorinterp: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return the bands enhanced together: red, green, blue as one group, every other data band alone.
+
+    Alpha and palette bands belong to no group.
+    """
+    names = [name.lower() for name in colorinterp]
+    groups: list[tuple[int, ...]] = []
+    rgb = tuple(names.index(c) for c in ("red", "green", "blue") if names.count(c) == 1)
+    if len(rgb) == 3:
+        groups.append(rgb)
+    taken = {band for group in groups for band in group}
+    groups += [
+        (band,) for band, name in enumerate(names) if band not in taken and name not in ("alpha", "palette")
+    ]
+    return tuple(groups)
+
+
+def sample(reader: SceneReader) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return one decimated read of the scene, (bands, h, w), and where it is valid, (1, h, w)."""
+    height, width = decimated_shape(reader.profile)
+    return reader.read_overview(height, width), reader.read_valid_overview(height, width)[None]
+
+
+def decimated_shape(profile: SceneProfile) -> tuple[int, int]:
+    """Return (rows, columns) of a read that shows the whole scene in at most 1024 px a side."""
+    scale = max(1.0, max(profile.height, profile.width) / SAMPLE_SIDE)
+    return max(1, round(profile.height / scale)), max(1, round(profile.width / scale))
+
+
+def plan_scene(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader, ScenePlan]:
+    """Decide tiling, groups, colour transform and radiometry of a scene.
+
+    Returns:
+        The reader tiles are read from (quantising, if that was asked for), and the plan.
+
+    Raises:
+        UnsupportedSceneError: if JPEG 2000 cannot hold the scene's type.
+        UsageError: if the target makes no sense for the scene.
+    """
+    pixels, valid = sample(opened)
+    reader, affinity, not_finite = _quantised(opened, options)
+    profile = reader.profile
+    check_supported(profile)
+    names = tuple(name.lower() for name in profile.colorinterp)
+    lossless = options.target.is_lossless
+    if not lossless and "palette" in names:
+        raise UsageError("a palette scene holds class numbers, not brightness: use --target lossless")
+    if affinity is not None:
+        pixels = affinity.quantise(pixels, valid & np.isfinite(pixels))
+    snapshot = opened.snapshot()
+    return reader, ScenePlan(
+        profile=profile,
+        snapshot=snapshot if lossless and affinity is None else snapshot.without_statistics(),
+        radiometry=Radiometry.fit(profile.dtype, [(pixels, valid)]),
+        grid=TileGrid(
+            height=profile.height,
+            width=profile.width,
+            tile_size=options.tile_size or usual_tile_size(profile.count),
+        ),
+        groups=band_groups(profile.colorinterp),
+        alpha_bands=tuple(b for b, name in enumerate(names) if name == "alpha"),
+        mct=colour_transform_pays(reader, lossless=lossless),
+        lossless=lossless,
+        has_nodata=opened.profile.has_nodata or affinity is not None,
+        affinity=affinity,
+        footprint=_footprint(opened.profile, valid[0]),
+        not_finite=not_finite,
+    )
+
+
+def _quantised(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader, Affinity | None, int]:
+    if options.quantize is None or opened.profile.dtype not in ("float32", "float64"):
+        return opened, None, 0
+    low, high, not_finite = _exact_range(opened)
+    affinity = Affinity.fit(opened.profile.dtype, low, high)
+    if options.target.kind == "max-error":
+        affinity.steps_within(options.target.value)  # refuses what rounding alone would miss
+    return cast("SceneReader", QuantisedReader(opened, affinity)), affinity, not_finite
+
+
+def _exact_range(opened: SceneReader) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Return the smallest and largest valid value of every band, and how many others get lost."""
+    p = opened.profile
+    low, high = np.full(p.count, np.inf), np.full(p.count, -np.inf)
+    fills = np.array([np.nan if value is None else value for value in p.nodata], np.float64)[:, None, None]
+    not_finite = 0
+    grid = TileGrid(height=p.height, width=p.width, tile_size=SAMPLE_SIDE)
+    for index in grid:
+        window = grid.core(index)
+        pixels = opened.read(window)
+        valid = opened.read_valid(window, pixels)
+        mask = opened.read_mask(window)
+        keep = valid & np.isfinite(pixels)
+        not_finite += int(np.count_nonzero(valid & ~keep & ~(np.isnan(pixels) & np.isnan(fills))))
+        if mask is not None:
+            keep &= mask != 0
+        low = np.minimum(low, np.where(keep, pixels, np.inf).min(axis=(1, 2)))
+        high = np.maximum(high, np.where(keep, pixels, -np.inf).max(axis=(1, 2)))
+    empty = ~np.isfinite(low)
+    low[empty], high[empty] = 0.0, 1.0
+    return tuple(map(float, low)), tuple(map(float, high)), not_finite
+
+
+def _footprint(profile: SceneProfile, valid: NDArray[np.bool_]) -> dict[str, Any] | None:
+    if profile.transform.is_identity:
+        return None
+    a, b, c, d, e, f = tuple(profile.transform)[:6]
+    across, down = profile.width / valid.shape[1], profile.height / valid.shape[0]
+    decimated = Affine(a * across, b * down, c, d * across, e * down, f)
+    return footprint_geojson(valid_footprint(valid, decimated), {"crs": profile.crs_wkt})
+
+
+def usual_tile_size(bands: int) -> int:
+    """Return 1024 px, or less where a tile of so many bands would not fit a thread's share of memory."""
+    size = 1024
+    while size > TILE_SIZES[0] and size * size * bands > MAX_TILE_SAMPLES:
+        size //= 2
+    return size
+
+
+def check_supported(profile: SceneProfile) -> None:
+    """Raise UnsupportedSceneError where an archive has no place for the scene's samples or masks."""
+    if profile.has_band_masks:
+        raise UnsupportedSceneError(
+            "bands with masks of their own cannot be given back as a GeoTIFF: make them one mask "
+            "for all bands (gdal_translate -mask 1), or nodata"
+        )
+    if profile.dtype in JP2_TYPES:
+        return
+    hint = (
+        "add --quantize uint16 to store it with a scale and offset (not lossless), or keep it in a COG "
+        "(gdal_translate -of COG -co COMPRESS=ZSTD -co PREDICTOR=YES)"
+        if profile.dtype in ("float32", "float64")
+        else "keep it in a COG (gdal_translate -of COG -co COMPRESS=ZSTD)"
+    )
+    raise UnsupportedSceneError(
+        f"samples of type {profile.dtype} do not fit JPEG 2000 (uint8, uint16, int16): {hint}"
+    )

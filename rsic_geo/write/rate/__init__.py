@@ -1,0 +1,1 @@
+"""How many bits: sharing them over the tiles, and the searches that meet a target."""

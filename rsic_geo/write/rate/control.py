@@ -1,0 +1,339 @@
+"""Searches that meet a target: sizes within 2 %, PSNR and maximum error never missed.
+
+Every search ends in tiles that were decoded and measured, so what is reported is what was written. The
+measured curves only say where to look.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.options import Target
+from rsic_geo.progress import Progress
+from rsic_geo.write import tiles
+from rsic_geo.write.coded import CodedScene, SceneCoder
+from rsic_geo.write.passes import TilePass
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.rate import allocate
+from rsic_geo.write.rate.allocate import TileCurve
+
+SIZE_TOLERANCE = 0.01
+"""Sizes are searched to within this part of the target; the promise is twice as wide."""
+ENHANCED_MARGIN = 0.005
+"""What a PSNR after enhancement must exceed its target by (dB): devices and window sizes differ a little."""
+PSNR_MARGIN = 0.0005
+"""What a PSNR must exceed its target by (dB): decoders differ in a few pixels by one digital number."""
+PSNR_SLACK = 0.05
+"""A PSNR may exceed its target by this much (dB) before another search round is worth its time."""
+PSNR_AIM = 0.02
+"""How far above its target a PSNR is steered (dB), so that the next round is likely to be the last."""
+SETTLED = 0.01
+"""Share of the bytes that is not worth another round."""
+MAX_ROUNDS = 8
+MAX_SIZE_PASSES = 4
+_STEP_BYTES = 256
+"""Bytes a tile may fall short of its size, for want of a pass that fits, with more left to code."""
+EXACT_TILES = 6
+"""A scene of no more tiles is too small for the encoder's shortfalls to even out."""
+PROBE_TILES = 6
+"""Tiles looked at first, over all rates, where the rate of a target is not known."""
+_LAYER_FACTORS = (0.08, 0.35, 0.8, 1.5, 3.0)
+"""Layers of the measuring pass, relative to the mean rate searched. Nine gain 0.05 dB in twice the time."""
+_LAYER_BPP = (0.015, 0.03, 0.06, 0.12, 0.22, 0.4, 0.7, 1.2, 2.0, 3.2, 5.0)
+"""Layers of the measuring pass, bits per pixel of one 8-bit band times ``bands ** 0.75``."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RateSearch:
+    """One scene, its coder and everything learned about it so far."""
+
+    coder: SceneCoder
+    plan: ScenePlan
+    params: J2KParams
+    """Lossy parameters without a rate."""
+    _curves: list[TileCurve] = field(default_factory=list)
+    passes: int = 0
+    """Encoding passes made."""
+    is_measured: bool = True
+    """False: tiles of a size target are not decoded again, so nothing is known of their errors."""
+    measuring_seconds: float = 0.0
+    """Time spent on the tiles' curves."""
+
+    def curves(self, progress: Progress, around: float | None = None, psnr: float = 0.0) -> list[TileCurve]:
+        """Return the tiles' curves, measured at the first call.
+
+        Args:
+            progress: told after each tile.
+            around: mean bits per pixel the search is about, to place the layers; None if not known.
+            psnr: quality (dB) the search is about, where ``around`` is None.
+        """
+        if not self._curves:
+            if around is None and len(self.plan.grid) > PROBE_TILES:
+                around = self._probe(psnr, progress.stage(0, 0.2))
+            layered = replace(self.params, ratio=None, layers=layer_ratios(self.plan, around))
+            started = time.perf_counter()
+            self._curves = self.coder.curves(layered, progress)
+            self.measuring_seconds += time.perf_counter() - started
+        return self._curves
+
+    def _probe(self, psnr: float, progress: Progress) -> float:
+        """Return the mean rate (bits per pixel) at which a few tiles have this PSNR."""
+        count = len(self.plan.grid)
+        chosen = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
+        layered = replace(self.params, ratio=None, layers=layer_ratios(self.plan, None))
+        curves = self.coder.curves(layered, progress, only=chosen)
+        cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in sorted(chosen)]
+        pixels = sum(core.pixel_count for core in cores)
+        wanted = sse_of(psnr, pixels * self.plan.profile.count, self.plan.radiometry.dtype_peak)
+        return max(allocate.for_error(curves, wanted).total, 64) * 8 / pixels
+
+    def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
+        """Code every tile to its number of bytes.
+
+        A few tiles are fitted to the byte. Among many the encoder's own small shortfall (below 1 % from 32 kB
+        on) is left to the search over the scene, which costs no second coding of each tile.
+        """
+        self.passes += 1
+        todo = TilePass(
+            work="sizes",
+            params=self.params,
+            sizes=sizes,
+            is_exact=len(self.plan.grid) <= EXACT_TILES,
+            is_measured=self.is_measured,
+        )
+        coded = self.coder.encode(todo, progress)
+        coded.is_measured = self.is_measured
+        return coded
+
+
+def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:
+    """Return the compression ratios of the measuring layers, falling (the last layer is the largest)."""
+    raw_bpp = plan.raw_bytes * 8 / plan.pixels
+    if around is None:
+        rates = [rate * plan.profile.count**0.75 * (raw_bpp / plan.profile.count / 8) for rate in _LAYER_BPP]
+    else:
+        rates = [around * factor for factor in _LAYER_FACTORS]
+    ratios = [raw_bpp / rate for rate in rates]
+    return tuple(ratio for ratio in ratios if ratio > 1.05) or (1.05,)
+
+
+def lossless(coder: SceneCoder, progress: Progress) -> CodedScene:
+    """Code every tile reversibly."""
+    params = J2KParams(lossless=True, mct=coder.plan.mct, tile_size=coder.plan.grid.tile_size)
+    return coder.encode(TilePass(work="lossless", params=params), progress)
+
+
+def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
+    """Code the scene so that all tile codestreams together have ``budget`` bytes within 1 %.
+
+    A scene that needs fewer bytes at the finest quality is given those.
+
+    Raises:
+        TargetNotReachedError: if even the coarsest coding is larger.
+    """
+    if len(search.plan.grid) == 1:
+        coded = search.encode_sizes((budget,), progress)
+        coded.is_complete = coded.body_bytes < (1 - 2 * SIZE_TOLERANCE) * budget
+        return coded
+    bpp = budget * 8 / search.plan.pixels
+    curves = search.curves(progress.stage(0, 0.5), around=bpp)
+    wanted, most = float(budget), 0
+    for attempt in range(MAX_SIZE_PASSES):
+        sizes = allocate.for_bytes(curves, round(wanted)).sizes
+        part = 0.5 / MAX_SIZE_PASSES
+        coded = search.encode_sizes(sizes, progress.stage(0.5 + attempt * part, 0.5 + (attempt + 1) * part))
+        # asked for more than ever and given no more than before: everything is coded
+        coded.is_complete = coded.body_bytes <= most
+        if coded.is_complete or abs(coded.body_bytes - budget) <= SIZE_TOLERANCE * budget:
+            break
+        most = coded.body_bytes if coded.body_bytes < budget else 0
+        wanted *= budget / coded.body_bytes
+    return coded
+
+
+def psnr_of(sse: float, count: float, peak: float) -> float:
+    """Return ``10 log10(peak^2 * count / sse)`` in dB; infinite where there is no error."""
+    if math.isinf(sse):
+        return -math.inf
+    return math.inf if sse <= 0 or count <= 0 else 10 * math.log10(peak * peak * count / sse)
+
+
+def sse_of(psnr: float, count: float, peak: float) -> float:
+    """Return the sum of squared errors at which ``count`` samples have this PSNR."""
+    return float(peak * peak * count / 10 ** (psnr / 10))
+
+
+def to_psnr(
+    search: RateSearch,
+    target: float,
+    finish: Callable[[CodedScene, Progress], float],
+    progress: Progress,
+    expected_gain: float = 0.0,
+) -> CodedScene:
+    """Code the scene with as few bytes as the target PSNR needs.
+
+    Args:
+        search: the scene.
+        target: PSNR (dB) the final output must have, never less.
+        finish: carries a coding to its final output and returns the squared error of that.
+        progress: told all along.
+        expected_gain: what ``finish`` usually adds to the codec's PSNR (dB); where the search begins.
+
+    Raises:
+        TargetNotReachedError: if the finest lossy coding misses the target.
+    """
+    peak = search.plan.radiometry.dtype_peak
+    curves = search.curves(progress.stage(0, 0.3), psnr=target)
+    count = float(_scored(search, progress.stage(0.3, 0.3)))
+    wanted = sse_of(target, count, peak)
+    margin = ENHANCED_MARGIN if expected_gain else PSNR_MARGIN
+    hunt = _Hunt(goal=sse_of(target + PSNR_AIM, count, peak))
+    aim, best = wanted * 10 ** (expected_gain / 10), None
+    before = most = 0
+    for attempt in range(MAX_ROUNDS):
+        stage = progress.stage(0.3 + 0.7 * attempt / MAX_ROUNDS, 0.3 + 0.7 * (attempt + 1) / MAX_ROUNDS)
+        allocation = allocate.for_error(curves, aim)
+        coded = search.encode_sizes(allocation.sizes, stage.stage(0, 0.5))
+        guessed = psnr_of(coded.total_sse * hunt.gain, coded.total_count, peak)
+        is_far = hunt.is_known and guessed < target + margin - PSNR_SLACK
+        if is_far or coded.body_bytes in hunt.missed:
+            achieved, reached = coded.total_sse * hunt.gain, False  # not worth carrying on
+        else:
+            achieved = finish(coded, stage.stage(0.5, 1))
+            hunt.learn_gain(coded.total_sse, achieved)
+            reached = psnr_of(achieved, coded.total_count, peak) >= target + margin
+        if reached:
+            is_near = psnr_of(achieved, coded.total_count, peak) <= target + PSNR_SLACK
+            if is_near or attempt >= 4 or coded.body_bytes == most or hunt.is_settled(coded.body_bytes, 0):
+                return coded
+            best = (allocation, achieved)
+        else:
+            asked = sum(allocation.sizes)
+            is_ignored = asked > 1.1 * coded.body_bytes + _STEP_BYTES * len(allocation.sizes)
+            hunt.missed[coded.body_bytes] = hunt.missed.get(coded.body_bytes, 0) + 1
+            if (is_ignored and asked >= before and coded.body_bytes <= most) or hunt.is_over(
+                coded.body_bytes
+            ):
+                break  # everything is coded, or the encoder has nothing between this and what reached
+        aim = hunt.next_aim(aim, achieved, coded.body_bytes, reached=reached)
+        if not reached and not hunt.low and coded.body_bytes == most:
+            aim *= 0.96  # a step too small for the encoder
+        before, most = sum(allocation.sizes), coded.body_bytes
+    else:
+        if best is None:  # steps too coarse for the search: well below the error wanted, before all there is
+            best = (allocate.for_error(curves, wanted / 8), 0.0)
+    last = [_everything(search.plan)] if best is None else [best[0].sizes, _everything(search.plan)]
+    for sizes in last:
+        coded = search.encode_sizes(sizes, progress.stage(0.95, 0.98))
+        achieved = finish(coded, progress.stage(0.98, 1))
+        if psnr_of(achieved, coded.total_count, peak) >= target + margin:
+            return coded
+    raise TargetNotReachedError(
+        f"psnr={target:g} cannot be met by lossy JPEG 2000 on this scene: use --target lossless"
+    )
+
+
+def _everything(plan: ScenePlan) -> tuple[int, ...]:
+    """Return more bytes than any tile needs at the finest quality."""
+    per_pixel = plan.profile.count * plan.raw_bytes / plan.pixels
+    return tuple(math.ceil(plan.grid.core(index).pixel_count * per_pixel) for index in plan.grid)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Hunt:
+    """A search for a squared error: what was asked of the curves so far, and what came of it."""
+
+    goal: float
+    """Squared error to steer at, a little below the largest allowed."""
+    low: float = 0.0
+    """Largest aim known to reach."""
+    high: float = math.inf
+    """Smallest aim known to miss."""
+    gain: float = 1.0
+    """Squared error of the final output over that of the codec, at the last look."""
+    is_known: bool = False
+    """Whether there was such a look."""
+    reached_bytes: float = math.inf
+    """Fewest bytes known to reach."""
+    missed_bytes: float = 0.0
+    """Most bytes known to miss."""
+    missed: dict[int, int] = field(default_factory=dict)
+    """How often a coding of so many bytes came up and missed."""
+    last: tuple[float, float] | None = None
+    """Aim of the round before, and what came of it."""
+
+    def learn_gain(self, coded: float, achieved: float) -> None:
+        """Remember what carrying on makes of the codec's squared error; it hardly depends on the rate."""
+        if coded > 0:
+            self.gain, self.is_known = achieved / coded, True
+
+    def is_settled(self, reached_bytes: float, missed_bytes: float) -> bool:
+        """Return whether a coding that reaches (or misses, where that is given) leaves nothing to win."""
+        reached = min(self.reached_bytes, reached_bytes or math.inf)
+        missed = max(self.missed_bytes, missed_bytes)
+        return 0 < missed < reached <= (1 + SETTLED) * missed
+
+    def is_over(self, missed_bytes: int) -> bool:
+        """Return whether a coding that missed shows that nothing better than what reached is to be had."""
+        is_stuck = math.isfinite(self.reached_bytes) and self.missed[missed_bytes] > 2
+        return is_stuck or self.is_settled(0, missed_bytes)
+
+    def next_aim(self, aim: float, achieved: float, size: int, *, reached: bool) -> float:
+        """Return the squared error to ask of the curves next, by the slope of the last two rounds."""
+        if reached:
+            self.low, self.reached_bytes = max(self.low, aim), min(self.reached_bytes, size)
+        else:
+            self.high, self.missed_bytes = min(self.high, aim), max(self.missed_bytes, size)
+        achieved = max(achieved, 1e-9)
+        power = 1.0
+        if self.last is not None and aim != self.last[0] and achieved != self.last[1]:
+            power = math.log(achieved / self.last[1]) / math.log(aim / self.last[0])
+        self.last = (aim, achieved)
+        guess: float = aim * (self.goal / achieved) ** (1 / min(max(power, 0.4), 2.0))
+        if self.low > 0 and math.isfinite(self.high):
+            tenth: float = (self.high / self.low) ** 0.1
+            return min(max(guess, self.low * tenth), self.high / tenth)
+        if self.low > 0:
+            return max(guess, self.low * 1.0005)
+        return min(guess, self.high * 0.995)
+
+
+def _scored(search: RateSearch, progress: Progress) -> float:
+    """Return how many samples count, learned from the plan (validity is read with the tiles)."""
+    plan = search.plan
+    if not plan.has_nodata and not plan.profile.has_mask and not plan.alpha_bands:
+        return plan.pixels * plan.profile.count
+    total = 0.0
+    for raw in search.coder.raw_tiles():
+        tile = tiles.prepare(raw, lossless=False)
+        total += tile.pixels.size if tile.scored is None else float(tile.scored.sum())
+        progress.report(0.0, "counting valid pixels")
+    return total
+
+
+def to_max_error(search: RateSearch, bound: float, progress: Progress) -> CodedScene:
+    """Code every tile with as few bytes as keep its largest absolute error within ``bound``.
+
+    Raises:
+        TargetNotReachedError: if a tile misses the bound at the finest lossy quality.
+    """
+    search.passes += 1
+    todo = TilePass(work="within", params=search.params, bound=bound)
+    return search.coder.encode(todo, progress, "searching tile by tile")
+
+
+def check_size(target: Target, plan: ScenePlan, file_bytes: int) -> float:
+    """Return the achieved value of a size target."""
+    return plan.raw_bytes / file_bytes if target.kind == "ratio" else file_bytes * 8 / plan.pixels
+
+
+def file_budget(target: Target, plan: ScenePlan) -> int:
+    """Return the bytes the whole archive may have under a size target."""
+    if target.kind == "ratio":
+        return int(plan.raw_bytes / target.value)
+    return int(target.value * plan.pixels / 8)

@@ -1,0 +1,294 @@
+"""One dial for a whole scene of the learned codec, and the searches that turn it.
+
+From 0 to 1 the dial is the network's quality, the same for every tile. Beyond, from -1 to 0 and from 1 to 2,
+every tile may take down to a 32nd, or up to 32 times, of the bytes it had at the end, which the network
+cannot do: there JPEG 2000 takes over. At any setting a tile is JPEG 2000's where that is better at the same
+size.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rsic_geo.codecs import jpeg2000
+from rsic_geo.codecs.learned_tile import JPEG2000, LEARNED, Networks, Pixels, TileFormat, encode_learned
+from rsic_geo.container.tiff import TiffSpool, frame
+from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.progress import Progress
+from rsic_geo.raster import SceneReader
+from rsic_geo.write import tiles as tilework
+from rsic_geo.write.coded import CodedScene, empty_coded, gather
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.rate.control import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE, psnr_of, sse_of
+from rsic_geo.write.rate.search import LEVELS, LOWEST, Guide, Stop, Table
+from rsic_geo.write.reading import raw_tiles, threaded_map
+from rsic_geo.write.tiles import TileInput, TileResult
+
+PROBE_TILES = 6
+"""Tiles looked at over the whole dial before the scene is coded."""
+USUAL_STOPS = 4
+"""Settings of the dial at which those are coded, for most targets; for the progress."""
+MAX_ROUNDS = 10
+_GROWTH = 32.0
+_HOPELESS = 1.3
+"""JPEG 2000 with this many times the error at about the same size is not tried to the byte."""
+_WITHIN_STEPS = 6
+
+
+@dataclass(slots=True)
+class _End:
+    """What one tile became at the least or the greatest quality."""
+
+    size: int
+    sse: float
+
+
+class TileCoder:
+    """Codes single tiles; several threads may share it."""
+
+    def __init__(self, networks: Networks, form: TileFormat) -> None:
+        """Hold the network and what the scene's tiles have in common."""
+        self._networks, self._form = networks, form
+        bands = max(1, len(form.coded))
+        empty = jpeg2000.encode_tile(
+            np.zeros((bands, 8, 8), form.radiometry.dtype), form.params(ratio=1000.0)
+        )
+        self._header_bytes = len(empty) - jpeg2000.body_size(empty)
+        self._ends: dict[tuple[int, float], _End] = {}
+
+    def at(self, tile: TileInput, dial: float) -> TileResult:
+        """Code a tile at a setting of the dial."""
+        if not self._form.coded:
+            return self._result(tile, JPEG2000, b"", self._form.blank(*tile.pixels.shape[1:]))
+        quality = min(max(dial, 0.0), 1.0)
+        end = self._ends.get((tile.number, quality))
+        if quality == dial or end is None:
+            learned = self.learned(tile, quality)
+            if quality in (0.0, 1.0):
+                end = _End(size=len(learned.codestream), sse=float(learned.sse.sum()))
+                self._ends[tile.number, quality] = end
+            if quality == dial:
+                return self._better(tile, learned, len(learned.codestream))
+        assert end is not None
+        rival = self.jpeg2000(tile, round(end.size * _GROWTH ** (dial - quality)))
+        is_used = len(rival.codestream) < end.size if dial < 0 else rival.sse.sum() < end.sse
+        return rival if is_used else self.learned(tile, quality)
+
+    def _better(self, tile: TileInput, learned: TileResult, size: int) -> TileResult:
+        """Return the learned coding, or that of JPEG 2000 where it is better and no larger."""
+        body = tile.pixels[self._form.coded]
+        quick = self._framed(
+            tile, jpeg2000.encode_tile(body, self._form.params(ratio=body.nbytes / self._body_bytes(size)))
+        )
+        if quick.sse.sum() > _HOPELESS * learned.sse.sum():
+            return learned
+        exact = quick if len(quick.codestream) <= size else self.jpeg2000(tile, size)
+        is_better = exact.sse.sum() < learned.sse.sum() and len(exact.codestream) <= size
+        return exact if is_better else learned
+
+    def learned(self, tile: TileInput, quality: float) -> TileResult:
+        """Code a tile by the network."""
+        started = time.perf_counter()
+        body, pixels = encode_learned(self._networks, self._form, tile.pixels, quality)
+        seconds = time.perf_counter() - started
+        return replace(self._result(tile, LEARNED, body, pixels), coding_seconds=seconds)
+
+    def jpeg2000(self, tile: TileInput, size: int) -> TileResult:
+        """Code a tile by JPEG 2000 to a payload of at most ``size`` bytes, or as near as it gets."""
+        started = time.perf_counter()
+        body = tile.pixels[self._form.coded]
+        stream = jpeg2000.encode_tile_bytes(body, self._form.params(), self._body_bytes(size))
+        return replace(self._framed(tile, stream), coding_seconds=time.perf_counter() - started)
+
+    def within(self, tile: TileInput, bound: float) -> TileResult:
+        """Code a tile to few bytes whose largest error is within a bound.
+
+        The network is held to less by :attr:`TileFormat.rounding`, since devices round apart. Where neither
+        is within the bound the tile is coded reversibly.
+        """
+        index = self._form.coded
+        if not index:
+            return self.at(tile, 0.0)
+        part = replace(
+            tile,
+            pixels=tile.pixels[index],
+            original=tile.original[index],
+            scored=None if tile.scored is None else tile.scored[index],
+            nodata=None if tile.nodata is None else tuple(tile.nodata[band] for band in index),
+        )
+        best = self._framed(tile, tilework.code_within(part, self._form.params(), bound).codestream)
+        low, high, least = 0, LEVELS, bound - self._form.rounding
+        if least < 0 or self.learned(tile, 1.0).max_error > least:
+            return best
+        for _ in range(_WITHIN_STEPS):
+            middle = (low + high) // 2
+            trial = self.learned(tile, middle / LEVELS)
+            if len(trial.codestream) >= len(best.codestream):
+                high = middle
+            elif trial.max_error <= least:
+                best, high = trial, middle
+            else:
+                low = middle
+        return best
+
+    def _body_bytes(self, size: int) -> int:
+        return max(1, size - self._header_bytes - 5)
+
+    def _framed(self, tile: TileInput, stream: bytes) -> TileResult:
+        pixels = self._form.blank(*tile.pixels.shape[1:])
+        pixels[self._form.coded] = jpeg2000.decode_tile(stream)
+        return self._result(tile, JPEG2000, stream, pixels)
+
+    def _result(self, tile: TileInput, kind: int, body: bytes, pixels: Pixels) -> TileResult:
+        return tilework.compared(tile, frame(tile.number, kind, body), pixels)
+
+
+class DialSearch:
+    """One scene, its coder and everything learned about it so far."""
+
+    def __init__(
+        self, reader: SceneReader, plan: ScenePlan, spool: TiffSpool, tiles: TileCoder, workers: int
+    ) -> None:
+        """Hold the scene, where its tiles go, what codes them, and how many threads may work."""
+        self.plan, self.passes, self.measuring_seconds = plan, 0, 0.0
+        self._reader, self._spool, self._tiles, self._workers = reader, spool, tiles, workers
+        self._table: Table | None = None
+        self._probed, self._probing = 0, Progress()
+        self._sizes: dict[float, float] = {}
+        self._last: tuple[float, CodedScene] | None = None
+
+    def encode(self, dial: float, progress: Progress) -> CodedScene:
+        """Code the scene at a setting of the dial, unless that is what the spool holds."""
+        if self._last is not None and self._last[0] == dial:
+            return self._last[1]
+        coded = self._encode(self._at(dial), progress)
+        self._last, self._sizes[dial] = (dial, coded), math.log(max(1, coded.body_bytes))
+        return coded
+
+    def within(self, bound: float, progress: Progress) -> CodedScene:
+        """Code every tile so that its largest absolute error is within a bound."""
+        self._last = None
+        return self._encode(lambda tile: self._tiles.within(tile, bound), progress)
+
+    def _at(self, dial: float) -> Callable[[TileInput], TileResult]:
+        return lambda tile: self._tiles.at(tile, dial)
+
+    def _encode(self, coding: Callable[[TileInput], TileResult], progress: Progress) -> CodedScene:
+        coded = empty_coded(self.plan)
+        self._spool.restart()
+        self.passes += 1
+        for done, (result, tile) in enumerate(self._coded(coding), start=1):
+            coded.body_bytes += self._spool.add_tile(result.number, result.codestream)
+            gather(coded, result, tile.planes)
+            progress.report(done / len(self.plan.grid), "encoding")
+        return coded
+
+    def _coded(
+        self, coding: Callable[[TileInput], TileResult], only: Collection[int] | None = None
+    ) -> Iterator[tuple[TileResult, TileInput]]:
+        def work(raw: tilework.RawTile) -> tuple[TileResult, TileInput]:
+            tile = tilework.prepare(raw, lossless=False)
+            return coding(tile), tile
+
+        return threaded_map(work, raw_tiles(self._reader, self.plan, only), self._workers)
+
+    def _measured(self, progress: Progress) -> Table:
+        """Return a table of what a few tiles cost and how well they fit, each setting measured once."""
+        if self._table is None:
+            count = len(self.plan.grid)
+            probes = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
+            probes = set(range(count)) if count <= PROBE_TILES else probes
+            cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in probes]
+            part = sum(core.pixel_count for core in cores) / self.plan.pixels
+            self._table = Table(lambda dial: self._probe(dial, probes, part))
+        self._probing = progress
+        return self._table
+
+    def _probe(self, dial: float, probes: set[int], part: float) -> Stop:
+        """Return size, error and scored samples of some tiles, scaled to the whole scene."""
+        started = time.perf_counter()
+        results = [result for result, _ in self._coded(self._at(dial), probes)]
+        self.measuring_seconds += time.perf_counter() - started
+        self._probed += 1
+        self._probing.report(min(1.0, self._probed / USUAL_STOPS), "measuring tiles")
+        return Stop(
+            dial=dial,
+            size=sum(len(result.codestream) for result in results) / part,
+            error=sum(float(result.sse.sum()) for result in results) / part,
+            scored=sum(float(result.cell_count.sum()) for result in results) / part,
+        )
+
+    def to_bytes(self, budget: int, progress: Progress) -> CodedScene:
+        """Code the scene to ``budget`` bytes of all payloads together, within 1 % or as near as it gets.
+
+        Where no setting comes near, the scene is given the largest coding that is no larger, and where all
+        are larger the smallest.
+        """
+        table = self._measured(progress.stage(0, 0.3))
+        guide = Guide(table.log_sizes(), math.log(budget), dict(self._sizes))
+        for attempt in range(MAX_ROUNDS):
+            dial = guide.next()
+            if dial is None:
+                break
+            part = 0.65 / MAX_ROUNDS
+            stage = progress.stage(0.3 + attempt * part, 0.3 + (attempt + 1) * part)
+            coded = self.encode(dial, stage)
+            self._probing = stage.stage(1, 1)
+            guide.learn(dial, math.log(max(1, coded.body_bytes)))
+            if abs(coded.body_bytes / budget - 1) <= SIZE_TOLERANCE:
+                return coded
+        coded = self.encode(guide.below(SIZE_TOLERANCE), progress.stage(0.95, 1))
+        coded.is_complete = coded.body_bytes < budget
+        return coded
+
+    def to_psnr(
+        self,
+        target: float,
+        finish: Callable[[CodedScene, Progress], float],
+        progress: Progress,
+        expected_gain: float = 0.0,
+    ) -> CodedScene:
+        """Code the scene with as few bytes as the target PSNR needs.
+
+        Args:
+            target: PSNR (dB) the final output must have, never less.
+            finish: carries a coding to its final output and returns the squared error of that.
+            progress: told all along.
+            expected_gain: what ``finish`` usually adds to the codec's PSNR (dB).
+
+        Raises:
+            TargetNotReachedError: the finest setting misses the target.
+        """
+        peak, table = self.plan.radiometry.dtype_peak, self._measured(progress.stage(0, 0.2))
+        wanted = target + ENHANCED_MARGIN
+        goal = -math.log(sse_of(wanted, 1.0, peak))
+        guide = Guide(table.log_gains(), goal, {})
+        guide.shift = expected_gain * math.log(10) / 10
+        reached: float | None = None
+        for attempt in range(MAX_ROUNDS):
+            dial = guide.next()
+            if dial is None:
+                break
+            part = 0.75 / MAX_ROUNDS
+            stage = progress.stage(0.2 + attempt * part, 0.2 + (attempt + 1) * part)
+            coded = self.encode(dial, stage.stage(0, 0.5))
+            self._probing = stage.stage(1, 1)
+            achieved = finish(coded, stage.stage(0.5, 1))
+            found = psnr_of(achieved, coded.total_count, peak)
+            guide.learn(dial, -math.log(max(achieved, 1e-9) / max(coded.total_count, 1.0)))
+            if found >= wanted:
+                reached = dial if reached is None else min(reached, dial)
+                if found <= target + PSNR_SLACK or dial == LOWEST:
+                    return coded
+        if reached is None:
+            raise TargetNotReachedError(
+                f"psnr={target:g} cannot be met by the learned codec on this scene: use --codec jp2"
+            )
+        coded = self.encode(reached, progress.stage(0.95, 0.98))
+        finish(coded, progress.stage(0.98, 1))
+        return coded

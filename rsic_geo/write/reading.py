@@ -1,0 +1,74 @@
+"""The tiles of a scene as they are read, and work on them by threads, bounded in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.errors import UnsupportedSceneError
+from rsic_geo.geo.window import Window
+from rsic_geo.raster import SceneReader
+from rsic_geo.scenes.quantised import QuantisedReader
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.tiles import RawTile
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def threaded_map(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Yield ``work(item)`` in order; at most ``2 * workers`` items are held at any moment."""
+    if workers <= 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) >= 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def raw_tiles(reader: SceneReader, plan: ScenePlan, only: Collection[int] | None = None) -> Iterator[RawTile]:
+    """Read the tiles of a scene in row-major order: all, or those of the numbers given.
+
+    Raises:
+        UnsupportedSceneError: if the mask has values no GeoTIFF's mask can hold.
+    """
+    for number in range(len(plan.grid)) if only is None else sorted(only):
+        window = plan.grid.core(plan.grid.tile_number(number))
+        pixels = reader.read(window)
+        valid = reader.read_valid(window, pixels) if plan.has_nodata else None
+        exact = None
+        if isinstance(reader, QuantisedReader) and valid is not None:
+            exact = reader.read_steps(window, valid)
+        yield RawTile(
+            number=number,
+            pixels=pixels,
+            exact=exact,
+            nodata_valid=valid,
+            mask=_mask(reader, plan, window),
+            alpha=plan.alpha_bands,
+            nodata=plan.profile.nodata if plan.profile.has_nodata else None,
+        )
+
+
+def _mask(reader: SceneReader, plan: ScenePlan, window: Window) -> NDArray[np.uint8] | None:
+    mask = reader.read_mask(window) if plan.profile.has_mask else None
+    if mask is not None and ((mask != 0) & (mask != 255)).any():
+        raise UnsupportedSceneError(
+            "the scene's mask holds values between 0 and 255, which a GeoTIFF's mask cannot give back: "
+            "make them 0 or 255, or make the mask an alpha band (gdal_translate -b 1 ... -b mask)"
+        )
+    return mask

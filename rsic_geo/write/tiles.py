@@ -1,0 +1,260 @@
+"""One codec tile from pixels to bytes, and what its decoding gives: pure functions any worker can run."""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.codecs import jpeg2000
+from rsic_geo.geo.lattice import CELL, cell_sums
+from rsic_geo.geo.planes import pack_plane
+from rsic_geo.geo.validity import avoid_nodata, fill_invalid
+
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileInput:
+    """What one tile hands to the codec."""
+
+    number: int
+    """Row-major number of the tile."""
+    pixels: Pixels
+    """(bands, h, w) as the codec gets them: invalid pixels filled when the coding is lossy."""
+    original: Pixels
+    """(bands, h, w) as the scene has them; of a quantised scene in steps, not rounded."""
+    scored: NDArray[np.bool_] | None
+    """(bands, h, w), True where the error counts; None = everywhere."""
+    nodata: tuple[float | int | None, ...] | None = None
+    """Sentinel per band that valid pixels of the output may not equal; None = no band has one."""
+    planes: dict[str, bytes] = field(default_factory=dict)
+    """Planes kept losslessly beside the codec: valid, mask, alpha."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileResult:
+    """One coded tile and the error of its decoding."""
+
+    number: int
+    codestream: bytes
+    """A single-tile codestream."""
+    sse: NDArray[np.float64]
+    """Sum of squared errors over the scored pixels, shape (bands,)."""
+    max_error: float
+    """Largest absolute error over the scored pixels (digital numbers)."""
+    cell_sse: NDArray[np.float64]
+    """Sum of squared errors per cell of the tile, shape (bands, cell rows, cell columns)."""
+    cell_count: NDArray[np.float64]
+    """Scored pixels per cell, same shape."""
+    pixel_crc: int
+    """CRC-32 of the decoded pixels, C order (bands, h, w), little endian."""
+    coding_seconds: float = 0.0
+    """Time the encoder took, without decoding and measuring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawTile:
+    """Pixels of one tile and all the scene says about their validity."""
+
+    number: int
+    pixels: Pixels
+    nodata_valid: NDArray[np.bool_] | None
+    """(bands, h, w), False where a band holds its nodata value; None when no band has one."""
+    mask: NDArray[np.uint8] | None
+    """(h, w) dataset mask, 255 = valid; None when the scene has no explicit mask."""
+    alpha: tuple[int, ...] = ()
+    """Indexes of alpha bands."""
+    nodata: tuple[float | int | None, ...] | None = None
+    """Sentinel per band; None where no band has one."""
+    exact: NDArray[np.float64] | None = None
+    """(bands, h, w) in steps of the pixels, not rounded; None where the pixels are the scene's own."""
+
+
+def pixel_crc(pixels: Pixels) -> int:
+    """Return the CRC-32 of the pixels in C order and little-endian bytes."""
+    little = np.ascontiguousarray(pixels).astype(pixels.dtype.newbyteorder("<"), copy=False)
+    return zlib.crc32(little.data)
+
+
+def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
+    """Decide what the codec sees of a tile and which planes are kept beside it."""
+    planes: dict[str, bytes] = {}
+    if raw.mask is not None:
+        planes["mask"] = _pack(raw.mask[None])
+    if lossless:
+        if raw.nodata_valid is not None and raw.nodata is None:  # quantised: no sample value says nodata
+            planes["valid"] = _pack(_merge_bands(raw.nodata_valid))
+        return TileInput(
+            number=raw.number, pixels=raw.pixels, original=raw.pixels, scored=None, planes=planes
+        )
+    scored = np.ones(raw.pixels.shape, np.bool_)
+    if raw.nodata_valid is not None:
+        scored &= raw.nodata_valid
+        planes["valid"] = _pack(_merge_bands(raw.nodata_valid))
+    if raw.mask is not None:
+        scored &= (raw.mask != 0)[None]
+    for band in raw.alpha:
+        scored &= (raw.pixels[band] != 0)[None]
+    data = [b for b in range(len(raw.pixels)) if b not in raw.alpha]
+    pixels = raw.pixels
+    if not scored[data].all():
+        pixels = pixels.copy()
+        pixels[data] = fill_invalid(pixels[data], scored[data])
+    if raw.alpha:
+        planes["alpha"] = _pack(raw.pixels[list(raw.alpha)])
+        scored[list(raw.alpha)] = False
+    return TileInput(
+        number=raw.number,
+        pixels=pixels,
+        original=raw.pixels if raw.exact is None else raw.exact,
+        scored=None if scored.all() else scored,
+        nodata=raw.nodata,
+        planes=planes,
+    )
+
+
+def _pack(planes: Pixels) -> bytes:
+    """Return the number of planes (one byte) and the planes (n, h, w) packed."""
+    return bytes([len(planes)]) + pack_plane(planes)
+
+
+def _merge_bands(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return one plane (1, h, w) where all bands agree, else all planes."""
+    return valid[:1] if (valid == valid[:1]).all() else valid
+
+
+def code(
+    tile: TileInput,
+    params: jpeg2000.J2KParams,
+    max_bytes: int | None = None,
+    *,
+    is_measured: bool = True,
+) -> TileResult:
+    """Encode a tile, decode it again and measure what happened.
+
+    Args:
+        tile: what to code.
+        params: how.
+        max_bytes: byte budget of the tile's codestream body; None lets ``params`` decide.
+        is_measured: False leaves a lossy tile undecoded; its errors and pixel checksum then read 0.
+    """
+    started = time.perf_counter()
+    if max_bytes is None:
+        stream = jpeg2000.encode_tile(tile.pixels, params)
+    else:
+        stream = jpeg2000.encode_tile_bytes(tile.pixels, params, max_bytes)
+    seconds = time.perf_counter() - started
+    if params.lossless:
+        result = replace(_flawless(tile, stream), pixel_crc=pixel_crc(tile.pixels))
+    else:
+        result = measure(tile, stream) if is_measured else _flawless(tile, stream)
+    return replace(result, coding_seconds=seconds)
+
+
+def code_within(tile: TileInput, params: jpeg2000.J2KParams, bound: float) -> TileResult:
+    """Encode a tile with as few bytes as keep its largest absolute error within ``bound``.
+
+    A tile that misses the bound at the finest lossy quality is coded reversibly.
+    """
+    raw = tile.pixels.size * tile.pixels.dtype.itemsize
+    finest = code(tile, replace(params, ratio=None))
+    if finest.max_error > bound:
+        exact = code(tile, replace(params, lossless=True, ratio=None))
+        # steps come back exactly, the values they were rounded from do not
+        return exact if tile.original.dtype.kind != "f" else measure(tile, exact.codestream)
+    best, low, high = finest, 1, min(len(finest.codestream), raw)
+    for _ in range(12):
+        if high - low <= max(64, high // 50):
+            break
+        middle = int(math.sqrt(low * high)) if high > 8 * low else (low + high) // 2
+        trial = code(tile, replace(params, ratio=raw / middle))
+        if trial.max_error <= bound:
+            best, high = trial, middle
+        else:
+            low = middle
+    return best
+
+
+def _flawless(tile: TileInput, stream: bytes) -> TileResult:
+    count = _cell_count(tile)
+    return TileResult(
+        number=tile.number,
+        codestream=stream,
+        sse=np.zeros(len(tile.pixels)),
+        max_error=0.0,
+        cell_sse=np.zeros(count.shape),
+        cell_count=count,
+        pixel_crc=0,
+    )
+
+
+def measure(tile: TileInput, stream: bytes) -> TileResult:
+    """Decode a tile's codestream and compare what the output will hold with the scene."""
+    return compared(tile, stream, jpeg2000.decode_tile(stream))
+
+
+def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
+    """Compare what the output will hold of a tile with the scene.
+
+    Args:
+        tile: what was coded.
+        stream: what it was coded to.
+        decoded: (bands, h, w) that gives.
+    """
+    final = decoded
+    if tile.nodata is not None:
+        valid = np.ones((1, *decoded.shape[1:]), np.bool_) if tile.scored is None else tile.scored
+        final = avoid_nodata(decoded, valid, tile.nodata)
+    sums, worst = [], 0.0
+    for band in range(len(final)):  # one at a time: a tile may have many
+        error = final[band].astype(np.float32) - tile.original[band].astype(np.float32)
+        if tile.scored is not None:
+            error *= tile.scored[band]
+        worst = max(worst, float(np.abs(error).max(initial=0.0)))
+        sums.append(cell_sums((error * error)[None]))
+    cell_sse = np.concatenate(sums)
+    return TileResult(
+        number=tile.number,
+        codestream=stream,
+        sse=cell_sse.sum(axis=(1, 2)),
+        max_error=worst,
+        cell_sse=cell_sse,
+        cell_count=_cell_count(tile),
+        pixel_crc=pixel_crc(decoded),
+    )
+
+
+def errors_by_band(
+    final: Pixels, original: Pixels, counts: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float]:
+    """Return the squared errors (bands,) and the largest absolute error of pixels (bands, h, w) that count.
+
+    One band at a time, because a scene may have many.
+    """
+    sse, worst = np.zeros(len(final)), 0.0
+    for band, (mine, theirs, keep) in enumerate(zip(final, original, counts, strict=True)):
+        error = (mine.astype(np.float32) - theirs.astype(np.float32)) * keep
+        sse[band] = np.einsum("ij,ij->", error, error, dtype=np.float64)
+        worst = max(worst, float(np.abs(error).max(initial=0.0)))
+    return sse, worst
+
+
+def _cell_count(tile: TileInput) -> NDArray[np.float64]:
+    """Return how many pixels count per cell, (bands, cell rows, cell columns)."""
+    if tile.scored is not None:
+        return cell_sums(tile.scored.astype(np.float32))
+    bands, height, width = tile.pixels.shape
+    rows, cols = (np.minimum(CELL, side - np.arange(0, side, CELL)) for side in (height, width))
+    return np.repeat(np.outer(rows, cols)[None].astype(np.float64), bands, axis=0)
+
+
+def curve_points(tile: TileInput, params: jpeg2000.J2KParams) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Return (bytes, squared errors over the scored pixels) of one layered encoding of a tile."""
+    points = jpeg2000.layer_profile(tile.pixels, params, valid=tile.scored)
+    return points.bytes, points.sse

@@ -1,0 +1,152 @@
+"""The written archive, read back from disk by the reader users have, against the scene it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.errors import JobCancelledError, RsicGeoError, TargetNotReachedError, VerificationError
+from rsic_geo.geo.window import Window
+from rsic_geo.options import Execution, Target
+from rsic_geo.progress import Progress
+from rsic_geo.quality import BandErrors, scored_bands, total_psnr
+from rsic_geo.raster import SceneReader, metadata_differences
+from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.quantised import QuantisedReader
+from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.fit import scored_pixels
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.tiles import errors_by_band, pixel_crc
+
+PSNR_SLACK = 0.0005
+"""How far a PSNR in the units of a quantised scene may stay behind that of its steps (dB)."""
+DECODER_TOLERANCE = 1e-3
+"""Largest relative difference in squared error between the measuring and the verifying decoder."""
+
+
+def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the work is done
+    path: Path,
+    source: SceneReader,
+    coded: CodedScene,
+    target: Target,
+    progress: Progress,
+    *,
+    execution: Execution,
+) -> list[BandErrors] | None:
+    """Decode an archive from disk and compare it with its source.
+
+    The codec's pixels are compared tile by tile, masks and nodata exactly, metadata item by item. Enhanced
+    pixels were measured on this very file when the strengths were fitted and are not computed again.
+
+    Args:
+        path: the archive.
+        source: the scene it was made from.
+        coded: what was measured while encoding.
+        target: what was promised.
+        progress: told after each tile.
+        execution: how the archive is decoded; never fast.
+
+    Returns:
+        Of a quantised scene its errors band by band, in the scene's own units; else None.
+
+    Raises:
+        VerificationError: if anything differs from what was measured while encoding.
+    """
+    try:
+        with open_archive(str(path), enhance="off", execution=execution) as archive:
+            worst, bands = _verify_tiles(archive, source, coded, progress)
+            lost = metadata_differences(coded.plan.snapshot, archive.snapshot)
+    except (VerificationError, JobCancelledError):
+        raise
+    except RsicGeoError as error:
+        raise VerificationError(f"the written archive cannot be read back: {error}") from error
+    bound = target.value
+    if target.kind == "max-error" and worst > bound:
+        less = f"{bound - 1:g}" if bands is None else f"{0.99 * bound:.6g}"
+        raise VerificationError(
+            f"the written archive decodes with an error of {worst:g}, {bound:g} was promised: the decoders "
+            f"of encoding and of reading disagree; ask for max-error={less}"
+        )
+    if bands is not None and target.kind == "psnr":
+        psnr = total_psnr(scored_bands(bands))
+        if psnr < bound - PSNR_SLACK:
+            raise TargetNotReachedError(
+                f"{target}: in the units of the scene it is {psnr:.3f} dB; ask for more"
+            )
+    if lost:
+        raise VerificationError(f"the written archive lost metadata: {'; '.join(str(d) for d in lost[:3])}")
+    return bands
+
+
+def _verify_tiles(
+    archive: Archive, source: SceneReader, coded: CodedScene, progress: Progress
+) -> tuple[float, list[BandErrors] | None]:
+    """Compare all tiles; return the largest absolute error, and the errors of a quantised scene's bands."""
+    plan = coded.plan
+    sse = worst = 0.0
+    bands = None
+    if plan.affinity is not None:
+        bands = [BandErrors(band=i + 1, is_alpha=i in plan.alpha_bands) for i in range(plan.profile.count)]
+    for done, index in enumerate(plan.grid, start=1):
+        window = plan.grid.core(index)
+        number = plan.grid.index_number(index)
+        pixels = archive.read_decoded(window)
+        if bands is not None:
+            _add_errors(bands, archive.finish(pixels.copy(), window), source, plan, window)
+        if plan.lossless:
+            if pixel_crc(pixels) != coded.pixel_crcs[number]:
+                raise VerificationError(f"tile {number} of the written archive does not decode to its source")
+        else:
+            original = _measured_against(source, window)
+            if plan.affinity is None:
+                pixels = archive.finish(pixels, window)
+            keep = scored_pixels(source, plan, window, original)
+            per_band, largest = errors_by_band(pixels, original, keep)
+            sse, worst = sse + float(per_band.sum()), max(worst, largest)
+            alpha = list(plan.alpha_bands)
+            if bands is None and alpha and not np.array_equal(pixels[alpha], original[alpha]):
+                raise VerificationError(f"alpha in tile {number} of the archive differs from its source")
+        _verify_planes(archive, source, window)
+        progress.report(done / len(plan.grid), "verifying")
+    if abs(sse - coded.total_sse) > DECODER_TOLERANCE * coded.total_sse + 1:
+        raise VerificationError(
+            f"the written archive decodes to a squared error of {sse:.6g}, {coded.total_sse:.6g} was "
+            "measured while encoding: the decoders of encoding and of reading disagree"
+        )
+    if bands is not None:
+        worst = max(band.max_abs_error for band in scored_bands(bands))
+    return worst, bands
+
+
+def _measured_against(source: SceneReader, window: Window) -> NDArray[Any]:
+    """Return the pixels (bands, h, w) errors were measured against while encoding."""
+    if isinstance(source, QuantisedReader):
+        return source.read_steps(window, source.read_valid(window))
+    return source.read(window)
+
+
+def _add_errors(
+    bands: list[BandErrors], final: NDArray[Any], source: SceneReader, plan: ScenePlan, window: Window
+) -> None:
+    """Count one window of a quantised scene: its final values against its own."""
+    assert isinstance(source, QuantisedReader)
+    values = source.read_values(window)
+    counts = scored_pixels(source, plan, window, values)
+    for i, band in enumerate(bands):
+        band.add(values[i], final[i], counts[i])
+
+
+def _verify_planes(archive: Archive, source: SceneReader, window: Window) -> None:
+    mask = source.read_mask(window) if source.profile.has_mask else None
+    stored = archive.read_mask(window)
+    same = mask is stored if mask is None or stored is None else np.array_equal(mask, stored)
+    if not same:
+        raise VerificationError("the dataset mask of the written archive differs from its source")
+    if archive.side is None or archive.side.is_exact:
+        return  # samples that are equal say the same of validity
+    if not np.array_equal(archive.read_valid(window), source.read_valid(window)):
+        raise VerificationError("nodata of the written archive differs from its source")

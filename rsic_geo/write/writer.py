@@ -1,0 +1,316 @@
+"""What every kind of archive has in common on its way from a scene to a verified file."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from rsic_geo.container.filters import FilterTaps
+from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.options import EncodeOptions, Target
+from rsic_geo.progress import Progress
+from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
+from rsic_geo.raster import SceneReader
+from rsic_geo.repair.base import Enhancer
+from rsic_geo.repair.plan import PixelSource
+from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.fit import Enhancement, FitOptions, Readers, fit_enhancement
+from rsic_geo.write.kept_fit import FitLog
+from rsic_geo.write.parts import BandStore, plan_digest
+from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.rate import control
+from rsic_geo.write.rate.control import psnr_of
+from rsic_geo.write.sideinfo import Seal
+from rsic_geo.write.verify import verify_archive
+
+SIZE_PROMISE = 0.02
+"""Largest miss of a size target, as part of it."""
+MAX_SIZE_ROUNDS = 4
+USUAL_GAIN = 0.3
+"""What enhancement usually adds (dB); only where a search for a PSNR begins."""
+
+
+class Search(Protocol):
+    """What a search for a target reports of itself."""
+
+    passes: int
+    """Encoding passes made."""
+    measuring_seconds: float
+    """Time spent on finding out where to look."""
+
+
+WriterT = TypeVar("WriterT")
+SearchT = TypeVar("SearchT", bound=Search)
+
+
+@dataclass(slots=True, kw_only=True)
+class Job(ABC, Generic[WriterT, SearchT]):
+    """One scene on its way into an archive. Each kind of archive codes, stores and seals in its own way."""
+
+    codec: ClassVar[str]
+    """Name of the codec."""
+    reader: SceneReader
+    plan: ScenePlan
+    options: EncodeOptions
+    path: Path
+    enhancer: Enhancer | None
+    progress: Progress
+    enhancement: Enhancement | None = None
+    enhancing_seconds: float = 0.0
+    found: list[BandErrors] | None = None
+    """Errors of a quantised scene in its own units, as verification found them."""
+    settled: tuple[FilterTaps | None, ...] | None = None
+    """Adaptive filters of the search's first fit: their bytes must not change while a size is aimed at."""
+    is_declined: bool = False
+    """Whether that fit found enhancement not worth its bytes."""
+    damage: Sequence[str] = ()
+    """What the source's reader reported of damage so far, accepted by the caller."""
+    bands: BandStore | None = None
+    """Where finished row bands are kept; None keeps none."""
+
+    def run(self) -> dict[str, Any]:
+        """Code, fit, seal and verify; return the report's numbers."""
+        with self._open() as writer:
+            search = self._search(writer)
+            coded, seal = self._code(search, writer)
+        before = time.perf_counter()
+        if self.options.verify == "full":
+            target, stage = self.options.target, self.progress.stage(0.9, 1)
+            how = replace(self.options.execution, fast=False)
+            self.found = verify_archive(self.path, self.reader, coded, target, stage, execution=how)
+        achieved = self._achieved(coded, seal)
+        return {
+            "codec": self.codec,
+            "codec_sha256": self.codec_sha256,
+            "lossless": self.plan.lossless and self.plan.affinity is None,
+            "target": {"asked": str(self.options.target), "achieved": achieved},
+            "bytes": seal.file_bytes,
+            "side_information_bytes": seal.side_bytes,
+            "ratio": self.plan.raw_bytes / seal.file_bytes,
+            "bpp": seal.file_bytes * 8 / self.plan.pixels,
+            "encoding_passes": max(1, search.passes),
+            "bands": None if self.bands is None else {"made": self.bands.made, "kept": self.bands.kept},
+            "timing": {
+                "measuring": round(search.measuring_seconds, 3),
+                "coding_last_pass_all_threads": round(coded.coding_seconds, 3),
+                "enhancing": round(self.enhancing_seconds, 3),
+                "verifying": round(time.perf_counter() - before, 3),
+            },
+            **self._quality(coded),
+            "footprint": self.plan.footprint,
+            "verified": self.options.verify == "full",
+        }
+
+    @classmethod
+    @abstractmethod
+    def completed(cls, options: EncodeOptions) -> EncodeOptions:
+        """Return the options with what this kind of archive decides itself. Raises UsageError."""
+
+    @abstractmethod
+    def write_sidecar(self) -> None:
+        """Write what lies beside the finished archive."""
+
+    @property
+    def codec_sha256(self) -> str | None:
+        """Digest of the codec's own network; None for one without."""
+        return None
+
+    @abstractmethod
+    def _open(self) -> AbstractContextManager[WriterT]:
+        """Return what collects the tiles."""
+
+    @abstractmethod
+    def _search(self, writer: WriterT) -> SearchT:
+        """Return what codes the scene, as often as the target needs."""
+
+    @abstractmethod
+    def _code(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
+        """Code the scene to its target and write the archive."""
+
+    @abstractmethod
+    def _to_bytes(self, search: SearchT, budget: int, progress: Progress) -> CodedScene:
+        """Code all tiles to a number of bytes."""
+
+    @abstractmethod
+    def _store(self, writer: WriterT) -> None:
+        """Write what the enhancement is fitted to, where that is a file."""
+
+    @abstractmethod
+    def _decoded(self, writer: WriterT) -> AbstractContextManager[PixelSource]:
+        """Return the decoded pixels the enhancement is fitted to."""
+
+    @abstractmethod
+    def _seal(self, coded: CodedScene, writer: WriterT) -> Seal:
+        """Write the archive with its side information."""
+
+    @property
+    def _usual_overhead(self) -> int:
+        """About what a file holds beside its tiles' bytes: where a search for a size begins."""
+        return 200 + 32 * len(self.plan.grid)
+
+    @property
+    def _fit_bound(self) -> float | None:
+        """Largest error strengths may leave: less than asked for, since devices and windows round apart."""
+        return None if self._bound is None else max(self._bound - self._rounding, 0.0)
+
+    @property
+    def _rounding(self) -> int:
+        """How far apart devices and windows may round the final output (DN)."""
+        return 1
+
+    @property
+    def _bound(self) -> float | None:
+        """Largest absolute error asked for, in the scene's units."""
+        return self.options.target.value if self.options.target.kind == "max-error" else None
+
+    @property
+    def _codec_bound(self) -> float:
+        """Largest absolute error the codec may make under a max-error target, in what it codes."""
+        value, affinity = self.options.target.value, self.plan.affinity
+        return value if affinity is None else affinity.steps_within(value)
+
+    def _finish(self, coded: CodedScene, writer: WriterT, progress: Progress) -> float:
+        """Write the scene, fit the enhancement to it; return the squared error of the final output."""
+        self._store(writer)
+        self.enhancement = None
+        if self.enhancer is None or coded.total_sse <= 0 or self.is_declined:
+            return coded.total_sse
+        bands = self.bands
+        log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
+        fit = FitOptions(
+            window_size=self.options.execution.window_size,
+            max_error=self._fit_bound,
+            seed=self.options.seed,
+            filters=self.settled,
+            log=log,
+        )
+        before = time.perf_counter()
+        with self._decoded(writer) as decoded:
+            enhancement = fit_enhancement(
+                Readers(source=self.reader, decoded=decoded), coded, self.enhancer, fit, progress
+            )
+        self.enhancing_seconds += time.perf_counter() - before
+        if not enhancement.is_useful:
+            return coded.total_sse
+        self.enhancement = enhancement
+        return float(enhancement.sse.sum())
+
+    def _to_size(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
+        """Code to a size of the whole file; what headers and side information take is learned on the way.
+
+        The enhancement is fitted only to a coding whose predicted file size is right, since it takes most of
+        the time.
+        """
+        wanted = control.file_budget(self.options.target, self.plan)
+        overhead, added = self._usual_overhead, self._enhancement_bytes()
+        rounds, fits = 2 * MAX_SIZE_ROUNDS, 0
+        for attempt in range(rounds):
+            stage = self.progress.stage(0.9 * attempt / rounds, 0.9 * (attempt + 1) / rounds)
+            budget = wanted - overhead
+            if budget < 16 * len(self.plan.grid):
+                raise TargetNotReachedError(
+                    f"{self.options.target}: the archive would have {wanted} bytes, of which headers and "
+                    f"side information take {overhead}; ask for more"
+                )
+            coded = self._to_bytes(search, budget, stage.stage(0, 0.5))
+            self._store(writer)
+            self.enhancement = None
+            seal = self._seal(coded, writer)
+            expected = seal.file_bytes + added
+            is_spare = expected < wanted and coded.is_complete
+            is_late = attempt == rounds - 1 or (attempt >= MAX_SIZE_ROUNDS - 1 and not fits)
+            if abs(expected / wanted - 1) <= SIZE_PROMISE / 2 or is_spare or is_late:
+                plain, fits = seal.file_bytes, fits + 1
+                self._finish(coded, writer, stage.stage(0.5, 1))
+                seal = self._seal(coded, writer)
+                is_right = abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE
+                if is_right or (is_spare and fits > 1):  # the first fit only tells what it adds
+                    break
+                expected, added = seal.file_bytes, seal.file_bytes - plain
+                self.is_declined = self.enhancement is None
+                self.settled = None if self.enhancement is None else self.enhancement.filters
+            overhead += expected - wanted  # the codec's own misses, too
+        miss = seal.file_bytes / wanted - 1
+        if miss > SIZE_PROMISE:
+            raise TargetNotReachedError(
+                f"{self.options.target}: the smallest archive of this scene has {seal.file_bytes} bytes, "
+                f"{wanted} were asked for; ask for more"
+            )
+        if miss < -SIZE_PROMISE:
+            self.progress.warn(
+                f"the archive has {seal.file_bytes} of the {wanted} bytes asked for: the scene needs no "
+                "more, or its codec has no step in between"
+            )
+        return coded, seal
+
+    def _enhancement_bytes(self) -> int:
+        """Return about what levels, strengths and the model's name add to the side information."""
+        if self.enhancer is None:
+            return 0
+        rows, cols = cell_counts(self.plan.profile.height, self.plan.profile.width)
+        return 50 + len(self.enhancer.name) + round(1.6 * rows * cols * len(self.plan.groups))
+
+    def _achieved(self, coded: CodedScene, seal: Seal) -> float | None:
+        target: Target = self.options.target
+        if target.is_size:
+            return control.check_size(target, self.plan, seal.file_bytes)
+        if self.plan.affinity is not None:
+            name = {"psnr": "psnr", "max-error": "max_abs_error"}.get(target.kind)
+            return None if name is None else quantised_quality(self.found)[name]
+        if target.kind == "psnr":
+            return self._psnr(self._final_sse(coded), coded.total_count)
+        if target.kind == "max-error":
+            return coded.max_error if self.enhancement is None else self.enhancement.max_error
+        return None
+
+    def _final_sse(self, coded: CodedScene) -> float:
+        return coded.total_sse if self.enhancement is None else float(self.enhancement.sse.sum())
+
+    def _psnr(self, sse: float, count: float) -> float | None:
+        value = psnr_of(sse, count, self.plan.radiometry.dtype_peak)
+        return None if value == float("inf") else value
+
+    def _quality(self, coded: CodedScene) -> dict[str, Any]:
+        if self.plan.affinity is not None:
+            return quantised_quality(self.found)
+        if not coded.is_measured:
+            return {
+                "psnr_codec": None, "psnr": None, "psnr_per_band": None, "max_abs_error": None, "model": None,
+                "cells_enhanced": 0.0,
+            }  # fmt: skip
+        final = coded.sse if self.enhancement is None else self.enhancement.sse
+        model = None
+        if self.enhancement is not None and self.enhancer is not None:
+            model = {"name": self.enhancer.name, "sha256": self.enhancer.sha256}
+        return {
+            "psnr_codec": self._psnr(coded.total_sse, coded.total_count),
+            "psnr": self._psnr(self._final_sse(coded), coded.total_count),
+            "psnr_per_band": [
+                self._psnr(float(sse), float(count)) for sse, count in zip(final, coded.count, strict=True)
+            ],
+            "max_abs_error": coded.max_error if self.enhancement is None else self.enhancement.max_error,
+            "model": model,
+            "cells_enhanced": 0.0
+            if self.enhancement is None
+            else float((self.enhancement.strengths > 0).mean()),
+        }
+
+
+def quantised_quality(found: list[BandErrors] | None) -> dict[str, Any]:
+    """Return the report's numbers on a quantised scene, in its own units; None where nothing was verified."""
+    scored = [] if found is None else scored_bands(found)
+    psnr = finite(total_psnr(scored)) if scored else None
+    return {
+        "psnr_codec": psnr,
+        "psnr": psnr,
+        "psnr_per_band": None if found is None else [finite(band.psnr) for band in found],
+        "max_abs_error": max(band.max_abs_error for band in scored) if scored else None,
+        "model": None,
+        "cells_enhanced": 0.0,
+    }

@@ -1,0 +1,74 @@
+"""What may be asked for, and what progress and cancelling mean."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rsic_geo.errors import JobCancelledError, UsageError
+from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
+from rsic_geo.progress import Progress
+
+
+@given(st.sampled_from(["psnr", "ratio", "bpp"]), st.floats(1, 90))
+def test_targets_survive_their_own_spelling(kind: str, value: float) -> None:
+    target = Target.parse(f"{kind}={value!r}")
+    assert target.value == value
+    assert Target.parse(target) is target
+    assert Target.parse(str(target)).value == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "best", "psnr", "psnr=", "psnr=x", "psnr=nan", "psnr=-3", "ratio=0.5", "bpp=0", "lossless=1"]
+)
+def test_nonsense_targets_are_refused_in_one_line(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Target.parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_error_at_all_means_lossless() -> None:
+    assert Target.parse("max-error=0").is_lossless
+    assert not Target.parse("max-error=1").is_lossless
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: EncodeOptions(tile_size=1000),
+        lambda: EncodeOptions(quantize="uint8"),
+        lambda: EncodeOptions(sidecar="perhaps"),  # type: ignore[arg-type]
+        lambda: EncodeOptions(seed=-1),
+        lambda: Execution(window_size=100),
+        lambda: Execution(threads=-1),
+        lambda: Execution(memory_mib=1),
+        lambda: DecodeOptions(driver="PNG"),
+        lambda: DecodeOptions(strength=2.0),
+        lambda: DecodeOptions(creation_options=(("COMPRESS", "LZW"), ("compress", "ZSTD"))),
+    ],
+)
+def test_values_without_meaning_are_refused(wrong) -> None:
+    with pytest.raises(UsageError):
+        wrong()
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=4), st.floats(-1, 2))
+def test_stages_stay_inside_their_job(spans: list[tuple[float, float]], fraction: float) -> None:
+    seen: list[float] = []
+    progress = Progress(callback=lambda part, text: seen.append(part) is None)
+    for start, stop in spans:
+        progress = progress.stage(min(start, stop), max(start, stop))
+    progress.report(fraction, "working")
+    assert 0 <= seen[0] <= 1
+    assert progress.start - 1e-12 <= seen[0] <= progress.stop + 1e-12
+
+
+def test_false_cancels_and_warnings_are_kept_once() -> None:
+    progress = Progress(callback=lambda part, text: False)
+    with pytest.raises(JobCancelledError):
+        progress.report(0.5)
+    stage = progress.stage(0, 0.5)
+    stage.warn("twice")
+    progress.warn("twice")
+    assert progress.warnings == ["twice"]

@@ -1,0 +1,45 @@
+"""Tiles share a scene's bits as well as one big tile does: the whole scene coded at once is the yardstick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+import rsic_geo
+from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile_bytes
+from rsic_geo.geo.window import Window
+from rsic_geo.raster import open_scene
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.parametrize("bpp", [0.25, 0.5, 1.0])
+def test_a_heterogeneous_scene_is_coded_as_well_as_in_one_tile(
+    shared_dir: Path, sample_data: Path, tmp_path: Path, bpp: float
+) -> None:
+    with open_scene(shared_dir / "data/scenes/zanzibar_oam_rgb_8192x4096.tif") as reader:
+        town = reader.read(Window(row_off=1000, col_off=2000, height=2048, width=1024))
+    with open_scene(sample_data / "fields_rgb_utm.tif") as reader:
+        fields = reader.read(Window(row_off=150, col_off=200, height=256, width=256))
+    scene = np.zeros((3, 2048, 2048), np.uint8)
+    scene[:, :, :1024] = town
+    scene[:, :1024, 1024:] = np.kron(fields, np.ones((1, 4, 4), np.uint8))  # smooth
+    water = 40 + np.random.default_rng(1).normal(0, 1.2, (3, 1024, 1024))
+    scene[:, 1024:, 1024:] = np.clip(water, 0, 255)
+    scene[:, 1500:, 1700:] = 0  # a collar
+    path = tmp_path / "mixed.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", height=2048, width=2048, count=3, dtype="uint8", photometric="RGB",
+        crs="EPSG:32737", transform=rasterio.Affine(0.3, 0, 520000, 0, -0.3, 9310000),
+    ) as file:  # fmt: skip
+        file.write(scene)
+
+    report = rsic_geo.compress(path, tmp_path / "mixed.jp2", target=f"bpp={bpp}", model="none").to_json()
+
+    whole = J2KParams(lossless=False, mct=True, tile_size=2048)
+    yardstick = decode_tile(encode_tile_bytes(scene, whole, report["bytes"]))
+    error = np.mean((yardstick.astype(np.float64) - scene) ** 2)
+    assert report["psnr"] > 10 * np.log10(255**2 / error) - 0.1
