@@ -14,7 +14,7 @@ from typing import Any
 
 from rsic_geo.batch.source import sha256_of
 from rsic_geo.errors import OutputExistsError, SceneError
-from rsic_geo.raster.files import sidecar_path
+from rsic_geo.raster.files import sidecars_of
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
 HALTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -46,10 +46,9 @@ def publish(finished: Path, product: Path, companions: list[Path]) -> None:
         shutil.copy2(companion, copy)
         _flush(copy)
         _claim(copy, product.with_name(companion.name))
-    sidecar = sidecar_path(finished)
-    if sidecar.exists():
+    for sidecar, suffix in sidecars_of(finished):
         _flush(sidecar)
-        _claim(sidecar, sidecar_path(product))
+        _claim(sidecar, product.with_name(product.name + suffix))
     _flush(finished)
     _claim(finished, product)
     _flush(product.parent)

@@ -16,7 +16,7 @@ GEOJP2_UUID = uuid.UUID("b14bf8bd-083d-4b43-a5ae-8cd7d5a6ce03")
 _COLOURS = {"grey": 1, "rgb": 3, "palette": 1}
 """Bands that carry the colour."""
 _SRGB, _GREY = 16, 17
-_COLOUR_CHANNEL, _OPACITY, _UNSPECIFIED = 0, 1, 65535
+_COLOUR_CHANNEL, _OPACITY, _PREMULTIPLIED, _UNSPECIFIED = 0, 1, 2, 65535
 _WHOLE_IMAGE, _NO_COLOUR = 0, 65535
 _GML_REQUIREMENTS = make_box(b"rreq", struct.pack(">BBBHHBHBH", 1, 0xC0, 0x80, 2, 5, 0x80, 67, 0x40, 0))
 """Reader requirements: one plain codestream (5) must be understood, GML (67) may be."""
@@ -36,9 +36,13 @@ class Jp2Layout:
     tile_size: int = 1024
     """Nominal side of a tile (px), a power of two."""
     colour: str = "grey"
-    """grey: the first band; rgb: the first three bands; palette: the only band indexes `palette`."""
+    """grey: one band; rgb: three bands; palette: the only band indexes `palette`."""
+    colour_bands: tuple[int, ...] = ()
+    """Bands that carry grey, or red, green and blue, from 0; empty for the first ones."""
     alpha_band: int | None = None
     """Band that is an opacity, from 0."""
+    is_premultiplied: bool = False
+    """Whether colours were multiplied by that opacity."""
     palette: tuple[tuple[int, int, int, int], ...] | None = None
     """Red, green, blue, alpha (0..255) of each index, 1..256 entries."""
 
@@ -52,7 +56,12 @@ class Jp2Layout:
             )
         if self.dtype not in ("uint8", "uint16", "int16"):
             raise ContainerError(f"JP2 files of rsic_geo hold uint8, uint16 or int16, not {self.dtype}")
-        if self.alpha_band is not None and not _COLOURS[self.colour] <= self.alpha_band < self.bands:
+        places = self.colour_places
+        if len(set(places)) != _COLOURS[self.colour] or not all(0 <= band < self.bands for band in places):
+            raise ContainerError(f"bands {places} cannot be the colours of this {self.colour} file")
+        if self.alpha_band is not None and not (
+            0 <= self.alpha_band < self.bands and self.alpha_band not in places
+        ):
             raise ContainerError(
                 f"band {self.alpha_band} cannot be the alpha band of this {self.colour} file"
             )
@@ -66,6 +75,11 @@ class Jp2Layout:
             raise ContainerError("a palette has 1..256 entries and needs exactly one uint8 band")
         if any(len(entry) != 4 or not all(0 <= v <= 255 for v in entry) for entry in palette):
             raise ContainerError("palette entries are red, green, blue and alpha, 0..255 each")
+
+    @property
+    def colour_places(self) -> tuple[int, ...]:
+        """Bands that carry the colours, from 0, in the order of the colours."""
+        return self.colour_bands or tuple(range(_COLOURS[self.colour]))
 
     @property
     def component(self) -> j2k.Component:
@@ -146,15 +160,16 @@ def _palette_boxes(palette: tuple[tuple[int, int, int, int], ...]) -> list[bytes
 
 
 def _channel_definitions(layout: Jp2Layout) -> list[bytes]:
-    colours = _COLOURS[layout.colour]
-    if layout.bands == colours:
+    places = layout.colour_places
+    if places == tuple(range(layout.bands)):
         return []
     channels = []
     for band in range(layout.bands):
-        if band < colours:
-            channels.append((band, _COLOUR_CHANNEL, band + 1))
+        if band in places:
+            channels.append((band, _COLOUR_CHANNEL, places.index(band) + 1))
         elif band == layout.alpha_band:
-            channels.append((band, _OPACITY, _WHOLE_IMAGE))
+            opacity = _PREMULTIPLIED if layout.is_premultiplied else _OPACITY
+            channels.append((band, opacity, _WHOLE_IMAGE))
         else:
             channels.append((band, _UNSPECIFIED, _NO_COLOUR))
     return [_cdef(channels)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rsic_geo.raster.damage import accepting_damage
 from rsic_geo.raster.env import gdal_config, gdal_version, reading_config, same_crs
 from rsic_geo.raster.fetch import fetch_raster
-from rsic_geo.raster.geojp2 import degenerate_geotiff, write_pam_sidecar
+from rsic_geo.raster.geojp2 import degenerate_geotiff, metadata_missing, write_mask_sidecar, write_pam_sidecar
 from rsic_geo.raster.members import members_of
 from rsic_geo.raster.read import PixelDecoder, SceneReader, open_scene
 from rsic_geo.raster.snapshot import metadata_differences
@@ -25,8 +25,10 @@ __all__ = [
     "members_of",
     "metadata_differences",
     "metadata_lost_in_geotiff",
+    "metadata_missing",
     "open_scene",
     "reading_config",
     "same_crs",
+    "write_mask_sidecar",
     "write_pam_sidecar",
 ]

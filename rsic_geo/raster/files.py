@@ -17,7 +17,7 @@ WORLD_FILES = (".tfw", ".tifw", ".tiffw", ".wld")
 
 
 class PendingFile:
-    """A file under a temporary name in the folder of its final one, with its PAM sidecar."""
+    """A file under a temporary name in the folder of its final one, with its sidecars."""
 
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Choose the temporary name.
@@ -34,7 +34,6 @@ class PendingFile:
             raise SceneError(f"cannot write {path}: there is no folder {self.path.parent}")
         token = secrets.token_hex(4)
         self.temporary = self.path.with_name(f".{self.path.stem[:40]}.{token}.part{self.path.suffix}")
-        self.sidecar = sidecar_path(self.temporary)
 
     def _check_name(self) -> None:
         if self.path.is_dir():
@@ -43,14 +42,14 @@ class PendingFile:
             return
         if self.path.exists():
             raise OutputExistsError(f"{self.path} exists already: choose another name or ask to overwrite it")
-        for stray in (self.path.with_name(self.path.name + suffix) for suffix in SIDECARS):
+        for stray in _beside(self.path):
             if stray.exists():  # it would be replaced, or read as if it belonged to the output
                 raise OutputExistsError(
                     f"{stray} exists already: move it away, choose another name or ask to overwrite it"
                 )
 
     def publish(self) -> None:
-        """Give the file and its sidecar their final names, after both are safely on disk.
+        """Give the file and its sidecars their final names, after all are safely on disk.
 
         The file itself comes last, so whoever sees it sees it complete. Sidecars of a file that
         was overwritten are removed: they would be read as if they belonged to the new one.
@@ -59,22 +58,29 @@ class PendingFile:
             OutputExistsError: somebody else took the name meanwhile.
         """
         self._check_name()
-        has_sidecar = self.sidecar.exists()
-        for pending in (self.temporary, self.sidecar) if has_sidecar else (self.temporary,):
+        pairs = list(zip(_beside(self.temporary), _beside(self.path), strict=True))
+        written = {ours for pending, ours in pairs if pending.exists()}
+        for pending in (self.temporary, *self.sidecars):
             _flush(pending)
-        if has_sidecar:
-            os.replace(self.sidecar, sidecar_path(self.path))
+        for pending, ours in pairs:
+            if ours in written:
+                os.replace(pending, ours)
         self._is_new = not self.path.exists()
         os.replace(self.temporary, self.path)
-        for suffix in SIDECARS[1:] if has_sidecar else SIDECARS:
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        for stray in set(_beside(self.path)) - written:
+            stray.unlink(missing_ok=True)
         _flush_folder(self.path.parent)
 
+    @property
+    def sidecars(self) -> list[Path]:
+        """The sidecars that were written so far, under their temporary names."""
+        return [path for path in _beside(self.temporary) if path.exists()]
+
     def withdraw(self) -> None:
-        """Remove the published file and its sidecar, unless a file had that name before."""
+        """Remove the published file and its sidecars, unless a file had that name before."""
         if self._is_new:
-            self.path.unlink(missing_ok=True)
-            sidecar_path(self.path).unlink(missing_ok=True)
+            for path in (self.path, *_beside(self.path)):
+                path.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove whatever exists under the temporary name."""
@@ -108,6 +114,15 @@ def check_apart(source: str | Path, output: str | Path) -> None:
     """
     if os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output):
         raise UsageError("source and output are the same file: give another output")
+
+
+def sidecars_of(path: Path) -> list[tuple[Path, str]]:
+    """Return the sidecars a raster has, each with what its name adds to the raster's."""
+    return [(place, suffix) for place, suffix in zip(_beside(path), SIDECARS, strict=True) if place.exists()]
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in SIDECARS]
 
 
 def sidecar_path(path: Path) -> Path:

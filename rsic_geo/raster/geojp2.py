@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
+from rsic_geo.geo.window import Window
 from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
 from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar
 from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
@@ -62,6 +68,42 @@ def write_pam_sidecar(
     """
     with gdal_config(), scene_errors("write the sidecar of", path):
         return restore_with_sidecar(Path(path), snapshot, everything=everything)
+
+
+def metadata_missing(path: str | Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    """Return what GDAL does not find in a finished file and its sidecars. Raises SceneError."""
+    with gdal_config(), scene_errors("read", path), open_dataset(path) as dataset:
+        return metadata_differences(snapshot, take_snapshot(dataset))
+
+
+def write_mask_sidecar(
+    path: str | Path, shape: tuple[int, int, int], rows: Iterable[tuple[Window, NDArray[np.uint8]]]
+) -> None:
+    """Write beside a raster the mask that GDAL and QGIS read with it: a GeoTIFF of its name and ``.msk``.
+
+    Args:
+        path: the raster.
+        shape: its bands, rows and columns; each band is told that the mask is its own.
+        rows: windows with their mask (height, width), 255 = keep; together the whole raster.
+
+    Raises:
+        SceneError: it cannot be written.
+    """
+    mask = Path(f"{path}.msk")
+    settings: dict[str, Any] = {
+        "driver": "GTiff", "height": shape[1], "width": shape[2], "count": 1, "dtype": "uint8", "tiled": True,
+        "blockxsize": 512, "blockysize": 512, "compress": "DEFLATE", "zlevel": 9,
+    }  # fmt: skip
+    with (
+        gdal_config(),
+        scene_errors("write", mask),
+        open_dataset(mask, "w", **settings) as target,
+    ):
+        flags = {f"INTERNAL_MASK_FLAGS_{band}": "2" for band in range(1, shape[0] + 1)}  # GMF_PER_DATASET
+        target.update_tags(**flags)
+        for window, keep in rows:
+            place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+            target.write(keep, 1, window=place)
 
 
 @contextmanager

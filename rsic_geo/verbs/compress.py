@@ -93,7 +93,8 @@ def compress(
         outcome = job.run()
         for note in damage:
             report.warn(f"the source is damaged; what it still holds was archived: {note}")
-        job.write_sidecar()
+        missed = job.write_sidecar()
+        beside = {name.name: name.stat().st_size for name in pending.sidecars}
         pending.publish()
         report.report(1.0, "done")
         return Report(
@@ -102,7 +103,13 @@ def compress(
             output=describe_file(dst, plan.profile),
             seconds=time.perf_counter() - started,
             warnings=tuple(report.warnings),
-            details={**outcome, **describe_part(part), **({"source_damage": damage} if damage else {})},
+            details={
+                **outcome,
+                **describe_part(part),
+                **({"source_damage": damage} if damage else {}),
+                "sidecar_bytes": sum(beside.values()),
+                "others_miss": missed,
+            },
         )
 
 

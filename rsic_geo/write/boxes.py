@@ -9,15 +9,20 @@ from rsic_geo.raster.crs import epsg_and_axes
 from rsic_geo.write.plan import ScenePlan
 
 _MAX_PALETTE = 256
+_RGB = ("red", "green", "blue")
 
 
 def layout_of(plan: ScenePlan) -> Jp2Layout:
     """Return size, type and colours of a planned scene."""
     names = tuple(name.lower() for name in plan.profile.colorinterp)
     palette = _palette(plan)
-    colour = "palette" if palette is not None else "rgb" if names[:3] == ("red", "green", "blue") else "grey"
-    first_other = 3 if colour == "rgb" else 1
-    alpha = next((band for band in plan.alpha_bands if band >= first_other), None)
+    colour: str = "grey"
+    places: tuple[int, ...] = (_grey_band(names),)
+    if palette is not None:
+        colour, places = "palette", (0,)
+    elif all(names.count(name) == 1 for name in _RGB):
+        colour, places = "rgb", tuple(names.index(name) for name in _RGB)
+    alpha = next((band for band in plan.alpha_bands if band not in places), None)
     return Jp2Layout(
         height=plan.profile.height,
         width=plan.profile.width,
@@ -25,9 +30,17 @@ def layout_of(plan: ScenePlan) -> Jp2Layout:
         dtype=plan.profile.dtype,
         tile_size=plan.grid.tile_size,
         colour=colour,
+        colour_bands=places,
         alpha_band=alpha,
         palette=palette,
     )
+
+
+def _grey_band(names: tuple[str, ...]) -> int:
+    """Return the band shown in grey: the one called so, else the first that is no opacity."""
+    if "gray" in names:
+        return names.index("gray")
+    return next((band for band, name in enumerate(names) if name != "alpha"), 0)
 
 
 def _palette(plan: ScenePlan) -> tuple[tuple[int, int, int, int], ...] | None:

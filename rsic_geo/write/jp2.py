@@ -8,9 +8,10 @@ from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
-from rsic_geo.raster import SceneReader, open_scene, write_pam_sidecar
+from rsic_geo.raster import SceneReader, open_scene
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
+from rsic_geo.write.for_others import write_for_others
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
 from rsic_geo.write.sideinfo import Seal, seal_archive
@@ -28,11 +29,9 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
         """Return the options as they are."""
         return options
 
-    def write_sidecar(self) -> None:
-        """Write GDAL's ``.aux.xml`` beside the archive, as far as it is wanted."""
-        if self.options.sidecar != "never":
-            everything = self.options.sidecar == "require"
-            write_pam_sidecar(self.path, self.plan.snapshot, everything=everything)
+    def write_sidecar(self) -> list[str]:
+        """Write what GDAL reads beside the archive; return what others miss."""
+        return [] if self.coded is None else write_for_others(self.path, self.coded, self.options)
 
     def _open(self) -> Jp2Writer:
         return Jp2Writer(self.path, layout_of(self.plan), boxes_of(self.plan))

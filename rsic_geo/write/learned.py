@@ -83,8 +83,9 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
         )
         self._previews = PreviewMaker(self.reader, plan)
 
-    def write_sidecar(self) -> None:
+    def write_sidecar(self) -> list[str]:
         """Write nothing: the preview describes itself, and the rest is for rsic alone."""
+        return []
 
     @property
     def _rounding(self) -> int:

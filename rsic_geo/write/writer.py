@@ -69,6 +69,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
     """Adaptive filters of the search's first fit: their bytes must not change while a size is aimed at."""
     is_declined: bool = False
     """Whether that fit found enhancement not worth its bytes."""
+    coded: CodedScene | None = None
+    """What the tiles were coded to, once :meth:`run` has ended."""
     damage: Sequence[str] = ()
     """What the source's reader reported of damage so far, accepted by the caller."""
     bands: BandStore | None = None
@@ -79,6 +81,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         with self._open() as writer:
             search = self._search(writer)
             coded, seal = self._code(search, writer)
+        self.coded = coded
         before = time.perf_counter()
         if self.options.verify == "full":
             target, stage = self.options.target, self.progress.stage(0.9, 1)
@@ -113,8 +116,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
         """Return the options with what this kind of archive decides itself. Raises UsageError."""
 
     @abstractmethod
-    def write_sidecar(self) -> None:
-        """Write what lies beside the finished archive."""
+    def write_sidecar(self) -> list[str]:
+        """Write what lies beside the finished archive; return what programs without rsic_geo still miss."""
 
     @property
     def codec_sha256(self) -> str | None:

@@ -1,0 +1,161 @@
+"""An archive as programs see it that know nothing of rsic_geo: another GDAL's gdalinfo, and jpylyzer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from pipeline_support import painted
+from rasterio.enums import ColorInterp
+
+import rsic_geo
+
+needs_gdalinfo = pytest.mark.skipif(
+    shutil.which("gdalinfo") is None, reason="needs gdal-bin, another GDAL than rasterio's (make test)"
+)
+PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 4e5, 0, -10, 5e6)}
+
+
+def _write(path: Path, pixels: np.ndarray, colours=None, mask=None, **more) -> Path:
+    bands, height, width = pixels.shape
+    settings = {"height": height, "width": width, "count": bands, "dtype": pixels.dtype, **PLACE, **more}
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", driver="GTiff", **settings) as out,
+    ):
+        out.write(pixels)
+        if colours:
+            out.colorinterp = [ColorInterp[name] for name in colours]
+        if mask is not None:
+            out.write_mask(mask)
+    return path
+
+
+def _others(path: Path) -> dict:
+    """Return what another GDAL says of a file."""
+    words = ["gdalinfo", "-json", "-mm", str(path)]
+    return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+
+
+def _is_valid_jp2(path: Path) -> bool:
+    words = [sys.executable, "-m", "jpylyzer.jpylyzer", str(path)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return '<isValid format="jp2">True</isValid>' in said
+
+
+@needs_gdalinfo
+@pytest.mark.parametrize(
+    "colours",
+    [
+        ["blue", "green", "red"],
+        ["alpha", "red", "green", "blue"],
+        ["alpha", "blue", "green", "red"],
+        ["alpha", "gray"],
+        ["undefined", "green", "red", "blue"],
+        ["blue", "green", "red", "undefined", "undefined"],
+        ["red", "green", "blue", "alpha"],
+    ],
+    ids=",".join,
+)
+@pytest.mark.parametrize("target", ["lossless", "bpp=3"])
+def test_colours_in_any_order_are_said_in_the_file_itself(colours, target, tmp_path):
+    """F10: bands in the order blue, green, red were three undefined bands to others."""
+    pixels = painted((len(colours), 200, 220))
+    if "alpha" in colours:
+        pixels[colours.index("alpha")] = np.where(_hole(200, 220), 255, 0)
+    source = _write(tmp_path / "s.tif", pixels, colours)
+    archive = tmp_path / "a.jp2"
+    report = rsic_geo.compress(str(source), str(archive), target=target, model="none", sidecar="never")
+    assert [band["colorInterpretation"].lower() for band in _others(archive)["bands"]] == colours
+    assert _is_valid_jp2(archive)
+    assert report.details["others_miss"] == []
+    with rsic_geo.open(str(archive)) as opened:
+        assert list(opened.profile.colorinterp) == colours
+
+
+def _hole(height: int, width: int) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width]
+    return (rows - 30) ** 2 + (columns - 40) ** 2 > 400
+
+
+@needs_gdalinfo
+@pytest.mark.parametrize("target", ["lossless", "bpp=3"])
+def test_a_mask_lies_beside_the_archive(target, tmp_path):
+    """F11: others saw no mask."""
+    keep = _hole(600, 530)
+    source = _write(tmp_path / "s.tif", painted((3, 600, 530)), mask=keep)
+    archive = tmp_path / "a.jp2"
+    report = rsic_geo.compress(str(source), str(archive), target=target, model="none", tile_size=256)
+    with rasterio.open(archive) as opened:
+        np.testing.assert_array_equal(opened.dataset_mask() != 0, keep)
+    words = ["gdalinfo", str(archive)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert said.count("Mask Flags: PER_DATASET") == 3, said
+    assert report.details["others_miss"] == []
+    assert report.details["sidecar_bytes"] >= archive.with_name("a.jp2.msk").stat().st_size
+    with rsic_geo.open(str(archive)) as opened:
+        np.testing.assert_array_equal(opened.read_mask(rsic_geo_window(600, 530)) != 0, keep)
+    assert rsic_geo.compare(str(source), str(archive)).to_json()["mask_equal"]
+
+
+def rsic_geo_window(height: int, width: int):
+    from rsic_geo.geo.window import Window
+
+    return Window.full(height, width)
+
+
+def test_without_sidecars_it_is_said_that_others_miss_the_mask(tmp_path):
+    source = _write(tmp_path / "s.tif", painted((3, 60, 70)), mask=_hole(60, 70))
+    report = rsic_geo.compress(str(source), str(tmp_path / "a.jp2"), sidecar="never")
+    assert any("mask" in text for text in report.details["others_miss"])
+    assert [path.name for path in tmp_path.glob("a.jp2*")] == ["a.jp2"]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16"])
+def test_nodata_of_a_lossy_archive_is_masked_for_others(dtype, tmp_path):
+    keep, nodata = _hole(100, 90), -5 if dtype == "int16" else 0
+    pixels = np.where(keep, painted((2, 100, 90)).astype(dtype) + 1, nodata).astype(dtype)
+    source = _write(tmp_path / "s.tif", pixels, nodata=nodata)
+    archive = tmp_path / "a.jp2"
+    rsic_geo.compress(str(source), str(archive), target="bpp=4", model="none")
+    with rasterio.open(archive) as opened:
+        np.testing.assert_array_equal(opened.dataset_mask() != 0, keep)
+    with rsic_geo.open(str(archive)) as opened:
+        np.testing.assert_array_equal(opened.read()[0] == nodata, ~keep)
+
+
+@needs_gdalinfo
+def test_a_quantised_scene_has_its_scale_beside_it(tmp_path):
+    """QGIS showed 10389 for a height of 12.04 m and drew nodata as data."""
+    keep = _hole(120, 130)
+    rows, columns = np.mgrid[:120, :130]
+    heights = np.where(keep, 12.04 + rows * 0.1 + np.sin(columns / 9), -9999.0).astype(np.float32)
+    source = _write(tmp_path / "s.tif", heights[None], nodata=-9999.0)
+    archive = tmp_path / "a.jp2"
+    report = rsic_geo.compress(str(source), str(archive), target="max-error=0.01", quantize="uint16")
+    band = _others(archive)["bands"][0]
+    with rasterio.open(archive) as opened:
+        shown = opened.read(1) * opened.scales[0] + opened.offsets[0]
+        np.testing.assert_array_equal(opened.dataset_mask() != 0, keep)
+    assert abs(shown - heights)[keep].max() <= 0.011
+    assert band["scale"] == pytest.approx(rasterio.open(archive).scales[0])
+    assert "noDataValue" not in band
+    assert report.details["others_miss"] == []
+
+
+def test_an_archive_written_again_loses_the_sidecars_of_the_old_one(tmp_path):
+    masked = _write(tmp_path / "m.tif", painted((1, 60, 70)), mask=_hole(60, 70))
+    plain = _write(tmp_path / "p.tif", painted((1, 60, 70)))
+    archive = tmp_path / "a.jp2"
+    rsic_geo.compress(str(masked), str(archive))
+    assert (tmp_path / "a.jp2.msk").exists()
+    rsic_geo.compress(str(plain), str(archive), overwrite=True)
+    assert not (tmp_path / "a.jp2.msk").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jp2", "m.tif", "p.tif"]
