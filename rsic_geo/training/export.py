@@ -65,7 +65,7 @@ _CARD = """# {name}
 | OpenDroneMap Caliterra, Seneca (near-infrared) | drone | CC0 |
 | OpenAerialMap | drone and aerial, tiles once JPEG q75 | CC BY 4.0, contributors of OpenAerialMap |
 | NEON DeepForest | airborne, 0.1 m | CC0 |
-
+{more_data}
 ## Measured
 The codec alone against the codec with this network, same bytes, on held-out images of other places
 (`python -m rsic_geo.training.validate`, `ldm_validate` for a learned codec); PSNR of 8 bit RGB.
@@ -79,6 +79,18 @@ Trained for PSNR on 8 bit optical imagery. Thin on harbours, airports and desert
 bands: there the stored strength keeps it from doing harm, it will not gain much. It smooths what the codec
 destroyed, it does not invent texture. Imagery that was JPEG-coded before (hard 8 px blocks) gains least.
 """
+
+
+_SECOND_PART = """\
+| UC Merced | aerial, 0.3 m, 21 classes | public domain |
+| FAIR1M-like tiles | airports, harbours, suburbs, once JPEG | **research use** |
+| Sentinel-2 (OSCD and others), from 16 bits | cities, coast, desert | Copernicus terms, CC BY-SA |
+| Sentinel Hub scenes | clouds, snow, storms | CC BY-SA |
+| OpenDroneMap copr | dunes | CC BY-SA |
+| Landsat (OLI, TM, Levant, wallpaper) | satellite | public domain; the Levant scenes **research use** |
+| Google roads, QuickBird (OTB), drone vineyard | satellite, drone | **research use** |
+"""
+"""Rows of the card for the packs train-3 and train-4."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +111,10 @@ class ExportOptions:
     """Learned codec whose output the network was trained on; empty: JPEG 2000."""
     kind: str = "enhancer"
     """``enhancer`` or ``codec``."""
+    second_part: bool = False
+    """Whether it was also trained on the second part of the training data."""
+    teacher: str = ""
+    """Weights whose corrections it learned; empty: none."""
     single: Path | None = None
     """State of a U-Net trained on single bands, to go beside the other; None: the other one folded."""
 
@@ -188,7 +204,8 @@ def open_shipped(path: Path) -> Shipped:
         unet, spec, kind, extra = ldm.restorer, ldm.to_json(), LDM_FORMAT, _prior_words(ldm)
         if ldm.prior is None:  # the same network, weights and all
             network, spec, kind = state.average.network.restorer, unet.to_json(), FORMAT
-    words = f"residual U-Net at half resolution, widths {unet.widths}, blocks {unet.blocks}{extra}"
+    body = "plain" if unet.plain else "residual"
+    words = f"{body} U-Net at half resolution, widths {unet.widths}, blocks {unet.blocks}{extra}"
     return Shipped(
         network=network, format=kind, spec=spec, description=words, steps=state.step, seconds=state.seconds
     )
@@ -235,7 +252,13 @@ def _coding(codec: str) -> str:
 
 
 def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
+    taught = (
+        f". Nine tenths of its target were the corrections of `{options.teacher}`, the rest the originals"
+        if options.teacher
+        else ""
+    )
     return _CARD.format(
+        more_data=_SECOND_PART if options.second_part else "",
         name=options.name,
         summary=options.summary,
         network=shipped.description,
@@ -246,7 +269,7 @@ def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
         minutes=shipped.seconds / 60,
         coding=_coding(options.coded_by),
         bands=shipped.bands,
-        single=shipped.single,
+        single=shipped.single + taught,
         measured=options.measured.strip(),
     )
 
@@ -309,6 +332,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--single", type=Path, help="state of a U-Net trained on single bands, to go beside it"
     )
+    parser.add_argument("--second-part", action="store_true", help="trained on train-3 and train-4, too")
+    parser.add_argument("--teacher", help="weights whose corrections it learned, by name")
     parser.add_argument("--default-for", choices=("learned",), help="make `auto` mean these for its archives")
     print(export(ExportOptions(**parse(parser, arguments))))
     return 0
