@@ -41,6 +41,8 @@ class SceneJob:
     """GDAL configuration options."""
     bands_above: int = 0
     """Pixels from which on a scene is worked on by row bands that are kept; 0 = never."""
+    roots: tuple[str, str] | None = None
+    """Folders that product and report must lie in, links followed; None where nothing foreign named them."""
     helps: bool = False
     """Only make row bands for the worker that archives this scene."""
 

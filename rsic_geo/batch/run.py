@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rsic_geo.batch.confined import check_run_name, output_folder
 from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
 from rsic_geo.batch.executors import Executor, ProcessExecutor, SerialExecutor
 from rsic_geo.batch.inputs import Source
@@ -95,7 +96,13 @@ class BatchOptions:
     bands_above: float = 256.0
     """Megapixels from which on a scene is worked on by row bands, kept over a kill; 0 = never."""
     crew: Crew = field(default_factory=Crew)
+    output: str | None = None
+    """Where a ledger that does not lie there says that products go; asked for by ``retry`` alone."""
     on_registered: Callable[[Registration], None] = lambda _found: None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the name of the run could not be that of a file."""
+        check_run_name(self.run)
 
 
 def ledger_path(place: str | Path) -> Path:
@@ -144,7 +151,7 @@ def run_batch(
         name=batch.run,
         folder=out,
         template=batch.template or usual_template(options.codec),
-        reports=str(path.with_suffix("")) + "-reports",
+        reports=_reports_of(path),
         options=text,
         fingerprint=fingerprint(text),
         version=version(),
@@ -175,9 +182,17 @@ def retry_batch(
     path = ledger_path(place)
     with LedgerLock(path), Ledger(path, write=True) as ledger:
         record = find_run(ledger, batch.run)
+        record = replace(
+            record, folder=output_folder(path, record.folder, batch.output), reports=_reports_of(path)
+        )
         states = ("failed", "skipped") if skipped else ("failed",)
         ledger.requeue(record.name, states, like)
         return _work(ledger, record, batch, watcher)
+
+
+def _reports_of(ledger: Path) -> str:
+    """Return the folder of the reports, which lies beside the ledger whatever the ledger says."""
+    return str(ledger.absolute().with_suffix("")) + "-reports"
 
 
 def find_run(ledger: Ledger, name: str) -> RunRecord:
@@ -206,6 +221,7 @@ def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watch
         fingerprint=record.fingerprint,
         model_sha256=weights.model,
         codec_sha256=weights.codec,
+        roots=(record.folder, record.reports),
         skip_existing=batch.skip_existing,
         companions=batch.companions,
         config=batch.config,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rsic_geo.batch.confined import inside
 from rsic_geo.batch.kept_comparison import Checkpoint
 from rsic_geo.batch.message import SceneJob, SceneOutcome
 from rsic_geo.batch.parts import help_scene, store_for
@@ -73,6 +74,9 @@ def archive_scene(job: SceneJob, progress: ProgressCallback | None = None) -> Sc
 
 
 def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
+    if job.roots is not None:  # the ledger that named them may be anybody's
+        inside(job.product, job.roots[0], "the product")
+        inside(job.report, job.roots[1], "the report")
     state = look_at(job.source)
     product = Path(job.product)
     if product.exists():

@@ -255,6 +255,9 @@ def _estimate(console: Console, sources: list[Source], wanted: Any, sample: int)
     help="SQL pattern of the sources to try again.",
 )
 @click.option("--skipped", is_flag=True, help="Also what was skipped.")
+@click.option(
+    "--output", metavar="FOLDER", help="Where the products go, if the ledger does not lie there: as it says."
+)
 @execution_options
 @_batch_options
 @talking
@@ -265,6 +268,7 @@ def retry(
     settings: BatchOptions,
     like: str,
     skipped: bool,
+    output: str | None,
     **_: Any,
 ) -> int:
     """Try the failed scenes of LEDGER (or of the folder it is in) again, as the run was started.
@@ -275,6 +279,7 @@ def retry(
     from rsic_geo.batch.run import retry_batch
 
     del execution
+    settings = replace(settings, output=output)
     return _finish(console, retry_batch(ledger, settings, _watcher(console), like=like, skipped=skipped))
 
 
