@@ -21,6 +21,8 @@ MAX_MAIN_HEADER_BYTES = 1 << 24
 MAX_TILE_PARTS = 1 << 20
 _CODING_SEGMENTS = (j2k.COD, j2k.QCD)
 """What tiles of our own encoder differ in at most; may be repeated in a tile header."""
+_MARK = j2k.Segment(code=j2k.COM, payload=b"\0\1rsic")
+"""A comment that says that our box belongs behind the codestream: a file cut before it is no other JP2."""
 _DROPPED_SEGMENTS = (j2k.COM, j2k.TLM, j2k.PLM)
 
 
@@ -99,7 +101,7 @@ class CodestreamAssembler:
         """Return SOC, SIZ, COD, QCD and TLM for tiles with these body lengths (bytes), in tile order."""
         if not self._segments:
             raise ContainerError("no tile was stored: nothing is known about the coding")
-        segments = [self.size.to_segment(), *self._segments.values(), *_tlm_segments(body_lengths)]
+        segments = [self.size.to_segment(), *self._segments.values(), _MARK, *_tlm_segments(body_lengths)]
         return struct.pack(">H", j2k.SOC) + b"".join(segment.to_bytes() for segment in segments)
 
     def tile_header(self, tile: int, body_length: int) -> bytes:
@@ -153,6 +155,18 @@ def image_size(file: BinaryIO, start: int, length: int) -> j2k.ImageSize:
         raise ContainerError(f"the codestream cannot be read: {error}") from error
 
 
+def is_marked(file: BinaryIO, start: int, length: int) -> bool:
+    """Return whether a codestream in a file says that it is an archive's.
+
+    Raises:
+        ContainerError: No codestream, or its main header is damaged or cut short.
+    """
+    try:
+        return _MARK in _main_segments(file, start, start + length)[0]
+    except BitstreamError as error:
+        raise ContainerError(f"the codestream cannot be read: {error}") from error
+
+
 def read_tile(file: BinaryIO, index: CodestreamIndex, tile: int) -> bytes:
     """Return one tile of an rsic_geo file as a codestream of its own, at the origin.
 
@@ -190,24 +204,28 @@ def _bodies(file: BinaryIO, index: CodestreamIndex, tile: int) -> Iterator[bytes
 def _read_main_header(
     file: BinaryIO, start: int, end: int
 ) -> tuple[j2k.ImageSize, tuple[j2k.Segment, ...], int]:
-    file.seek(start)
-    if end - start < 4 or file.read(2) != b"\xff\x4f":
-        raise BitstreamError("SOC is missing")
-    data = file.read(min(end - start - 2, 4096))
-    while True:
-        try:
-            segments, position = j2k.read_segments(data, 0, stop=j2k.SOT)
-            break
-        except BitstreamError:
-            if len(data) >= min(end - start - 2, MAX_MAIN_HEADER_BYTES):
-                raise
-            data += file.read(min(end - start - 2 - len(data), 15 * len(data)))
+    segments, position = _main_segments(file, start, end)
     if not segments or segments[0].code != j2k.SIZ:
         raise BitstreamError("SIZ does not follow SOC")
     kept = tuple(segment for segment in segments[1:] if segment.code not in _DROPPED_SEGMENTS)
     if not set(_CODING_SEGMENTS) <= {segment.code for segment in kept}:
         raise BitstreamError("the main header has no COD or no QCD")
     return j2k.ImageSize.from_payload(segments[0].payload), kept, start + 2 + position
+
+
+def _main_segments(file: BinaryIO, start: int, end: int) -> tuple[list[j2k.Segment], int]:
+    """Return the segments of the main header, and where SOT stands, counted from behind SOC."""
+    file.seek(start)
+    if end - start < 4 or file.read(2) != b"\xff\x4f":
+        raise BitstreamError("SOC is missing")
+    data = file.read(min(end - start - 2, 4096))
+    while True:
+        try:
+            return j2k.read_segments(data, 0, stop=j2k.SOT)
+        except BitstreamError:
+            if len(data) >= min(end - start - 2, MAX_MAIN_HEADER_BYTES):
+                raise
+            data += file.read(min(end - start - 2 - len(data), 15 * len(data)))
 
 
 def _walk_tile_parts(file: BinaryIO, position: int, end: int, size: j2k.ImageSize) -> Iterator[TilePartEntry]:

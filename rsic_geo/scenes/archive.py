@@ -38,8 +38,12 @@ from rsic_geo.scenes.reduced import masked_means, nearest
 
 Pixels = NDArray[Any]
 
+
 PROVENANCE_DOMAIN = "RSIC"
 """Metadata domain of an enhanced output that says which model made it."""
+
+
+_CUT = "the side information of this archive is missing (was the file cut short or stripped?)"
 
 
 class Archive:
@@ -70,6 +74,9 @@ class Archive:
             self.reader: SceneReader = self._held.enter_context(store.reader)
             self.side: SideInfo | None = store.side
             self.learned: LearnedScene | None = store.learned
+            self._is_cut = store.is_cut
+            if store.is_cut:
+                self._warn(f"{_CUT}: read as any JPEG 2000 file, without its nodata, masks, tags and repair")
             self._set_up(store, enhance, allow_other_model)
         except BaseException:
             self._held.close()
@@ -195,7 +202,8 @@ class Archive:
 
     def minor_damage(self) -> list[str]:
         """Return in words what is damaged that only other programs need; empty for foreign files."""
-        return [] if self._check is None else self._check.minor_damage()
+        own = [_CUT] if self._is_cut else []
+        return own if self._check is None else own + self._check.minor_damage()
 
     def damaged_tiles(self) -> list[int]:
         """Return the numbers of the tiles whose stored bytes are damaged; empty for foreign files."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rsic_geo.codecs import openjpeg
 from rsic_geo.codecs.j2k import ImageSize
 from rsic_geo.container.boxes import file_size, iter_boxes
-from rsic_geo.container.codestream import image_size
+from rsic_geo.container.codestream import image_size, is_marked
 from rsic_geo.errors import BitstreamError, ContainerError, UnsupportedSceneError
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.read import Pixels
@@ -88,6 +88,16 @@ def check_samples(path: str) -> None:
                 f"clip to {lowest}..{highest}: convert it to one type for all bands by a program that keeps "
                 "them, such as opj_decompress"
             )
+
+
+def has_lost_box(path: str) -> bool:
+    """Return whether a JPEG 2000 file was an archive of ours whose side information is gone."""
+    found = _look_at(path)
+    if found is None:
+        return False
+    _, start, length = found
+    with Path(path).open("rb") as file:
+        return is_marked(file, start, length)
 
 
 def _range(bits: int, *, is_signed: bool) -> tuple[int, int]:

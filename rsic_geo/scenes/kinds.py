@@ -18,7 +18,7 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import SceneReader, open_scene
-from rsic_geo.scenes.jp2_source import check_samples, offset_tiles
+from rsic_geo.scenes.jp2_source import check_samples, has_lost_box, offset_tiles
 from rsic_geo.scenes.learned import LearnedScene, picture_of
 
 
@@ -52,6 +52,8 @@ class Store:
     """None for files of other programs."""
     learned: LearnedScene | None = None
     """The reader, where the file is a learned archive."""
+    is_cut: bool = False
+    """Whether it was an archive of ours whose side information is gone: nodata, masks and tags with it."""
 
     def check(self, path: str, grid: TileGrid) -> StoredTiles:
         """Return the checksums of an archive."""
@@ -93,7 +95,7 @@ def open_store(path: str, execution: Execution) -> Store:
     except BaseException:
         reader.close()
         raise
-    return Store(reader=reader, side=side_of_jp2)
+    return Store(reader=reader, side=side_of_jp2, is_cut=side_of_jp2 is None and has_lost_box(path))
 
 
 def _jp2_side(path: str) -> SideInfo | None:
