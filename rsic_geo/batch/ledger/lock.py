@@ -8,7 +8,12 @@ import socket
 from pathlib import Path
 from types import TracebackType
 
+from filelock import FileLock, Timeout
+
 from rsic_geo.errors import LedgerBusyError, SceneError
+
+_PATIENCE_S = 0.5
+"""How long a run waits for the lock: who only looks whether it is held takes it for a moment."""
 
 
 class LedgerLock:
@@ -17,7 +22,8 @@ class LedgerLock:
     def __init__(self, ledger: Path) -> None:
         """Name the lock of a ledger; nothing is taken yet."""
         self.path = ledger.with_name(ledger.name + ".lock")
-        self._handle: int | None = None
+        self._holder = ledger.with_name(ledger.name + ".lock.holder")
+        self._lock = FileLock(self.path, mode=0o644)
 
     def __enter__(self) -> LedgerLock:
         """Take the lock.
@@ -26,48 +32,42 @@ class LedgerLock:
             LedgerBusyError: another run holds it.
             SceneError: the folder cannot be written.
         """
-        import fcntl
-
         try:
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._lock.acquire(timeout=_PATIENCE_S)
+        except Timeout as error:
+            raise LedgerBusyError(
+                f"another run is at work on this ledger ({self._said_holder()}): wait for it, or look at it "
+                "with `rsic batch status`"
+            ) from error
         except OSError as error:
             raise SceneError(f"cannot write {self.path}: {error.strerror or error}") from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(handle, 200).decode("utf-8", "replace").strip() or "another process"
-            os.close(handle)
-            raise LedgerBusyError(
-                f"another run is at work on this ledger ({holder}): wait for it, or look at it with "
-                "`rsic batch status`"
-            ) from error
-        os.set_inheritable(handle, False)
-        self._handle = handle
         with contextlib.suppress(OSError):  # who holds it is for messages only; a full disk must not stop us
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            self._holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Drop the lock. Its file stays: removing it would let two runs lock two files of one name."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        with contextlib.suppress(OSError):
+            self._holder.unlink(missing_ok=True)
+        self._lock.release()
 
     def is_held(self) -> bool:
         """Whether some process holds the lock right now."""
-        import fcntl
-
+        if not self.path.exists():
+            return False
+        # A lock of its own, since one object may take its lock twice.
         try:
-            handle = os.open(self.path, os.O_RDONLY)
+            with FileLock(self.path, mode=0o644).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
         except OSError:
             return False
+
+    def _said_holder(self) -> str:
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return self._holder.read_text("utf-8", "replace").strip()[:200] or "another process"
         except OSError:
-            return True
-        finally:
-            os.close(handle)
-        return False
+            return "another process"
