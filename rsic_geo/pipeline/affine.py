@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rsic_geo.errors import ContainerError, TargetNotReachedError
 from rsic_geo.geo.io import SceneReader
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 
@@ -108,6 +109,13 @@ class Affinity:
         scale, offset = np.array(self.scale)[:, None, None], np.array(self.offset)[:, None, None]
         return scale, offset, np.where(scale > _ENORMOUS, 0.25, 1.0)
 
+    def peaks(self, peaks: Sequence[Peak]) -> tuple[Peak, ...]:
+        """Return peaks told in steps in the units of the scene."""
+        return tuple(
+            replace(peak, low=peak.low * scale + offset, high=peak.high * scale + offset)
+            for peak, scale, offset in zip(peaks, self.scale, self.offset, strict=True)
+        )
+
     @property
     def step(self) -> float:
         """Largest quantisation step; the error it alone causes is at most half of it."""
@@ -151,7 +159,7 @@ class QuantisedReader:
         """Wrap an open scene."""
         self._reader, self.affinity = reader, affinity
         self.profile: SceneProfile = replace(
-            reader.profile, dtype="uint16", nodata=(None,) * reader.profile.count
+            reader.profile, dtype="uint16", nodata=(None,) * reader.profile.count, bits=()
         )
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from rsic_geo.geo.io import SceneReader, fetch_raster, open_scene
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.radiometry import Peak
+from rsic_geo.geo.validity import clamp
 from rsic_geo.geo.window import Window
 from rsic_geo.pipeline.affine import Affinity
 from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
@@ -103,6 +106,7 @@ class Archive:
         self._enhancer: Enhancer | None = None
         self._planes: Planes | None = None
         self._check: StoredTiles | None = None
+        self._limits: tuple[tuple[int, int] | None, ...] = ()
         self._affinity = None if side is None else Affinity.from_json(side.extras.get("affine"))
         if side is None:
             self.snapshot: MetadataSnapshot = self.reader.snapshot()
@@ -119,6 +123,7 @@ class Archive:
             )
         grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
         alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
+        self._limits = checked_limits(side, stored)
         self._planes = Planes(store.planes, grid, dtype=stored.dtype, alpha_bands=alpha)
         self._check = store.check(self._file, grid)
         self._check.structure()
@@ -188,9 +193,23 @@ class Archive:
         return [] if self._check is None else self._check.damaged()
 
     def read_decoded(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
-        """Return the codec's pixels of a window, checked but neither enhanced nor restored."""
+        """Return the codec's pixels of a window, checked and within limits, neither enhanced nor restored."""
         self.check_payload(window)
-        return self.reader.read(window, bands=bands)
+        return self._within(self.reader.read(window, bands=bands), bands)
+
+    def _within(self, pixels: Pixels, bands: Sequence[int] | None = None) -> Pixels:
+        """Return pixels of some bands (None: all) within what the encoder saw of each."""
+        limits = self._limits
+        return clamp(pixels, limits if bands is None or not limits else [limits[band] for band in bands])
+
+    @property
+    def peaks(self) -> tuple[Peak, ...]:
+        """What PSNR was measured by, per band, in the units of the scene; empty of what is not lossy."""
+        side = self.side
+        if side is None or (side.lossless and self._affinity is None):
+            return ()
+        peaks = side.peaks or (Peak(kind="type", low=0.0, high=255.0),) * self.profile.count
+        return peaks if self._affinity is None else self._affinity.peaks(peaks)
 
     def enhancement_plan(self) -> EnhancementPlan:
         """Return what enhancement of this archive depends on."""
@@ -250,6 +269,7 @@ class Archive:
         """Return decoded (and enhanced) pixels of ``area`` with validity, alpha and sample type restored."""
         if self._planes is None:
             return pixels
+        pixels = self._within(pixels)  # again: enhancement may have left the limits
         if self._affinity is not None:
             alpha = self._planes.alpha(area)
             if alpha is not None:
@@ -313,6 +333,7 @@ class Archive:
         planes, count = self._planes, self.profile.count
         if planes is None:
             return pixels
+        pixels = self._within(pixels, bands)
         nodata = tuple(self.profile.nodata[band] for band in bands)
         valid = nearest(lambda line: planes.valid(line, count), rows, cols, bands)
         places = [place for place, band in enumerate(bands) if band in planes.alpha_bands]
@@ -358,10 +379,21 @@ class _Decoded:
         return self._archive.read_decoded(window, bands=bands)
 
 
+def checked_limits(side: SideInfo, stored: SceneProfile) -> tuple[tuple[int, int] | None, ...]:
+    """Return the limits of decoded samples. Raises ContainerError where they are not those of the scene."""
+    kind = np.iinfo(stored.dtype)
+    ends = [pair for pair in side.limits if pair is not None]
+    is_foreign = len(side.limits) not in (0, stored.count) or len(side.peaks) not in (0, stored.count)
+    if is_foreign or any(low < kind.min or high > kind.max for low, high in ends):
+        raise ContainerError("the archive's limits of samples are those of another scene: it was altered")
+    return side.limits
+
+
 def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
     """Return the profile of the final output: the stored one with what the snapshot says about bands."""
     return replace(
         stored,
+        bits=(),  # of the scene, not of the codestream: the snapshot does not tell yet
         dtype=snapshot.dtypes[0],
         colorinterp=snapshot.colorinterp,
         nodata=snapshot.sentinels,

@@ -82,6 +82,7 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
         "seed": options.seed,
         "quantize": options.quantize,
         "sidecar": options.sidecar,
+        "accept_loss": options.accept_loss,
     })  # fmt: skip
 
 

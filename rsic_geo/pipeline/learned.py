@@ -25,7 +25,7 @@ from rsic_geo.pipeline.learned_tile import JPEG2000, Networks, TileFormat, load_
 from rsic_geo.pipeline.options import EncodeOptions
 from rsic_geo.pipeline.preview import PreviewMaker
 from rsic_geo.pipeline.record import scene_crc
-from rsic_geo.pipeline.seal import Seal
+from rsic_geo.pipeline.seal import Seal, stored_limits, stored_peaks
 from rsic_geo.weights import ENVIRONMENT_VARIABLE, open_weights
 from rsic_geo.weights.store import SUFFIX as WEIGHTS_SUFFIX
 
@@ -137,9 +137,9 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
         target, progress = self.options.target, self.progress
         if target.is_size:
             return self._to_size(search, writer)
-        if target.kind == "psnr":
-            coded = search.to_psnr(
-                target.value,
+        if target.is_decibels:
+            coded = search.to_decibels(
+                target,
                 lambda c, p: self._finish(c, writer, p),
                 progress.stage(0, 0.85),
                 expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
@@ -174,6 +174,8 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
             radiometry=plan.radiometry,
             planes={key: packed for key, packed in coded.planes.items() if key[1] != "mask"},
             target={options.target.kind: options.target.value},
+            limits=stored_limits(plan),
+            peaks=stored_peaks(plan),
             extras={"codec": [codec.name, codec.sha256], **affine},
         )
         if self.enhancement is not None and self.enhancer is not None:
