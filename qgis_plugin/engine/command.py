@@ -50,7 +50,7 @@ class Compression:
 
     target: str = LOSSLESS
     value: float | None = None
-    """dB, DN, ratio or bits per pixel, whatever the target is in; None for lossless."""
+    """dB, DN, ratio, bits per pixel or per sample, whatever the target is in; None for lossless."""
     codec: str = ""
     model: str = AUTO
     tile_size: int = 0
@@ -58,6 +58,8 @@ class Compression:
     quantize: str = ""
     sidecar: str = AUTO
     is_verified: bool = True
+    accepts_loss: bool = False
+    """Whether a band may lose its structure (below 6 dB SNR), which else is an error."""
     nodata: float | None = None
     """Nodata value of all bands; None for the scene's own."""
 
@@ -80,6 +82,8 @@ class Compression:
             words += ["--sidecar", self.sidecar]
         if not self.is_verified:
             words += ["--verify", "none"]
+        if self.accepts_loss:
+            words.append("--accept-loss")
         if self.nodata is not None:
             words += ["--nodata", f"{self.nodata:.17g}"]
         return words

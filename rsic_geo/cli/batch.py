@@ -354,7 +354,7 @@ def _watcher(console: Console) -> Watcher:
             )
         elif outcome.state == "failed":
             console.warn(f"{source}: {one_line(outcome.error or 'failed')}")
-        elif outcome.state == "done" and outcome.values.get("warnings"):
+        if outcome.state == "done" and outcome.values.get("warnings"):
             console.warn(f"{source}: {one_line(outcome.values['warnings'])}")
 
     def survey(fraction: float, message: str) -> bool | None:

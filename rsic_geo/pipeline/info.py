@@ -97,6 +97,8 @@ def _meaning(archive: Archive) -> str | None:
         return None  # the spread SNR is told against is not recorded
     names = band_names(archive.snapshot.descriptions, p.count)
     data = [band for band, colour in enumerate(p.colorinterp) if colour != "alpha"]
+    if side.limits:  # a band without limits has no valid sample
+        data = [band for band in data if side.limits[band] is not None]
     peaks = [archive.peaks[band] for band in data]
     return target_meaning("psnr", side.target["psnr"], peaks, [names[band] for band in data])
 

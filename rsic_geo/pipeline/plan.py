@@ -92,7 +92,7 @@ class ScenePlan:
         """Return what a target in dB allows in the units of the scene; None for another target."""
         if kind not in ("psnr", "snr"):
             return None
-        data = [band for band in range(self.profile.count) if band not in self.alpha_bands]
+        data = [band for band, signal in enumerate(self.signals) if signal.count]
         names = [self.names[band] for band in data]
         if kind == "snr":
             squares = self.yardstick(kind).scaled(self.factors).squares

@@ -95,7 +95,9 @@ class RateSearch:
         curves = self.coder.curves(layered, progress, only=chosen)
         cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in sorted(chosen)]
         pixels = sum(core.pixel_count for core in cores)
-        wanted = mean_square * pixels * self.plan.profile.count
+        # the tiles' share of the samples that count is about the scene's: holes allow no error
+        scored = sum(signal.count for signal in self.plan.signals)
+        wanted = mean_square * scored * pixels / self.plan.pixels
         return max(allocate.for_error(curves, wanted).total, 64) * 8 / pixels
 
     def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
@@ -223,8 +225,8 @@ def to_decibels(
             aim *= 0.96  # a step too small for the encoder
         before, most = sum(allocation.sizes), coded.body_bytes
     else:
-        if best is None:  # steps too coarse for the search: well below the error wanted, before all there is
-            best = (allocate.for_error(curves, wanted / 8), 0.0)
+        if best is None:  # steps too coarse for the search: well below what missed, before all there is
+            best = (allocate.for_error(curves, aim / 8), 0.0)
     sizes = [_everything(search.plan)] if best is None else [best[0].sizes, _everything(search.plan)]
     ways = [partial(search.encode_sizes, each) for each in sizes]
     # A band of few counts may be allowed less error than the 9/7 wavelet leaves: then every sample is exact.
@@ -293,7 +295,7 @@ class _Hunt:
         if self.last is not None and aim != self.last[0] and achieved != self.last[1]:
             power = math.log(achieved / self.last[1]) / math.log(aim / self.last[0])
         self.last = (aim, achieved)
-        guess: float = aim * (self.goal / achieved) ** (1 / min(max(power, 0.4), 2.0))
+        guess: float = aim * (self.goal / achieved) ** (1 / min(max(power, 0.2), 2.0))
         if self.low > 0 and math.isfinite(self.high):
             tenth: float = (self.high / self.low) ** 0.1
             return min(max(guess, self.low * tenth), self.high / tenth)
