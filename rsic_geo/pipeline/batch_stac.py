@@ -154,6 +154,8 @@ def _processing(record: RunRecord, row: Any) -> dict[str, Any]:  # noqa: ANN401
         "processing:software": {"rsic-geo": record.version},
         "rsic:target": row["target"],
         "rsic:enhanced": row["model"] is not None,
+        **({} if row["snr"] is None else {"rsic:snr": row["snr"]}),
+        **({} if row["warnings"] is None else {"rsic:warnings": row["warnings"]}),
     }
     if row["codec_sha256"] is not None:
         lineage += " The codec is a network: its pixels are partly estimated, not measured."
