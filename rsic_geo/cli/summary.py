@@ -106,13 +106,13 @@ def job_summary(entries: Mapping[str, Any]) -> str:
     if isinstance(target, Mapping) and target.get("achieved") is not None:
         checked = "verified" if entries.get("verified") else "not verified"
         lines.append(f"target {target['asked']}: reached {target['achieved']:.5g}, {checked}")
-        if target.get("meaning"):
-            lines.append(target["meaning"])
     elif isinstance(target, Mapping) and not entries.get("lossless") and entries.get("max_abs_error") == 0:
         checked = "verified" if entries.get("verified") else "not verified"
         lines.append(f"target {target['asked']}: every sample is exact, {checked}")
     elif entries.get("lossless"):
         lines.append("lossless, verified" if entries.get("verified", True) else "lossless, not verified")
+    if isinstance(target, Mapping) and target.get("meaning"):
+        lines.append(target["meaning"])
     if entries.get("psnr") is not None:
         snr = "" if entries.get("snr") is None else f", SNR {entries['snr']:.2f} dB"
         lines.append(f"PSNR {entries['psnr']:.2f} dB{snr}, largest error {entries['max_abs_error']:g}")

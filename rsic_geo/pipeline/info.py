@@ -68,7 +68,7 @@ def _side(archive: Archive) -> dict[str, Any]:
         "codec": _codec(archive),
         "target": dict(side.target),
         "meaning": _meaning(archive),
-        "peaks": [peak.to_json() for peak in archive.peaks],
+        "peaks": _peaks(archive),
         "limits": [None if ends is None else list(ends) for ends in side.limits],
         "seed": side.seed,
         "model": None if side.model is None else {"name": side.model.name, "sha256": side.model.sha256},
@@ -101,6 +101,14 @@ def _meaning(archive: Archive) -> str | None:
         data = [band for band in data if side.limits[band] is not None]
     peaks = [archive.peaks[band] for band in data]
     return target_meaning("psnr", side.target["psnr"], peaks, [names[band] for band in data])
+
+
+def _peaks(archive: Archive) -> dict[str, Any] | None:
+    """Return what PSNR was measured by, a list per band; None for an archive that lost nothing."""
+    peaks = archive.peaks
+    if not peaks:
+        return None
+    return {name: [getattr(peak, name) for peak in peaks] for name in ("kind", "low", "high")}
 
 
 def _codec(archive: Archive) -> dict[str, Any]:

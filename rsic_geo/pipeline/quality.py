@@ -363,11 +363,16 @@ def target_meaning(
     spans = [each.span if isinstance(each, Peak) else max(each, 0.0) for each in references]
     bounds = [span * math.sqrt(cost_of(value)) for span in spans]
     most, least = int(np.argmax(bounds)), int(np.argmin(bounds))
-    bound = f"RMSE at most {bounds[most]:.3g}"
-    if f"{bounds[least]:.2g}" != f"{bounds[most]:.2g}":
-        bound += f" ({names[least]}: {bounds[least]:.2g})"
+    bound = f"RMSE at most {_short(bounds[most])}"
+    if _short(bounds[least]) != _short(bounds[most]):
+        bound += f" ({names[least]}: {_short(bounds[least])})"
     top = references[most]
     if not isinstance(top, Peak):
         return f"{kind}={value:g} of a spread of {spans[most]:.4g}: {bound}"
     what = {"type": "the range", "bits": "the range of its bits", "used": "a used range"}[top.kind]
     return f"{kind}={value:g} of {what} {top.low:.6g}..{top.high:.6g}: {bound}"
+
+
+def _short(value: float) -> str:
+    """Return a number by two digits that count, as people write it: 160, 8.9, 0.16."""
+    return f"{float(f'{value:.2g}'):g}"

@@ -14,6 +14,7 @@ from pipeline_support import measured, painted, used_range, write_scene
 from rasterio.enums import ColorInterp
 
 import rsic_geo
+from rsic_geo.cli.entry import main
 from rsic_geo.container import fields
 from rsic_geo.errors import ContainerError, StructureLostError, TargetNotReachedError, UsageError
 from rsic_geo.geo.io import open_scene
@@ -177,10 +178,11 @@ def test_forty_db_no_longer_erase_a_scene_of_twelve_bits(tmp_path):
     low, high = used_range(source)[0]
     bound = (high - low) / 100
     asked = report.details["target"]["meaning"]
-    assert asked == f"psnr=40 of a used range {low:g}..{high:g}: RMSE at most {bound:.3g}"
+    assert asked == f"psnr=40 of a used range {low:g}..{high:g}: RMSE at most {bound:.2g}"
     told = rsic_geo.info(tmp_path / "a.jp2")
     assert told["meaning"] == asked
-    assert told["peaks"] == [{"kind": "used", "low": low, "high": high}]
+    assert told["peaks"] == {"kind": ["used"], "low": [low], "high": [high]}
+    assert told["limits"] == [[int(valid_of(source)[0].min()), int(valid_of(source)[0].max())]]
 
 
 def test_a_weak_band_is_named_by_its_description(tmp_path):
@@ -293,3 +295,22 @@ def test_reports_are_json_whatever_came_out(tmp_path):
     report = rsic_geo.compress(source, tmp_path / "a.jp2", snr=30)
     assert "Infinity" not in json.dumps(report.to_json())
     assert [band["verdict"] for band in report.details["quality"]] == ["exact", "exact"]
+
+
+def test_the_command_says_what_the_target_means_and_what_is_lost(tmp_path, capsys):
+    pixels = painted((2, 200, 200), "uint16")
+    pixels[1] = 500 + pixels[1] // 600
+    source, archive = str(write_scene(tmp_path / "s.tif", pixels)), str(tmp_path / "a.jp2")
+    words = ["compress", source, archive, "--model", "none", "--threads", "1"]
+    assert main([*words, "--target", "ratio=20"]) == 4
+    said = capsys.readouterr().err
+    assert said.startswith("rsic: error: ratio=20 leaves nothing of band 2 (")
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [Path(source)]
+    assert main([*words, "--target", "ratio=20", "--accept-loss"]) == 0
+    assert "rsic: warning: 1 band ends below 20 dB SNR: band 2 (" in capsys.readouterr().err
+    assert main([*words, "--target", "psnr=40", "--overwrite"]) == 0
+    meaning = "psnr=40 of a used range 714..4946: RMSE at most 42 (band 2: 0.16)"
+    assert meaning in capsys.readouterr().out
+    assert main(["info", archive]) == 0
+    assert meaning in capsys.readouterr().out
