@@ -97,8 +97,8 @@ def _meaning(archive: Archive) -> str | None:
         return None  # the spread SNR is told against is not recorded
     names = band_names(archive.snapshot.descriptions, p.count)
     data = [band for band, colour in enumerate(p.colorinterp) if colour != "alpha"]
-    if side.limits:  # a band without limits has no valid sample
-        data = [band for band in data if side.limits[band] is not None]
+    if side.limits:  # a band without limits has no valid sample, one of a single value nothing to lose
+        data = [band for band in data if (ends := side.limits[band]) is not None and ends[0] < ends[1]]
     peaks = [archive.peaks[band] for band in data]
     return target_meaning("psnr", side.target["psnr"], peaks, [names[band] for band in data])
 

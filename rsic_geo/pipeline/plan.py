@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -83,16 +83,27 @@ class ScenePlan:
         return band_names(self.snapshot.descriptions, self.profile.count)
 
     def yardstick(self, kind: str) -> Yardstick:
-        """Return what a target in dB (``psnr`` or ``snr``) is measured by, in the units the codec sees."""
+        """Return what a target in dB (``psnr`` or ``snr``) is measured by, in the units the codec sees.
+
+        Bands that hold nothing to lose, which come back exact whatever is coded, have no part in it.
+        """
         if kind == "snr":
-            return snr_yardstick(self.signals, self.profile)
-        return psnr_yardstick(self.peaks, self.profile)
+            rod = snr_yardstick(self.signals, self.profile)
+        else:
+            rod = psnr_yardstick(self.peaks, self.profile)
+        units = tuple(unit for unit in rod.units if set(unit) & set(self.bands_at_stake))
+        return replace(rod, units=units or rod.units)
+
+    @property
+    def bands_at_stake(self) -> list[int]:
+        """Indexes of bands that lossy coding can take something from: not alpha, empty, or of one value."""
+        return [i for i, signal in enumerate(self.signals) if signal.count and not signal.is_constant]
 
     def meaning(self, kind: str, value: float) -> str | None:
         """Return what a target in dB allows in the units of the scene; None for another target."""
         if kind not in ("psnr", "snr"):
             return None
-        data = [band for band, signal in enumerate(self.signals) if signal.count]
+        data = self.bands_at_stake
         names = [self.names[band] for band in data]
         if kind == "snr":
             squares = self.yardstick(kind).scaled(self.factors).squares
@@ -203,7 +214,11 @@ def plan_scene(
     signals: tuple[BandSignal, ...] = ()
     if not lossless:
         signals = gather_signals(
-            reader, alpha_bands=alpha, has_nodata=has_nodata, progress=progress or Progress()
+            reader,
+            alpha_bands=alpha,
+            has_nodata=has_nodata,
+            side=usual_tile_size(profile.count),
+            progress=progress or Progress(),
         )
     snapshot = opened.snapshot()
     return reader, ScenePlan(

@@ -27,7 +27,6 @@ WEAK_DB, LOST_DB = 20.0, 6.0
 """SNR below which a band is named in a warning, and below which its structure is gone (dB)."""
 NOISE = 1.0
 """A band whose samples spread by less than a count has no signal to speak of: SNR would weigh its noise."""
-_WINDOW = 1024
 _MOST_NAMED = 8
 
 Verdict = Literal["exact", "good", "weak", "lost", "empty"]
@@ -89,7 +88,7 @@ class _Gathering:
 
 
 def gather_signals(
-    reader: SceneReader, *, alpha_bands: Sequence[int], has_nodata: bool, progress: Progress
+    reader: SceneReader, *, alpha_bands: Sequence[int], has_nodata: bool, side: int, progress: Progress
 ) -> tuple[BandSignal, ...]:
     """Return the signal of every band, from all samples that count: one pass over the scene.
 
@@ -99,6 +98,7 @@ def gather_signals(
         reader: integers, or a float scene read as such.
         alpha_bands: indexes of bands that say what is transparent.
         has_nodata: whether some samples are no data.
+        side: of the windows read (px); less where there are many bands.
         progress: asked after every window whether to go on.
 
     Raises:
@@ -107,7 +107,7 @@ def gather_signals(
     """
     profile = reader.profile
     gathered = [_Gathering() for _ in range(profile.count)]
-    grid = TileGrid(height=profile.height, width=profile.width, tile_size=_WINDOW)
+    grid = TileGrid(height=profile.height, width=profile.width, tile_size=side)
     for index in grid:
         window = grid.core(index)
         pixels = reader.read(window)

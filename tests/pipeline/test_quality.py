@@ -314,3 +314,18 @@ def test_the_command_says_what_the_target_means_and_what_is_lost(tmp_path, capsy
     assert meaning in capsys.readouterr().out
     assert main(["info", archive]) == 0
     assert meaning in capsys.readouterr().out
+
+
+def test_a_band_of_one_value_does_not_make_a_scene_dear(tmp_path):
+    """Its range is none, its error 0: it must not drive the search to exact samples."""
+    pixels = painted((1, 300, 300), "uint16")
+    flat = np.concatenate([pixels, np.full_like(pixels, 77)])
+    sizes = []
+    for name, scene in (("one", pixels), ("two", flat)):
+        source = write_scene(tmp_path / f"{name}.tif", scene)
+        report = rsic_geo.compress(source, tmp_path / f"{name}.jp2", psnr=36, model="none", threads=1)
+        assert 36 <= report.details["psnr"] < 36.3
+        assert "(band 2" not in report.details["target"]["meaning"]
+        assert rsic_geo.info(tmp_path / f"{name}.jp2")["meaning"] == report.details["target"]["meaning"]
+        sizes.append(report.details["bytes"])
+    assert sizes[1] < 1.05 * sizes[0]
