@@ -6,7 +6,6 @@ import math
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,6 +30,7 @@ from rsic_geo.pipeline.enhancement_plan import EnhancementPlan
 from rsic_geo.pipeline.enhancing import correct_window
 from rsic_geo.pipeline.learned_scene import LearnedScene
 from rsic_geo.pipeline.options import Execution
+from rsic_geo.pipeline.record import checked_limits, profile_of, recorded_peaks
 from rsic_geo.pipeline.recorded import recorded_enhancer
 from rsic_geo.pipeline.reduced import masked_means, nearest
 from rsic_geo.pipeline.restore import Planes, finish_pixels, put_nodata
@@ -205,11 +205,7 @@ class Archive:
     @property
     def peaks(self) -> tuple[Peak, ...]:
         """What PSNR was measured by, per band, in the units of the scene; empty of what is not lossy."""
-        side = self.side
-        if side is None or (side.lossless and self._affinity is None):
-            return ()
-        peaks = side.peaks or (Peak(kind="type", low=0.0, high=255.0),) * self.profile.count
-        return peaks if self._affinity is None else self._affinity.peaks(peaks)
+        return () if self.side is None else recorded_peaks(self.side, self._affinity)
 
     def enhancement_plan(self) -> EnhancementPlan:
         """Return what enhancement of this archive depends on."""
@@ -377,28 +373,6 @@ class _Decoded:
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         return self._archive.read_decoded(window, bands=bands)
-
-
-def checked_limits(side: SideInfo, stored: SceneProfile) -> tuple[tuple[int, int] | None, ...]:
-    """Return the limits of decoded samples. Raises ContainerError where they are not those of the scene."""
-    kind = np.iinfo(stored.dtype)
-    ends = [pair for pair in side.limits if pair is not None]
-    is_foreign = len(side.limits) not in (0, stored.count) or len(side.peaks) not in (0, stored.count)
-    if is_foreign or any(low < kind.min or high > kind.max for low, high in ends):
-        raise ContainerError("the archive's limits of samples are those of another scene: it was altered")
-    return side.limits
-
-
-def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
-    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
-    return replace(
-        stored,
-        bits=(),  # of the scene, not of the codestream: the snapshot does not tell yet
-        dtype=snapshot.dtypes[0],
-        colorinterp=snapshot.colorinterp,
-        nodata=snapshot.sentinels,
-        has_mask=snapshot.has_explicit_mask,
-    )
 
 
 def open_archive(

@@ -1,13 +1,20 @@
-"""Whether the parts of an archive's side information belong together."""
+"""Whether the parts of an archive's side information belong together, and what they say of its pixels."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
+
+import numpy as np
 
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.radiometry import Peak
+from rsic_geo.pipeline.affine import Affinity
 from rsic_geo.pipeline.options import TILE_SIZES
 
 
@@ -37,3 +44,33 @@ def check_side(side: SideInfo) -> SideInfo:
     if side.radiometry.bands != side.snapshot.count or not bands <= set(range(side.snapshot.count)):
         raise ContainerError("the archive's enhancement names bands the scene lacks: it was altered")
     return side
+
+
+def recorded_peaks(side: SideInfo, affinity: Affinity | None) -> tuple[Peak, ...]:
+    """Return what PSNR was measured by, per band, in the units of the scene; empty of what is not lossy."""
+    if side.lossless and affinity is None:
+        return ()
+    peaks = side.peaks or (Peak(kind="type", low=0.0, high=255.0),) * side.snapshot.count
+    return peaks if affinity is None else affinity.peaks(peaks)
+
+
+def checked_limits(side: SideInfo, stored: SceneProfile) -> tuple[tuple[int, int] | None, ...]:
+    """Return the limits of decoded samples. Raises ContainerError where they are not those of the scene."""
+    kind = np.iinfo(stored.dtype)
+    ends = [pair for pair in side.limits if pair is not None]
+    is_foreign = len(side.limits) not in (0, stored.count) or len(side.peaks) not in (0, stored.count)
+    if is_foreign or any(low < kind.min or high > kind.max for low, high in ends):
+        raise ContainerError("the archive's limits of samples are those of another scene: it was altered")
+    return side.limits
+
+
+def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
+    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
+    return replace(
+        stored,
+        bits=(),  # of the scene, not of the codestream: the snapshot does not tell yet
+        dtype=snapshot.dtypes[0],
+        colorinterp=snapshot.colorinterp,
+        nodata=snapshot.sentinels,
+        has_mask=snapshot.has_explicit_mask,
+    )

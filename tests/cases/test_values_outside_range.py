@@ -150,7 +150,7 @@ def test_limits_of_another_scene_are_refused(tmp_path):
     from rsic_geo.errors import ContainerError
     from rsic_geo.geo.metadata import MetadataSnapshot
     from rsic_geo.geo.profile import SceneProfile
-    from rsic_geo.pipeline.archive import checked_limits
+    from rsic_geo.pipeline.record import checked_limits
 
     stored = SceneProfile(height=4, width=4, count=2, dtype="int16")
     side = SideInfo(lossless=False, snapshot=MetadataSnapshot(width=4, height=4, count=2))
