@@ -119,6 +119,10 @@ class TargetNotReachedError(VerificationError):
     """The target asked for cannot be met on this scene."""
 
 
+class StructureLostError(TargetNotReachedError):
+    """A band would come back without its structure, and nobody said that this may be."""
+
+
 class JobCancelledError(RsicGeoError):
     """The caller asked to stop."""
 

@@ -9,7 +9,10 @@ from typing import Literal, Protocol
 
 from rsic_geo.errors import UsageError
 
-TargetKind = Literal["lossless", "psnr", "max-error", "ratio", "bpp"]
+TargetKind = Literal["lossless", "psnr", "snr", "max-error", "ratio", "bpp", "bpppb"]
+
+TARGET_WORDS = "lossless, psnr=DB, snr=DB, max-error=N, ratio=R, bpp=B or bpppb=B"
+"""How targets are written."""
 
 TILE_SIZES = (256, 512, 1024, 2048, 4096)
 """Codec tile sizes (px). Powers of two keep code-blocks aligned between tiles."""
@@ -22,11 +25,12 @@ class Target:
     kind: TargetKind
     """Which quantity is asked for."""
     value: float = 0.0
-    """dB, units of the scene's samples, compression ratio or bits per pixel, by ``kind``; 0 for lossless."""
+    """dB, units of the scene's samples, compression ratio, bits per pixel of all bands (``bpp``) or bits per
+    sample (``bpppb``), by ``kind``; 0 for lossless."""
 
     @classmethod
     def parse(cls, text: str | Target) -> Target:
-        """Return the target written as ``lossless``, ``psnr=40``, ``max-error=2``, ``ratio=20``, ``bpp=0.5``.
+        """Return the target written as ``lossless``, ``psnr=40``, ``max-error=2``, ``bpp=0.5`` and so on.
 
         Raises:
             UsageError: if the text is none of these or its value is out of range.
@@ -35,11 +39,12 @@ class Target:
             return text
         name, _, number = text.strip().partition("=")
         kinds: dict[str, TargetKind] = {
-            "lossless": "lossless", "psnr": "psnr", "max-error": "max-error", "ratio": "ratio", "bpp": "bpp",
+            "lossless": "lossless", "psnr": "psnr", "snr": "snr", "max-error": "max-error", "ratio": "ratio",
+            "bpp": "bpp", "bpppb": "bpppb",
         }  # fmt: skip
         kind = kinds.get(name.strip().lower().replace("_", "-"))
         if kind is None or (kind == "lossless") == bool(number):
-            raise UsageError(f"unknown target {text!r}: use lossless, psnr=DB, max-error=N, ratio=R or bpp=B")
+            raise UsageError(f"unknown target {text!r}: use {TARGET_WORDS}")
         if kind == "lossless":
             return cls(kind=kind)
         return cls(kind=kind, value=_target_value(kind, number))
@@ -52,7 +57,12 @@ class Target:
     @property
     def is_size(self) -> bool:
         """Whether the target is about bytes, not about pixels."""
-        return self.kind in ("ratio", "bpp")
+        return self.kind in ("ratio", "bpp", "bpppb")
+
+    @property
+    def is_decibels(self) -> bool:
+        """Whether the target is the quality of the worst band in dB."""
+        return self.kind in ("psnr", "snr")
 
     def __str__(self) -> str:
         """Return the spelling :meth:`parse` reads."""
@@ -64,8 +74,8 @@ def _target_value(kind: TargetKind, number: str) -> float:
         value = float(number)
     except ValueError:
         raise UsageError(f"target {kind}={number}: {number!r} is no number") from None
-    lowest = {"psnr": 1.0, "max-error": 0.0, "ratio": 1.0, "bpp": 1e-4}[kind]
-    highest = {"psnr": 200.0, "max-error": 1e300, "ratio": 1e5, "bpp": 1e5}[kind]
+    lowest = {"max-error": 0.0, "bpp": 1e-4, "bpppb": 1e-5}.get(kind, 1.0)
+    highest = {"psnr": 200.0, "snr": 200.0, "max-error": 1e300}.get(kind, 1e5)
     if not math.isfinite(value) or not lowest <= value <= highest:
         raise UsageError(f"target {kind}={number}: the value must be between {lowest:g} and {highest:g}")
     return value
@@ -187,7 +197,11 @@ class EncodeOptions:
     something (auto), not at all (never), or always and with all of the metadata (require)."""
     accept_damaged: bool = False
     """Archive what a source still holds whose reader reports damage, and note it; False refuses it."""
-    verify: Literal["none", "full"] = "full"
+    accept_loss: bool = False
+    """Archive a scene although a band of it loses its structure (below 6 dB SNR); the report names it."""
+    verify: Literal["none", "full", "later"] = "full"
+    """Whether the archive is decoded and compared with its source; later: the caller does that and judges
+    every band by it, so a size target's tiles need not be decoded here."""
     overwrite: bool = False
     execution: Execution = field(default_factory=Execution)
 
@@ -199,7 +213,7 @@ class EncodeOptions:
             raise UsageError(f"quantize {self.quantize!r}: only uint16 is known")
         if self.sidecar not in ("auto", "never", "require"):
             raise UsageError(f"sidecar {self.sidecar!r}: use auto, never or require")
-        if self.verify not in ("none", "full"):
+        if self.verify not in ("none", "full", "later"):
             raise UsageError(f"verify {self.verify!r}: use full or none")
         if self.execution.fast:
             raise UsageError("fast is for reading: archives are made with exact arithmetic")

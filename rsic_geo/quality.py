@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.radiometry import units_of
+
 
 @dataclass(slots=True, kw_only=True)
 class BandErrors:
@@ -32,19 +35,13 @@ class BandErrors:
     max_abs_error: float = 0.0
     valid_equal: bool = True
     """Whether the same pixels are valid in both; of alpha: whether it is the same."""
-    dtype_peak: float = 255.0
-    """Peak of an integer type; floating types have the used range of the band instead."""
-    used_range: float = 255.0
-    low: float = math.inf
-    """Least sample that counts in the reference; kept for floating types."""
-    high: float = -math.inf
-    """Largest one."""
-    is_float: bool = False
+    peak: float = 255.0
+    """What the band's PSNR is relative to (units of the samples); see `rsic_geo.geo.radiometry.peaks_of`."""
+    is_joined: bool = False
+    """Whether the band is red, green or blue of uint8, which have one PSNR, over the samples of all three."""
 
     def add(self, reference: NDArray[Any], other: NDArray[Any], counts: NDArray[np.bool_]) -> None:
         """Count one window, arrays (h, w); ``counts`` is True where the reference is valid and finite."""
-        if reference.dtype.kind == "f":
-            self._add_range(reference, counts)
         same = reference == other
         if reference.dtype.kind == "f":
             same |= np.isnan(reference) & np.isnan(other)
@@ -60,21 +57,6 @@ class BandErrors:
             self.sse += float(np.vdot(error, error).real)
         self.max_abs_error = max(self.max_abs_error, float(error.max(initial=0.0)))
 
-    def _add_range(self, reference: NDArray[Any], counts: NDArray[np.bool_]) -> None:
-        self.is_float = True
-        self.low = min(self.low, float(reference.min(where=counts, initial=np.inf)))
-        self.high = max(self.high, float(reference.max(where=counts, initial=-np.inf)))
-
-    @property
-    def peak(self) -> float:
-        """What the band's PSNR is relative to."""
-        if not self.is_float:
-            return self.dtype_peak
-        if self.low > self.high:
-            return 1.0
-        # a constant band still needs a range
-        return max(self.high - self.low, max(abs(self.low), abs(self.high), 1e-300) * 2.0**-20)
-
     @property
     def psnr(self) -> float:
         """PSNR of the band (dB); infinite without an error, -inf for a number against NaN."""
@@ -83,13 +65,12 @@ class BandErrors:
     def to_json(self) -> dict[str, Any]:
         """Return the band's metrics; an infinite PSNR is null."""
         mean = self.samples or 1
-        used = self.peak if self.is_float else self.used_range
         return {
             "band": self.band,
             "valid_samples": self.samples,
             "different_samples": self.different,
             "psnr": finite(self.psnr),
-            "psnr_used_range": finite(_decibels(self.sse, self.samples, used)),
+            "peak": self.peak,
             "rmse": math.sqrt(self.sse / mean),
             "mae": self.sad / mean,
             "max_abs_error": self.max_abs_error,
@@ -103,16 +84,31 @@ def scored_bands(bands: Sequence[BandErrors]) -> list[BandErrors]:
 
 
 def total_psnr(bands: Sequence[BandErrors]) -> float:
-    """Return the PSNR over all samples of some bands (dB), each band's error relative to its own peak.
+    """Return the PSNR of the worst of some bands (dB), each relative to its own peak.
 
-    The peak of integer types is that of the type (255, 65535) in every band; that of floating types is the
-    range of the band's samples that count, so that bands of different units weigh alike.
+    Red, green and blue of uint8 count as one band. A mean over all bands would hide one that is erased.
     """
-    samples = sum(band.samples for band in bands)
-    peak = bands[0].peak
-    if all(band.peak == peak for band in bands):
-        return _decibels(sum(band.sse for band in bands), samples, peak)
-    return _decibels(sum(band.sse / band.peak / band.peak for band in bands), samples, 1.0)
+    joined = [band for band in bands if band.is_joined]
+    alone = [[band] for band in bands if not band.is_joined]
+    return min(_unit_psnr(unit) for unit in [*alone, *([joined] if joined else [])])
+
+
+def _unit_psnr(bands: Sequence[BandErrors]) -> float:
+    return _decibels(sum(band.sse for band in bands), sum(band.samples for band in bands), bands[0].peak)
+
+
+def blank_errors(profile: SceneProfile, peaks: Sequence[float]) -> list[BandErrors]:
+    """Return the account of every band of a scene before anything is counted.
+
+    Args:
+        profile: of the scene errors are counted against.
+        peaks: what each band's PSNR is relative to.
+    """
+    joined = next((unit for unit in units_of(profile) if len(unit) > 1), ())
+    return [
+        BandErrors(band=i + 1, is_alpha=name.lower() == "alpha", peak=peak, is_joined=i in joined)
+        for i, (name, peak) in enumerate(zip(profile.colorinterp, peaks, strict=True))
+    ]
 
 
 def finite(value: float) -> float | None:

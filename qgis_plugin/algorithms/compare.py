@@ -46,9 +46,10 @@ class Compare(RsicAlgorithm):
         return tr(
             "Compares every pixel and every piece of metadata of a raster with a reference. An archive is "
             "compared by what it decompresses to.\n\n"
-            "PSNR has the peak of the data type and is over the pixels that are valid in the reference; it "
-            "is empty where both are equal. Scenes agree where pixels and metadata are equal, or where the "
-            "pixels are within the bounds given.\n\n"
+            "PSNR is of the worst band, over the pixels that are valid in the reference. It is relative to "
+            "255 for bytes, of which red, green and blue count as one band, else to the bits the file tells "
+            "of or to the range a band uses; it is empty where both are equal. Scenes agree where pixels and "
+            "metadata are equal, or where the pixels are within the bounds given.\n\n"
             "MS-SSIM (1 = alike) and GMSD (0 = alike) say how alike both look. They are measured where they "
             "are chosen: that takes longer, and holds both scenes in memory.\n\n"
             "Outputs: a page with the numbers of every band, all differences in metadata, and pictures side "

@@ -56,12 +56,15 @@ class Compress(RsicAlgorithm):
             "Decompress scene gives the scene back.\n\n"
             "lossless gives back every pixel. The other targets are about the final result and are checked "
             "by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 "
-            "dB.\n\n"
+            "dB in the worst band. PSNR is relative to 255 for bytes, else to the bits the file tells of or "
+            "to the range a band uses; what that means in the units of the scene is told. A band that ends "
+            "below 20 dB SNR is named in a warning; one that loses its structure is an error, unless that is "
+            "accepted.\n\n"
             "JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to "
             "accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An "
             "extent is not possible for scenes placed by control points alone.\n\n"
-            "Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossless), largest "
-            "error, bits per pixel and bytes."
+            "Outputs: the archive as a layer, the compression ratio, PSNR and SNR of the worst band (dB, "
+            "empty if lossless), largest error, bits per pixel and bytes."
         )
 
     def declare(self, known: Capabilities) -> Declarations:
@@ -77,6 +80,7 @@ class Compress(RsicAlgorithm):
         for name, text in (
             ("RATIO", tr("Compression ratio")),
             ("PSNR", tr("PSNR (dB)")),
+            ("SNR", tr("SNR of the worst band (dB)")),
             ("MAX_ERROR", tr("Largest error")),
             ("BPP", tr("Bits per pixel")),
             ("BYTES", tr("Bytes")),
@@ -105,11 +109,15 @@ class Compress(RsicAlgorithm):
             "OUTPUT": output,
             "RATIO": finite(result, "ratio"),
             "PSNR": finite(result, "psnr"),
+            "SNR": finite(result, "snr"),
             "MAX_ERROR": finite(result, "max_abs_error"),
             "BPP": finite(result, "bpp"),
             "BYTES": finite(result, "bytes"),
         }
         feedback.pushInfo(_summary(values))
+        meaning = (result.get("target") or {}).get("meaning")
+        if meaning:
+            feedback.pushInfo(str(meaning))
         return {**values, **({"REPORT": report} if report else {})}
 
 

@@ -196,20 +196,24 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
     verify = QgsProcessingParameterBoolean(
         "VERIFY", tr("Verify by decoding what was written"), defaultValue=True
     )
+    accept = QgsProcessingParameterBoolean(
+        "ACCEPT_LOSS", tr("Accept that a band loses its structure"), defaultValue=False
+    )
     return [
         explained(
             choice("TARGET", tr("Target"), targets, LOSSLESS),
             tr(
-                "lossless: every pixel comes back. psnr (dB) and max-error (digital numbers): as small as "
-                "this quality allows. ratio and bpp (bits per pixel): a size, met within 2 %. Checked by "
-                "decoding."
+                "lossless: every pixel comes back. psnr and snr (dB, of the worst band) and max-error "
+                "(digital numbers): as small as this quality allows. ratio, bpp (bits per pixel of all "
+                "bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding."
             ),
         ),
         explained(
-            number(
-                "TARGET_VALUE", tr("Value of the target (dB, digital numbers, ratio, bits per pixel)"), 0, 1e9
+            number("TARGET_VALUE", tr("Value of the target (dB, digital numbers, ratio, bits)"), 0, 1e9),
+            tr(
+                "Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error "
+                "4, ratio 20, bpp 0.5 for three bands of bytes."
             ),
-            tr("Not used for lossless. Usual values: psnr 40, max-error 4, ratio 20, bpp 0.5."),
         ),
         explained(
             choice("MODEL", tr("Network whose repair the archive promises"), models, read_settings().model),
@@ -230,6 +234,13 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
         ),
         advanced(damaged, tr("The archive and the report note the damage. Otherwise such a scene fails.")),
         advanced(verify),
+        advanced(
+            accept,
+            tr(
+                "A band below 6 dB SNR has no structure left: that is an error unless it is accepted here. "
+                "Below 20 dB it is named in a warning."
+            ),
+        ),
     ]
 
 
@@ -257,6 +268,7 @@ def read_compression(
         sidecar=word(algorithm, parameters, "SIDECAR", context) or AUTO,
         is_damage_accepted=algorithm.parameterAsBool(parameters, "ACCEPT_DAMAGED", context),
         is_verified=algorithm.parameterAsBool(parameters, "VERIFY", context),
+        accepts_loss=algorithm.parameterAsBool(parameters, "ACCEPT_LOSS", context),
     )
 
 

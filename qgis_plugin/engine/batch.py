@@ -111,5 +111,5 @@ def _row(entry: dict[str, Any], states: dict[str, str]) -> SceneRow:
         ratio=before / after if after else None,
         psnr=entry.get("psnr"),
         seconds=entry.get("seconds") or 0.0,
-        message=str(entry.get("error") or ""),
+        message=str(entry.get("error") or entry.get("warnings") or ""),
     )

@@ -50,7 +50,7 @@ class Compression:
 
     target: str = LOSSLESS
     value: float | None = None
-    """dB, DN, ratio or bits per pixel, whatever the target is in; None for lossless."""
+    """dB, DN, ratio, bits per pixel or per sample, whatever the target is in; None for lossless."""
     codec: str = ""
     model: str = AUTO
     tile_size: int = 0
@@ -59,6 +59,8 @@ class Compression:
     sidecar: str = AUTO
     is_damage_accepted: bool = False
     is_verified: bool = True
+    accepts_loss: bool = False
+    """Whether a band may lose its structure (below 6 dB SNR), which else is an error."""
     nodata: float | None = None
     """Nodata value of all bands; None for the scene's own."""
 
@@ -83,6 +85,8 @@ class Compression:
             words += ["--accept-damaged"]
         if not self.is_verified:
             words += ["--verify", "none"]
+        if self.accepts_loss:
+            words.append("--accept-loss")
         if self.nodata is not None:
             words += ["--nodata", f"{self.nodata:.17g}"]
         return words

@@ -174,6 +174,7 @@ def _one(
         bytes=_number(result, "bytes"),
         ratio=_number(result, "ratio"),
         psnr=_number(result, "psnr"),
+        message="; ".join(map(str, result.get("warnings") or ())),
         seconds=round(time.monotonic() - started, 3),
     )
 

@@ -136,7 +136,7 @@ Outputs: a page with what was found, whether all is well, and the engine's versi
         <location filename="../algorithms/compare.py"/>
         <source>Compares every pixel and every piece of metadata of a raster with a reference. An archive is compared by what it decompresses to.
 
-PSNR has the peak of the data type and is over the pixels that are valid in the reference; it is empty where both are equal. Scenes agree where pixels and metadata are equal, or where the pixels are within the bounds given.
+PSNR is of the worst band, over the pixels that are valid in the reference. It is relative to 255 for bytes, of which red, green and blue count as one band, else to the bits the file tells of or to the range a band uses; it is empty where both are equal. Scenes agree where pixels and metadata are equal, or where the pixels are within the bounds given.
 
 MS-SSIM (1 = alike) and GMSD (0 = alike) say how alike both look. They are measured where they are chosen: that takes longer, and holds both scenes in memory.
 
@@ -267,11 +267,11 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
         <location filename="../algorithms/compress.py"/>
         <source>Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file that every GIS opens, with one box more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; Decompress scene gives the scene back.
 
-lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB.
+lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB in the worst band. PSNR is relative to 255 for bytes, else to the bits the file tells of or to the range a band uses; what that means in the units of the scene is told. A band that ends below 20 dB SNR is named in a warning; one that loses its structure is an error, unless that is accepted.
 
 JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
 
-Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
+Outputs: the archive as a layer, the compression ratio, PSNR and SNR of the worst band (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -312,6 +312,11 @@ Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossl
     <message>
         <location filename="../algorithms/compress.py"/>
         <source>Compression ratio</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>SNR of the worst band (dB)</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -578,6 +583,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Accept that a band loses its structure</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Creation options</source>
         <translation type="unfinished"></translation>
     </message>
@@ -603,12 +613,12 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>lossless: every pixel comes back. psnr (dB) and max-error (digital numbers): as small as this quality allows. ratio and bpp (bits per pixel): a size, met within 2 %. Checked by decoding.</source>
+        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band) and max-error (digital numbers): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Not used for lossless. Usual values: psnr 40, max-error 4, ratio 20, bpp 0.5.</source>
+        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, ratio 20, bpp 0.5 for three bands of bytes.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -629,6 +639,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>The archive and the report note the damage. Otherwise such a scene fails.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>A band below 6 dB SNR has no structure left: that is an error unless it is accepted here. Below 20 dB it is named in a warning.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -658,7 +673,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Value of the target (dB, digital numbers, ratio, bits per pixel)</source>
+        <source>Value of the target (dB, digital numbers, ratio, bits)</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

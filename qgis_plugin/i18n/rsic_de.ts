@@ -140,14 +140,14 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob alles in Ordnung ist, und d
         <location filename="../algorithms/compare.py"/>
         <source>Compares every pixel and every piece of metadata of a raster with a reference. An archive is compared by what it decompresses to.
 
-PSNR has the peak of the data type and is over the pixels that are valid in the reference; it is empty where both are equal. Scenes agree where pixels and metadata are equal, or where the pixels are within the bounds given.
+PSNR is of the worst band, over the pixels that are valid in the reference. It is relative to 255 for bytes, of which red, green and blue count as one band, else to the bits the file tells of or to the range a band uses; it is empty where both are equal. Scenes agree where pixels and metadata are equal, or where the pixels are within the bounds given.
 
 MS-SSIM (1 = alike) and GMSD (0 = alike) say how alike both look. They are measured where they are chosen: that takes longer, and holds both scenes in memory.
 
 Outputs: a page with the numbers of every band, all differences in metadata, and pictures side by side with their difference; PSNR, RMSE, mean and largest error, samples that differ, number of differences in metadata, MS-SSIM and GMSD if they were chosen, and whether the scenes agree.</source>
         <translation>Vergleicht jedes Pixel und sämtliche Metadaten eines Rasters mit einer Referenz. Bei einem Archiv zählt, was es entpackt ergibt.
 
-PSNR bezieht sich auf den größten Wert des Datentyps und auf die Pixel, die in der Referenz gültig sind; sie ist leer, wenn beide gleich sind. Szenen stimmen überein, wenn Pixel und Metadaten gleich sind oder die Pixel innerhalb der angegebenen Grenzen liegen.
+PSNR ist die des schlechtesten Kanals, über die Pixel, die in der Referenz gültig sind. Sie bezieht sich bei Bytes auf 255 (Rot, Grün und Blau zählen dort als ein Kanal), sonst auf die Bits, die die Datei nennt, oder auf den Bereich, den ein Kanal nutzt; sie ist leer, wenn beide gleich sind. Szenen stimmen überein, wenn Pixel und Metadaten gleich sind oder die Pixel innerhalb der angegebenen Grenzen liegen.
 
 MS-SSIM (1 = gleich) und GMSD (0 = gleich) sagen, wie ähnlich beide aussehen. Gemessen werden sie, wenn sie gewählt sind: Das dauert länger und hält beide Szenen im Arbeitsspeicher.
 
@@ -277,18 +277,18 @@ Ausgaben: eine Seite mit den Zahlen jedes Kanals, allen Unterschieden der Metada
         <location filename="../algorithms/compress.py"/>
         <source>Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file that every GIS opens, with one box more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; Decompress scene gives the scene back.
 
-lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB.
+lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB in the worst band. PSNR is relative to 255 for bytes, else to the bits the file tells of or to the range a band uses; what that means in the units of the scene is told. A band that ends below 20 dB SNR is named in a warning; one that loses its structure is an error, unless that is accepted.
 
 JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
 
-Outputs: the archive as a layer, the compression ratio, PSNR (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
+Outputs: the archive as a layer, the compression ratio, PSNR and SNR of the worst band (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
         <translation>Schreibt ein Raster als Archiv. Mit dem Codec jp2 ist das eine gewöhnliche GeoJP2-Datei, die jedes GIS öffnet, mit einem Abschnitt mehr, der enthält, was nötig ist, um die Szene vollständig (Metadaten, Leerwerte, Masken) und ausgebessert zurückzugeben. Archive anderer Codecs zeigen jedem GIS eine georeferenzierte Vorschau; „Szene entpacken“ gibt die Szene zurück.
 
-lossless gibt jedes Pixel zurück. Die anderen Ziele gelten dem Endergebnis und werden geprüft, indem das Geschriebene entpackt wird: psnr=40 ist so klein, wie 40 dB es zulassen, und nie schlechter als 40 dB.
+lossless gibt jedes Pixel zurück. Die anderen Ziele gelten dem Endergebnis und werden geprüft, indem das Geschriebene entpackt wird: psnr=40 ist so klein, wie 40 dB es zulassen, und nie schlechter als 40 dB im schlechtesten Kanal. PSNR bezieht sich bei Bytes auf 255, sonst auf die Bits, die die Datei nennt, oder auf den Bereich, den ein Kanal nutzt; was das in den Einheiten der Szene heißt, wird gesagt. Ein Kanal, der unter 20 dB SNR endet, wird in einer Warnung genannt; einer, der seine Struktur verliert, ist ein Fehler, außer das ist erlaubt.
 
 JPEG 2000 fasst Werte von 8 oder 16 Bit; Szenen mit Gleitkommazahlen brauchen die erweiterte Einstellung, die den Verlust zulässt. Layer, die keine Dateien sind (WMS, Layer im Speicher), müssen erst gespeichert werden. Bei Szenen, die nur durch Passpunkte verortet sind, ist keine Ausdehnung möglich.
 
-Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR (dB, leer wenn verlustfrei), größter Fehler, Bit pro Pixel und Bytes.</translation>
+Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR und SNR des schlechtesten Kanals (dB, leer wenn verlustfrei), größter Fehler, Bit pro Pixel und Bytes.</translation>
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
@@ -329,6 +329,11 @@ Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR (dB, leer wenn
         <location filename="../algorithms/compress.py"/>
         <source>Compression ratio</source>
         <translation>Kompressionsverhältnis</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>SNR of the worst band (dB)</source>
+        <translation>SNR des schlechtesten Kanals (dB)</translation>
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
@@ -606,6 +611,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Accept that a band loses its structure</source>
+        <translation>Zulassen, dass ein Kanal seine Struktur verliert</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Creation options</source>
         <translation>Erstellungsoptionen</translation>
     </message>
@@ -631,13 +641,13 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>lossless: every pixel comes back. psnr (dB) and max-error (digital numbers): as small as this quality allows. ratio and bpp (bits per pixel): a size, met within 2 %. Checked by decoding.</source>
-        <translation>lossless: Jedes Pixel kommt zurück. psnr (dB) und max-error (Grauwerte): so klein, wie diese Qualität es zulässt. ratio und bpp (Bit pro Pixel): eine Größe, auf 2 % genau. Durch Entpacken geprüft.</translation>
+        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band) and max-error (digital numbers): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
+        <translation>lossless: Jedes Pixel kommt zurück. psnr und snr (dB, des schlechtesten Kanals) und max-error (Grauwerte): so klein, wie diese Qualität es zulässt. ratio, bpp (Bit pro Pixel aller Kanäle) und bpppb (Bit pro Wert): eine Größe, auf 2 % genau. Durch Entpacken geprüft.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Not used for lossless. Usual values: psnr 40, max-error 4, ratio 20, bpp 0.5.</source>
-        <translation>Nicht für lossless. Übliche Werte: psnr 40, max-error 4, ratio 20, bpp 0,5.</translation>
+        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, ratio 20, bpp 0.5 for three bands of bytes.</source>
+        <translation>Nicht für lossless. Übliche Werte: psnr 40 (des Bereichs, den ein Kanal nutzt), snr 30, max-error 4, ratio 20, bpp 0,5 für drei Kanäle von Bytes.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -658,6 +668,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
         <location filename="../algorithms/parameters.py"/>
         <source>The archive and the report note the damage. Otherwise such a scene fails.</source>
         <translation>Archiv und Bericht vermerken den Schaden. Sonst schlägt eine solche Szene fehl.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>A band below 6 dB SNR has no structure left: that is an error unless it is accepted here. Below 20 dB it is named in a warning.</source>
+        <translation>Ein Kanal unter 6 dB SNR hat keine Struktur mehr: Das ist ein Fehler, außer es wird hier zugelassen. Unter 20 dB wird er in einer Warnung genannt.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -686,8 +701,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Value of the target (dB, digital numbers, ratio, bits per pixel)</source>
-        <translation>Wert des Ziels (dB, Grauwerte, Verhältnis, Bit pro Pixel)</translation>
+        <source>Value of the target (dB, digital numbers, ratio, bits)</source>
+        <translation>Wert des Ziels (dB, Grauwerte, Verhältnis, Bit)</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>

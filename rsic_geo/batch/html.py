@@ -37,6 +37,11 @@ class _Gathered:
     slowest: list[tuple[float, str]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     failures: int = 0
+    warned: list[tuple[str, str]] = field(default_factory=list)
+    warnings: int = 0
+    """Scenes that are done, with a warning: most often a band that ends below 20 dB SNR."""
+    meanings: Counter[str] = field(default_factory=Counter)
+    """Scenes by what the target meant in their own units."""
 
     def add(self, row: Any) -> None:  # noqa: ANN401 - a row of the ledger
         """Count one scene."""
@@ -46,6 +51,12 @@ class _Gathered:
                 self.failed.append((row["source"], row["error"] or ""))
         if row["state"] != "done":
             return
+        if row["warnings"]:
+            self.warnings += 1
+            if len(self.warned) < _MOST_FAILED:
+                self.warned.append((row["source"], row["warnings"]))
+        if row["meaning"]:
+            self.meanings[row["meaning"]] += 1
         if row["psnr"] is None:
             self.exact += 1
         else:
@@ -79,6 +90,14 @@ def page(ledger: Ledger, record: RunRecord) -> Iterator[str]:
     yield "<h2>PSNR</h2>\n"
     yield f"<p>{found.exact:,} scenes come back pixel by pixel.</p>\n"
     yield _bars([(f"{k} dB", found.psnr[k]) for k in _span(found.psnr)])
+    if found.meanings:
+        yield "<h2>What the target meant</h2>\n"
+        yield _table(
+            ("target", "scenes"), [(text, f"{n:,}") for text, n in found.meanings.most_common(_SLOWEST)]
+        )
+    yield f"<h2>Warned: {found.warnings:,}</h2>\n"
+    if found.warned:
+        yield _table(("scene", "of what"), found.warned)
     yield "<h2>Slowest</h2>\n"
     yield _table(("scene", "time"), [(name, duration(seconds)) for seconds, name in found.slowest])
     yield f"<h2>Failed: {found.failures:,}</h2>\n"

@@ -85,6 +85,7 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
         "quantize": options.quantize,
         "sidecar": options.sidecar,
         "accept_damaged": options.accept_damaged,
+        "accept_loss": options.accept_loss,
     })  # fmt: skip
 
 

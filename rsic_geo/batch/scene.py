@@ -28,6 +28,7 @@ from rsic_geo.errors import (
     RsicGeoError,
     SceneError,
     SourceChangedError,
+    StructureLostError,
     UsageError,
     VerificationError,
     WeightsError,
@@ -39,6 +40,7 @@ from rsic_geo.quality import finite
 from rsic_geo.raster import accepting_damage, gdal_config, open_scene
 from rsic_geo.raster.place import on_earth, outline_on_earth
 from rsic_geo.report import Report
+from rsic_geo.scenes.verdict import BandFacts, lost_message, weak_warning
 from rsic_geo.verbs import compress
 from rsic_geo.write.parts import BandStore
 
@@ -49,6 +51,7 @@ _KINDS: dict[type[BaseException], str] = {
     OutputExistsError: "exists",
     SourceChangedError: "changed",
     VerificationError: "verification",
+    StructureLostError: "structure lost",
 }
 
 
@@ -117,12 +120,19 @@ def _written(
         proof = prove(
             job.source,
             str(finished),
-            Promise(target=job.options.target, lossless=bool(report.details["lossless"])),
+            Promise(
+                target=job.options.target,
+                lossless=bool(report.details["lossless"]),
+                facts=tuple(map(BandFacts.from_json, report.details["signals"])),
+            ),
             job.options.execution,
             progress.stage(0.7, 1),
             checkpoint=None if bands is None else _checkpoint(bands, state, finished),
         )
         check_unchanged(job.source, state)
+        gone = lost_message(proof.quality, str(job.options.target))
+        if gone is not None and not job.options.accept_loss:
+            raise StructureLostError(gone)
         values = {
             **_source_values(state),
             **_product_values(job, report, proof, finished),
@@ -150,7 +160,7 @@ def _checkpoint(bands: BandStore, state: SourceState, finished: Path) -> Checkpo
 
 def _encode_options(job: SceneJob) -> EncodeOptions:
     """Return the options of the encoder, whose own check is left to the proof where that covers it."""
-    return replace(job.options, overwrite=False, verify="full" if job.options.quantize else "none")
+    return replace(job.options, overwrite=False, verify="full" if job.options.quantize else "later")
 
 
 def _stage(progress: Progress, start: float, stop: float) -> ProgressCallback | None:
@@ -215,7 +225,9 @@ def _product_values(job: SceneJob, report: Report, proof: Proof, finished: Path)
         "psnr": proof.psnr,
         "max-error": proof.max_error,
         "bpp": proof.bits_per_pixel,
+        "bpppb": proof.bits_per_pixel / proof.bands,
         "ratio": proof.ratio,
+        "snr": proof.snr,
     }.get(target.kind)
     return {
         "product_bytes": finished.stat().st_size,
@@ -229,11 +241,20 @@ def _product_values(job: SceneJob, report: Report, proof: Proof, finished: Path)
         "achieved": achieved if achieved is None or math.isfinite(achieved) else None,
         "lossless": int(proof.pixels_equal),
         "psnr": finite(proof.psnr),
+        "snr": finite(proof.snr) if proof.quality else None,
+        "meaning": details["target"]["meaning"],
+        "warnings": "; ".join(_warnings(report, proof)) or None,
         "max_error": proof.max_error,
         "masks": "identical" if proof.masks_equal else "different",
         "metadata": "identical" if not proof.lost else f"{len(proof.lost)} differences",
         "report": job.report,
     }
+
+
+def _warnings(report: Report, proof: Proof) -> list[str]:
+    """Return what was warned of; of weak bands by the proof, where the encoder left that to it."""
+    weak = weak_warning(proof.quality) if report.details["quality"] is None else None
+    return [*report.warnings, *([] if weak is None else [weak])]
 
 
 def _footprint(job: SceneJob, report: Report) -> bytes | None:

@@ -145,12 +145,17 @@ def _processing(record: RunRecord, row: Any) -> dict[str, Any]:  # noqa: ANN401
         lineage = f"Stored lossless as {codec}: every pixel comes back."
     else:
         psnr = "" if row["psnr"] is None else f", PSNR {row['psnr']:.2f} dB"
+        psnr += "" if row["snr"] is None else f", SNR {row['snr']:.2f} dB of the worst band"
         reached = f"{row['target']}{psnr}, largest error {row['max_error']:g}"
         lineage = f"Stored lossy as {codec} to the target {reached}."
+        lineage += f" {row['meaning']}." if row["meaning"] else ""
+        lineage += f" Warning: {row['warnings']}." if row["warnings"] else ""
     found = {
         "processing:software": {"rsic-geo": record.version},
         "rsic:target": row["target"],
         "rsic:enhanced": row["model"] is not None,
+        **({} if row["snr"] is None else {"rsic:snr": row["snr"]}),
+        **({} if row["warnings"] is None else {"rsic:warnings": row["warnings"]}),
     }
     if row["codec_sha256"] is not None:
         lineage += " The codec is a network: its pixels are partly estimated, not measured."

@@ -20,7 +20,7 @@ def status_of(place: str | Path, run: str | None = None, *, list_failed: bool = 
     Args:
         place: ledger or output folder.
         run: only this run.
-        list_failed: also every failed scene and why.
+        list_failed: also every failed scene and why, and every one that is done with a warning.
 
     Raises:
         LedgerError: if there is no such ledger.
@@ -47,6 +47,11 @@ def status_of(place: str | Path, run: str | None = None, *, list_failed: bool = 
                 "seconds": sum(part["seconds"] for part in totals.values()),
             }
             if list_failed:
+                entry["warned"] = [
+                    {name: scene[name] for name in ("source", "product", "warnings")}
+                    for scene in ledger.scenes(record.name, "done")
+                    if scene["warnings"]
+                ]
                 entry["failed"] = [
                     {name: scene[name] for name in _LISTED} for scene in ledger.scenes(record.name, "failed")
                 ]

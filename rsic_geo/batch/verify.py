@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,16 +10,16 @@ import numpy as np
 
 from rsic_geo.batch.kept_comparison import Checkpoint
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution, Target
 from rsic_geo.progress import Progress
-from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
+from rsic_geo.quality import BandErrors, blank_errors, finite, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader, metadata_differences
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.source import open_source
-from rsic_geo.write.plan import sample
+from rsic_geo.scenes.verdict import NOISE, BandFacts, BandQuality
+from rsic_geo.write.plan import sample, sampled_peaks
 
 _WINDOW = 1024
 PSNR_SLACK = 0.01
@@ -33,6 +34,8 @@ class Promise:
     target: Target
     lossless: bool
     """Whether every pixel must come back; False for a float scene that was quantised."""
+    facts: tuple[BandFacts, ...] = ()
+    """What the bands of the source hold, to judge what became of them; empty for lossless."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +44,8 @@ class Proof:
 
     pixels_equal: bool
     psnr: float
-    """Over the samples that count (dB), see :mod:`rsic_geo.quality`; infinite when none differs, -inf
-    when a number came back as NaN."""
+    """Of the worst band (dB), see :mod:`rsic_geo.quality`; infinite when no sample differs, -inf when
+    a number came back as NaN."""
     max_error: float
     """Largest error of a sample that counts, in the units of the scene."""
     masks_equal: bool
@@ -50,16 +53,32 @@ class Proof:
     lost: tuple[str, ...]
     """Metadata that differ."""
     bits_per_pixel: float
-    """Of the product's file."""
+    """Of the product's file, of all bands together."""
     ratio: float
+    bands: int = 1
+    """How many the scene has."""
+    quality: tuple[BandQuality, ...] = ()
+    """What became of each band; empty for lossless."""
     problems: tuple[str, ...] = ()
     """Why the product is no archive of its source; empty when it is one."""
+
+    @property
+    def snr(self) -> float:
+        """SNR of the worst band (dB); infinite without an error. A spread below a count counts as one."""
+        found = [
+            20 * math.log10(max(band.signal.spread, NOISE) / band.rmse)
+            for band in self.quality
+            if band.rmse > 0
+        ]
+        return min(found, default=math.inf)
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary; an infinite PSNR is null, where ``max_abs_error`` is 0 or infinite."""
         return {
             "pixels_equal": self.pixels_equal,
             "psnr": finite(self.psnr),
+            "snr": finite(self.snr) if self.quality else None,
+            "quality": [band.to_json() for band in self.quality],
             "max_abs_error": self.max_error,
             "masks_equal": self.masks_equal,
             "metadata_lost": list(self.lost),
@@ -109,6 +128,11 @@ def prove(  # noqa: PLR0913 - two scenes, what is promised, and how the work is 
             lost=lost,
             bits_per_pixel=size * 8 / (profile.height * profile.width),
             ratio=profile.raw_bytes / size,
+            bands=profile.count,
+            quality=tuple(
+                facts.judged(bands[facts.band - 1].sse, bands[facts.band - 1].max_abs_error)
+                for facts in promise.facts
+            ),
         )
     return replace(proof, problems=tuple(_problems(proof, promise)))
 
@@ -120,10 +144,15 @@ def _problems(proof: Proof, promise: Promise) -> list[str]:
         found.append("it does not decode to the pixels of its source")
     if target.kind == "psnr" and proof.psnr < target.value - PSNR_SLACK:
         found.append(f"its PSNR is {proof.psnr:.3f} dB, {target} was asked for")
+    if target.kind == "snr" and proof.snr < target.value - PSNR_SLACK:
+        found.append(f"its SNR is {proof.snr:.3f} dB, {target} was asked for")
     if target.kind == "max-error" and not lossless and proof.max_error > target.value:
         found.append(f"its largest error is {proof.max_error:g}, {target} was asked for")
     if target.kind == "bpp" and proof.bits_per_pixel > target.value * (1 + SIZE_SLACK):
         found.append(f"it takes {proof.bits_per_pixel:.4g} bits per pixel, {target} was asked for")
+    per_sample = proof.bits_per_pixel / proof.bands
+    if target.kind == "bpppb" and per_sample > target.value * (1 + SIZE_SLACK):
+        found.append(f"it takes {per_sample:.4g} bits per sample, {target} was asked for")
     if target.kind == "ratio" and proof.ratio < target.value / (1 + SIZE_SLACK):
         found.append(f"its ratio is {proof.ratio:.4g}, {target} was asked for")
     if not proof.masks_equal:
@@ -137,12 +166,8 @@ def _compare(
     original: SceneReader, archive: Archive, progress: Progress, checkpoint: Checkpoint | None
 ) -> tuple[list[BandErrors], bool]:
     profile = original.profile
-    pixels, valid = sample(original)
-    radiometry = Radiometry.fit(profile.dtype, [(pixels, np.broadcast_to(valid, pixels.shape))])
-    bands = [
-        BandErrors(band=i + 1, is_alpha=name == "alpha", dtype_peak=radiometry.dtype_peak)
-        for i, name in enumerate(profile.colorinterp)
-    ]
+    peaks = archive.peaks or sampled_peaks(profile, *sample(original))
+    bands = blank_errors(profile, [peak.span for peak in peaks])
     rows, same = 0, profile.has_mask == archive.has_mask
     kept = None if checkpoint is None else checkpoint.load(len(bands))
     if kept is not None:

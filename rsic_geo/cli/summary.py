@@ -100,16 +100,22 @@ def job_summary(entries: Mapping[str, Any]) -> str:
     """Return the lines of a job that wrote a file; what its verb does not report is left out."""
     lines = [f"{entries['output']['path']}: {bytes_text(entries['output'].get('bytes', 0))}"]
     if "ratio" in entries:
-        lines[0] += f", ratio {entries['ratio']:.2f}, {entries['bpp']:.3f} bits per pixel"
+        lines[0] += f", ratio {entries['ratio']:.2f}, {entries['bpp']:.3f} bits per pixel of all bands"
     lines[0] += f" in {entries['seconds']:.1f} s"
     target = entries.get("target")
     if isinstance(target, Mapping) and target.get("achieved") is not None:
         checked = "verified" if entries.get("verified") else "not verified"
         lines.append(f"target {target['asked']}: reached {target['achieved']:.5g}, {checked}")
+    elif isinstance(target, Mapping) and not entries.get("lossless") and entries.get("max_abs_error") == 0:
+        checked = "verified" if entries.get("verified") else "not verified"
+        lines.append(f"target {target['asked']}: every sample is exact, {checked}")
     elif entries.get("lossless"):
         lines.append("lossless, verified" if entries.get("verified", True) else "lossless, not verified")
+    if isinstance(target, Mapping) and target.get("meaning"):
+        lines.append(target["meaning"])
     if entries.get("psnr") is not None:
-        lines.append(f"PSNR {entries['psnr']:.2f} dB, largest error {entries['max_abs_error']:g}")
+        snr = "" if entries.get("snr") is None else f", SNR {entries['snr']:.2f} dB"
+        lines.append(f"PSNR {entries['psnr']:.2f} dB{snr}, largest error {entries['max_abs_error']:g}")
     if entries.get("model") and entries.get("enhanced", True):
         lines.append(_enhanced_by(entries))
     return "\n".join(lines)

@@ -27,7 +27,7 @@ from rsic_geo.container.filters import FilterTaps
 from rsic_geo.errors import ChecksumError, ContainerError, VersionError
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.geo.metadata import MetadataSnapshot
-from rsic_geo.geo.radiometry import Radiometry
+from rsic_geo.geo.radiometry import Peak, Radiometry
 
 MAJOR, MINOR = 1, 0
 DEFAULT_TILE_SIZE = 1024
@@ -37,9 +37,11 @@ Cells = npt.NDArray[np.uint8]
 """One byte per 256 px cell, (groups, rows, columns)."""
 
 _LOSSLESS, _TILE_SIZE, _CRCS, _CELLS = range(1, 5)
-_MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _CODED, _TARGET = range(6, 15)
+_MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _CODED, _TARGET, _LIMITS, _PEAKS = range(
+    6, 17
+)
 _BOXES = 20
-_KNOWN = frozenset((*range(_LOSSLESS, _CELLS + 1), *range(_MODEL, _TARGET + 1), _BOXES))
+_KNOWN = frozenset((*range(_LOSSLESS, _CELLS + 1), *range(_MODEL, _PEAKS + 1), _BOXES))
 _DIGEST_BYTES = 8
 _DAMAGE = "damage"
 _MAX_NOTES = 8
@@ -135,6 +137,10 @@ class SideInfo:
     """Lossless planes, packed, by tile number and kind (valid, mask, alpha)."""
     target: Mapping[str, float] = field(default_factory=dict)
     """What the encoder was asked for, such as {"bpp": 0.5}; empty for lossless."""
+    limits: tuple[tuple[int, int] | None, ...] = ()
+    """Least and greatest stored value of each band, which decoded ones are held to; empty: no limits."""
+    peaks: tuple[Peak, ...] = ()
+    """What PSNR is relative to in each band, in stored values; empty: 255 in all of them."""
     extras: Mapping[str, Any] = field(default_factory=dict)
     """Anything else, JSON."""
 
@@ -195,6 +201,8 @@ def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
         levels = strengths = _no_cells()
     writer.add(_CODED, pack_coded(levels, strengths, side.filters, side.groups))
     writer.add(_TARGET, target)
+    writer.add(_LIMITS, codec.pack_limits(side.limits))
+    writer.add(_PEAKS, codec.pack_peaks(side.peaks))
     writer.add(_PLANES, codec.pack_planes(side.planes))
     writer.add(_DOCUMENT, codec.pack_json({key: value for key, value in document.items() if value}))
     body = bytes((MAJOR, MINOR)) + writer.data()
@@ -237,6 +245,8 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
         seed=Reader(found[_SEED]).varint() if _SEED in found else 0,
         planes=codec.unpack_planes(found.get(_PLANES, b"")),
         target=_member(document, "t") or codec.unpack_target(found.get(_TARGET, b"")),
+        limits=codec.unpack_limits(found.get(_LIMITS, b"")),
+        peaks=codec.unpack_peaks(found.get(_PEAKS, b"")),
         extras=_member(document, "x"),
     )
     plain = _Presumed.of(picture, side)

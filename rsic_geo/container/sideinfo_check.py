@@ -1,13 +1,18 @@
-"""Whether the parts of an archive's side information belong together."""
+"""Whether the parts of an archive's side information belong together, and what they say of its pixels."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
+
+import numpy as np
 
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.options import TILE_SIZES
 
 
@@ -37,3 +42,25 @@ def check_side(side: SideInfo) -> SideInfo:
     if side.radiometry.bands != side.snapshot.count or not bands <= set(range(side.snapshot.count)):
         raise ContainerError("the archive's enhancement names bands the scene lacks: it was altered")
     return side
+
+
+def checked_limits(side: SideInfo, stored: SceneProfile) -> tuple[tuple[int, int] | None, ...]:
+    """Return the limits of decoded samples. Raises ContainerError where they are not those of the scene."""
+    kind = np.iinfo(stored.dtype)
+    ends = [pair for pair in side.limits if pair is not None]
+    is_foreign = len(side.limits) not in (0, stored.count) or len(side.peaks) not in (0, stored.count)
+    if is_foreign or any(low < kind.min or high > kind.max for low, high in ends):
+        raise ContainerError("the archive's limits of samples are those of another scene: it was altered")
+    return side.limits
+
+
+def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
+    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
+    return replace(
+        stored,
+        bits=(),  # of the scene, not of the codestream: the snapshot does not tell yet
+        dtype=snapshot.dtypes[0],
+        colorinterp=snapshot.colorinterp,
+        nodata=snapshot.sentinels,
+        has_mask=snapshot.has_explicit_mask,
+    )

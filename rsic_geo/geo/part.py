@@ -61,6 +61,7 @@ class Part:
             transform=Affine(*self._placed(tuple(profile.transform)[:6])),
             colorinterp=colours,
             nodata=self.pick(profile.nodata),
+            bits=self.pick(profile.bits),
         )
 
     def of_snapshot(self, snapshot: MetadataSnapshot) -> MetadataSnapshot:

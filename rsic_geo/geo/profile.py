@@ -40,6 +40,8 @@ class SceneProfile:
     """True if bands hold explicit masks of their own (GDAL knows these from VRT files only)."""
     has_gcps: bool = False
     """True if the scene is placed by ground control points instead of a transform."""
+    bits: tuple[int | None, ...] = ()
+    """Bits a sample uses where the file tells of fewer than its type has (GDAL's NBITS), per band."""
 
     def __post_init__(self) -> None:
         """Check sizes and fill per-band defaults."""
@@ -51,7 +53,9 @@ class SceneProfile:
             object.__setattr__(self, "colorinterp", ("undefined",) * self.count)
         if not self.nodata:
             object.__setattr__(self, "nodata", (None,) * self.count)
-        if len(self.colorinterp) != self.count or len(self.nodata) != self.count:
+        if not self.bits:
+            object.__setattr__(self, "bits", (None,) * self.count)
+        if {len(self.colorinterp), len(self.nodata), len(self.bits)} != {self.count}:
             raise UsageError(f"per-band values do not match the {self.count} bands of the scene")
 
     @property

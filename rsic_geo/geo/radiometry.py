@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from rsic_geo.errors import ContainerError, UsageError
-from rsic_geo.geo.sampling import BandRange
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.sampling import TAIL, BandRange
 
 Pixels = npt.NDArray[Any]
 
@@ -18,6 +19,58 @@ MIN_SPAN = 16.0
 """Shortest used range of an integer band (DN): a nearly constant band is not blown up to noise."""
 
 _MAX_BANDS = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    """What the PSNR of one band is relative to: a range of values, and where it is known from."""
+
+    kind: Literal["type", "bits", "used"]
+    """All values of uint8; all values of the bits the file tells of; or the range the band really uses."""
+    low: float
+    """Least value of the range, in the units of the samples."""
+    high: float
+    """Largest one."""
+
+    @property
+    def span(self) -> float:
+        """The peak itself, in the units of the samples."""
+        return self.high - self.low
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        return {"kind": self.kind, "low": self.low, "high": self.high}
+
+
+def float_range(dtype: str, values: npt.NDArray[Any]) -> tuple[float, float]:
+    """Return the used range of a sample (n,) of floats: quantiles as of integers, never empty.
+
+    Values that are not finite do not count.
+    """
+    values = np.sort(values[np.isfinite(values)].astype(np.float64))
+    skipped = int(len(values) * TAIL)
+    ends = (float(values[skipped]), float(values[len(values) - 1 - skipped])) if len(values) else None
+    return _used_range(ends, np.dtype(dtype))
+
+
+def peaks_of(radiometry: Radiometry, bits: Sequence[int | None]) -> tuple[Peak, ...]:
+    """Return the peak of every band's PSNR: 255 of uint8, ``2**bits - 1`` where told, else the used span.
+
+    A peak of the whole type would make every error small where a sensor fills a part of it: 12 of 16 bits
+    hide an error of 24 dB.
+
+    Args:
+        radiometry: used range of every band.
+        bits: bits of every band the file tells of, None where it does not.
+    """
+    if radiometry.dtype == "uint8":
+        return (Peak(kind="type", low=0.0, high=255.0),) * radiometry.bands
+    return tuple(
+        Peak(kind="used", low=low, high=high)
+        if told is None
+        else Peak(kind="bits", low=0.0, high=2.0**told - 1)
+        for low, high, told in zip(radiometry.low, radiometry.high, bits, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,3 +271,14 @@ def _used_range(ends: tuple[float, float] | None, kind: np.dtype[Any]) -> tuple[
 def _plain(values: tuple[float, ...]) -> list[float | int]:
     """Return whole numbers as int: they take fewer bytes in JSON."""
     return [int(value) if value.is_integer() and abs(value) < 2**53 else value for value in values]
+
+
+def units_of(profile: SceneProfile) -> tuple[tuple[int, ...], ...]:
+    """Return the bands judged together: red, green and blue of uint8; every other data band alone."""
+    names = [name.lower() for name in profile.colorinterp]
+    data = [band for band, name in enumerate(names) if name not in ("alpha", "palette")]
+    if profile.dtype == "uint8" and all(names.count(name) == 1 for name in ("red", "green", "blue")):
+        colours = tuple(names.index(name) for name in ("red", "green", "blue"))
+        return (colours, *((band,) for band in data if band not in colours))
+    # a palette, or nothing but alpha: what there is
+    return tuple((band,) for band in data) or tuple((band,) for band in range(len(names)))

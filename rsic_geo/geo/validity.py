@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.planes import pack_plane, unpack_plane
 
-__all__ = ["avoid_nodata", "fill_invalid", "pack_plane", "unpack_plane"]
+__all__ = ["avoid_nodata", "clamp", "fill_invalid", "pack_plane", "unpack_plane"]
 
 Pixels = npt.NDArray[Any]
 Valid = npt.NDArray[np.bool_]
@@ -91,6 +91,30 @@ def avoid_nodata(pixels: Pixels, valid: Valid, nodata: Sequence[float | None]) -
             if result is pixels:
                 result = pixels.copy()
             result[band][hits] = _neighbour(sentinel, pixels.dtype)
+    return result
+
+
+def clamp(pixels: Pixels, limits: Sequence[tuple[int, int] | None]) -> Pixels:
+    """Return pixels held to each band's least and greatest value.
+
+    A lossy codec rings beyond what it saw: a dark pixel becomes 0 or negative, a bright one exceeds the bits
+    of its sensor. Every value the encoder saw lies within the limits, so no error grows.
+
+    Args:
+        pixels: shape (bands, ...), of the type the limits are of.
+        limits: least and greatest value per band; None leaves a band alone, no entries all of them.
+
+    Returns:
+        Pixels of the same shape and type; ``pixels`` itself when none has to move.
+    """
+    result = pixels
+    for band, ends in enumerate(limits):
+        if ends is None or not pixels[band].size:
+            continue
+        if pixels[band].min() < ends[0] or pixels[band].max() > ends[1]:
+            if result is pixels:
+                result = pixels.copy()
+            np.clip(pixels[band], *ends, out=result[band])
     return result
 
 

@@ -367,7 +367,20 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
         has_mask=any(is_explicit_mask(each) for each in flags),
         has_band_masks=any(not each for each in flags),
         has_gcps=bool(points),
+        bits=tuple(_bits(dataset, band) for band in dataset.indexes),
     )
+
+
+def _bits(dataset: DatasetReader, band: int) -> int | None:
+    """Return the bits a band's samples use, where GDAL tells of fewer than their integer type has.
+
+    Of floating types NBITS says how they are stored (16 = half precision), nothing about a range.
+    """
+    told = str(dataset.tags(band, ns="IMAGE_STRUCTURE").get("NBITS", ""))
+    kind = np.dtype(dataset.dtypes[band - 1])
+    if kind.kind not in "iu" or not told.isdecimal():
+        return None
+    return int(told) if 0 < int(told) < 8 * kind.itemsize else None
 
 
 def _indexes(bands: tuple[int, ...] | None) -> list[int] | None:

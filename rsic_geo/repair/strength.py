@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.geo.lattice import CELL, byte_from_strength, strength_from_byte
-from rsic_geo.geo.validity import avoid_nodata
+from rsic_geo.geo.validity import avoid_nodata, clamp
 
 MARGIN = 1e-3
 """Least relative gain in squared error worth switching a cell on: covers rounding between devices."""
@@ -81,6 +81,8 @@ class CellBand:
     """(bands, h, w), True where the pixel counts."""
     nodata: tuple[float | int | None, ...] | None = None
     """Sentinel per band that the output moves valid pixels off; None = no band has one."""
+    limits: tuple[tuple[int, int] | None, ...] = ()
+    """Least and greatest value per band that the output is held to; empty = it is held to none."""
 
     def part(self, members: tuple[int, ...], columns: slice) -> CellBand:
         """Return some bands and columns."""
@@ -91,11 +93,13 @@ class CellBand:
             correction=self.correction[index, :, columns],
             valid=self.valid[index, :, columns],
             nodata=None if self.nodata is None else tuple(self.nodata[band] for band in members),
+            limits=tuple(self.limits[band] for band in members) if self.limits else (),
         )
 
     def errors(self, decoded: NDArray[Any]) -> NDArray[np.float64]:
-        """Return what the output lacks, shape (counted pixels,), given its pixels before nodata."""
-        final = decoded if self.nodata is None else avoid_nodata(decoded, self.valid, self.nodata)
+        """Return what the output lacks, (counted pixels,), given its pixels before limits and nodata."""
+        final = clamp(decoded, self.limits)
+        final = final if self.nodata is None else avoid_nodata(final, self.valid, self.nodata)
         missing: NDArray[np.float64] = (self.original.astype(np.float64) - final)[self.valid]
         return missing
 

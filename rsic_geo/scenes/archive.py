@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.sideinfo import SideInfo
+from rsic_geo.container.sideinfo_check import checked_limits, profile_of
 from rsic_geo.container.tiff import DESCRIPTION, SUFFIX
 from rsic_geo.errors import ContainerError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.radiometry import Peak
+from rsic_geo.geo.validity import clamp
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import SceneReader, fetch_raster, open_scene
@@ -33,7 +35,7 @@ from rsic_geo.repair.windows import correct_window
 from rsic_geo.scenes.kinds import Store, StoredTiles, open_store
 from rsic_geo.scenes.learned import LearnedScene
 from rsic_geo.scenes.planes import Planes, finish_pixels, put_nodata
-from rsic_geo.scenes.quantised import Affinity
+from rsic_geo.scenes.quantised import Affinity, recorded_peaks
 from rsic_geo.scenes.reduced import masked_means, nearest
 
 Pixels = NDArray[Any]
@@ -113,6 +115,7 @@ class Archive:
         self._enhancer: Enhancer | None = None
         self._planes: Planes | None = None
         self._check: StoredTiles | None = None
+        self._limits: tuple[tuple[int, int] | None, ...] = ()
         self._affinity = None if side is None else Affinity.from_json(side.extras.get("affine"))
         if side is None:
             self.snapshot: MetadataSnapshot = self.reader.snapshot()
@@ -129,6 +132,7 @@ class Archive:
             )
         grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
         alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
+        self._limits = checked_limits(side, stored)
         self._planes = Planes(store.planes, grid, dtype=stored.dtype, bands=stored.count, alpha_bands=alpha)
         self._check = store.check(self._file, grid)
         self._check.structure()
@@ -210,9 +214,19 @@ class Archive:
         return [] if self._check is None else self._check.damaged()
 
     def read_decoded(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
-        """Return the codec's pixels of a window, checked but neither enhanced nor restored."""
+        """Return the codec's pixels of a window, checked and within limits, neither enhanced nor restored."""
         self.check_payload(window)
-        return self.reader.read(window, bands=bands)
+        return self._within(self.reader.read(window, bands=bands), bands)
+
+    def _within(self, pixels: Pixels, bands: Sequence[int] | None = None) -> Pixels:
+        """Return pixels of some bands (None: all) within what the encoder saw of each."""
+        limits = self._limits
+        return clamp(pixels, limits if bands is None or not limits else [limits[band] for band in bands])
+
+    @property
+    def peaks(self) -> tuple[Peak, ...]:
+        """What PSNR was measured by, per band, in the units of the scene; empty of what is not lossy."""
+        return () if self.side is None else recorded_peaks(self.side, self._affinity)
 
     def enhancement_plan(self) -> EnhancementPlan:
         """Return what enhancement of this archive depends on."""
@@ -283,6 +297,7 @@ class Archive:
         """Return decoded (and enhanced) pixels of ``area`` with validity, alpha and sample type restored."""
         if self._planes is None:
             return pixels
+        pixels = self._within(pixels)  # again: enhancement may have left the limits
         if self._affinity is not None:
             alpha = self._planes.alpha(area)
             if alpha is not None:
@@ -346,6 +361,7 @@ class Archive:
         planes, count = self._planes, self.profile.count
         if planes is None:
             return pixels
+        pixels = self._within(pixels, bands)
         nodata = tuple(self.profile.nodata[band] for band in bands)
         valid = nearest(lambda line: planes.valid(line, count), rows, cols, bands)
         places = [place for place, band in enumerate(bands) if band in planes.alpha_bands]
@@ -393,14 +409,3 @@ class _Decoded:
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         return self._archive.read_decoded(window, bands=bands)
-
-
-def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
-    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
-    return replace(
-        stored,
-        dtype=snapshot.dtypes[0],
-        colorinterp=snapshot.colorinterp,
-        nodata=snapshot.sentinels,
-        has_mask=snapshot.has_explicit_mask,
-    )

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ContainerError, TargetNotReachedError
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.raster import SceneReader
@@ -108,6 +110,13 @@ class Affinity:
         scale, offset = np.array(self.scale)[:, None, None], np.array(self.offset)[:, None, None]
         return scale, offset, np.where(scale > _ENORMOUS, 0.25, 1.0)
 
+    def peaks(self, peaks: Sequence[Peak]) -> tuple[Peak, ...]:
+        """Return peaks told in steps in the units of the scene."""
+        return tuple(
+            replace(peak, low=peak.low * scale + offset, high=peak.high * scale + offset)
+            for peak, scale, offset in zip(peaks, self.scale, self.offset, strict=True)
+        )
+
     @property
     def step(self) -> float:
         """Largest quantisation step; the error it alone causes is at most half of it."""
@@ -151,7 +160,7 @@ class QuantisedReader:
         """Wrap an open scene."""
         self._reader, self.affinity = reader, affinity
         self.profile: SceneProfile = replace(
-            reader.profile, dtype="uint16", nodata=(None,) * reader.profile.count
+            reader.profile, dtype="uint16", nodata=(None,) * reader.profile.count, bits=()
         )
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
@@ -183,3 +192,11 @@ class QuantisedReader:
         floats = self._reader.read(window)
         valid: NDArray[np.bool_] = self._reader.read_valid(window, floats) & np.isfinite(floats)
         return valid
+
+
+def recorded_peaks(side: SideInfo, affinity: Affinity | None) -> tuple[Peak, ...]:
+    """Return what PSNR was measured by, per band, in the units of the scene; empty of what is not lossy."""
+    if side.lossless and affinity is None:
+        return ()
+    peaks = side.peaks or (Peak(kind="type", low=0.0, high=255.0),) * side.snapshot.count
+    return peaks if affinity is None else affinity.peaks(peaks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rsic_geo.errors import UsageError
 from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
 from rsic_geo.progress import ProgressCallback
 from rsic_geo.report import Report
@@ -25,11 +26,25 @@ def _split(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "execution": Execution(**execution)}
 
 
+_TARGETS = ("psnr", "snr", "max_error", "ratio", "bpp", "bpppb")
+
+
+def _target(target: str | Target | None, options: dict[str, Any]) -> Target:
+    """Return the one target asked for, taking it from the options where it is there. Raises UsageError."""
+    named = {name: options.pop(name) for name in _TARGETS if name in options}
+    if len(named) + (target is not None) > 1:
+        words = [*named, *(["target"] if target is not None else [])]
+        raise UsageError(f"give one target only, not {' and '.join(words)}")
+    for name, value in named.items():
+        return Target.parse(f"{name}={value}")
+    return Target.parse("lossless" if target is None else target)
+
+
 def compress(
     src: str,
     dst: str,
     *,
-    target: str | Target = "lossless",
+    target: str | Target | None = None,
     progress: ProgressCallback | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Report:
@@ -38,11 +53,18 @@ def compress(
     Args:
         src: any raster GDAL reads.
         dst: archive to write (``.jp2``; ``.rsic.tif`` with ``codec="learned"``).
-        target: lossless, psnr=DB, max-error=N, ratio=R or bpp=B.
+        target: lossless (the default), psnr=DB or snr=DB (of the worst band), max-error=N (units of the
+            samples), ratio=R, bpp=B (bits per pixel of all bands) or bpppb=B (bits per sample).
         progress: told a fraction and a text; returning False cancels.
-        options: fields of :class:`EncodeOptions` and :class:`Execution`.
+        options: a target as a keyword (``psnr=40``, ``max_error=2``) instead of ``target``; fields of
+            :class:`EncodeOptions` (``accept_loss=True``: archive although a band loses its structure) and
+            of :class:`Execution`.
+
+    Raises:
+        UsageError: if more than one target is given, or an option makes no sense.
+        StructureLostError: if a band would end below 6 dB SNR; nothing is written then.
     """
-    chosen = EncodeOptions(target=Target.parse(target), **_split(options))
+    chosen = EncodeOptions(target=_target(target, options), **_split(options))
     return encode.compress(str(src), str(dst), chosen, progress)
 
 

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from rsic_geo.errors import SceneMismatchError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
-from rsic_geo.geo.radiometry import Radiometry
+from rsic_geo.geo.radiometry import Peak
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
+from rsic_geo.quality import BandErrors, blank_errors, finite, scored_bands, total_psnr
 from rsic_geo.raster import accepting_damage, metadata_differences
-from rsic_geo.raster.read import equals_nodata
 from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive
 from rsic_geo.scenes.open import open_archive
-from rsic_geo.write.plan import decimated_shape
+from rsic_geo.write.plan import decimated_shape, sample, sampled_peaks
 
 _WINDOW = 1024
 METADATA_FIELDS = tuple(each.name for each in fields(MetadataSnapshot) if each.name != "has_statistics")
@@ -159,17 +158,8 @@ def _plain(value: object) -> object:
 
 
 def _compare_pixels(a: Archive, b: Archive, progress: Progress) -> tuple[tuple[BandErrors, ...], bool]:
-    radiometry = _radiometry(a)
-    clear = [i for i, name in enumerate(a.profile.colorinterp) if name == "alpha"]
-    bands = tuple(
-        BandErrors(
-            band=i + 1,
-            is_alpha=i in clear,
-            dtype_peak=radiometry.dtype_peak,
-            used_range=radiometry.high[i] - radiometry.low[i],
-        )
-        for i in range(a.profile.count)
-    )
+    bands = tuple(blank_errors(a.profile, [peak.span for peak in _peaks(a, b)]))
+    clear = [band.band - 1 for band in bands if band.is_alpha]
     grid = TileGrid(height=a.profile.height, width=a.profile.width, tile_size=_WINDOW)
     masks_equal = a.has_mask == b.has_mask
     for done, index in enumerate(grid, start=1):
@@ -195,10 +185,12 @@ def _usable(valid: NDArray[np.bool_], pixels: NDArray[Any]) -> NDArray[np.bool_]
     return valid & np.isfinite(pixels) if pixels.dtype.kind in "fc" else valid
 
 
-def _radiometry(scene: Archive) -> Radiometry:
-    pixels = scene.read(out_shape=decimated_shape(scene.profile))
-    valid = np.ones(pixels.shape, np.bool_)
-    for band, value in enumerate(scene.profile.nodata):
-        if value is not None:
-            valid[band] = ~equals_nodata(pixels[band], value)
-    return Radiometry.fit(scene.profile.dtype, [(pixels, valid)])
+def _peaks(reference: Archive, other: Archive) -> tuple[Peak, ...]:
+    """Return what PSNR is relative to: what an archive says it was measured by, else by the reference."""
+    for scene in (other, reference):
+        if scene.peaks:
+            return scene.peaks
+    if not reference.is_archive:
+        return sampled_peaks(reference.profile, *sample(reference.reader))
+    pixels = reference.read(out_shape=decimated_shape(reference.profile))
+    return sampled_peaks(reference.profile, pixels, np.ones((1, *pixels.shape[1:]), np.bool_))

@@ -73,7 +73,7 @@ def compress(
         open_source(src, options.execution) as whole,
     ):
         opened, part = part_of(whole, options, report)
-        reader, plan = plan_scene(opened, options)
+        reader, plan = plan_scene(opened, options, report)
         lost = metadata_lost_in_geotiff(plan.snapshot)
         if lost:
             first = "; ".join(str(item) for item in lost[:3])

@@ -18,6 +18,7 @@ from rsic_geo.options import Execution
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.verbs.decompress import final_pixels
 
 
@@ -48,7 +49,12 @@ def info(path: str) -> dict[str, Any]:
         }
         if Path(path).is_file():
             size = os.path.getsize(path)
-            out |= {"bytes": size, "bpp": size * 8 / (p.width * p.height), "ratio": p.raw_bytes / size}
+            out |= {
+                "bytes": size,
+                "bpp": size * 8 / (p.width * p.height),
+                "bpppb": size * 8 / (p.width * p.height * p.count),
+                "ratio": p.raw_bytes / size,
+            }
         return out | _side(archive)
 
 
@@ -62,6 +68,9 @@ def _side(archive: Archive) -> dict[str, Any]:
         "tiles": len(TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)),
         "codec": _codec(archive),
         "target": dict(side.target),
+        "meaning": _meaning(archive),
+        "peaks": _peaks(archive),
+        "limits": [None if ends is None else list(ends) for ends in side.limits],
         "seed": side.seed,
         "model": None if side.model is None else {"name": side.model.name, "sha256": side.model.sha256},
         "planes": sorted({kind for _, kind in side.planes} | ({"mask"} if archive.has_mask else set())),
@@ -82,6 +91,27 @@ def _side(archive: Archive) -> dict[str, Any]:
             "filter_bytes": len(pack_coded(side.levels[:0], side.strengths[:0], side.filters, side.groups)),
         }
     return out
+
+
+def _meaning(archive: Archive) -> str | None:
+    """Return what the target allowed in the units of the scene; None where an archive cannot tell."""
+    side, p = archive.side, archive.profile
+    if side is None or "psnr" not in side.target:
+        return None  # the spread SNR is told against is not recorded
+    names = band_names(archive.snapshot.descriptions, p.count)
+    data = [band for band, colour in enumerate(p.colorinterp) if colour != "alpha"]
+    if side.limits:  # a band without limits has no valid sample, one of a single value nothing to lose
+        data = [band for band in data if (ends := side.limits[band]) is not None and ends[0] < ends[1]]
+    peaks = [archive.peaks[band] for band in data]
+    return target_meaning("psnr", side.target["psnr"], peaks, [names[band] for band in data])
+
+
+def _peaks(archive: Archive) -> dict[str, Any] | None:
+    """Return what PSNR was measured by, a list per band; None for an archive that lost nothing."""
+    peaks = archive.peaks
+    if not peaks:
+        return None
+    return {name: [getattr(peak, name) for peak in peaks] for name in ("kind", "low", "high")}
 
 
 def _codec(archive: Archive) -> dict[str, Any]:

@@ -35,7 +35,8 @@ class CodedScene:
     cell_count: NDArray[np.float64]
     is_measured: bool = True
     """Whether the errors are known; False leaves them 0."""
-    max_error: float = 0.0
+    worst: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Largest absolute error of the codec alone per band."""
     body_bytes: int = 0
     """Bytes of all tiles as they lie in the file, without SOT."""
     is_complete: bool = False
@@ -47,6 +48,11 @@ class CodedScene:
     """Packed planes kept losslessly, by (tile number, kind)."""
     tile_sse: dict[int, float] = field(default_factory=dict)
     tile_max_error: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def max_error(self) -> float:
+        """Largest absolute error of any band."""
+        return float(self.worst.max(initial=0.0))
 
     @property
     def total_sse(self) -> float:
@@ -115,6 +121,7 @@ def empty_coded(plan: ScenePlan) -> CodedScene:
         plan=plan,
         sse=np.zeros(bands),
         count=np.zeros(bands),
+        worst=np.zeros(bands),
         cell_sse=np.zeros(cells),
         cell_count=np.zeros(cells),
     )
@@ -131,7 +138,7 @@ def gather(coded: CodedScene, result: TileResult, planes: dict[str, bytes]) -> N
     coded.cell_count[:, top : top + rows, left : left + cols] = result.cell_count
     coded.sse += result.sse
     coded.count += result.cell_count.sum(axis=(1, 2))
-    coded.max_error = max(coded.max_error, result.max_error)
+    np.maximum(coded.worst, result.worst, out=coded.worst)
     coded.coding_seconds += result.coding_seconds
     coded.pixel_crcs[result.number] = result.pixel_crc
     coded.tile_sse[result.number] = float(result.sse.sum())

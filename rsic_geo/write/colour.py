@@ -1,8 +1,9 @@
-"""Whether the colour transform of JPEG 2000 pays on the first three bands: known for RGB, measured otherwise.
+"""Whether the colour transform of JPEG 2000 pays on the first three bands: measured, whatever their names.
 
 The transform was made for red, green and blue, but it only subtracts bands that look alike. On the
 development scenes it is worth 4 to 12 dB at equal size on the first three bands of Sentinel-2, Landsat 8,
-CBERS-4 and EnMAP stacks, and costs 1 to 4 dB where near infrared comes first; so pieces of a scene decide
+CBERS-4 and EnMAP stacks, and costs 1 to 4 dB where near infrared comes first, also where such false colours
+are tagged as red, green and blue. So pieces of a scene decide, and a tag breaks ties
 (``python -m rsic_geo.evaluation.trials colour SCENE...``).
 """
 
@@ -20,25 +21,26 @@ TRIAL_SIDE = 512
 TRIAL_RATIO = 16.0
 """Compression ratio of lossy trials."""
 WORTH = 0.98
-"""The transform must bring bytes (lossless) or squared error (lossy) below this part."""
+"""Bytes (lossless) or squared error (lossy) with the transform over those without it: between this and its
+inverse it is a tie."""
 
 
 def colour_transform_pays(reader: SceneReader, *, lossless: bool) -> bool:
     """Return whether the first three bands are decorrelated together.
 
-    Red, green and blue in any order always are; palettes and alpha never; anything else by trial.
+    By trial, never with palettes or alpha among them. Where it makes next to no difference, red, green and
+    blue in any order are, and others are not.
     """
     profile = reader.profile
     names = [name.lower() for name in profile.colorinterp[:3]]
     if profile.count < 3 or "alpha" in names or "palette" in names:
         return False
-    if set(names) == {"red", "green", "blue"}:
-        return True
     costs = np.array(
         [_trial(reader, window, lossless=lossless) for window in _pieces(profile.height, profile.width)]
     )
     with_transform, without = costs.sum(axis=0)
-    return bool(with_transform < WORTH * without)
+    worth = 1 / WORTH if set(names) == {"red", "green", "blue"} else WORTH
+    return bool(with_transform < worth * without)
 
 
 def _pieces(height: int, width: int) -> list[Window]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rsic_geo.container.coded import MAX_CELLS, pack_coded
 from rsic_geo.container.filters import FilterTaps
 from rsic_geo.geo.lattice import CELL, level_from_rmse
-from rsic_geo.geo.validity import avoid_nodata
+from rsic_geo.geo.validity import avoid_nodata, clamp
 from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
@@ -49,10 +49,15 @@ class Enhancement:
     """Strength bytes, same shape."""
     sse: NDArray[np.float64]
     """Sum of squared errors after enhancement per band, over the scored pixels."""
-    max_error: float
-    """Largest absolute error after enhancement."""
+    worst: NDArray[np.float64]
+    """Largest absolute error after enhancement per band."""
     filters: tuple[FilterTaps | None, ...] = ()
     """Adaptive filter of each cluster of groups; empty where none is worth its bits."""
+
+    @property
+    def max_error(self) -> float:
+        """Largest absolute error of any band after enhancement."""
+        return float(self.worst.max(initial=0.0))
 
     @property
     def is_useful(self) -> bool:
@@ -143,7 +148,7 @@ def fit_enhancement(
     levels = distortion_levels(coded)
     strengths = np.zeros_like(levels)
     sse = np.zeros(plan.profile.count)
-    worst = 0.0
+    worst = np.zeros(plan.profile.count)
     todo = EnhancementPlan(
         height=plan.profile.height,
         width=plan.profile.width,
@@ -177,8 +182,8 @@ def fit_enhancement(
                 options.log.add(row, fitted)
         strengths[:, row] = fitted.strengths
         sse += fitted.sse
-        worst = max(worst, fitted.max_error)
-    found = Enhancement(levels=levels, strengths=strengths, sse=sse, max_error=worst, filters=filters)
+        worst = np.maximum(worst, fitted.worst)
+    found = Enhancement(levels=levels, strengths=strengths, sse=sse, worst=worst, filters=filters)
     is_kept = options.filters is not None or _is_worthwhile(found, coded)
     return found if is_kept else _switched_off(found, coded)
 
@@ -196,7 +201,7 @@ def _switched_off(found: Enhancement, coded: CodedScene) -> Enhancement:
         levels=found.levels,
         strengths=np.zeros_like(found.strengths),
         sse=coded.sse,
-        max_error=coded.max_error,
+        worst=coded.worst,
     )
 
 
@@ -234,12 +239,14 @@ def _fit_row(readers: Readers, plan: ScenePlan, rows: CorrectedRows, options: Fi
         correction=rows.correction,
         valid=scored_pixels(readers.source, plan, rows.window, pixels),
         nodata=plan.profile.nodata if plan.profile.has_nodata else None,
+        limits=plan.limits,
     )
     strengths = fit_cell_row(band, plan.groups, max_error=options.max_error)
     final = scaled_correction(band.decoded, rows.correction, strengths, plan.groups)
+    final = clamp(final, band.limits)
     if band.nodata is not None:
         final = avoid_nodata(final, band.valid, band.nodata)
     if options.watch is not None:
         options.watch(rows.window, band, final)
     sse, worst = errors_by_band(final, pixels, band.valid)
-    return FittedRow(strengths=strengths, sse=sse, max_error=worst)
+    return FittedRow(strengths=strengths, sse=sse, worst=worst)

@@ -40,7 +40,8 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
         coder = SceneCoder(self.reader, self.plan, writer, self.options.execution.workers)
         coder.bands = self.bands
         params = J2KParams(lossless=False, mct=self.plan.mct, tile_size=self.plan.grid.tile_size)
-        is_measured = bool(self.enhancer or self.options.verify == "full" or not self.options.target.is_size)
+        is_judged_later = self.options.verify == "later" and self.options.target.is_size
+        is_measured = bool(self.enhancer) or not is_judged_later
         return RateSearch(coder=coder, plan=self.plan, params=params, is_measured=is_measured)
 
     def _code(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
@@ -50,10 +51,10 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
             return coded, self._seal(coded, writer)
         if target.is_size:
             return self._to_size(search, writer)
-        if target.kind == "psnr":
-            coded = control.to_psnr(
+        if target.is_decibels:
+            coded = control.to_decibels(
                 search,
-                target.value,
+                target,
                 lambda c, p: self._finish(c, writer, p),
                 progress.stage(0, 0.85),
                 expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,

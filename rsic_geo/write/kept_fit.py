@@ -23,8 +23,8 @@ class FittedRow:
     """Strength bytes (groups, cells)."""
     sse: NDArray[np.float64]
     """Squared error per band after enhancement, over the scored pixels."""
-    max_error: float
-    """Largest absolute error after enhancement."""
+    worst: NDArray[np.float64]
+    """Largest absolute error per band after enhancement."""
 
 
 class FitLog:
@@ -72,7 +72,13 @@ class FitLog:
             OSError: if the log cannot be written.
         """
         strengths = fitted.strengths
-        entry = [row, list(strengths.shape), strengths.tobytes().hex(), fitted.sse.tolist(), fitted.max_error]
+        entry = [
+            row,
+            list(strengths.shape),
+            strengths.tobytes().hex(),
+            fitted.sse.tolist(),
+            fitted.worst.tolist(),
+        ]
         text = json.dumps(entry).encode()
         with self._path.open("ab", buffering=0) as file:  # a line cut short before this one ends here
             file.write(b"\n%08x %s\n" % (zlib.crc32(text), text))
@@ -83,12 +89,12 @@ def _parsed(lines: list[bytes]) -> Iterator[tuple[int, FittedRow]]:
         crc, _, text = line.partition(b" ")
         if crc != b"%08x" % zlib.crc32(text):
             continue
-        row, shape, strengths, sse, max_error = json.loads(text)
+        row, shape, strengths, sse, worst = json.loads(text)
         yield (
             row,
             FittedRow(
                 strengths=np.frombuffer(bytes.fromhex(strengths), np.uint8).reshape(shape),
                 sse=np.array(sse, np.float64),
-                max_error=max_error,
+                worst=np.array(worst, np.float64),
             ),
         )

@@ -26,7 +26,7 @@ from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.preview import PreviewMaker
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.learned import DialSearch, TileCoder
-from rsic_geo.write.sideinfo import Seal
+from rsic_geo.write.sideinfo import Seal, stored_limits, stored_peaks
 from rsic_geo.write.writer import USUAL_GAIN, Job
 
 TILE_SIZE = 512
@@ -138,9 +138,9 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
         target, progress = self.options.target, self.progress
         if target.is_size:
             return self._to_size(search, writer)
-        if target.kind == "psnr":
-            coded = search.to_psnr(
-                target.value,
+        if target.is_decibels:
+            coded = search.to_decibels(
+                target,
                 lambda c, p: self._finish(c, writer, p),
                 progress.stage(0, 0.85),
                 expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
@@ -175,6 +175,8 @@ class LearnedJob(Job[TiffSpool, DialSearch]):
             radiometry=plan.radiometry,
             planes={key: packed for key, packed in coded.planes.items() if key[1] != "mask"},
             target={options.target.kind: options.target.value},
+            limits=stored_limits(plan),
+            peaks=stored_peaks(plan),
             extras={"codec": [codec.name, codec.sha256], **affine, **noted(self.damage)},
         )
         if self.enhancement is not None and self.enhancer is not None:

@@ -16,8 +16,8 @@ from rsic_geo.errors import ContainerError
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.tiles import RawTile, TileResult
 
-_ARRAYS = ("sse", "cell_sse", "cell_count")
-_NUMBERS = ("max_error", "pixel_crc", "coding_seconds")
+_ARRAYS = ("sse", "worst", "cell_sse", "cell_count")
+_NUMBERS = ("pixel_crc", "coding_seconds")
 _HEAD = struct.Struct("<I")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,10 +14,22 @@ from rsic_geo.geo.footprint import footprint_geojson, valid_footprint
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
-from rsic_geo.geo.radiometry import Radiometry
+from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
 from rsic_geo.options import TILE_SIZES, EncodeOptions
+from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
+from rsic_geo.raster.read import equals_nodata
 from rsic_geo.scenes.quantised import Affinity, QuantisedReader
+from rsic_geo.scenes.verdict import (
+    BandFacts,
+    BandSignal,
+    Yardstick,
+    band_names,
+    gather_signals,
+    psnr_yardstick,
+    snr_yardstick,
+    target_meaning,
+)
 from rsic_geo.write.colour import colour_transform_pays
 
 JP2_TYPES = ("uint8", "uint16", "int16")
@@ -50,6 +62,70 @@ class ScenePlan:
     """GeoJSON feature of the valid pixels in CRS units; None for a scene without a place."""
     not_finite: int = 0
     """Samples of a float scene, infinite or NaN, that come back as nodata because integers cannot say so."""
+    signals: tuple[BandSignal, ...] = ()
+    """What each band holds, in the units the codec sees; empty for lossless, which needs none of it."""
+    peaks: tuple[Peak, ...] = ()
+    """What the PSNR of each band is relative to, in the same units; empty where nothing is lost."""
+
+    @property
+    def limits(self) -> tuple[tuple[int, int] | None, ...]:
+        """Least and greatest value decoded samples of each band are held to; empty for lossless."""
+        return tuple(signal.limits for signal in self.signals)
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Units of the scene in one of those the codec sees, per band."""
+        return (1.0,) * self.profile.count if self.affinity is None else self.affinity.scale
+
+    @property
+    def names(self) -> list[str]:
+        """What people call each band."""
+        return band_names(self.snapshot.descriptions, self.profile.count)
+
+    def yardstick(self, kind: str) -> Yardstick:
+        """Return what a target in dB (``psnr`` or ``snr``) is measured by, in the units the codec sees.
+
+        Bands that hold nothing to lose, which come back exact whatever is coded, have no part in it.
+        """
+        if kind == "snr":
+            rod = snr_yardstick(self.signals, self.profile)
+        else:
+            rod = psnr_yardstick(self.peaks, self.profile)
+        units = tuple(unit for unit in rod.units if set(unit) & set(self.bands_at_stake))
+        return replace(rod, units=units or rod.units)
+
+    @property
+    def bands_at_stake(self) -> list[int]:
+        """Indexes of bands that lossy coding can take something from: not alpha, empty, or of one value."""
+        return [i for i, signal in enumerate(self.signals) if signal.count and not signal.is_constant]
+
+    def meaning(self, kind: str, value: float) -> str | None:
+        """Return what a target in dB allows in the units of the scene; None for another target."""
+        if kind not in ("psnr", "snr"):
+            return None
+        data = self.bands_at_stake
+        names = [self.names[band] for band in data]
+        if kind == "snr":
+            squares = self.yardstick(kind).scaled(self.factors).squares
+            return target_meaning(kind, value, [squares[band] ** 0.5 for band in data], names)
+        peaks = self.scene_peaks
+        return target_meaning(kind, value, [peaks[band] for band in data], names)
+
+    @property
+    def facts(self) -> list[BandFacts]:
+        """What the bands but alpha hold; nothing for lossless."""
+        if not self.signals:
+            return []
+        return [
+            BandFacts(band=i + 1, name=self.names[i], signal=self.signals[i], step=self.factors[i])
+            for i in range(self.profile.count)
+            if i not in self.alpha_bands
+        ]
+
+    @property
+    def scene_peaks(self) -> tuple[Peak, ...]:
+        """The peaks in the units of the scene."""
+        return self.peaks if self.affinity is None else self.affinity.peaks(self.peaks)
 
     @property
     def raw_bytes(self) -> int:
@@ -86,14 +162,33 @@ def sample(reader: SceneReader) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     return reader.read_overview(height, width), reader.read_valid_overview(height, width)[None]
 
 
+def sample_valid(profile: SceneProfile, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return where each band of a sample is valid, (bands, h, w): GDAL's mask is of all bands together.
+
+    A nodata value that one band has to itself would else be part of the range it uses.
+    """
+    keep = np.broadcast_to(valid, pixels.shape).copy()
+    for band, value in enumerate(profile.nodata):
+        if value is not None:
+            keep[band] &= ~equals_nodata(pixels[band], value)
+    return np.asarray(keep & np.isfinite(pixels), np.bool_)
+
+
 def decimated_shape(profile: SceneProfile) -> tuple[int, int]:
     """Return (rows, columns) of a read that shows the whole scene in at most 1024 px a side."""
     scale = max(1.0, max(profile.height, profile.width) / SAMPLE_SIDE)
     return max(1, round(profile.height / scale)), max(1, round(profile.width / scale))
 
 
-def plan_scene(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader, ScenePlan]:
-    """Decide tiling, groups, colour transform and radiometry of a scene.
+def plan_scene(
+    opened: SceneReader, options: EncodeOptions, progress: Progress | None = None
+) -> tuple[SceneReader, ScenePlan]:
+    """Decide tiling, groups, colour transform and radiometry of a scene, and measure what its bands hold.
+
+    Args:
+        opened: the scene.
+        options: what is asked for.
+        progress: told while a scene that is to be coded lossily is read through once.
 
     Returns:
         The reader tiles are read from (quantising, if that was asked for), and the plan.
@@ -110,27 +205,73 @@ def plan_scene(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader
     lossless = options.target.is_lossless
     if not lossless and "palette" in names:
         raise UsageError("a palette scene holds class numbers, not brightness: use --target lossless")
+    seen = sample_valid(opened.profile, pixels, valid)
     if affinity is not None:
-        pixels = affinity.quantise(pixels, valid & np.isfinite(pixels))
+        pixels = affinity.quantise(pixels, seen)
+    radiometry = Radiometry.fit(profile.dtype, [(pixels, seen)])
+    alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
+    has_nodata = opened.profile.has_nodata or affinity is not None
+    signals: tuple[BandSignal, ...] = ()
+    if not lossless:
+        signals = gather_signals(
+            reader,
+            alpha_bands=alpha,
+            has_nodata=has_nodata,
+            side=usual_tile_size(profile.count),
+            progress=progress or Progress(),
+        )
     snapshot = opened.snapshot()
     return reader, ScenePlan(
         profile=profile,
         snapshot=snapshot if lossless and affinity is None else snapshot.without_statistics(),
-        radiometry=Radiometry.fit(profile.dtype, [(pixels, valid)]),
+        radiometry=radiometry,
         grid=TileGrid(
             height=profile.height,
             width=profile.width,
             tile_size=options.tile_size or usual_tile_size(profile.count),
         ),
         groups=band_groups(profile.colorinterp),
-        alpha_bands=tuple(b for b, name in enumerate(names) if name == "alpha"),
+        alpha_bands=alpha,
         mct=colour_transform_pays(reader, lossless=lossless),
         lossless=lossless,
-        has_nodata=opened.profile.has_nodata or affinity is not None,
+        has_nodata=has_nodata,
         affinity=affinity,
         footprint=_footprint(opened.profile, valid[0]),
         not_finite=not_finite,
+        signals=signals,
+        peaks=() if lossless and affinity is None else _peaks(radiometry, profile, signals, seen),
     )
+
+
+def sampled_peaks(profile: SceneProfile, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[Peak, ...]:
+    """Return the peak of every band's PSNR by a sample of a scene, in its own units.
+
+    Args:
+        profile: of the scene.
+        pixels: decimated read (bands, h, w).
+        valid: where the scene is valid, (bands or 1, h, w).
+    """
+    seen = sample_valid(profile, pixels, valid)
+    if pixels.dtype.kind != "f":
+        return peaks_of(Radiometry.fit(profile.dtype, [(pixels, seen)]), profile.bits)
+    ranges = [float_range(profile.dtype, pixels[band][seen[band]]) for band in range(len(pixels))]
+    return tuple(Peak(kind="used", low=low, high=high) for low, high in ranges)
+
+
+def _peaks(
+    radiometry: Radiometry,
+    profile: SceneProfile,
+    signals: tuple[BandSignal, ...],
+    seen: NDArray[np.bool_],
+) -> tuple[Peak, ...]:
+    """Return the peak of every band; of one whose valid pixels the sample missed, from all there are."""
+    peaks = list(peaks_of(radiometry, profile.bits))
+    for band, signal in enumerate(signals):
+        if peaks[band].kind == "used" and signal.count and not seen[band].any():
+            ends = np.array([signal.low, signal.high], profile.dtype).reshape(1, 1, 2)
+            whole = Radiometry.fit(profile.dtype, [(ends, np.ones(ends.shape, np.bool_))])
+            peaks[band] = Peak(kind="used", low=whole.low[0], high=whole.high[0])
+    return tuple(peaks)
 
 
 def _quantised(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader, Affinity | None, int]:

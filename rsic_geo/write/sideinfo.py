@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from rsic_geo.container import jp2, sideinfo
 from rsic_geo.container.integrity import file_crcs, picture_of
 from rsic_geo.container.sideinfo import ModelReference, SideInfo, noted
 from rsic_geo.container.sideinfo_check import scene_crc
+from rsic_geo.geo.radiometry import Peak
 from rsic_geo.options import EncodeOptions
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import Enhancement
+from rsic_geo.write.plan import ScenePlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,18 @@ def _pixel_crcs(coded: CodedScene, crcs: tuple[int, ...]) -> tuple[int, ...]:
     if coded.plan.lossless:
         return crcs
     return (scene_crc(crcs),) if coded.is_measured else ()
+
+
+def stored_limits(plan: ScenePlan) -> tuple[tuple[int, int] | None, ...]:
+    """Return the limits an archive must tell of: none where every band fills its type."""
+    kind = np.iinfo(plan.profile.dtype)
+    is_idle = all(ends in (None, (kind.min, kind.max)) for ends in plan.limits)
+    return () if is_idle else plan.limits
+
+
+def stored_peaks(plan: ScenePlan) -> tuple[Peak, ...]:
+    """Return the peaks an archive must tell of: those of uint8 go without saying."""
+    return () if all(peak.kind == "type" for peak in plan.peaks) else plan.peaks
 
 
 def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what was asked for
@@ -68,6 +84,8 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
         seed=options.seed,
         planes=coded.planes,
         target={} if options.target.kind == "lossless" else {options.target.kind: options.target.value},
+        limits=stored_limits(plan),
+        peaks=stored_peaks(plan),
         extras={**({} if plan.affinity is None else {"affine": plan.affinity.to_json()}), **noted(damage)},
     )
     if fitted is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rsic_geo.codecs import jpeg2000
 from rsic_geo.geo.lattice import CELL, cell_sums
 from rsic_geo.geo.planes import pack_plane
-from rsic_geo.geo.validity import avoid_nodata, fill_invalid
+from rsic_geo.geo.validity import avoid_nodata, clamp, fill_invalid
 
 Pixels = NDArray[Any]
 
@@ -33,6 +33,8 @@ class TileInput:
     """(bands, h, w), True where the error counts; None = everywhere."""
     nodata: tuple[float | int | None, ...] | None = None
     """Sentinel per band that valid pixels of the output may not equal; None = no band has one."""
+    limits: tuple[tuple[int, int] | None, ...] = ()
+    """Least and greatest value per band that readers hold decoded pixels to; empty = they hold none."""
     planes: dict[str, bytes] = field(default_factory=dict)
     """Planes kept losslessly beside the codec: valid, mask, alpha."""
 
@@ -46,8 +48,8 @@ class TileResult:
     """A single-tile codestream."""
     sse: NDArray[np.float64]
     """Sum of squared errors over the scored pixels, shape (bands,)."""
-    max_error: float
-    """Largest absolute error over the scored pixels (digital numbers)."""
+    worst: NDArray[np.float64]
+    """Largest absolute error over the scored pixels (digital numbers), shape (bands,)."""
     cell_sse: NDArray[np.float64]
     """Sum of squared errors per cell of the tile, shape (bands, cell rows, cell columns)."""
     cell_count: NDArray[np.float64]
@@ -56,6 +58,11 @@ class TileResult:
     """CRC-32 of the decoded pixels, C order (bands, h, w), little endian."""
     coding_seconds: float = 0.0
     """Time the encoder took, without decoding and measuring."""
+
+    @property
+    def max_error(self) -> float:
+        """Largest absolute error of any band."""
+        return float(self.worst.max(initial=0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +79,8 @@ class RawTile:
     """Indexes of alpha bands."""
     nodata: tuple[float | int | None, ...] | None = None
     """Sentinel per band; None where no band has one."""
+    limits: tuple[tuple[int, int] | None, ...] = ()
+    """Least and greatest value per band that readers hold decoded pixels to; empty = they hold none."""
     exact: NDArray[np.float64] | None = None
     """(bands, h, w) in steps of the pixels, not rounded; None where the pixels are the scene's own."""
 
@@ -115,6 +124,7 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
         original=raw.pixels if raw.exact is None else raw.exact,
         scored=None if scored.all() else scored,
         nodata=raw.nodata,
+        limits=raw.limits,
         planes=planes,
     )
 
@@ -187,7 +197,7 @@ def _flawless(tile: TileInput, stream: bytes) -> TileResult:
         number=tile.number,
         codestream=stream,
         sse=np.zeros(len(tile.pixels)),
-        max_error=0.0,
+        worst=np.zeros(len(tile.pixels)),
         cell_sse=np.zeros(count.shape),
         cell_count=count,
         pixel_crc=0,
@@ -207,23 +217,23 @@ def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
         stream: what it was coded to.
         decoded: (bands, h, w) that gives.
     """
-    final = decoded
+    final = clamp(decoded, tile.limits)
     if tile.nodata is not None:
         valid = np.ones((1, *decoded.shape[1:]), np.bool_) if tile.scored is None else tile.scored
-        final = avoid_nodata(decoded, valid, tile.nodata)
-    sums, worst = [], 0.0
+        final = avoid_nodata(final, valid, tile.nodata)
+    sums, worst = [], np.zeros(len(final))
     for band in range(len(final)):  # one at a time: a tile may have many
         error = final[band].astype(np.float32) - tile.original[band].astype(np.float32)
         if tile.scored is not None:
             error *= tile.scored[band]
-        worst = max(worst, float(np.abs(error).max(initial=0.0)))
+        worst[band] = np.abs(error).max(initial=0.0)
         sums.append(cell_sums((error * error)[None]))
     cell_sse = np.concatenate(sums)
     return TileResult(
         number=tile.number,
         codestream=stream,
         sse=cell_sse.sum(axis=(1, 2)),
-        max_error=worst,
+        worst=worst,
         cell_sse=cell_sse,
         cell_count=_cell_count(tile),
         pixel_crc=pixel_crc(decoded),
@@ -232,16 +242,16 @@ def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
 
 def errors_by_band(
     final: Pixels, original: Pixels, counts: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], float]:
-    """Return the squared errors (bands,) and the largest absolute error of pixels (bands, h, w) that count.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return squared errors and largest absolute error, (bands,) each, of pixels (bands, h, w) that count.
 
     One band at a time, because a scene may have many.
     """
-    sse, worst = np.zeros(len(final)), 0.0
+    sse, worst = np.zeros(len(final)), np.zeros(len(final))
     for band, (mine, theirs, keep) in enumerate(zip(final, original, counts, strict=True)):
         error = (mine.astype(np.float32) - theirs.astype(np.float32)) * keep
         sse[band] = np.einsum("ij,ij->", error, error, dtype=np.float64)
-        worst = max(worst, float(np.abs(error).max(initial=0.0)))
+        worst[band] = np.abs(error).max(initial=0.0)
     return sse, worst
 
 

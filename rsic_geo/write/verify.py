@@ -12,7 +12,7 @@ from rsic_geo.errors import JobCancelledError, RsicGeoError, TargetNotReachedErr
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution, Target
 from rsic_geo.progress import Progress
-from rsic_geo.quality import BandErrors, scored_bands, total_psnr
+from rsic_geo.quality import BandErrors, blank_errors, scored_bands
 from rsic_geo.raster import SceneReader, metadata_differences
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
@@ -71,11 +71,14 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
             f"the written archive decodes with an error of {worst:g}, {bound:g} was promised: the decoders "
             f"of encoding and of reading disagree; ask for max-error={less}"
         )
-    if bands is not None and target.kind == "psnr":
-        psnr = total_psnr(scored_bands(bands))
-        if psnr < bound - PSNR_SLACK:
+    if bands is not None and target.is_decibels:
+        rod = coded.plan.yardstick(target.kind).scaled(coded.plan.factors)
+        found = rod.decibels(
+            np.array([band.sse for band in bands]), np.array([float(band.samples) for band in bands])
+        )
+        if found < bound - PSNR_SLACK:
             raise TargetNotReachedError(
-                f"{target}: in the units of the scene it is {psnr:.3f} dB; ask for more"
+                f"{target}: in the units of the scene it is {found:.3f} dB; ask for more"
             )
     if lost:
         raise VerificationError(f"the written archive lost metadata: {'; '.join(str(d) for d in lost[:3])}")
@@ -90,7 +93,7 @@ def _verify_tiles(
     sse = worst = 0.0
     bands = None
     if plan.affinity is not None:
-        bands = [BandErrors(band=i + 1, is_alpha=i in plan.alpha_bands) for i in range(plan.profile.count)]
+        bands = blank_errors(plan.profile, [peak.span for peak in plan.scene_peaks])
     for done, index in enumerate(plan.grid, start=1):
         window = plan.grid.core(index)
         number = plan.grid.index_number(index)
@@ -106,7 +109,7 @@ def _verify_tiles(
                 pixels = archive.finish(pixels, window)
             keep = scored_pixels(source, plan, window, original)
             per_band, largest = errors_by_band(pixels, original, keep)
-            sse, worst = sse + float(per_band.sum()), max(worst, largest)
+            sse, worst = sse + float(per_band.sum()), max(worst, float(largest.max()))
             alpha = list(plan.alpha_bands)
             if bands is None and alpha and not np.array_equal(pixels[alpha], original[alpha]):
                 raise VerificationError(f"alpha in tile {number} of the archive differs from its source")

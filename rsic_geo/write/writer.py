@@ -10,22 +10,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rsic_geo.container.filters import FilterTaps
-from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.errors import StructureLostError, TargetNotReachedError
 from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.geo.validity import clamp
+from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
 from rsic_geo.raster import SceneReader
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.plan import PixelSource
+from rsic_geo.scenes.verdict import BandQuality, decibels, lost_message, weak_warning
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import Enhancement, FitOptions, Readers, fit_enhancement
 from rsic_geo.write.kept_fit import FitLog
 from rsic_geo.write.parts import BandStore, plan_digest
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate import control
-from rsic_geo.write.rate.control import psnr_of
 from rsic_geo.write.sideinfo import Seal
 from rsic_geo.write.verify import verify_archive
 
@@ -82,6 +87,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
             search = self._search(writer)
             coded, seal = self._code(search, writer)
         self.coded = coded
+        found = self._judged(coded)
         before = time.perf_counter()
         if self.options.verify == "full":
             target, stage = self.options.target, self.progress.stage(0.9, 1)
@@ -92,7 +98,11 @@ class Job(ABC, Generic[WriterT, SearchT]):
             "codec": self.codec,
             "codec_sha256": self.codec_sha256,
             "lossless": self.plan.lossless and self.plan.affinity is None,
-            "target": {"asked": str(self.options.target), "achieved": achieved},
+            "target": {
+                "asked": str(self.options.target),
+                "achieved": achieved,
+                "meaning": self.plan.meaning(self.options.target.kind, self.options.target.value),
+            },
             "bytes": seal.file_bytes,
             "side_information_bytes": seal.side_bytes,
             "ratio": self.plan.raw_bytes / seal.file_bytes,
@@ -105,10 +115,44 @@ class Job(ABC, Generic[WriterT, SearchT]):
                 "enhancing": round(self.enhancing_seconds, 3),
                 "verifying": round(time.perf_counter() - before, 3),
             },
+            "bpppb": seal.file_bytes * 8 / self.plan.pixels / self.plan.profile.count,
             **self._quality(coded),
+            "peaks": [peak.to_json() for peak in self.plan.scene_peaks],
+            "signals": [facts.to_json() for facts in self.plan.facts],
+            "quality": None if found is None else [band.to_json() for band in found],
             "footprint": self.plan.footprint,
             "verified": self.options.verify == "full",
         }
+
+    def _judged(self, coded: CodedScene) -> list[BandQuality] | None:
+        """Return what became of each band, and say aloud what is weak; None where it is judged later.
+
+        Raises:
+            StructureLostError: a band has lost its structure, and that was not accepted.
+        """
+        if self.plan.lossless:
+            return []
+        if not coded.is_measured:
+            return None
+        found = self._band_qualities(coded)
+        message = lost_message(found, str(self.options.target))
+        if message is not None and not self.options.accept_loss:
+            raise StructureLostError(message)
+        warning = weak_warning(found)
+        if warning is not None:
+            self.progress.warn(warning)
+        return found
+
+    def _band_qualities(self, coded: CodedScene) -> list[BandQuality]:
+        """Return what became of each band but alpha, of the final output."""
+        final = coded if self.enhancement is None else self.enhancement
+        return [
+            facts.judged(
+                float(final.sse[facts.band - 1]) * facts.step**2,
+                float(final.worst[facts.band - 1]) * facts.step,
+            )
+            for facts in self.plan.facts
+        ]
 
     @classmethod
     @abstractmethod
@@ -178,12 +222,12 @@ class Job(ABC, Generic[WriterT, SearchT]):
         value, affinity = self.options.target.value, self.plan.affinity
         return value if affinity is None else affinity.steps_within(value)
 
-    def _finish(self, coded: CodedScene, writer: WriterT, progress: Progress) -> float:
-        """Write the scene, fit the enhancement to it; return the squared error of the final output."""
+    def _finish(self, coded: CodedScene, writer: WriterT, progress: Progress) -> NDArray[np.float64]:
+        """Write the scene and fit the enhancement to it; return the final squared errors (bands,)."""
         self._store(writer)
         self.enhancement = None
         if self.enhancer is None or coded.total_sse <= 0 or self.is_declined:
-            return coded.total_sse
+            return coded.sse
         bands = self.bands
         log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
         fit = FitOptions(
@@ -194,15 +238,16 @@ class Job(ABC, Generic[WriterT, SearchT]):
             log=log,
         )
         before = time.perf_counter()
-        with self._decoded(writer) as decoded:
+        with self._decoded(writer) as stored:
+            decoded = Clamped(stored, self.plan.limits)
             enhancement = fit_enhancement(
                 Readers(source=self.reader, decoded=decoded), coded, self.enhancer, fit, progress
             )
         self.enhancing_seconds += time.perf_counter() - before
         if not enhancement.is_useful:
-            return coded.total_sse
+            return coded.sse
         self.enhancement = enhancement
-        return float(enhancement.sse.sum())
+        return enhancement.sse
 
     def _to_size(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
         """Code to a size of the whole file; what headers and side information take is learned on the way.
@@ -263,46 +308,71 @@ class Job(ABC, Generic[WriterT, SearchT]):
         target: Target = self.options.target
         if target.is_size:
             return control.check_size(target, self.plan, seal.file_bytes)
+        if target.kind == "snr":
+            return self._decibels("snr", self._final_sse(coded), coded.count)
         if self.plan.affinity is not None:
             name = {"psnr": "psnr", "max-error": "max_abs_error"}.get(target.kind)
             return None if name is None else quantised_quality(self.found)[name]
         if target.kind == "psnr":
-            return self._psnr(self._final_sse(coded), coded.total_count)
+            return self._decibels("psnr", self._final_sse(coded), coded.count)
         if target.kind == "max-error":
             return coded.max_error if self.enhancement is None else self.enhancement.max_error
         return None
 
-    def _final_sse(self, coded: CodedScene) -> float:
-        return coded.total_sse if self.enhancement is None else float(self.enhancement.sse.sum())
+    def _final_sse(self, coded: CodedScene) -> NDArray[np.float64]:
+        return coded.sse if self.enhancement is None else self.enhancement.sse
 
-    def _psnr(self, sse: float, count: float) -> float | None:
-        value = psnr_of(sse, count, self.plan.radiometry.dtype_peak)
-        return None if value == float("inf") else value
+    def _decibels(self, kind: str, sse: NDArray[np.float64], count: NDArray[np.float64]) -> float | None:
+        """Return PSNR or SNR of the worst band (dB); None without an error."""
+        return finite(self.plan.yardstick(kind).decibels(sse, count)) if self.plan.signals else None
 
     def _quality(self, coded: CodedScene) -> dict[str, Any]:
         if self.plan.affinity is not None:
-            return quantised_quality(self.found)
+            found = quantised_quality(self.found)
+            return {**found, "snr": self._decibels("snr", coded.sse, coded.count)}
         if not coded.is_measured:
             return {
-                "psnr_codec": None, "psnr": None, "psnr_per_band": None, "max_abs_error": None, "model": None,
-                "cells_enhanced": 0.0,
+                "psnr_codec": None, "psnr": None, "snr": None, "psnr_per_band": None, "max_abs_error": None,
+                "model": None, "cells_enhanced": 0.0,
             }  # fmt: skip
-        final = coded.sse if self.enhancement is None else self.enhancement.sse
+        final = self._final_sse(coded)
         model = None
         if self.enhancement is not None and self.enhancer is not None:
             model = {"name": self.enhancer.name, "sha256": self.enhancer.sha256}
         return {
-            "psnr_codec": self._psnr(coded.total_sse, coded.total_count),
-            "psnr": self._psnr(self._final_sse(coded), coded.total_count),
+            "psnr_codec": self._decibels("psnr", coded.sse, coded.count),
+            "psnr": self._decibels("psnr", final, coded.count),
+            "snr": self._decibels("snr", final, coded.count),
             "psnr_per_band": [
-                self._psnr(float(sse), float(count)) for sse, count in zip(final, coded.count, strict=True)
-            ],
+                psnr_of_band(float(sse), float(count), peak.span)
+                for sse, count, peak in zip(final, coded.count, self.plan.peaks, strict=True)
+            ]
+            if self.plan.peaks
+            else [None] * self.plan.profile.count,
             "max_abs_error": coded.max_error if self.enhancement is None else self.enhancement.max_error,
             "model": model,
             "cells_enhanced": 0.0
             if self.enhancement is None
             else float((self.enhancement.strengths > 0).mean()),
         }
+
+
+class Clamped:
+    """Decoded pixels as readers get them: within the limits the archive tells of."""
+
+    def __init__(self, source: PixelSource, limits: Sequence[tuple[int, int] | None]) -> None:
+        """Hold what is read, and least and greatest value per band."""
+        self._source, self._limits = source, limits
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.generic]:
+        """Return (bands, h, w) of a window inside the scene."""
+        chosen = self._limits if bands is None else [self._limits[band] for band in bands]
+        return clamp(self._source.read(window, bands=bands), chosen)
+
+
+def psnr_of_band(sse: float, count: float, peak: float) -> float | None:
+    """Return the PSNR of one band (dB); None without an error."""
+    return None if sse <= 0 or count <= 0 else finite(decibels(sse / count / peak**2))
 
 
 def quantised_quality(found: list[BandErrors] | None) -> dict[str, Any]:

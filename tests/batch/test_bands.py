@@ -90,7 +90,7 @@ def test_coded_tiles_survive_as_bytes(number, stream, plane, values):
         number=number,
         codestream=stream,
         sse=cells.sum(axis=(1, 2)),
-        max_error=values[0],
+        worst=np.array(values[:1]),
         cell_sse=cells,
         cell_count=cells + 1,
         pixel_crc=number,
@@ -98,7 +98,7 @@ def test_coded_tiles_survive_as_bytes(number, stream, plane, values):
     )
     back = unpack_record(pack_record(TileRecord(number=number, result=result, planes={"mask": plane})))
     assert (back.number, back.planes) == (number, {"mask": plane})
-    assert (back.result.codestream, back.result.max_error) == (stream, values[0])
+    assert (back.result.codestream, back.result.worst.tolist()) == (stream, values[:1])
     for name in ("sse", "cell_sse", "cell_count"):
         assert np.array_equal(getattr(back.result, name), getattr(result, name))
 
@@ -267,7 +267,9 @@ def test_a_line_cut_short_is_no_row(tmp_path):
     log = FitLog(tmp_path, {0: 7})
     assert log.rows(_Network(), 0, None) == {}
     fitted = FittedRow(
-        strengths=np.arange(6, dtype=np.uint8).reshape(2, 3), sse=np.array([0.1, 2.0]), max_error=3.5
+        strengths=np.arange(6, dtype=np.uint8).reshape(2, 3),
+        sse=np.array([0.1, 2.0]),
+        worst=np.array([3.5, 1.0]),
     )
     log.add(4, fitted)
     log.add(5, fitted)
@@ -277,7 +279,7 @@ def test_a_line_cut_short_is_no_row(tmp_path):
     found = FitLog(tmp_path, {0: 7}).rows(_Network(), 0, None)
     assert sorted(found) == [4, 6]
     assert np.array_equal(found[6].strengths, fitted.strengths)
-    assert (found[6].sse.tolist(), found[6].max_error) == ([0.1, 2.0], 3.5)
+    assert (found[6].sse.tolist(), found[6].worst.tolist()) == ([0.1, 2.0], [3.5, 1.0])
     assert FitLog(tmp_path, {0: 8}).rows(_Network(), 0, None) == {}
     assert FitLog(tmp_path, {0: 7}).rows(_Network(), 0, 2.0) == {}
 
@@ -327,8 +329,11 @@ def test_a_proof_goes_on_where_it_stopped(scene, tmp_path, monkeypatch):
 @given(values=st.lists(st.floats(allow_nan=False), min_size=4, max_size=4), rows=st.integers(0, 10**6))
 def test_an_account_survives_and_a_damaged_one_counts_for_nothing(tmp_path_factory, values, rows):
     path = tmp_path_factory.mktemp("account") / "proof.json"
-    sse, sad, low, high = values
-    bands = [BandErrors(band=1, sse=sse, sad=sad, low=low, high=high), BandErrors(band=2, is_alpha=True)]
+    sse, sad, largest, peak = values
+    bands = [
+        BandErrors(band=1, sse=sse, sad=sad, max_abs_error=largest, peak=peak),
+        BandErrors(band=2, is_alpha=True),
+    ]
     Checkpoint(path, "ab").save(rows, False, bands)
     assert Checkpoint(path, "ab").load(2) == (rows, False, bands)
     assert Checkpoint(path, "cd").load(2) is None

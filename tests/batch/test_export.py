@@ -145,6 +145,9 @@ def test_enhanced_products_say_so():
     row = {
         "lossless": 0,
         "psnr": 40.0,
+        "snr": 28.25,
+        "meaning": None,
+        "warnings": "1 band ends below 20 dB SNR: B10 (17.0 dB)",
         "target": "bpp=1",
         "max_error": 3.0,
         "model": "net",
@@ -156,6 +159,8 @@ def test_enhanced_products_say_so():
     assert found["rsic:enhanced"] is True
     assert "JPEG 2000" in found["processing:lineage"]
     assert "partly estimated, not measured" in found["processing:lineage"]
+    assert "SNR 28.25 dB of the worst band" in found["processing:lineage"]
+    assert "Warning: 1 band ends below 20 dB SNR: B10 (17.0 dB)." in found["processing:lineage"]
     found = _processing(record, {**row, "model": None, "codec": "learned", "codec_sha256": "cd"})
     assert found["rsic:enhanced"] is False
     assert found["rsic:codec_sha256"] == "cd"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rsic_geo.errors import UsageError
-from rsic_geo.geo.validity import avoid_nodata, fill_invalid
+from rsic_geo.geo.validity import avoid_nodata, clamp, fill_invalid
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int64", "uint64", "float32", "float64")
 
@@ -131,3 +131,32 @@ def test_steps_go_towards_the_middle() -> None:
     lowest = np.float32(-3.4028234663852886e38)
     moved = avoid_nodata(np.full((1, 1, 1), lowest), np.ones((1, 1, 1), bool), [-3.4028234663852886e38])
     assert moved[0, 0, 0] > lowest
+
+
+@given(
+    dtype=st.sampled_from(["uint8", "uint16", "int16"]),
+    bands=st.integers(1, 5),
+    seed=st.integers(0, 999),
+)
+def test_clamped_pixels_stay_within_their_band_and_no_error_grows(dtype, bands, seed) -> None:
+    rng = np.random.default_rng(seed)
+    kind = np.iinfo(dtype)
+    decoded = rng.integers(kind.min, kind.max, (bands, 6, 7), endpoint=True).astype(dtype)
+    ends = np.sort(rng.integers(kind.min, kind.max, (bands, 2), endpoint=True), axis=1)
+    limits = [None if rng.random() < 0.2 else (int(low), int(high)) for low, high in ends]
+    original = np.stack([rng.integers(low, high, (6, 7), endpoint=True) for low, high in ends])
+    before = decoded.copy()
+    found = clamp(decoded, limits)
+    np.testing.assert_array_equal(decoded, before)  # what was given is not written to
+    for band, pair in enumerate(limits):
+        if pair is None:
+            np.testing.assert_array_equal(found[band], decoded[band])
+            continue
+        assert pair[0] <= found[band].min()
+        assert found[band].max() <= pair[1]
+        inside = (decoded[band] >= pair[0]) & (decoded[band] <= pair[1])
+        np.testing.assert_array_equal(found[band][inside], decoded[band][inside])
+        old, new = (np.abs(each[band].astype(int) - original[band]) for each in (decoded, found))
+        assert (new <= old).all()
+    assert clamp(found, limits) is found
+    assert clamp(decoded, ()) is decoded

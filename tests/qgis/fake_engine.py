@@ -35,7 +35,7 @@ CAPABILITIES = {
             "weights": ["a", "b"],
         },
     ],
-    "targets": ["lossless", "psnr", "bpp"],
+    "targets": ["lossless", "psnr", "snr", "bpp", "bpppb"],
     "models": ["one", "two"],
     "devices": ["auto", "cpu"],
     "tile_sizes": [512, 1024],

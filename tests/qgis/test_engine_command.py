@@ -56,11 +56,13 @@ def test_the_engine_understands_every_option_of_compress():
         quantize="uint16",
         sidecar="never",
         is_verified=False,
+        accepts_loss=True,
         nodata=-9999.5,
     )
     part = command.Part((-12.5, 48.25, 1e-3, 47), (3, 1))
     seen = _parsed(command.compress(JOB, compression, part))
     assert (seen["projwin"], seen["bands"], str(seen["nodata"])) == (part.corners, (3, 1), "-9999.5")
+    assert seen["accept_loss"] is True
     assert seen["source"] == "/data/ä b.tif"
     assert seen["destination"] == "/out/x.jp2"
     assert str(seen["target"]).startswith("psnr=40.5") or seen["target"]
@@ -101,6 +103,8 @@ def test_the_engine_understands_every_option_of_the_other_verbs():
         ("lossless", None, "lossless"),
         ("psnr", 40.0, "psnr=40"),
         ("bpp", 0.15, "bpp=0.15"),
+        ("snr", 30.0, "snr=30"),
+        ("bpppb", 0.05, "bpppb=0.05"),
         ("ratio", 1e6, "ratio=1000000"),
     ],
 )

@@ -147,25 +147,28 @@ def test_targets_and_reports_are_about_the_values_of_the_scene(tmp_path, target,
     np.testing.assert_array_equal(mine == -9999, yours == -9999)
     keep = mine[0] != -9999
     error = (yours.astype(np.float64) - mine)[:, keep]
-    ranges = np.ptp(mine[:, keep].astype(np.float64), axis=1)[:, None]
-    psnr, worst = -10 * np.log10(np.mean((error / ranges) ** 2)), np.abs(error).max()
+    ordered = np.sort(mine[:, keep].astype(np.float64), axis=1)
+    cut = int(keep.sum() * 0.001)  # the used range leaves out a thousandth at either end
+    ranges = (ordered[:, -1 - cut] - ordered[:, cut])[:, None]
+    psnr, worst = -10 * np.log10(np.mean((error / ranges) ** 2, axis=1).max()), np.abs(error).max()
     kind, _, number = target.partition("=")
     assert kind != "psnr" or psnr >= float(number)
     assert kind != "max-error" or worst <= float(number)
     if kind == "bpp":
         size = (tmp_path / "a.jp2").stat().st_size
         assert size * 8 / mine[0].size == pytest.approx(2, rel=0.02)
-    assert report.details["psnr"] == pytest.approx(psnr, abs=1e-6)
+    # the archive tells its ranges in steps: half of one at either end
+    assert report.details["psnr"] == pytest.approx(psnr, abs=2e-3)
     assert report.details["max_abs_error"] == pytest.approx(worst, rel=1e-9)
     for path in ("a.jp2", "r.tif"):
         found = rsic_geo.compare(source, tmp_path / path)
-        assert found.psnr == pytest.approx(psnr, abs=1e-6)
+        assert found.psnr == pytest.approx(psnr, abs=2e-3)
         assert found.max_abs_error == pytest.approx(worst, rel=1e-9)
         assert found.valid_equal
     promise = Promise(target=Target.parse(target), lossless=False)
     proof = prove(str(source), str(tmp_path / "a.jp2"), promise, Execution(), Progress())
     assert proof.problems == ()
-    assert proof.psnr == pytest.approx(psnr, abs=1e-6)
+    assert proof.psnr == pytest.approx(psnr, abs=2e-3)
     assert proof.max_error == pytest.approx(worst, rel=1e-9)
 
 

@@ -113,7 +113,7 @@ def test_what_comes_back_is_what_the_encoder_made(tmp_path_factory, shape, bands
         pixels[:, rng.random(shape) < 0.2] = 7
     write_scene(source, pixels, mask=mask, **({"nodata": 7} if extra == "nodata" else {}))
     with network(Remembering()):
-        report = compress(source, archive, "psnr=20")
+        report = compress(source, archive, "psnr=20", accept_loss=True)  # painted noise spreads by little
         rsic_geo.decompress(archive, back)
         assert_came_back(source, back, report)
         with rsic_geo.open(archive) as scene:

@@ -14,7 +14,7 @@ def table_of(value, measured=None):
     def probe(dial):
         if measured is not None:
             measured.append(dial)
-        return Stop(dial=dial, size=math.exp(value(dial)), error=1.0, scored=1.0)
+        return Stop(dial=dial, size=math.exp(value(dial)), cost=1.0)
 
     return Table(probe)
 

@@ -8,7 +8,7 @@ APPLICATION_ID = 0x47504B47
 """``GPKG``, which tells a GeoPackage from any other SQLite file."""
 USER_VERSION = 10300
 """GeoPackage 1.3."""
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 """Version of our tables within it."""
 
 STATES = ("pending", "running", "done", "failed", "skipped")
@@ -45,6 +45,8 @@ SCENE_COLUMNS: tuple[tuple[str, str], ...] = (
     ("achieved", "REAL"),
     ("lossless", "BOOLEAN"),
     ("psnr", "REAL"),
+    ("snr", "REAL"),
+    ("meaning", "TEXT"),
     ("max_error", "REAL"),
     ("masks", "TEXT"),
     ("metadata", "TEXT"),

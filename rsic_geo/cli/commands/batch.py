@@ -193,7 +193,8 @@ def run(
 ) -> int:
     """Archive every scene of INPUT (files, folders, @list, -, STAC items) below the folder OUTPUT.
 
-    A scene is done when its product was decoded from disk and compared with it. The same command goes on
+    A scene is done when its product was decoded from disk and compared with it. One of which a band ends
+    below 20 dB SNR is named in a warning; below 6 dB it fails, unless --accept-loss. The same command goes on
     where it stopped. Nothing is overwritten, no source is touched. --memory is the budget of all jobs.
     Exit code 3: some scenes failed.
     """
@@ -286,7 +287,7 @@ def retry(
 @batch.command(short_help="Say how far the runs are.")
 @click.argument("ledger")
 @click.option("--run", "run_name", metavar="NAME", help="Only this run.")
-@click.option("--failed", is_flag=True, help="List what failed.")
+@click.option("--failed", is_flag=True, help="List what failed, and what was warned of.")
 @talking
 def status(ledger: str, console: Console, run_name: str | None, failed: bool) -> int:
     """Say how far the runs of LEDGER (or of the folder it is in) are.
@@ -301,6 +302,7 @@ def status(ledger: str, console: Console, run_name: str | None, failed: bool) ->
         lines.append(f"run {entry['name']} ({'at work' if entry['at_work'] else 'at rest'}): {entry['text']}")
         lines.append(outline({k: entry[k] for k in ("states", "options")}, "  "))
         lines += [f"  failed: {scene['source']}: {scene['error']}" for scene in entry.get("failed", ())]
+        lines += [f"  warned: {scene['source']}: {scene['warnings']}" for scene in entry.get("warned", ())]
     console.result(entries, "\n".join(lines))
     return EXIT_SOME_FAILED if any(entry["states"]["failed"] for entry in entries["runs"]) else 0
 
@@ -353,9 +355,12 @@ def _watcher(console: Console) -> Watcher:
                 state=outcome.state,
                 error=outcome.error,
                 seconds=outcome.values.get("seconds"),
+                warnings=outcome.values.get("warnings"),
             )
         elif outcome.state == "failed":
             console.warn(f"{source}: {one_line(outcome.error or 'failed')}")
+        if outcome.state == "done" and outcome.values.get("warnings"):
+            console.warn(f"{source}: {one_line(outcome.values['warnings'])}")
 
     def survey(fraction: float, message: str) -> bool | None:
         if console.mode == "json":

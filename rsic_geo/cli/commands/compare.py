@@ -47,8 +47,9 @@ def compare(
 ) -> int:
     """Compare the pixels and every piece of metadata of OTHER with REFERENCE.
 
-    PSNR has the peak of the data type (of floats the range of each band), over the samples valid in
-    REFERENCE; alpha must be equal and has no part in it. An archive of ours is compared by what it
+    PSNR is of the worst band, over the samples valid in REFERENCE. Its peak is 255 for bytes (of which red,
+    green and blue count as one), else all values of the bits the file tells of, or the range the band uses;
+    alpha must be equal and has no part in it. An archive of ours is compared by what it
     decompresses to. Exits with 0 where both agree (within the bounds given), else with 4.
     """
     from rsic_geo.verbs.compare import compare as run

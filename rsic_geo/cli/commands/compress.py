@@ -17,7 +17,7 @@ def _refuse_creation_options(_ctx: click.Context, _param: click.Parameter, value
     if values:
         raise click.UsageError(
             f"an archive takes no creation options ({values[0]}): use --target (lossless, "
-            "psnr=40, bpp=0.5, ...) and --tile-size"
+            "psnr=40, snr=30, bpp=0.5, ...) and --tile-size"
         )
 
 
@@ -37,8 +37,14 @@ archive_choices = stack(
         default="lossless",
         show_default=True,
         metavar="T",
-        help="lossless, psnr=DB, max-error=N (in the units of the samples), ratio=R or bpp=B; checked by "
-        "decoding what was written.",
+        help="lossless, psnr=DB or snr=DB (of the worst band), max-error=N (in the units of the samples), "
+        "ratio=R, bpp=B (bits per pixel of all bands) or bpppb=B (bits per sample); checked by decoding what "
+        "was written.",
+    ),
+    click.option(
+        "--accept-loss",
+        is_flag=True,
+        help="Archive although a band loses its structure (below 6 dB SNR), which else ends with code 4.",
     ),
     click.option(
         "--codec",

@@ -10,12 +10,16 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.options import Target
 from rsic_geo.progress import Progress
-from rsic_geo.write import tiles
+from rsic_geo.scenes.verdict import cost_of, decibels
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.passes import TilePass
 from rsic_geo.write.plan import ScenePlan
@@ -64,32 +68,36 @@ class RateSearch:
     measuring_seconds: float = 0.0
     """Time spent on the tiles' curves."""
 
-    def curves(self, progress: Progress, around: float | None = None, psnr: float = 0.0) -> list[TileCurve]:
+    def curves(
+        self, progress: Progress, around: float | None = None, mean_square: float = 0.0
+    ) -> list[TileCurve]:
         """Return the tiles' curves, measured at the first call.
 
         Args:
             progress: told after each tile.
             around: mean bits per pixel the search is about, to place the layers; None if not known.
-            psnr: quality (dB) the search is about, where ``around`` is None.
+            mean_square: mean squared error the search is about, where ``around`` is None.
         """
         if not self._curves:
             if around is None and len(self.plan.grid) > PROBE_TILES:
-                around = self._probe(psnr, progress.stage(0, 0.2))
+                around = self._probe(mean_square, progress.stage(0, 0.2))
             layered = replace(self.params, ratio=None, layers=layer_ratios(self.plan, around))
             started = time.perf_counter()
             self._curves = self.coder.curves(layered, progress)
             self.measuring_seconds += time.perf_counter() - started
         return self._curves
 
-    def _probe(self, psnr: float, progress: Progress) -> float:
-        """Return the mean rate (bits per pixel) at which a few tiles have this PSNR."""
+    def _probe(self, mean_square: float, progress: Progress) -> float:
+        """Return the mean rate (bits per pixel) at which a few tiles have this mean squared error."""
         count = len(self.plan.grid)
         chosen = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
         layered = replace(self.params, ratio=None, layers=layer_ratios(self.plan, None))
         curves = self.coder.curves(layered, progress, only=chosen)
         cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in sorted(chosen)]
         pixels = sum(core.pixel_count for core in cores)
-        wanted = sse_of(psnr, pixels * self.plan.profile.count, self.plan.radiometry.dtype_peak)
+        # the tiles' share of the samples that count is about the scene's: holes allow no error
+        scored = sum(signal.count for signal in self.plan.signals)
+        wanted = mean_square * scored * pixels / self.plan.pixels
         return max(allocate.for_error(curves, wanted).total, 64) * 8 / pixels
 
     def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
@@ -156,59 +164,51 @@ def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
     return coded
 
 
-def psnr_of(sse: float, count: float, peak: float) -> float:
-    """Return ``10 log10(peak^2 * count / sse)`` in dB; infinite where there is no error."""
-    if math.isinf(sse):
-        return -math.inf
-    return math.inf if sse <= 0 or count <= 0 else 10 * math.log10(peak * peak * count / sse)
-
-
-def sse_of(psnr: float, count: float, peak: float) -> float:
-    """Return the sum of squared errors at which ``count`` samples have this PSNR."""
-    return float(peak * peak * count / 10 ** (psnr / 10))
-
-
-def to_psnr(
+def to_decibels(
     search: RateSearch,
-    target: float,
-    finish: Callable[[CodedScene, Progress], float],
+    target: Target,
+    finish: Callable[[CodedScene, Progress], NDArray[np.float64]],
     progress: Progress,
     expected_gain: float = 0.0,
 ) -> CodedScene:
-    """Code the scene with as few bytes as the target PSNR needs.
+    """Code the scene with as few bytes as a PSNR or SNR of its worst band needs.
+
+    The curves of the tiles know the error of all bands together. What that means to the worst band is learned
+    from each coding: the search steers the bands' common error by the cost of the worst.
 
     Args:
         search: the scene.
-        target: PSNR (dB) the final output must have, never less.
-        finish: carries a coding to its final output and returns the squared error of that.
+        target: quality (dB) the final output must have, never less.
+        finish: carries a coding to its final output and returns the squared errors (bands,) of that.
         progress: told all along.
-        expected_gain: what ``finish`` usually adds to the codec's PSNR (dB); where the search begins.
+        expected_gain: what ``finish`` usually adds to the codec's quality (dB); where the search begins.
 
     Raises:
-        TargetNotReachedError: if the finest lossy coding misses the target.
+        TargetNotReachedError: if even exact samples miss the target, as those of quantised floats may.
     """
-    peak = search.plan.radiometry.dtype_peak
-    curves = search.curves(progress.stage(0, 0.3), psnr=target)
-    count = float(_scored(search, progress.stage(0.3, 0.3)))
-    wanted = sse_of(target, count, peak)
+    rod = search.plan.yardstick(target.kind)
+    mean_square = rod.mean_square(target.value)
+    curves = search.curves(progress.stage(0, 0.3), mean_square=mean_square)
+    wanted = mean_square * sum(signal.count for signal in search.plan.signals)
     margin = ENHANCED_MARGIN if expected_gain else PSNR_MARGIN
-    hunt = _Hunt(goal=sse_of(target + PSNR_AIM, count, peak))
+    hunt = _Hunt(goal=cost_of(target.value + PSNR_AIM))
+    least = target.value + margin
     aim, best = wanted * 10 ** (expected_gain / 10), None
     before = most = 0
     for attempt in range(MAX_ROUNDS):
         stage = progress.stage(0.3 + 0.7 * attempt / MAX_ROUNDS, 0.3 + 0.7 * (attempt + 1) / MAX_ROUNDS)
         allocation = allocate.for_error(curves, aim)
         coded = search.encode_sizes(allocation.sizes, stage.stage(0, 0.5))
-        guessed = psnr_of(coded.total_sse * hunt.gain, coded.total_count, peak)
-        is_far = hunt.is_known and guessed < target + margin - PSNR_SLACK
+        alone = rod.cost(coded.sse, coded.count)
+        is_far = hunt.is_known and decibels(alone * hunt.gain) < least - PSNR_SLACK
         if is_far or coded.body_bytes in hunt.missed:
-            achieved, reached = coded.total_sse * hunt.gain, False  # not worth carrying on
+            achieved, reached = alone * hunt.gain, False  # not worth carrying on
         else:
-            achieved = finish(coded, stage.stage(0.5, 1))
-            hunt.learn_gain(coded.total_sse, achieved)
-            reached = psnr_of(achieved, coded.total_count, peak) >= target + margin
+            achieved = rod.cost(finish(coded, stage.stage(0.5, 1)), coded.count)
+            hunt.learn_gain(alone, achieved)
+            reached = decibels(achieved) >= least
         if reached:
-            is_near = psnr_of(achieved, coded.total_count, peak) <= target + PSNR_SLACK
+            is_near = decibels(achieved) <= target.value + PSNR_SLACK
             if is_near or attempt >= 4 or coded.body_bytes == most or hunt.is_settled(coded.body_bytes, 0):
                 return coded
             best = (allocation, achieved)
@@ -225,16 +225,17 @@ def to_psnr(
             aim *= 0.96  # a step too small for the encoder
         before, most = sum(allocation.sizes), coded.body_bytes
     else:
-        if best is None:  # steps too coarse for the search: well below the error wanted, before all there is
-            best = (allocate.for_error(curves, wanted / 8), 0.0)
-    last = [_everything(search.plan)] if best is None else [best[0].sizes, _everything(search.plan)]
-    for sizes in last:
-        coded = search.encode_sizes(sizes, progress.stage(0.95, 0.98))
-        achieved = finish(coded, progress.stage(0.98, 1))
-        if psnr_of(achieved, coded.total_count, peak) >= target + margin:
+        if best is None:  # steps too coarse for the search: well below what missed, before all there is
+            best = (allocate.for_error(curves, aim / 8), 0.0)
+    sizes = [_everything(search.plan)] if best is None else [best[0].sizes, _everything(search.plan)]
+    ways = [partial(search.encode_sizes, each) for each in sizes]
+    # A band of few counts may be allowed less error than the 9/7 wavelet leaves: then every sample is exact.
+    for code in (*ways, partial(to_max_error, search, 0.0)):
+        coded = code(progress.stage(0.95, 0.98))
+        if decibels(rod.cost(finish(coded, progress.stage(0.98, 1)), coded.count)) >= least:
             return coded
     raise TargetNotReachedError(
-        f"psnr={target:g} cannot be met by lossy JPEG 2000 on this scene: use --target lossless"
+        f"{target} cannot be met on this scene, whose values are stored in steps of 16 bits: ask for less"
     )
 
 
@@ -249,13 +250,13 @@ class _Hunt:
     """A search for a squared error: what was asked of the curves so far, and what came of it."""
 
     goal: float
-    """Squared error to steer at, a little below the largest allowed."""
+    """Cost of the worst band to steer at, a little below the largest allowed."""
     low: float = 0.0
-    """Largest aim known to reach."""
+    """Largest aim (squared error of all bands) known to reach."""
     high: float = math.inf
     """Smallest aim known to miss."""
     gain: float = 1.0
-    """Squared error of the final output over that of the codec, at the last look."""
+    """Cost of the final output over that of the codec, at the last look."""
     is_known: bool = False
     """Whether there was such a look."""
     reached_bytes: float = math.inf
@@ -268,7 +269,7 @@ class _Hunt:
     """Aim of the round before, and what came of it."""
 
     def learn_gain(self, coded: float, achieved: float) -> None:
-        """Remember what carrying on makes of the codec's squared error; it hardly depends on the rate."""
+        """Remember what carrying on makes of the codec's cost; it hardly depends on the rate."""
         if coded > 0:
             self.gain, self.is_known = achieved / coded, True
 
@@ -289,31 +290,18 @@ class _Hunt:
             self.low, self.reached_bytes = max(self.low, aim), min(self.reached_bytes, size)
         else:
             self.high, self.missed_bytes = min(self.high, aim), max(self.missed_bytes, size)
-        achieved = max(achieved, 1e-9)
+        achieved = max(achieved, 1e-30)
         power = 1.0
         if self.last is not None and aim != self.last[0] and achieved != self.last[1]:
             power = math.log(achieved / self.last[1]) / math.log(aim / self.last[0])
         self.last = (aim, achieved)
-        guess: float = aim * (self.goal / achieved) ** (1 / min(max(power, 0.4), 2.0))
+        guess: float = aim * (self.goal / achieved) ** (1 / min(max(power, 0.2), 2.0))
         if self.low > 0 and math.isfinite(self.high):
             tenth: float = (self.high / self.low) ** 0.1
             return min(max(guess, self.low * tenth), self.high / tenth)
         if self.low > 0:
             return max(guess, self.low * 1.0005)
         return min(guess, self.high * 0.995)
-
-
-def _scored(search: RateSearch, progress: Progress) -> float:
-    """Return how many samples count, learned from the plan (validity is read with the tiles)."""
-    plan = search.plan
-    if not plan.has_nodata and not plan.profile.has_mask and not plan.alpha_bands:
-        return plan.pixels * plan.profile.count
-    total = 0.0
-    for raw in search.coder.raw_tiles():
-        tile = tiles.prepare(raw, lossless=False)
-        total += tile.pixels.size if tile.scored is None else float(tile.scored.sum())
-        progress.report(0.0, "counting valid pixels")
-    return total
 
 
 def to_max_error(search: RateSearch, bound: float, progress: Progress) -> CodedScene:
@@ -329,11 +317,14 @@ def to_max_error(search: RateSearch, bound: float, progress: Progress) -> CodedS
 
 def check_size(target: Target, plan: ScenePlan, file_bytes: int) -> float:
     """Return the achieved value of a size target."""
-    return plan.raw_bytes / file_bytes if target.kind == "ratio" else file_bytes * 8 / plan.pixels
+    if target.kind == "ratio":
+        return plan.raw_bytes / file_bytes
+    return file_bytes * 8 / plan.pixels / (plan.profile.count if target.kind == "bpppb" else 1)
 
 
 def file_budget(target: Target, plan: ScenePlan) -> int:
     """Return the bytes the whole archive may have under a size target."""
     if target.kind == "ratio":
         return int(plan.raw_bytes / target.value)
-    return int(target.value * plan.pixels / 8)
+    samples = plan.pixels * (plan.profile.count if target.kind == "bpppb" else 1)
+    return int(target.value * samples / 8)

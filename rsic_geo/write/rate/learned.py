@@ -14,18 +14,21 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsic_geo.codecs import jpeg2000
 from rsic_geo.codecs.learned_tile import JPEG2000, LEARNED, Networks, Pixels, TileFormat, encode_learned
 from rsic_geo.container.tiff import TiffSpool, frame
 from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.options import Target
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
+from rsic_geo.scenes.verdict import Yardstick, cost_of, decibels
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.coded import CodedScene, empty_coded, gather
 from rsic_geo.write.plan import ScenePlan
-from rsic_geo.write.rate.control import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE, psnr_of, sse_of
-from rsic_geo.write.rate.search import LEVELS, LOWEST, Guide, Stop, Table
+from rsic_geo.write.rate.control import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE
+from rsic_geo.write.rate.search import LEAST_COST, LEVELS, LOWEST, Guide, Stop, Table
 from rsic_geo.write.reading import raw_tiles, threaded_map
 from rsic_geo.write.tiles import TileInput, TileResult
 
@@ -120,6 +123,7 @@ class TileCoder:
             original=tile.original[index],
             scored=None if tile.scored is None else tile.scored[index],
             nodata=None if tile.nodata is None else tuple(tile.nodata[band] for band in index),
+            limits=tuple(tile.limits[band] for band in index) if tile.limits else (),
         )
         best = self._framed(tile, tilework.code_within(part, self._form.params(), bound).codestream)
         low, high, least = 0, LEVELS, bound - self._form.rounding
@@ -158,6 +162,7 @@ class DialSearch:
         self.plan, self.passes, self.measuring_seconds = plan, 0, 0.0
         self._reader, self._spool, self._tiles, self._workers = reader, spool, tiles, workers
         self._table: Table | None = None
+        self._rod: Yardstick | None = None
         self._probed, self._probing = 0, Progress()
         self._sizes: dict[float, float] = {}
         self._last: tuple[float, CodedScene] | None = None
@@ -210,17 +215,18 @@ class DialSearch:
         return self._table
 
     def _probe(self, dial: float, probes: set[int], part: float) -> Stop:
-        """Return size, error and scored samples of some tiles, scaled to the whole scene."""
+        """Return the size of some tiles, scaled to the scene, and what their errors cost the worst band."""
         started = time.perf_counter()
         results = [result for result, _ in self._coded(self._at(dial), probes)]
+        sse = np.sum([result.sse for result in results], axis=0)
+        count = np.sum([result.cell_count.sum(axis=(1, 2)) for result in results], axis=0)
         self.measuring_seconds += time.perf_counter() - started
         self._probed += 1
         self._probing.report(min(1.0, self._probed / USUAL_STOPS), "measuring tiles")
         return Stop(
             dial=dial,
             size=sum(len(result.codestream) for result in results) / part,
-            error=sum(float(result.sse.sum()) for result in results) / part,
-            scored=sum(float(result.cell_count.sum()) for result in results) / part,
+            cost=0.0 if self._rod is None else self._rod.cost(sse, count),
         )
 
     def to_bytes(self, budget: int, progress: Progress) -> CodedScene:
@@ -246,27 +252,28 @@ class DialSearch:
         coded.is_complete = coded.body_bytes < budget
         return coded
 
-    def to_psnr(
+    def to_decibels(
         self,
-        target: float,
-        finish: Callable[[CodedScene, Progress], float],
+        target: Target,
+        finish: Callable[[CodedScene, Progress], NDArray[np.float64]],
         progress: Progress,
         expected_gain: float = 0.0,
     ) -> CodedScene:
-        """Code the scene with as few bytes as the target PSNR needs.
+        """Code the scene with as few bytes as a PSNR or SNR of its worst band needs.
 
         Args:
-            target: PSNR (dB) the final output must have, never less.
-            finish: carries a coding to its final output and returns the squared error of that.
+            target: quality (dB) the final output must have, never less.
+            finish: carries a coding to its final output and returns the squared errors (bands,) of that.
             progress: told all along.
-            expected_gain: what ``finish`` usually adds to the codec's PSNR (dB).
+            expected_gain: what ``finish`` usually adds to the codec's quality (dB).
 
         Raises:
             TargetNotReachedError: the finest setting misses the target.
         """
-        peak, table = self.plan.radiometry.dtype_peak, self._measured(progress.stage(0, 0.2))
-        wanted = target + ENHANCED_MARGIN
-        goal = -math.log(sse_of(wanted, 1.0, peak))
+        rod = self._rod = self.plan.yardstick(target.kind)
+        table = self._measured(progress.stage(0, 0.2))
+        wanted = target.value + ENHANCED_MARGIN
+        goal = -math.log(cost_of(wanted))
         guide = Guide(table.log_gains(), goal, {})
         guide.shift = expected_gain * math.log(10) / 10
         reached: float | None = None
@@ -278,16 +285,16 @@ class DialSearch:
             stage = progress.stage(0.2 + attempt * part, 0.2 + (attempt + 1) * part)
             coded = self.encode(dial, stage.stage(0, 0.5))
             self._probing = stage.stage(1, 1)
-            achieved = finish(coded, stage.stage(0.5, 1))
-            found = psnr_of(achieved, coded.total_count, peak)
-            guide.learn(dial, -math.log(max(achieved, 1e-9) / max(coded.total_count, 1.0)))
+            achieved = rod.cost(finish(coded, stage.stage(0.5, 1)), coded.count)
+            found = decibels(achieved)
+            guide.learn(dial, -math.log(max(achieved, LEAST_COST)))
             if found >= wanted:
                 reached = dial if reached is None else min(reached, dial)
-                if found <= target + PSNR_SLACK or dial == LOWEST:
+                if found <= target.value + PSNR_SLACK or dial == LOWEST:
                     return coded
         if reached is None:
             raise TargetNotReachedError(
-                f"psnr={target:g} cannot be met by the learned codec on this scene: use --codec jp2"
+                f"{target} cannot be met by the learned codec on this scene: use --codec jp2"
             )
         coded = self.encode(reached, progress.stage(0.95, 0.98))
         finish(coded, progress.stage(0.98, 1))

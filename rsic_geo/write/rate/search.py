@@ -13,6 +13,8 @@ LEVELS = 255
 """Steps of the network's quality."""
 STOPS = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 """Settings that may be measured; beyond 0 and 1 lies what the network's qualities do not reach."""
+LEAST_COST = 1e-30
+"""Smaller costs are as good as none."""
 LOWEST = STOPS[0]
 _FIRST = STOPS.index(0.5)
 
@@ -23,8 +25,8 @@ class Stop:
 
     dial: float
     size: float
-    error: float
-    scored: float
+    cost: float
+    """Squared error over squared reference of the worst band; 0 where a size is sought."""
 
 
 class Table:
@@ -45,13 +47,8 @@ class Table:
         return Curve(lambda dial: math.log(max(self.at(dial).size, 1.0)))
 
     def log_gains(self) -> Curve:
-        """Return -ln(mean squared error) along the dial."""
-
-        def gain(dial: float) -> float:
-            stop = self.at(dial)
-            return -math.log(max(stop.error, 1e-9) / max(stop.scored, 1.0))
-
-        return Curve(gain)
+        """Return -ln(cost) along the dial."""
+        return Curve(lambda dial: -math.log(max(self.at(dial).cost, LEAST_COST)))
 
 
 class Curve:

@@ -1,0 +1,367 @@
+"""What an error means to a band: its signal, the yardstick of targets in dB, and the verdict on what is left.
+
+PSNR is told against a peak (:class:`rsic_geo.geo.radiometry.Peak`), SNR against the spread of the valid
+samples. Both are of the worst band, since one that is erased is no better for the others being good; red,
+green and blue of uint8 count as one, by the mean over the three that everybody means there.
+
+A verdict is passed whatever was asked for: no target, and no size, may erase a band without a word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.radiometry import Peak, units_of
+from rsic_geo.progress import Progress
+from rsic_geo.raster import SceneReader
+
+WEAK_DB, LOST_DB = 20.0, 6.0
+"""SNR below which a band is named in a warning, and below which its structure is gone (dB)."""
+NOISE = 1.0
+"""A band whose samples spread by less than a count has no signal to speak of: SNR would weigh its noise."""
+_MOST_NAMED = 8
+
+Verdict = Literal["exact", "good", "weak", "lost", "empty"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandSignal:
+    """What the valid samples of one band are, in the units the codec sees (DN, or steps of a float scene)."""
+
+    count: int
+    """Samples that count; 0 for alpha, and for a band without a valid pixel."""
+    low: int
+    """Least of them."""
+    high: int
+    """Largest of them."""
+    spread: float
+    """Their standard deviation."""
+
+    @property
+    def limits(self) -> tuple[int, int] | None:
+        """Least and largest value, which decoded samples are held to; None where none is known."""
+        return (self.low, self.high) if self.count else None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether there is nothing to lose."""
+        return self.low == self.high
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether SNR says something about the band."""
+        return self.spread >= NOISE
+
+
+class _Gathering:
+    """Count, ends, mean and squares about it of one band, window after window (Chan, Golub and LeVeque)."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, 0.0, 0.0
+        self.low, self.high = math.inf, -math.inf
+
+    def add(self, values: NDArray[Any]) -> None:
+        if not values.size:
+            return
+        floats = values.astype(np.float64)
+        mean = float(floats.mean())
+        floats -= mean
+        total, apart = self.count + values.size, mean - self.mean
+        self.squares += float(np.vdot(floats, floats).real) + apart**2 * self.count * values.size / total
+        self.mean += apart * values.size / total
+        self.count = total
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+
+    def signal(self) -> BandSignal:
+        if not self.count:
+            return BandSignal(count=0, low=0, high=0, spread=0.0)
+        spread = math.sqrt(self.squares / self.count)
+        return BandSignal(count=self.count, low=int(self.low), high=int(self.high), spread=spread)
+
+
+def gather_signals(
+    reader: SceneReader, *, alpha_bands: Sequence[int], has_nodata: bool, side: int, progress: Progress
+) -> tuple[BandSignal, ...]:
+    """Return the signal of every band, from all samples that count: one pass over the scene.
+
+    A decimated read would do for the spread, but not for the ends: what lies beyond them is cut off.
+
+    Args:
+        reader: integers, or a float scene read as such.
+        alpha_bands: indexes of bands that say what is transparent.
+        has_nodata: whether some samples are no data.
+        side: of the windows read (px); less where there are many bands.
+        progress: asked after every window whether to go on.
+
+    Raises:
+        SceneError: if the scene cannot be read.
+        JobCancelledError: if the caller cancels.
+    """
+    profile = reader.profile
+    gathered = [_Gathering() for _ in range(profile.count)]
+    grid = TileGrid(height=profile.height, width=profile.width, tile_size=side)
+    for index in grid:
+        window = grid.core(index)
+        pixels = reader.read(window)
+        valid = reader.read_valid(window, pixels) if has_nodata else None
+        shown = np.ones(pixels.shape[1:], np.bool_)
+        mask = reader.read_mask(window) if profile.has_mask else None
+        if mask is not None:
+            shown &= mask != 0
+        for band in alpha_bands:
+            shown &= pixels[band] != 0
+        for band, gathering in enumerate(gathered):
+            if band not in alpha_bands:
+                keep = shown if valid is None else shown & valid[band]
+                gathering.add(pixels[band].ravel() if keep.all() else pixels[band][keep])
+        progress.report(0.0, "measuring bands")
+    return tuple(gathering.signal() for gathering in gathered)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yardstick:
+    """What squared errors are held against, band by band."""
+
+    squares: tuple[float, ...]
+    """Square of each band's reference (peak or spread), in the units of the errors, squared."""
+    units: tuple[tuple[int, ...], ...]
+    """Bands whose errors are averaged; the worst unit counts."""
+
+    def cost(self, sse: NDArray[np.float64], count: NDArray[np.float64]) -> float:
+        """Return mean squared error over squared reference, of the worst unit; 0 without an error.
+
+        Args:
+            sse: sum of squared errors (bands,).
+            count: samples that count (bands,).
+        """
+        worst = 0.0
+        for unit in self.units:
+            lost = sum(float(sse[band]) for band in unit)
+            weight = sum(float(count[band]) * self.squares[band] for band in unit)
+            if lost > 0:
+                worst = max(worst, lost / weight if weight > 0 else math.inf)
+        return worst
+
+    def decibels(self, sse: NDArray[np.float64], count: NDArray[np.float64]) -> float:
+        """Return the dB of the worst unit: infinite without an error, -inf where one is infinite."""
+        return decibels(self.cost(sse, count))
+
+    def mean_square(self, target: float) -> float:
+        """Return the mean squared error the most delicate unit may have at ``target`` dB."""
+        return min(sum(self.squares[band] for band in unit) / len(unit) for unit in self.units) * cost_of(
+            target
+        )
+
+    def scaled(self, factors: Sequence[float]) -> Yardstick:
+        """Return the yardstick for errors that are ``factors`` times as large, per band."""
+        squares = tuple(s * f * f for s, f in zip(self.squares, factors, strict=True))
+        return Yardstick(squares=squares, units=self.units)
+
+
+def cost_of(target: float) -> float:
+    """Return the share of the squared reference that ``target`` dB leave to errors."""
+    return float(10 ** (-target / 10))
+
+
+def decibels(cost: float) -> float:
+    """Return a cost in dB."""
+    if cost <= 0:
+        return math.inf
+    return -math.inf if math.isinf(cost) else -10 * math.log10(cost)
+
+
+def psnr_yardstick(peaks: Sequence[Peak], profile: SceneProfile) -> Yardstick:
+    """Return what PSNR is measured by."""
+    return Yardstick(squares=tuple(peak.span**2 for peak in peaks), units=units_of(profile))
+
+
+def snr_yardstick(signals: Sequence[BandSignal], profile: SceneProfile) -> Yardstick:
+    """Return what SNR is measured by: every band alone; one without signal as if it spread by a count."""
+    squares = tuple(max(signal.spread, NOISE) ** 2 for signal in signals)
+    units = tuple((band,) for unit in units_of(profile) for band in unit)
+    return Yardstick(squares=squares, units=units)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandQuality:
+    """What became of one band."""
+
+    band: int
+    """Number of the band, from 1."""
+    name: str
+    """What people call it."""
+    signal: BandSignal
+    rmse: float
+    """Root mean square error over the samples that count, in the units the codec sees."""
+    largest: float
+    """Largest error of such a sample, in the same units."""
+    scale: float = 1.0
+    """Units of the scene in one of those."""
+
+    @property
+    def snr(self) -> float | None:
+        """Spread over RMSE (dB); None where there is no error or no spread."""
+        if self.rmse <= 0 or self.signal.spread <= 0:
+            return None
+        return 20 * math.log10(self.signal.spread / self.rmse)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Exact; good; weak: below 20 dB SNR; lost: below 6 dB; empty: no sample counts.
+
+        A band without signal is judged by its largest error: weak above a count, or where it is all the band
+        has; lost above a count where it is half of all the band has.
+        """
+        signal = self.signal
+        if not signal.count:
+            return "empty"
+        if self.rmse <= 0:
+            return "exact"
+        if signal.is_constant:
+            return "weak"
+        if signal.has_signal:
+            snr = self.snr
+            assert snr is not None
+            return "lost" if snr < LOST_DB else "weak" if snr < WEAK_DB else "good"
+        whole = signal.high - signal.low
+        if self.largest > NOISE:
+            return "lost" if 2 * self.largest >= whole else "weak"
+        return "weak" if self.largest >= whole else "good"
+
+    def __str__(self) -> str:
+        """Return name and what was found, as a warning tells it."""
+        if self.signal.has_signal and self.snr is not None:
+            return f"{self.name} ({self.snr:.1f} dB)"
+        spread, largest = self.signal.spread * self.scale, self.largest * self.scale
+        return f"{self.name} (spread {spread:.2g}, no signal: largest error {largest:.3g})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary, in the units of the scene."""
+        snr = self.snr
+        return {
+            "band": self.band,
+            "name": self.name,
+            "spread": self.signal.spread * self.scale,
+            "rmse": self.rmse * self.scale,
+            "snr": None if snr is None else round(snr, 4),
+            "max_abs_error": self.largest * self.scale,
+            "judged_by": "snr" if self.signal.has_signal else "largest error",
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandFacts:
+    """What a report tells of one band of the source, so that others can judge what became of it."""
+
+    band: int
+    """Number of the band, from 1."""
+    name: str
+    signal: BandSignal
+    step: float
+    """Units of the scene in one of those the signal is in: 1, or the step of a float scene."""
+
+    def judged(self, sse: float, largest: float) -> BandQuality:
+        """Return what became of the band.
+
+        Args:
+            sse: sum of squared errors over the samples that count, in the units of the scene, squared.
+            largest: largest error of such a sample, in the units of the scene.
+        """
+        rmse = math.sqrt(sse / max(self.signal.count, 1)) / self.step
+        return BandQuality(
+            band=self.band,
+            name=self.name,
+            signal=self.signal,
+            rmse=rmse,
+            largest=largest / self.step,
+            scale=self.step,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        return {"band": self.band, "name": self.name, "step": self.step, **asdict(self.signal)}
+
+    @classmethod
+    def from_json(cls, entries: dict[str, Any]) -> BandFacts:
+        """Rebuild what :meth:`to_json` gave."""
+        own = ("band", "name", "step")
+        signal = BandSignal(**{key: value for key, value in entries.items() if key not in own})
+        return cls(signal=signal, **{key: entries[key] for key in own})
+
+
+def band_names(descriptions: Sequence[str | None], count: int) -> list[str]:
+    """Return what people call each band: its description, else its number."""
+    said = list(descriptions) + [None] * (count - len(descriptions))
+    return [text.strip() if text and text.strip() else f"band {n}" for n, text in enumerate(said, start=1)]
+
+
+def weak_warning(found: Sequence[BandQuality]) -> str | None:
+    """Return the warning that names bands of little quality; None where all are good."""
+    weak = [band for band in found if band.verdict in ("weak", "lost")]
+    if not weak:
+        return None
+    one = len(weak) == 1
+    return (
+        f"{'1 band ends' if one else f'{len(weak)} bands end'} below {WEAK_DB:g} dB SNR: {_named(weak)}: "
+        "look at the result, or ask for more quality"
+    )
+
+
+def lost_message(found: Sequence[BandQuality], asked: str) -> str | None:
+    """Return the error that names bands whose structure is gone; None where there is none."""
+    lost = [band for band in found if band.verdict == "lost"]
+    if not lost:
+        return None
+    return (
+        f"{asked} leaves nothing of {_named(lost)} (below {LOST_DB:g} dB SNR there is no structure): ask for "
+        "more quality, or say --accept-loss (accept_loss=True)"
+    )
+
+
+def _named(bands: Sequence[BandQuality]) -> str:
+    worst = sorted(bands, key=lambda band: math.inf if band.snr is None else band.snr)
+    more = len(worst) - _MOST_NAMED
+    return ", ".join(map(str, worst[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+
+
+def target_meaning(
+    kind: str, value: float, references: Sequence[Peak] | Sequence[float], names: Sequence[str]
+) -> str | None:
+    """Return what a target in dB allows, in the units of the scene; None for other targets.
+
+    ``psnr=40 of a used range 0..8414: RMSE at most 84 (B10: 6)``: the band that may lose most, and in
+    brackets the one that may lose least, where that is another bound.
+
+    Args:
+        kind: of the target.
+        value: of the target (dB).
+        references: a peak per data band (psnr) or a spread per data band (snr).
+        names: of those bands.
+    """
+    if kind not in ("psnr", "snr") or not references:
+        return None
+    spans = [each.span if isinstance(each, Peak) else max(each, 0.0) for each in references]
+    bounds = [span * math.sqrt(cost_of(value)) for span in spans]
+    most, least = int(np.argmax(bounds)), int(np.argmin(bounds))
+    bound = f"RMSE at most {_short(bounds[most])}"
+    if _short(bounds[least]) != _short(bounds[most]):
+        bound += f" ({names[least]}: {_short(bounds[least])})"
+    top = references[most]
+    if not isinstance(top, Peak):
+        return f"{kind}={value:g} of a spread of {spans[most]:.4g}: {bound}"
+    what = {"type": "the range", "bits": "the range of its bits", "used": "a used range"}[top.kind]
+    return f"{kind}={value:g} of {what} {top.low:.6g}..{top.high:.6g}: {bound}"
+
+
+def _short(value: float) -> str:
+    """Return a number by two digits that count, as people write it: 160, 8.9, 0.16."""
+    return f"{float(f'{value:.2g}'):g}"
