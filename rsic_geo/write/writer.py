@@ -273,7 +273,9 @@ class Job(ABC, Generic[WriterT, SearchT]):
             expected = seal.file_bytes + added
             is_spare = expected < wanted and coded.is_complete
             is_late = attempt == rounds - 1 or (attempt >= MAX_SIZE_ROUNDS - 1 and not fits)
-            if abs(expected / wanted - 1) <= SIZE_PROMISE / 2 or is_spare or is_late:
+            # Half of what is promised, while there is time: a codec with coarse steps may have none so near.
+            near = SIZE_PROMISE * (0.5 if attempt < MAX_SIZE_ROUNDS else 0.9)
+            if abs(expected / wanted - 1) <= near or is_spare or is_late:
                 plain, fits = seal.file_bytes, fits + 1
                 self._finish(coded, writer, stage.stage(0.5, 1))
                 seal = self._seal(coded, writer)
