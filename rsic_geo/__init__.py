@@ -1,27 +1,56 @@
 """rsic_geo: smaller archives of remote-sensing scenes, given back better than their codec.
 
-Importing this package loads no torch. The verbs are loaded when they are first used.
+Importing this package loads neither torch nor rasterio. The verbs are loaded when they are first used.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rsic_geo import errors
+from rsic_geo.errors import RsicGeoError
+
 if TYPE_CHECKING:
+    from rsic_geo.geo.window import Window
     from rsic_geo.verbs.api import compare, compress, decompress, enhance, info, open, validate
 
-__all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
+    __version__: str
+
+__all__ = [
+    "RsicGeoError",
+    "Window",
+    "__version__",
+    "compare",
+    "compress",
+    "decompress",
+    "enhance",
+    "errors",
+    "info",
+    "open",
+    "validate",
+]
+_VERBS = frozenset({"compare", "compress", "decompress", "enhance", "info", "open", "validate"})
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """Load a verb when it is asked for."""
-    if name in __all__:
+    """Load what is public when it is asked for; every class of :mod:`rsic_geo.errors` is here, too."""
+    if name in _VERBS:
         from rsic_geo.verbs import api
 
         return getattr(api, name)
+    if name == "Window":
+        from rsic_geo.geo.window import Window
+
+        return Window
+    if name == "__version__":
+        from rsic_geo.version import version
+
+        return version()
+    if name.endswith("Error") and hasattr(errors, name):
+        return getattr(errors, name)
     raise AttributeError(f"module 'rsic_geo' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """Return the public names."""
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, *(name for name in vars(errors) if name.endswith("Error"))})

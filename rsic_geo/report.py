@@ -6,22 +6,14 @@ import hashlib
 import os
 import platform
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.raster import gdal_version
+from rsic_geo.version import version
 
 SCHEMA = "rsic-report-1"
-
-
-def version() -> str:
-    """Return the version of the installed package."""
-    try:
-        return metadata.version("rsic-geo")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def describe_file(path: str, profile: SceneProfile | None = None) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from rsic_geo.batch.message import SceneJob, SceneOutcome
 from rsic_geo.batch.source import SourceState
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.raster import gdal_config, gdal_version, reading_config
-from rsic_geo.report import version
 from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.source import open_source
+from rsic_geo.version import version
 from rsic_geo.write.parts import BandStore, Bench, help_out, is_open
 from rsic_geo.write.plan import plan_scene
 

@@ -22,7 +22,7 @@ from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import LedgerError, SceneError, UsageError
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
-from rsic_geo.report import version
+from rsic_geo.version import version
 
 _BASE_MIB = 200
 """What one worker takes at most beside its tiles and cache, measured on scenes of three bands."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from rsic_geo.errors import UsageError
 from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
@@ -10,28 +13,40 @@ from rsic_geo.progress import ProgressCallback
 from rsic_geo.report import Report
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.verbs import compare as comparing
 from rsic_geo.verbs import compress as encode
 from rsic_geo.verbs import decompress as decode
 from rsic_geo.verbs import enhance as foreign
-from rsic_geo.verbs.compare import compare
-from rsic_geo.verbs.info import info, validate
+from rsic_geo.verbs import info as looking
+from rsic_geo.verbs.compare import Comparison
+from rsic_geo.verbs.keywords import (
+    DecodeKeywords,
+    EncodeKeywords,
+    ExecutionKeywords,
+    ProductKeywords,
+    StrPath,
+    check_keywords,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
 
-_EXECUTION = ("threads", "device", "window_size", "memory_mib", "fast")
-
-
-def _split(options: dict[str, Any]) -> dict[str, Any]:
-    execution = {name: options.pop(name) for name in _EXECUTION if name in options}
-    return {**options, "execution": Execution(**execution)}
-
-
+_EXECUTION = tuple(field.name for field in fields(Execution))
 _TARGETS = ("psnr", "snr", "max_error", "ratio", "bpp", "bpppb")
 
 
-def _target(target: str | Target | None, options: dict[str, Any]) -> Target:
-    """Return the one target asked for, taking it from the options where it is there. Raises UsageError."""
-    named = {name: options.pop(name) for name in _TARGETS if name in options}
+def _split(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as fields of an options class, those of the execution as one value."""
+    execution = {name: value for name, value in options.items() if name in _EXECUTION}
+    others = {name: value for name, value in options.items() if name not in _EXECUTION}
+    return {**others, "execution": Execution(**execution)}
+
+
+def _target(target: str | Target | None, options: Mapping[str, Any]) -> Target:
+    """Return the one target asked for, as a text or as a keyword. Raises UsageError."""
+    named = {name: value for name, value in options.items() if name in _TARGETS}
     if len(named) + (target is not None) > 1:
         words = [*named, *(["target"] if target is not None else [])]
         raise UsageError(f"give one target only, not {' and '.join(words)}")
@@ -41,12 +56,12 @@ def _target(target: str | Target | None, options: dict[str, Any]) -> Target:
 
 
 def compress(
-    src: str,
-    dst: str,
+    src: StrPath,
+    dst: StrPath,
     *,
     target: str | Target | None = None,
     progress: ProgressCallback | None = None,
-    **options: Any,  # noqa: ANN401
+    **options: Unpack[EncodeKeywords],
 ) -> Report:
     """Write a scene as an archive; see :func:`rsic_geo.verbs.compress.compress`.
 
@@ -64,11 +79,19 @@ def compress(
         UsageError: if more than one target is given, or an option makes no sense.
         StructureLostError: if a band would end below 6 dB SNR; nothing is written then.
     """
-    chosen = EncodeOptions(target=_target(target, options), **_split(options))
-    return encode.compress(str(src), str(dst), chosen, progress)
+    check_keywords("compress", options, EncodeKeywords.__annotations__)
+    own = {name: value for name, value in options.items() if name not in _TARGETS}
+    chosen = EncodeOptions(target=_target(target, options), **_split(own))
+    return encode.compress(os.fspath(src), os.fspath(dst), chosen, progress)
 
 
-def decompress(src: str, dst: str, *, progress: ProgressCallback | None = None, **options: Any) -> Report:  # noqa: ANN401
+def decompress(
+    src: StrPath,
+    dst: StrPath,
+    *,
+    progress: ProgressCallback | None = None,
+    **options: Unpack[DecodeKeywords],
+) -> Report:
     """Write an archive's scene as a GeoTIFF; see :func:`rsic_geo.verbs.decompress.decompress`.
 
     Args:
@@ -77,16 +100,17 @@ def decompress(src: str, dst: str, *, progress: ProgressCallback | None = None, 
         progress: told a fraction and a text; returning False cancels.
         options: fields of :class:`DecodeOptions` and :class:`Execution`.
     """
-    return decode.decompress(str(src), str(dst), DecodeOptions(**_split(options)), progress)
+    check_keywords("decompress", options, DecodeKeywords.__annotations__)
+    return decode.decompress(os.fspath(src), os.fspath(dst), DecodeOptions(**_split(options)), progress)
 
 
 def enhance(
-    src: str,
-    dst: str,
+    src: StrPath,
+    dst: StrPath,
     *,
     model: str = "auto",
     progress: ProgressCallback | None = None,
-    **options: Any,  # noqa: ANN401
+    **options: Unpack[ProductKeywords],
 ) -> Report:
     """Write an enhanced copy of a lossy raster; see :func:`rsic_geo.verbs.enhance.enhance`.
 
@@ -97,15 +121,70 @@ def enhance(
         progress: told a fraction and a text; returning False cancels.
         options: fields of :class:`DecodeOptions` and :class:`Execution`.
     """
-    return foreign.enhance(str(src), str(dst), DecodeOptions(enhance=model, **_split(options)), progress)
+    check_keywords("enhance", options, ProductKeywords.__annotations__)
+    chosen = DecodeOptions(enhance=model, **_split(options))
+    return foreign.enhance(os.fspath(src), os.fspath(dst), chosen, progress)
 
 
-def open(path: str, *, enhance: str = "auto", **options: Any) -> Archive:  # noqa: A001, ANN401
+def open(  # noqa: A001 - as in rasterio
+    path: StrPath,
+    *,
+    enhance: str = "auto",
+    allow_other_model: bool = False,
+    **options: Unpack[ExecutionKeywords],
+) -> Archive:
     """Open a scene or archive for windowed reading; see :func:`rsic_geo.scenes.open.open_archive`.
 
     Args:
         path: file or GDAL name.
         enhance: auto, off, or a model's name.
-        options: ``allow_other_model`` and fields of :class:`Execution`.
+        allow_other_model: enhance with other weights than the archive was made with.
+        options: fields of :class:`Execution`.
     """
-    return open_archive(str(path), enhance=enhance, **_split(options))
+    check_keywords("open", options, ExecutionKeywords.__annotations__)
+    return open_archive(
+        os.fspath(path),
+        enhance=enhance,
+        allow_other_model=allow_other_model,
+        execution=Execution(**options),
+    )
+
+
+def compare(
+    reference: StrPath,
+    other: StrPath,
+    *,
+    ignore: tuple[str, ...] = (),
+    accept_damaged: bool = False,
+    progress: ProgressCallback | None = None,
+) -> Comparison:
+    """Compare two scenes band by band, archives by their final output.
+
+    See :func:`rsic_geo.verbs.compare.compare`.
+
+    Args:
+        reference: scene that errors are counted against.
+        other: scene looked at.
+        ignore: metadata fields left out.
+        accept_damaged: compare what a scene still holds whose reader reports damage.
+        progress: told a fraction and a text; returning False cancels.
+    """
+    return comparing.compare(
+        os.fspath(reference),
+        os.fspath(other),
+        ignore=ignore,
+        accept_damaged=accept_damaged,
+        progress=progress,
+    )
+
+
+def info(path: StrPath) -> dict[str, Any]:
+    """Return a plain dictionary about a scene or archive; see :func:`rsic_geo.verbs.info.info`."""
+    return looking.info(os.fspath(path))
+
+
+def validate(
+    path: StrPath, *, pixels: bool = True, progress: ProgressCallback | None = None
+) -> dict[str, Any]:
+    """Return whether a file is whole, and what is wrong with it; see :func:`rsic_geo.verbs.info.validate`."""
+    return looking.validate(os.fspath(path), pixels=pixels, progress=progress)

@@ -26,7 +26,7 @@ from rsic_geo.errors import ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, gdal_version, reading_config
-from rsic_geo.report import version
+from rsic_geo.version import version
 from rsic_geo.write.passes import TilePass, TileRecord, pack_record, unpack_record
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.reading import raw_tiles, threaded_map

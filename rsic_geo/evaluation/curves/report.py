@@ -14,7 +14,7 @@ from rsic_geo.evaluation.curves import peers, plots
 from rsic_geo.evaluation.curves.bdrate import METHOD, MIN_OVERLAP, MIN_POINTS
 from rsic_geo.evaluation.curves.rd import ANCHOR, MEASURES, RdResult
 from rsic_geo.raster import gdal_version
-from rsic_geo.report import version
+from rsic_geo.version import version
 
 FILES = ("points.csv", "bdrate.csv", "summary.json", "curves.png")
 _LABELS = {"psnr": "PSNR", "ms_ssim": "MS-SSIM", "gmsd": "GMSD"}
