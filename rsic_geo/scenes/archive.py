@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +14,6 @@ from numpy.typing import NDArray
 
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.container.sideinfo_check import checked_limits, profile_of
-from rsic_geo.container.tiff import DESCRIPTION, SUFFIX
 from rsic_geo.errors import ContainerError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
@@ -26,17 +23,17 @@ from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.validity import clamp
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.raster import SceneReader, fetch_raster, open_scene
+from rsic_geo.raster import SceneReader
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
-from rsic_geo.scenes.kinds import Store, StoredTiles, open_store
+from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, open_store
 from rsic_geo.scenes.learned import LearnedScene
 from rsic_geo.scenes.planes import Planes, finish_pixels, put_nodata
 from rsic_geo.scenes.quantised import Affinity, recorded_peaks
-from rsic_geo.scenes.reduced import masked_means, nearest
+from rsic_geo.scenes.reduced import masked_means, nearest, rows_and_columns
 
 Pixels = NDArray[Any]
 
@@ -71,7 +68,7 @@ class Archive:
         self._loading = threading.Lock()
         self._held = ExitStack()
         try:
-            self._file = self._local_file()
+            self._file = local_file(self.path, self._held)
             store = open_store(self._file, self.execution)
             self.reader: SceneReader = self._held.enter_context(store.reader)
             self.side: SideInfo | None = store.side
@@ -83,24 +80,6 @@ class Archive:
         except BaseException:
             self._held.close()
             raise
-
-    def _local_file(self) -> str:
-        """Return the path; of what may be an archive behind a name of GDAL's, that of a copy.
-
-        GDAL hides the boxes of a JP2 file, and of a learned archive all but its preview.
-        """
-        if not self.path.startswith("/vsi") and "://" not in self.path:
-            return self.path
-        is_learned = self.path.lower().endswith(SUFFIX)
-        if not is_learned:
-            with open_scene(self.path) as reader:
-                is_learned = reader.driver == "GTiff" and reader.description == DESCRIPTION
-                if not is_learned and not reader.driver.startswith("JP2"):
-                    return self.path
-        name = "scene" + (SUFFIX if is_learned else ".jp2")
-        copy = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / name
-        fetch_raster(self.path, str(copy))
-        return str(copy)
 
     def _set_up(self, store: Store, enhance: str, allow_other_model: bool) -> None:
         side = self.side
@@ -270,7 +249,9 @@ class Archive:
         """
         if bands is not None and not all(0 <= band < self.profile.count for band in bands):
             raise UsageError(f"bands {list(bands)} are not all in 0..{self.profile.count - 1}")
-        shape = None if out_shape is None else self._rows_and_columns(out_shape, bands)
+        shape = None
+        if out_shape is not None:
+            shape = rows_and_columns(out_shape, self.profile.count if bands is None else len(bands))
         whole = Window.full(self.profile.height, self.profile.width)
         area = whole if window is None else window.intersection(whole)
         if area is None or (
@@ -281,17 +262,6 @@ class Archive:
             return self._read_reduced(area, shape, bands)
         pixels = self.finish(self._enhanced(area), area)
         return pixels if bands is None else pixels[list(bands)]
-
-    def _rows_and_columns(self, out_shape: tuple[int, ...], bands: tuple[int, ...] | None) -> tuple[int, int]:
-        """Return rows and columns of a shape that may also tell the bands. Raises UsageError."""
-        count = self.profile.count if bands is None else len(bands)
-        whole = all(isinstance(side, int | np.integer) and side >= 1 for side in out_shape)
-        if len(out_shape) not in (2, 3) or not whole or (len(out_shape) == 3 and out_shape[0] != count):
-            raise UsageError(
-                f"out_shape {tuple(out_shape)}: give rows and columns from 1 on, before them {count} bands "
-                "or nothing"
-            )
-        return int(out_shape[-2]), int(out_shape[-1])
 
     def finish(self, pixels: Pixels, area: Window) -> Pixels:
         """Return decoded (and enhanced) pixels of ``area`` with validity, alpha and sample type restored."""

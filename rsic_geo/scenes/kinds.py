@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -12,12 +14,12 @@ from rsic_geo.container.integrity import PayloadCheck
 from rsic_geo.container.integrity import picture_of as picture_of_codestream
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.container.sideinfo_check import check_side
-from rsic_geo.container.tiff import TiffArchive, is_tiff_archive
+from rsic_geo.container.tiff import DESCRIPTION, SUFFIX, TiffArchive, is_tiff_archive
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.raster import SceneReader, open_scene
+from rsic_geo.raster import SceneReader, fetch_raster, open_scene
 from rsic_geo.scenes.jp2_source import check_samples, has_lost_box, offset_tiles
 from rsic_geo.scenes.learned import LearnedScene, picture_of
 
@@ -115,3 +117,22 @@ def _starts_like_jp2(path: str) -> bool:
             return file.read(8)[4:] == b"jP  "
     except OSError:
         return False  # GDAL's own names; what cannot be opened at all is reported by open_scene
+
+
+def local_file(path: str, held: ExitStack) -> str:
+    """Return the path; of what may be an archive behind a name of GDAL's, a copy kept by ``held``.
+
+    GDAL hides the boxes of a JP2 file, and of a learned archive all but its preview.
+    """
+    if not path.startswith("/vsi") and "://" not in path:
+        return path
+    is_learned = path.lower().endswith(SUFFIX)
+    if not is_learned:
+        with open_scene(path) as reader:
+            is_learned = reader.driver == "GTiff" and reader.description == DESCRIPTION
+            if not is_learned and not reader.driver.startswith("JP2"):
+                return path
+    name = "scene" + (SUFFIX if is_learned else ".jp2")
+    copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / name
+    fetch_raster(path, str(copy))
+    return str(copy)

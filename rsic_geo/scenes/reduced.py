@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.errors import UsageError
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
@@ -108,3 +109,14 @@ def _box_sums(
     top, bottom = total[:, rows[:, 0]], total[:, rows[:, 1]]
     band = bottom - top
     return np.asarray(band[:, :, cols[:, 1]] - band[:, :, cols[:, 0]])
+
+
+def rows_and_columns(out_shape: tuple[int, ...], count: int) -> tuple[int, int]:
+    """Return rows and columns of a shape that may also tell the ``count`` bands. Raises UsageError."""
+    whole = all(isinstance(side, int | np.integer) and side >= 1 for side in out_shape)
+    if len(out_shape) not in (2, 3) or not whole or (len(out_shape) == 3 and out_shape[0] != count):
+        raise UsageError(
+            f"out_shape {tuple(out_shape)}: give rows and columns from 1 on, before them {count} bands "
+            "or nothing"
+        )
+    return int(out_shape[-2]), int(out_shape[-1])
