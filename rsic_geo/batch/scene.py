@@ -110,7 +110,7 @@ def _written(
     product = Path(job.product)
     with (
         workshop_for(job.workshop, job.fid) as folder,
-        accepting_damage(job.options.accept_damaged) as damage,
+        accepting_damage(job.options.accept_damaged),
     ):
         finished = folder / product.name
         report = compress.compress(
@@ -138,7 +138,6 @@ def _written(
             **_product_values(job, report, proof, finished),
             "seconds": round(time.monotonic() - started, 3),
             "geom": _footprint(job, report),
-            "warnings": "; ".join([f"the source is damaged: {note}" for note in damage]) or None,
         }
         if proof.problems:
             place = set_aside(finished, product)
