@@ -31,6 +31,7 @@ from rsic_geo.scenes.verdict import (
     target_meaning,
 )
 from rsic_geo.write.colour import colour_transform_pays
+from rsic_geo.write.nodata import nodata_apart_pays
 
 JP2_TYPES = ("uint8", "uint16", "int16")
 MAX_TILE_SAMPLES = 1 << 24
@@ -56,6 +57,8 @@ class ScenePlan:
     """Whether bands 0, 1, 2 are decorrelated together."""
     lossless: bool
     has_nodata: bool
+    nodata_apart: bool = False
+    """Lossless: whether samples without data are filled, and planes say where they are."""
     affinity: Affinity | None
     """Scaling of a float scene that is stored as integers."""
     footprint: dict[str, Any] | None
@@ -221,6 +224,7 @@ def plan_scene(
             progress=progress or Progress(),
         )
     snapshot = opened.snapshot()
+    mct = colour_transform_pays(reader, lossless=lossless)
     return reader, ScenePlan(
         profile=profile,
         snapshot=snapshot if lossless and affinity is None else snapshot.without_statistics(),
@@ -232,7 +236,11 @@ def plan_scene(
         ),
         groups=band_groups(profile.colorinterp),
         alpha_bands=alpha,
-        mct=colour_transform_pays(reader, lossless=lossless),
+        mct=mct,
+        nodata_apart=lossless
+        and affinity is None
+        and options.sidecar != "never"  # others would see the filling as data
+        and nodata_apart_pays(reader, valid[0], mct=mct),
         lossless=lossless,
         has_nodata=has_nodata,
         affinity=affinity,

@@ -55,6 +55,7 @@ def raw_tiles(reader: SceneReader, plan: ScenePlan, only: Collection[int] | None
             exact = reader.read_steps(window, valid)
         yield RawTile(
             number=number,
+            is_apart=plan.nodata_apart,
             pixels=pixels,
             exact=exact,
             nodata_valid=valid,

@@ -81,6 +81,8 @@ class RawTile:
     """Sentinel per band; None where no band has one."""
     limits: tuple[tuple[int, int] | None, ...] = ()
     """Least and greatest value per band that readers hold decoded pixels to; empty = they hold none."""
+    is_apart: bool = False
+    """Lossless: whether samples without data are filled, and a plane says where they are."""
     exact: NDArray[np.float64] | None = None
     """(bands, h, w) in steps of the pixels, not rounded; None where the pixels are the scene's own."""
 
@@ -97,11 +99,13 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
     if raw.mask is not None:
         planes["mask"] = _pack(raw.mask[None])
     if lossless:
-        if raw.nodata_valid is not None and raw.nodata is None:  # quantised: no sample value says nodata
+        pixels = raw.pixels
+        # Quantised samples have no value that says nodata; others are filled where that is smaller.
+        if raw.nodata_valid is not None and (raw.nodata is None or raw.is_apart):
             planes["valid"] = _pack(_merge_bands(raw.nodata_valid))
-        return TileInput(
-            number=raw.number, pixels=raw.pixels, original=raw.pixels, scored=None, planes=planes
-        )
+            if raw.is_apart:
+                pixels = fill_invalid(pixels, raw.nodata_valid)
+        return TileInput(number=raw.number, pixels=pixels, original=raw.pixels, scored=None, planes=planes)
     scored = np.ones(raw.pixels.shape, np.bool_)
     if raw.nodata_valid is not None:
         scored &= raw.nodata_valid

@@ -103,6 +103,8 @@ def _verify_tiles(
         if plan.lossless:
             if pixel_crc(pixels) != coded.pixel_crcs[number]:
                 raise VerificationError(f"tile {number} of the written archive does not decode to its source")
+            if plan.nodata_apart and not np.array_equal(archive.finish(pixels, window), source.read(window)):
+                raise VerificationError(f"nodata in tile {number} of the archive differs from its source")
         else:
             original = _measured_against(source, window)
             if plan.affinity is None:
