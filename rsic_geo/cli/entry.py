@@ -12,7 +12,7 @@ import click
 from rsic_geo.cli.classic import modernise
 from rsic_geo.cli.console import Console, one_line
 from rsic_geo.cli.signals import EXIT_INTERRUPTED, stoppable
-from rsic_geo.cli.surroundings import set_aside_foreign_gdal
+from rsic_geo.cli.surroundings import one_blas_thread, set_aside_foreign_gdal
 from rsic_geo.errors import RsicGeoError
 
 VERBS = (
@@ -93,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Console.reset()
     _open_closed_streams()
     set_aside_foreign_gdal()
+    one_blas_thread()
     try:
         arguments = modernise(list(sys.argv[1:] if argv is None else argv))
         with stoppable():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -98,6 +99,21 @@ class LinearEnhancer(IdentityEnhancer):
     def __init__(self, name: str, sha256: str) -> None:
         """Take the name and digest archives will record."""
         self.name, self.sha256 = name, sha256
+
+
+def side_by_side(work: Callable[[int], None], items: Sequence[int], workers: int) -> None:
+    """Do a piece of work for each item, in threads of Python's own; the first error is raised.
+
+    For work that leaves Python's lock to others. One thread for a window beats several inside of one: a small
+    network is all waiting there, and its sums depend on how many took part.
+    """
+    if min(workers, len(items)) <= 1:
+        for item in items:
+            work(item)
+        return
+    with ThreadPoolExecutor(min(workers, len(items))) as pool:
+        for _ in pool.map(work, items):
+            pass
 
 
 def check_windows(

@@ -44,6 +44,8 @@ class EnhancementPlan:
     """Core of an enhancement window (px)."""
     seed: int = 0
     """Seed of enhancers that begin with noise."""
+    workers: int = 1
+    """Windows worked on at once; changes nothing else."""
     filters: tuple[FilterTaps | None, ...] = ()
     """Adaptive filter of each cluster of groups; empty: corrections are used as proposed."""
 

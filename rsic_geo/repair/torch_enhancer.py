@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from rsic_geo.devices import choose_device, full_float32, has_bfloat16
 from rsic_geo.errors import WeightsError
-from rsic_geo.repair.base import ALIGN, Place, check_windows
+from rsic_geo.repair.base import ALIGN, Place, check_windows, side_by_side
 from rsic_geo.repair.network import ResidualUNet, UNetVariants, network_of, paired
 from rsic_geo.weights import WeightsFile
 
@@ -83,16 +84,20 @@ class TorchEnhancer:
         check_windows(x, sigma, origins)
         places = list(origins) if origins is not None else [(0, 0)] * x.shape[0]
         out = np.empty((x.shape[0], self.proposals * x.shape[1], *x.shape[2:]), dtype=np.float32)
-        # On a CPU one window at a time: no slower, and the result cannot depend on the batch.
         per_run = 1
         if self.device.type == "cuda":
             per_run = max(1, _CUDA_BATCH_PIXELS // (x.shape[2] * x.shape[3]))
-        with torch_threads(self.threads):
-            for first in range(0, x.shape[0], per_run):
-                part = slice(first, first + per_run)
-                out[part] = self._run(
-                    self._tensor(x[part]), self._tensor(sigma[part])[:, None], places[part], seed
-                )
+
+        def run(first: int) -> None:
+            part = slice(first, first + per_run)
+            out[part] = self._run(
+                self._tensor(x[part]), self._tensor(sigma[part])[:, None], places[part], seed
+            )
+
+        # On a CPU one thread for each window: neither batch nor threads can change the result then.
+        workers = 1 if self.device.type == "cuda" else self.threads or os.cpu_count() or 1
+        with torch_threads(1 if self.device.type == "cpu" else self.threads):
+            side_by_side(run, range(0, x.shape[0], per_run), workers)
         return out
 
     def predict(self, pixels: Tensor, sigma: Tensor, places: list[Place], seed: int) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,14 @@ from rsic_geo.geo.lattice import CELL, NODE, sigma_lattice
 from rsic_geo.geo.seam import SeamAccumulator, window_weights
 from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
-from rsic_geo.repair.base import Enhancer
+from rsic_geo.repair.base import Enhancer, side_by_side
 from rsic_geo.repair.filter import apply_filter
 from rsic_geo.repair.plan import EnhancementPlan, PixelSource
 
 BATCH = 2
-"""Windows given to the enhancer at once on a CPU; more does not help there."""
+"""Windows given to the enhancer at once, at least."""
+MOST = 8
+"""Windows held at once, at most: each takes some tens of megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +131,27 @@ def _correct_batch(
             spans = np.array(
                 [plan.radiometry.high[b] - plan.radiometry.low[b] for b in found.members], np.float32
             )
-            for k, job in enumerate(jobs):
-                result = found.correction[k]
-                if taps is None:
-                    result = result[: len(found.members)]
-                else:
-                    result = apply_filter(taps, found.decoded[k], _fitting(result, taps))
-                used = result[:, : job.padded.height, : job.padded.width]
-                out[k][found.members] = used * spans[:, None, None]
+            finish = partial(_finish, jobs, found, taps, spans, out)
+            side_by_side(finish, range(len(jobs)), plan.workers)
     return out
+
+
+def _finish(  # noqa: PLR0913, PLR0917 - one window of a batch
+    jobs: list[_Job],
+    found: _Proposal,
+    taps: FilterTaps | None,
+    spans: NDArray[np.float32],
+    out: list[NDArray[np.float32]],
+    number: int,
+) -> None:
+    """Filter what was proposed for one window of a batch, and put it into its output."""
+    result = found.correction[number]
+    if taps is None:
+        result = result[: len(found.members)]
+    else:
+        result = apply_filter(taps, found.decoded[number], _fitting(result, taps))
+    used = result[:, : jobs[number].padded.height, : jobs[number].padded.width]
+    out[number][found.members] = used * spans[:, None, None]
 
 
 def _fitting(correction: NDArray[np.float32], taps: FilterTaps) -> NDArray[np.float32]:
@@ -207,15 +222,16 @@ def _jobs(enhancer: Enhancer, plan: EnhancementPlan, area: Window | None = None)
             yield _Job(index=index, padded=padded, is_wanted=wanted, outer=_outer_window(padded, plan, side))
 
 
-def _batches(jobs: Iterator[_Job]) -> Iterator[list[_Job]]:
-    """Group consecutive jobs of one row of windows and one shape."""
+def _batches(jobs: Iterator[_Job], workers: int) -> Iterator[list[_Job]]:
+    """Group consecutive jobs of one row of windows and one shape, one for each worker."""
     held: list[_Job] = []
+    most = min(max(BATCH, workers), MOST)
     for job in jobs:
         if held:
             first = held[0]
             alike = (first.outer.height, first.outer.width) == (job.outer.height, job.outer.width)
             alike = alike and first.is_wanted == job.is_wanted
-            if len(held) == BATCH or not alike or first.index.row != job.index.row:
+            if len(held) == most or not alike or first.index.row != job.index.row:
                 yield held
                 held = []
         held.append(job)
@@ -265,7 +281,7 @@ def corrections_in(
         grown = np.zeros((sums.shape[0], max(reach, sums.shape[1]), area.width), np.float32)
         grown[:, : sums.shape[1]] = sums
         sums = grown
-        for jobs in _batches(iter(row_jobs)):
+        for jobs in _batches(iter(row_jobs), plan.workers):
             if jobs[0].is_wanted:
                 held = Window.between(top, top + sums.shape[1], area.col_off, area.col_stop)
                 for job, result in zip(jobs, _correct_batch(jobs, source, enhancer, plan), strict=True):
@@ -317,7 +333,7 @@ def corrections(
     seam = SeamAccumulator(grid, plan.radiometry.bands)
     buffer = _CellRows(plan.height)
     done = 0
-    for jobs in _batches(_jobs(enhancer, plan)):
+    for jobs in _batches(_jobs(enhancer, plan), plan.workers):
         if jobs[0].is_wanted:
             for job, result in zip(jobs, _correct_batch(jobs, source, enhancer, plan), strict=True):
                 seam.add(job.index, result)

@@ -220,6 +220,7 @@ class Archive:
             radiometry=side.radiometry,
             active=side.strengths > 0,
             window_size=self.execution.window_size,
+            workers=self.execution.workers,
             seed=side.seed,
             filters=side.filters,
         )

@@ -192,6 +192,7 @@ def estimated_plan(
         active=levels > 0,
         radiometry=radiometry,
         window_size=options.execution.window_size,
+        workers=options.execution.workers,
     )
 
 

@@ -81,6 +81,8 @@ class FitOptions:
 
     window_size: int = 512
     """Core of an enhancement window (px)."""
+    workers: int = 1
+    """Windows worked on at once."""
     max_error: float | None = None
     """Largest absolute error allowed after enhancement."""
     seed: int = 0
@@ -157,6 +159,7 @@ def fit_enhancement(
         radiometry=plan.radiometry,
         active=levels > 0,
         window_size=options.window_size,
+        workers=options.workers,
         seed=options.seed,
     )
     filters: tuple[FilterTaps | None, ...] = ()

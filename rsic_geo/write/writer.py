@@ -232,6 +232,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
         fit = FitOptions(
             window_size=self.options.execution.window_size,
+            workers=self.options.execution.workers,
             max_error=self._fit_bound,
             seed=self.options.seed,
             filters=self.settled,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -106,14 +109,34 @@ def threads_seen(monkeypatch):
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("asked", "expected"), [(0, 2), (1, 1), (3, 3)])
-def test_torch_has_the_threads_asked_for_and_no_longer_than_it_works(threads_seen, asked, expected):
-    x, sigma = np.zeros((1, 3, 64, 64), np.float32), np.full((1, 1, 1), 0.02, np.float32)
-    enhancer = load_enhancer("rsic-tiny", "cpu", threads=asked)
+@pytest.mark.parametrize("asked", [0, 1, 3])
+def test_a_window_has_one_thread_and_so_many_are_side_by_side(threads_seen, monkeypatch, asked):
+    """More threads inside a window wait for each other, and round its sums in another order."""
+    at_work, most, lock, run = 0, 0, threading.Lock(), TorchEnhancer.predict
+
+    def predict(self, *words):
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.02)
+        found = run(self, *words)
+        with lock:
+            at_work -= 1
+        return found
+
+    monkeypatch.setattr(TorchEnhancer, "predict", predict)
+    rng = np.random.default_rng(0)
+    x, sigma = rng.random((6, 3, 64, 64), np.float32), np.full((6, 1, 1), 0.02, np.float32)
+    enhancer = load_enhancer("rsic-nano", "cpu", threads=asked)
+    together = enhancer.correct(x, sigma)
+    assert set(threads_seen) == {1}
     assert torch.get_num_threads() == 2
-    enhancer.correct(x, sigma)
-    assert threads_seen == [expected]
-    assert torch.get_num_threads() == 2
+    assert most <= (asked or os.cpu_count())
+    assert asked == 1 or os.cpu_count() == 1 or most > 1
+    for number in range(6):
+        alone = enhancer.correct(x[number : number + 1], sigma[number : number + 1])
+        np.testing.assert_array_equal(together[number : number + 1], alone)
 
 
 def test_torch_gets_its_threads_back_when_a_network_fails(threads_seen, monkeypatch):
