@@ -1,4 +1,4 @@
-"""What --help says, and that the README's command lines are ones the program takes."""
+"""What --help says, and that the command lines of README and pages are ones the program takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from rsic_geo.cli.classic import modernise
 from rsic_geo.cli.entry import rsic
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs" / "pages").glob("*.md")))
 
 
 def commands(group: click.Group, words: tuple[str, ...] = ("rsic",)):
@@ -67,11 +68,11 @@ def parse(line: str) -> None:
 
 
 def readme_lines() -> list[str]:
-    text = README.read_text(encoding="utf-8")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     in_tables = re.findall(r"\| `(rsic [^`]*)` \|", text)
     lines = [*(line for block in blocks for line in block.splitlines()), *in_tables]
-    return [line for line in lines if line.startswith("rsic ")]
+    return sorted({line for line in lines if line.startswith("rsic ")})
 
 
 @pytest.mark.parametrize("line", readme_lines())

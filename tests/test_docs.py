@@ -1,0 +1,44 @@
+"""The pages: they build, their links lead somewhere, and the modules and files they name exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import REPOSITORY
+
+PAGES = sorted((REPOSITORY / "docs" / "pages").glob("*.md"))
+TEXTS = [REPOSITORY / "README.md", *PAGES]
+
+
+def test_the_pages_build_without_a_warning(tmp_path):
+    pytest.importorskip("material", reason="mkdocs-material is not installed (make test)")
+    words = ["build", "--strict", "-q", "-f", "docs/mkdocs.yml", "-d", str(tmp_path / "site")]
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "site" / "shell" / "index.html").exists()
+
+
+def test_the_readme_is_read_in_minutes():
+    assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda path: path.name)
+def test_modules_and_files_that_are_named_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for module in set(re.findall(r"python -m (rsic_geo[\w.]*)", text)):
+        assert importlib.util.find_spec(module), module
+    for path in set(re.findall(r"(?<![\w/])((?:tests|rsic_geo|qgis_plugin)/[\w/.-]+\.\w+)", text)):
+        assert (REPOSITORY / Path(path)).exists(), path
