@@ -21,7 +21,7 @@ from qgis.core import (
 )
 
 from ..compat import FLAG_ADVANCED, NUMBER_DOUBLE, NUMBER_INTEGER
-from ..engine.capabilities import Capabilities
+from ..engine.capabilities import USUAL_TARGETS, Capabilities
 from ..engine.command import AUTO, LOSSLESS, Compression, Execution, Part, Product
 from ..i18n import tr
 from ..settings import read_settings
@@ -184,7 +184,7 @@ def read_execution(
 
 def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinition]:
     """Return what an archive is to be: the usual choices, then the rare ones."""
-    targets = known.targets or (LOSSLESS,)
+    targets = known.targets or USUAL_TARGETS
     models = (AUTO, NONE, *known.models)
     sizes = (AUTO, *map(str, known.tile_sizes))
     quantize = QgsProcessingParameterBoolean(
