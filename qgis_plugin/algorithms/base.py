@@ -142,10 +142,31 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
             # qgis_process asks the provider's own instance, which knows too few choices where the engine was
             # never asked for them.
             return self.create().checkParameterValues(parameters, context)
-        is_fine, text = super().checkParameterValues(parameters, context)
-        if is_fine:
-            text = self.problem(parameters, context)
+        text = self._source_problem(parameters, context)
+        if not text:
+            is_fine, text = super().checkParameterValues(self._openable(parameters, context), context)
+            if is_fine:
+                text = self.problem(parameters, context)
         return not text, text
+
+    def _openable(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Return the values with a picture of ours for every raster that is there and QGIS cannot open.
+
+        QGIS would call such a file "not found"; the engine is asked what is wrong with it.
+        """
+        unopenable = [
+            name for name in self.SOURCES if self.parameterAsRasterLayer(parameters, name, context) is None
+        ]
+        return {**parameters, **dict.fromkeys(unopenable, str(FOLDER / "icons" / "rsic.png"))}
+
+    def _source_problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        """Return what is wrong with the rasters given; empty if nothing but what the engine will find."""
+        try:
+            for name in self.SOURCES:
+                raster_source(self, parameters, name, context)
+        except EngineError as error:
+            return self.said(error)
+        return ""
 
     def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -209,11 +230,6 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
 
     def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         """Return what is wrong with values that are fine one by one; empty if nothing."""
-        try:
-            for name in self.SOURCES:
-                raster_source(self, parameters, name, context)
-        except EngineError as error:
-            return self.said(error)
         return ""
 
     def labels(self) -> dict[str, str]:

@@ -52,7 +52,13 @@ class CheckEngine(RsicAlgorithm):
 
     def declare(self, known: Capabilities) -> Declarations:
         yield explained(
-            QgsProcessingParameterFile("ENGINE", tr("Engine to check"), optional=True),
+            QgsProcessingParameterFile(
+                # QGIS's own filter, *.*, would refuse programs whose name has no dot.
+                "ENGINE",
+                tr("Engine to check"),
+                optional=True,
+                fileFilter=tr("All files") + " (*)",
+            ),
             tr("Empty: the one the other algorithms use."),
         )
         yield QgsProcessingParameterFileDestination(

@@ -121,7 +121,7 @@ class Compress(RsicAlgorithm):
         values = {
             "OUTPUT": output,
             "RATIO": finite(result, "ratio"),
-            "PSNR_LAYER": finite(result, "psnr_codec") if is_shown else None,
+            "PSNR_LAYER": finite(result, "psnr_shown") if is_shown else None,
             "PSNR": finite(result, "psnr"),
             "SNR": finite(result, "snr"),
             "MAX_ERROR": finite(result, "max_abs_error"),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLayer
 
 from ..engine.errors import EngineError
 from ..i18n import tr
@@ -34,6 +34,9 @@ def raster_source(
         if not os.access(text, os.R_OK):
             raise EngineError(tr("{name} is there, but you may not read it.").format(name=text))
         return os.path.abspath(text)
+    other = value if isinstance(value, QgsMapLayer) else context.getMapLayer(text)
+    if other is not None:
+        raise EngineError(tr("{name} is no raster that can be opened.").format(name=other.name()))
     raise EngineError(tr("There is no raster {name}.").format(name=text or name))
 
 

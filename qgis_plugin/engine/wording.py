@@ -216,7 +216,7 @@ def scene_text(text: str, kind: str, tr: Translate, labels: Labels | None = None
 def sentences(tr: Translate) -> dict[str, str]:
     """Return what is said of each kind of error, by the engine's name of it."""
     damaged = tr(
-        "The archive is damaged: copy it again from where it came. Validate archive shows what is wrong."
+        "The file is damaged: copy it again from where it came. Validate archive shows what is wrong."
     )
     return {
         "RsicGeoError": tr("The engine could not do this."),

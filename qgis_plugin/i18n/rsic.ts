@@ -138,6 +138,11 @@ Outputs: a page with what was found and what to do, whether all is well, and the
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>All files</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../algorithms/compare.py"/>
         <source>Quality</source>
         <translation type="unfinished"></translation>
@@ -688,6 +693,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>The engine's usual one, as long as it has not said which it has.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Creation options</source>
         <translation type="unfinished"></translation>
     </message>
@@ -733,7 +743,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units.</source>
+        <source>They carry what other programs cannot read from a JPEG 2000 file: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -793,7 +803,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>GDAL .aux.xml beside the archive</source>
+        <source>Files for other programs beside the archive</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -927,6 +937,11 @@ Outputs: a table with one line per scene, how many are done, skipped and failed 
     </message>
     <message>
         <location filename="../algorithms/sources.py"/>
+        <source>{name} is no raster that can be opened.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
         <source>{name} is no file but a layer of the provider {provider}: save it as GeoTIFF first (Export &gt; Save As, raw data) and choose that file.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -970,11 +985,6 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../algorithms/validate.py"/>
         <source>Archives and rasters</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/validate.py"/>
-        <source>All files</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1119,7 +1129,7 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     </message>
     <message>
         <location filename="../engine/wording.py"/>
-        <source>The archive is damaged: copy it again from where it came. Validate archive shows what is wrong.</source>
+        <source>The file is damaged: copy it again from where it came. Validate archive shows what is wrong.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

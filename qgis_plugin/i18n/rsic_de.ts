@@ -142,6 +142,11 @@ Ausgaben: eine Seite mit dem, was gefunden wurde und zu tun ist, ob alles in Ord
         <translation>HTML-Datei</translation>
     </message>
     <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>All files</source>
+        <translation>Alle Dateien</translation>
+    </message>
+    <message>
         <location filename="../algorithms/compare.py"/>
         <source>Quality</source>
         <translation>Qualität</translation>
@@ -716,6 +721,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>The engine's usual one, as long as it has not said which it has.</source>
+        <translation>Der übliche des Programms, solange es nicht gesagt hat, welche es hat.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Creation options</source>
         <translation>Erstellungsoptionen</translation>
     </message>
@@ -761,8 +771,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units.</source>
-        <translation>Enthält, was andere Programme nicht aus einer JPEG-2000-Datei lesen können: Leerwerte, Maßstab, Einheiten.</translation>
+        <source>They carry what other programs cannot read from a JPEG 2000 file: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
+        <translation>Sie enthalten, was andere Programme nicht aus einer JPEG-2000-Datei lesen können: eine Maske (.msk), Skalierung, Einheiten und dergleichen (.aux.xml), und gehören zu ihr.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -821,8 +831,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>GDAL .aux.xml beside the archive</source>
-        <translation>.aux.xml von GDAL neben dem Archiv</translation>
+        <source>Files for other programs beside the archive</source>
+        <translation>Dateien für andere Programme neben dem Archiv</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -959,6 +969,11 @@ Ausgaben: eine Tabelle mit einer Zeile je Szene, wie viele fertig, übersprungen
     </message>
     <message>
         <location filename="../algorithms/sources.py"/>
+        <source>{name} is no raster that can be opened.</source>
+        <translation>{name} ist kein Raster, das sich öffnen lässt.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
         <source>{name} is no file but a layer of the provider {provider}: save it as GeoTIFF first (Export &gt; Save As, raw data) and choose that file.</source>
         <translation>{name} ist keine Datei, sondern ein Layer des Anbieters {provider}: bitte erst als GeoTIFF speichern (Export &gt; Speichern als, Rohdaten) und diese Datei wählen.</translation>
     </message>
@@ -1005,11 +1020,6 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../algorithms/validate.py"/>
         <source>Archives and rasters</source>
         <translation>Archive und Raster</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/validate.py"/>
-        <source>All files</source>
-        <translation>Alle Dateien</translation>
     </message>
     <message>
         <location filename="../algorithms/validate.py"/>
@@ -1153,8 +1163,8 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
     </message>
     <message>
         <location filename="../engine/wording.py"/>
-        <source>The archive is damaged: copy it again from where it came. Validate archive shows what is wrong.</source>
-        <translation>Das Archiv ist beschädigt: Es ist noch einmal von seinem Ursprung zu kopieren. „Archiv prüfen“ zeigt, was ihm fehlt.</translation>
+        <source>The file is damaged: copy it again from where it came. Validate archive shows what is wrong.</source>
+        <translation>Die Datei ist beschädigt: Sie ist noch einmal von ihrem Ursprung zu kopieren. „Archiv prüfen“ zeigt, was ihr fehlt.</translation>
     </message>
     <message>
         <location filename="../engine/wording.py"/>
