@@ -17,10 +17,12 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from .engine.command import AUTO
 from .engine.environment import parse_pairs
 from .engine.errors import EngineError
 from .engine.locate import find_engine
 from .engine.session import Monitor, Session
+from .engine.wording import error_text
 from .i18n import tr
 from .provider import ICON
 from .settings import Settings, ask_capabilities, read_settings, remembered_capabilities, write_settings
@@ -54,8 +56,10 @@ class RsicOptionsPage(QgsOptionsPageWidget):
         self.engine.setFilePath(settings.engine)
         self.engine.setDialogTitle(tr("Program rsic, or a Python that has it"))
         self.engine.lineEdit().setPlaceholderText(tr("found by itself: RSIC_ENGINE, PATH"))
-        self.device = _choice(known.devices or ("auto",), settings.device)
-        self.model = _choice(("auto", "none", *known.models), settings.model)
+        self.device = QComboBox()
+        _offer(self.device, known.devices or (AUTO, settings.device), settings.device)
+        self.model = QComboBox()
+        _offer(self.model, (AUTO, "none", *known.models, settings.model), settings.model)
         self.memory = QLineEdit(settings.memory)
         self.memory.setPlaceholderText(tr("512 (MiB), 2GB or 10%; empty for the engine's default"))
         self.environment = QPlainTextEdit(settings.environment)
@@ -112,8 +116,8 @@ class RsicOptionsPage(QgsOptionsPageWidget):
         try:
             session = Session(find_engine(shown.engine), extra=parse_pairs(shown.environment))
             known = ask_capabilities(session, Monitor(), _TEST_TIME)
-        except (EngineError, ValueError, OSError) as error:
-            self.verdict.setText(str(error))
+        except (EngineError, OSError) as error:
+            self.verdict.setText(error_text(error, tr))
             return
         self.verdict.setText(
             tr("rsic {version} works: {program} ({origin}). Networks: {models}. Devices: {devices}.").format(
@@ -124,20 +128,14 @@ class RsicOptionsPage(QgsOptionsPageWidget):
                 devices=", ".join(known.devices),
             )
         )
-        _offer(self.device, known.devices or ("auto",))
-        _offer(self.model, ("auto", "none", *known.models))
+        _offer(self.device, known.devices or (AUTO,), self.device.currentText())
+        chosen = self.model.currentText()
+        _offer(self.model, (AUTO, "none", *known.models, chosen), chosen)
 
 
-def _choice(options: tuple[str, ...], chosen: str) -> QComboBox:
-    box = QComboBox()
-    box.addItems(list(dict.fromkeys((*options, chosen))))
-    box.setCurrentText(chosen)
-    return box
-
-
-def _offer(box: QComboBox, options: tuple[str, ...]) -> None:
-    """Replace the choices and keep the one chosen."""
-    chosen = box.currentText()
+def _offer(box: QComboBox, options: tuple[str, ...], chosen: str) -> None:
+    """Replace the choices; what was chosen stays where it is one of them, else it is the first."""
+    words = list(dict.fromkeys(options))
     box.clear()
-    box.addItems(list(dict.fromkeys((*options, chosen))))
-    box.setCurrentText(chosen)
+    box.addItems(words)
+    box.setCurrentText(chosen if chosen in words else words[0])

@@ -13,6 +13,7 @@ from .engine.environment import parse_pairs
 from .engine.errors import EngineError, EngineMissingError
 from .engine.locate import Engine, find_engine
 from .engine.session import Monitor, Session
+from .i18n import tr
 
 GROUP = "rsic_geo"
 _ASKING_TIME = 10.0
@@ -58,12 +59,7 @@ def open_session(engine: str = "") -> Session:
         EngineMissingError: if there is none, or its settings cannot be read.
     """
     settings = read_settings()
-    try:
-        extra = parse_pairs(settings.environment)
-    except ValueError as error:
-        raise EngineMissingError(
-            f"The engine's extra environment in Settings > Options > RSIC: {error}."
-        ) from error
+    extra = parse_pairs(settings.environment)
     return Session(find_engine(engine or settings.engine), extra=extra)
 
 
@@ -72,7 +68,7 @@ def engine_problem() -> str:
     try:
         open_session()
     except EngineError as error:
-        return str(error)
+        return error.said(tr)
     return ""
 
 
@@ -108,7 +104,11 @@ def greet(session: Session, monitor: Monitor) -> Capabilities:
     try:
         return _recall(session.engine) or ask_capabilities(session, monitor)
     except OSError as error:
-        raise EngineMissingError(f"{session.engine.program} cannot be used: {error}.") from error
+        raise EngineMissingError(
+            "{program} cannot be used ({reason}).",
+            program=session.engine.program,
+            reason=error.strerror or error,
+        ) from error
 
 
 def ask_capabilities(session: Session, monitor: Monitor, timeout: float = 60.0) -> Capabilities:

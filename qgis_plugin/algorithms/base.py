@@ -23,6 +23,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..engine.capabilities import Capabilities
 from ..engine.errors import EngineCancelledError, EngineError
 from ..engine.session import Monitor, Session
+from ..engine.wording import Labels, error_text, plain, scene_text
 from ..i18n import tr
 from ..settings import current_capabilities, engine_problem, greet, open_session
 from .sources import is_same_file, raster_source
@@ -35,8 +36,9 @@ FOLDER = Path(__file__).resolve().parents[1]
 class QgisMonitor(Monitor):
     """Shows a run of the engine in a Processing dialog's log and progress bar."""
 
-    def __init__(self, feedback: QgsProcessingFeedback) -> None:
-        self._feedback = feedback
+    def __init__(self, feedback: QgsProcessingFeedback, labels: Labels) -> None:
+        """Hold where to show it, and what the dialog calls its parameters."""
+        self._feedback, self._labels = feedback, labels
         self._is_in_the_way = QThread.currentThread() == QCoreApplication.instance().thread()
 
     def is_cancelled(self) -> bool:
@@ -51,19 +53,24 @@ class QgisMonitor(Monitor):
 
     def stage(self, text: str) -> None:
         """Show what is being done."""
-        self._feedback.setProgressText(text)
+        self._feedback.setProgressText(plain(text, self._labels))
 
     def command(self, text: str) -> None:
-        """Show the command, which does the same in a shell."""
+        """Show the command, which does the same in a shell: the one place where its options are right."""
         self._feedback.pushCommandInfo(text)
 
     def warning(self, text: str) -> None:
         """Show what the user should know."""
-        self._feedback.pushWarning(text)
+        self._feedback.pushWarning(plain(text, self._labels))
+
+    def failed_scene(self, source: str, text: str, kind: str) -> None:
+        """Show what went wrong with a scene of a folder."""
+        said = scene_text(text, kind, tr, self._labels)
+        self._feedback.pushWarning(f"{Path(source).name}: {said}")
 
     def console(self, text: str) -> None:
         """Show a line the engine's libraries wrote."""
-        self._feedback.pushConsoleInfo(text)
+        self._feedback.pushConsoleInfo(plain(text, self._labels))
 
 
 class RsicAlgorithm(QgsProcessingAlgorithm):
@@ -135,10 +142,31 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
             # qgis_process asks the provider's own instance, which knows too few choices where the engine was
             # never asked for them.
             return self.create().checkParameterValues(parameters, context)
-        is_fine, text = super().checkParameterValues(parameters, context)
-        if is_fine:
-            text = self.problem(parameters, context)
+        text = self._source_problem(parameters, context)
+        if not text:
+            is_fine, text = super().checkParameterValues(self._openable(parameters, context), context)
+            if is_fine:
+                text = self.problem(parameters, context)
         return not text, text
+
+    def _openable(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Return the values with a picture of ours for every raster that is there and QGIS cannot open.
+
+        QGIS would call such a file "not found"; the engine is asked what is wrong with it.
+        """
+        unopenable = [
+            name for name in self.SOURCES if self.parameterAsRasterLayer(parameters, name, context) is None
+        ]
+        return {**parameters, **dict.fromkeys(unopenable, str(FOLDER / "icons" / "rsic.png"))}
+
+    def _source_problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        """Return what is wrong with the rasters given; empty if nothing but what the engine will find."""
+        try:
+            for name in self.SOURCES:
+                raster_source(self, parameters, name, context)
+        except EngineError as error:
+            return self.said(error)
+        return ""
 
     def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -147,7 +175,7 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
         try:
             self._sources = {name: raster_source(self, parameters, name, context) for name in self.SOURCES}
         except EngineError as error:
-            raise QgsProcessingException(str(error)) from error
+            raise QgsProcessingException(self.said(error)) from error
         self.extent = self._extent(parameters, context)
         return True
 
@@ -202,12 +230,19 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
 
     def problem(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         """Return what is wrong with values that are fine one by one; empty if nothing."""
-        try:
-            for name in self.SOURCES:
-                raster_source(self, parameters, name, context)
-        except EngineError as error:
-            return str(error)
         return ""
+
+    def labels(self) -> dict[str, str]:
+        """Return what the dialog calls its parameters, by their names."""
+        return {definition.name(): definition.description() for definition in self.parameterDefinitions()}
+
+    def said(self, error: Exception) -> str:
+        """Return what the dialog says of an error."""
+        return error_text(error, tr, self.labels())
+
+    def monitor(self, feedback: QgsProcessingFeedback) -> QgisMonitor:
+        """Return who shows a run of the engine in ``feedback``."""
+        return QgisMonitor(feedback, self.labels())
 
     def capabilities(self) -> Capabilities:
         """Return the choices to offer."""
@@ -222,7 +257,7 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
             feedback.pushInfo(tr("Cancelled: nothing was written."))
             return {}
         except EngineError as error:
-            raise QgsProcessingException(str(error)) from error
+            raise QgsProcessingException(self.said(error)) from error
 
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -230,7 +265,7 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
         """Do the work and return the outputs.
 
         Raises:
-            EngineError: shown to the user as it is.
+            EngineError: shown to the user in the dialog's words.
         """
         raise NotImplementedError
 

@@ -16,10 +16,11 @@ from qgis.core import (
 
 from ..engine.capabilities import Capabilities
 from ..engine.command import TALK
-from ..engine.errors import EXIT_UNAVAILABLE
+from ..engine.errors import EXIT_UNAVAILABLE, EngineCancelledError, EngineError, EngineMissingError
+from ..engine.wording import plain
 from ..i18n import tr
 from ..settings import ask_capabilities, open_session
-from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .base import Declarations, RsicAlgorithm
 from .parameters import explained
 
 
@@ -44,12 +45,20 @@ class CheckEngine(RsicAlgorithm):
             "and the folder .venv of the checkout this plugin is linked from, in this order. To try another "
             "one, give the path of its rsic, of a Python that has it, or of their environment's "
             "folder.\n\n"
-            "Outputs: a page with what was found, whether all is well, and the engine's version."
+            "Outputs: a page with what was found and what to do, whether all is well, and the engine's "
+            "version (empty without an engine). That something is missing is a result, not a failure of the "
+            "algorithm."
         )
 
     def declare(self, known: Capabilities) -> Declarations:
         yield explained(
-            QgsProcessingParameterFile("ENGINE", tr("Engine to check"), optional=True),
+            QgsProcessingParameterFile(
+                # QGIS's own filter, *.*, would refuse programs whose name has no dot.
+                "ENGINE",
+                tr("Engine to check"),
+                optional=True,
+                fileFilter=tr("All files") + " (*)",
+            ),
             tr("Empty: the one the other algorithms use."),
         )
         yield QgsProcessingParameterFileDestination(
@@ -64,17 +73,29 @@ class CheckEngine(RsicAlgorithm):
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        from ..engine.report import engine_page
+        from ..engine.report import engine_page, missing_page
 
-        monitor = QgisMonitor(feedback)
-        session = open_session(self.parameterAsFile(parameters, "ENGINE", context))
-        known = ask_capabilities(session, monitor)
-        result, _ = session.call_for_verdict(["doctor", *TALK], monitor, (0, EXIT_UNAVAILABLE))
+        monitor = self.monitor(feedback)
+        report = self.parameterAsFileOutput(parameters, "REPORT", context)
+        written = {"REPORT": report} if report else {}
+        try:
+            session = open_session(self.parameterAsFile(parameters, "ENGINE", context))
+            known = ask_capabilities(session, monitor)
+            result, _ = session.call_for_verdict(["doctor", *TALK], monitor, (0, EXIT_UNAVAILABLE))
+        except EngineCancelledError:
+            raise
+        except (EngineError, OSError) as error:
+            reason = error.reason(tr) if isinstance(error, EngineMissingError) else self.said(error)
+            feedback.pushWarning("\n".join([reason, "", *_steps()]))
+            if report:
+                Path(report).write_text(missing_page(reason, _steps()), encoding="utf-8")
+            return {"HEALTHY": False, "VERSION": "", **written}
         is_healthy = bool(result.get("healthy"))
-        for finding in result.get("findings") or []:
-            if finding.get("status") != "ok":
-                advice = f" -> {finding['advice']}" if finding.get("advice") else ""
-                feedback.pushWarning(f"{finding.get('name')}: {finding.get('detail')}{advice}")
+        findings = [_in_words(finding) for finding in result.get("findings") or []]
+        for finding in findings:
+            if finding["status"] != "ok":
+                advice = f" -> {finding['advice']}" if finding["advice"] else ""
+                feedback.pushWarning(f"{finding['name']}: {finding['detail']}{advice}")
         program = {
             tr("Program"): str(session.engine.program),
             tr("Found by"): session.engine.origin,
@@ -85,8 +106,27 @@ class CheckEngine(RsicAlgorithm):
         }
         for name, value in program.items():
             feedback.pushInfo(f"{name}: {value}")
-        report = self.parameterAsFileOutput(parameters, "REPORT", context)
         if report:
-            Path(report).write_text(engine_page(program, result), encoding="utf-8")
-        values = {"HEALTHY": is_healthy, "VERSION": known.version}
-        return {**values, **({"REPORT": report} if report else {})}
+            page = engine_page(program, {**result, "findings": findings})
+            Path(report).write_text(page, encoding="utf-8")
+        return {"HEALTHY": is_healthy, "VERSION": known.version, **written}
+
+
+def _steps() -> list[str]:
+    """Return how to get an engine, a line each."""
+    return [
+        tr("What to do:"),
+        tr("1. Have Python 3.11 or newer; that of QGIS is not used."),
+        tr(
+            "2. In a terminal, make an environment for the engine (python -m venv rsic-engine) and install "
+            "the Python package rsic-geo into it (rsic-engine/bin/pip install FOLDER, on Windows "
+            "rsic-engine\\Scripts\\pip; FOLDER is that of its source)."
+        ),
+        tr("3. Give the path of that environment in Settings > Options > RSIC, and press Test."),
+        tr("4. Run Check engine again: it says whether all the engine needs is there."),
+    ]
+
+
+def _in_words(finding: dict[str, Any]) -> dict[str, str]:
+    """Return a finding without words of a command line."""
+    return {key: plain(str(finding.get(key) or "")) for key in ("name", "status", "detail", "advice")}

@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputBoolean,
     QgsProcessingOutputNumber,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterLayer,
@@ -20,7 +21,7 @@ from ..engine import command
 from ..engine.capabilities import Capabilities
 from ..engine.session import Monitor, PartMonitor, Session
 from ..i18n import tr
-from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .base import Declarations, RsicAlgorithm
 from .parameters import advanced, explained, finite, number, optional_number
 
 _DIFFERENT = 4
@@ -65,6 +66,10 @@ class Compare(RsicAlgorithm):
             tr("Empty: pixels are to be equal."),
         )
         yield number("MAX_ERROR", tr("Largest error to agree"), 0, 1e9)
+        damaged = QgsProcessingParameterBoolean(
+            "ACCEPT_DAMAGED", tr("Compare what a damaged scene still holds"), defaultValue=False
+        )
+        yield advanced(damaged, tr("Otherwise a scene whose reader reports damage is an error."))
         metrics = QgsProcessingParameterEnum(
             "METRICS",
             tr("More measures"),
@@ -80,7 +85,7 @@ class Compare(RsicAlgorithm):
             "REPORT", tr("Report"), tr("HTML file") + " (*.html)", optional=True, createByDefault=True
         )
         for name, text in (
-            ("PSNR", tr("PSNR (dB)")),
+            ("PSNR", tr("PSNR, of archives when decompressed (dB)")),
             ("RMSE", tr("RMSE")),
             ("MEAN_ERROR", tr("Mean error")),
             ("LARGEST_ERROR", tr("Largest error")),
@@ -100,7 +105,7 @@ class Compare(RsicAlgorithm):
         from ..pictures import side_by_side
 
         names = (self.source("REFERENCE"), self.source("INPUT"))
-        monitor = QgisMonitor(feedback)
+        monitor = self.monitor(feedback)
         session = self.open_engine(monitor, feedback)
         words = command.compare(
             *names,
@@ -108,6 +113,8 @@ class Compare(RsicAlgorithm):
             optional_number(self, parameters, "MAX_ERROR", context),
             split_patterns(self.parameterAsString(parameters, "IGNORE", context)),
         )
+        if self.parameterAsBool(parameters, "ACCEPT_DAMAGED", context):
+            words.append("--accept-damaged")
         chosen = self.parameterAsEnumStrings(parameters, "METRICS", context)
         asked = [name for name in chosen if name in _MEASURES]  # none at all comes as one empty text
         first = PartMonitor(monitor, 0.0, 0.5) if asked else monitor

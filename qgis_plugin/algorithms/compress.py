@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,9 @@ from qgis.core import (
 
 from ..engine import command
 from ..engine.capabilities import Capabilities
+from ..engine.wording import plain
 from ..i18n import tr
-from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .base import Declarations, RsicAlgorithm
 from .parameters import (
     RasterDestination,
     advanced,
@@ -32,6 +34,11 @@ from .parameters import (
     target_parameters,
     target_problem,
 )
+
+_SHOWN = (".jp2", ".j2k")
+"""Archives whose layer is the scene itself; that of others is a preview."""
+_MOST_BANDS = 16
+"""Bands whose quality is told one by one."""
 
 
 class Compress(RsicAlgorithm):
@@ -63,8 +70,11 @@ class Compress(RsicAlgorithm):
             "JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to "
             "accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An "
             "extent is not possible for scenes placed by control points alone.\n\n"
-            "Outputs: the archive as a layer, the compression ratio, PSNR and SNR of the worst band (dB, "
-            "empty if lossless), largest error, bits per pixel and bytes."
+            "Outputs: the archive as a layer; PSNR of that layer, which shows the codec's pixels, and PSNR, "
+            "SNR (both of the worst band) and largest error of the scene that Decompress scene gives "
+            "back, repaired where the archive names a network; these are empty where every pixel comes back. "
+            "The compression ratio, bits per pixel of all bands, bytes of the archive and of the files "
+            "beside it that tell other programs of nodata, scale and the like."
         )
 
     def declare(self, known: Capabilities) -> Declarations:
@@ -79,11 +89,13 @@ class Compress(RsicAlgorithm):
         yield report_file()
         for name, text in (
             ("RATIO", tr("Compression ratio")),
-            ("PSNR", tr("PSNR (dB)")),
-            ("SNR", tr("SNR of the worst band (dB)")),
-            ("MAX_ERROR", tr("Largest error")),
+            ("PSNR_LAYER", tr("PSNR of the layer as it is shown (dB)")),
+            ("PSNR", tr("PSNR of the scene given back (dB)")),
+            ("SNR", tr("SNR of the scene given back, worst band (dB)")),
+            ("MAX_ERROR", tr("Largest error of the scene given back")),
             ("BPP", tr("Bits per pixel")),
             ("BYTES", tr("Bytes")),
+            ("SIDECAR_BYTES", tr("Bytes of files beside the archive")),
         ):
             yield QgsProcessingOutputNumber(name, text)
 
@@ -95,7 +107,7 @@ class Compress(RsicAlgorithm):
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        monitor = QgisMonitor(feedback)
+        monitor = self.monitor(feedback)
         session = self.open_engine(monitor, feedback)
         nodata = optional_number(self, parameters, "NODATA", context)
         compression = replace(read_compression(self, parameters, context), nodata=nodata)
@@ -105,25 +117,70 @@ class Compress(RsicAlgorithm):
         job = command.Job(self.source("INPUT"), output, read_execution(self, parameters, context), report)
         words = command.compress(job, compression, read_part(self, parameters, context, self.extent))
         result = session.call(words, monitor, [output])
+        is_shown = output.lower().endswith(_SHOWN)
         values = {
             "OUTPUT": output,
             "RATIO": finite(result, "ratio"),
+            "PSNR_LAYER": finite(result, "psnr_shown") if is_shown else None,
             "PSNR": finite(result, "psnr"),
             "SNR": finite(result, "snr"),
             "MAX_ERROR": finite(result, "max_abs_error"),
             "BPP": finite(result, "bpp"),
             "BYTES": finite(result, "bytes"),
+            "SIDECAR_BYTES": finite(result, "sidecar_bytes"),
         }
-        feedback.pushInfo(_summary(values))
-        meaning = (result.get("target") or {}).get("meaning")
-        if meaning:
-            feedback.pushInfo(str(meaning))
+        for line in _summary(values, result, is_shown):
+            feedback.pushInfo(plain(line, self.labels()))
         return {**values, **({"REPORT": report} if report else {})}
 
 
-def _summary(values: dict[str, Any]) -> str:
-    ratio, psnr, size = values["RATIO"], values["PSNR"], values["BYTES"]
-    quality = tr("lossless") if psnr is None else tr("PSNR {psnr:.2f} dB").format(psnr=psnr)
-    return tr("{size:,.0f} bytes, {ratio:.2f} times smaller, {quality}").format(
-        size=size or 0, ratio=ratio or 0, quality=quality
+def _summary(values: dict[str, Any], result: dict[str, Any], is_shown: bool) -> Iterator[str]:
+    """Yield what a user wants to know of an archive, a line each."""
+    yield tr("{size:,.0f} bytes, {ratio:.2f} times smaller").format(
+        size=values["BYTES"] or 0, ratio=values["RATIO"] or 0
     )
+    if values["SIDECAR_BYTES"]:
+        yield tr("Files beside it, which belong to it: {size:,.0f} bytes").format(
+            size=values["SIDECAR_BYTES"]
+        )
+    yield from _quality(values, result, is_shown)
+    meaning = (result.get("target") or {}).get("meaning")
+    if meaning:
+        yield str(meaning)
+    bands = result.get("quality") or []
+    if 1 < len(bands) <= _MOST_BANDS:
+        yield tr("SNR of the bands (dB): {bands}").format(bands=", ".join(map(_band, bands)))
+    missed = result.get("others_miss") or []
+    if missed:
+        yield tr("Other programs do not see: {what}").format(what="; ".join(map(str, missed)))
+
+
+def _quality(values: dict[str, Any], result: dict[str, Any], is_shown: bool) -> Iterator[str]:
+    layer, scene = values["PSNR_LAYER"], values["PSNR"]
+    if scene is None:
+        if result.get("lossless"):
+            yield tr("Lossless: every pixel comes back.")
+        elif result.get("max_abs_error") == 0:
+            yield tr("Every sample of the scene comes back as it was.")
+        else:
+            yield tr("How good the pixels are was not measured.")
+    elif result.get("model"):
+        if layer is not None:
+            yield tr("PSNR of the layer, which shows the codec's pixels: {psnr:.2f} dB").format(psnr=layer)
+        yield tr("PSNR of the repaired scene, which Decompress scene gives back: {psnr:.2f} dB").format(
+            psnr=scene
+        )
+    elif layer is not None:
+        yield tr("PSNR of the layer and of the scene that Decompress scene gives back: {psnr:.2f} dB").format(
+            psnr=scene
+        )
+    else:
+        yield tr("PSNR of the scene that Decompress scene gives back: {psnr:.2f} dB").format(psnr=scene)
+    if not is_shown:
+        yield tr("The layer is a preview: only Decompress scene gives the scene itself.")
+
+
+def _band(entry: dict[str, Any]) -> str:
+    snr = entry.get("snr")
+    text = f"{snr:.1f}" if isinstance(snr, (int, float)) else "-"
+    return f"{entry.get('name')} {text}"

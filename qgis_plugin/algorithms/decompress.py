@@ -18,7 +18,7 @@ from ..engine import command
 from ..engine.capabilities import Capabilities
 from ..engine.command import AUTO
 from ..i18n import tr
-from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .base import Declarations, RsicAlgorithm
 from .parameters import (
     TIFF,
     RasterDestination,
@@ -101,7 +101,7 @@ class Decompress(RsicAlgorithm):
     ) -> dict[str, Any]:
         source = self.source("INPUT")
         output = self.output(parameters, context, tr("decompressed"))
-        monitor = QgisMonitor(feedback)
+        monitor = self.monitor(feedback)
         session = self.open_engine(monitor, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
         job = command.Job(source, output, read_execution(self, parameters, context), report)

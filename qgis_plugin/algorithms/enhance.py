@@ -18,7 +18,7 @@ from ..engine.capabilities import Capabilities
 from ..engine.command import AUTO
 from ..i18n import tr
 from ..settings import read_settings
-from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .base import Declarations, RsicAlgorithm
 from .parameters import (
     TIFF,
     RasterDestination,
@@ -123,7 +123,7 @@ class Enhance(RsicAlgorithm):
         change = ""
         if parameters.get("CHANGE"):
             change = self.output(parameters, context, tr("change"), "CHANGE")
-        monitor = QgisMonitor(feedback)
+        monitor = self.monitor(feedback)
         session = self.open_engine(monitor, feedback)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
         execution = read_execution(

@@ -21,7 +21,7 @@ from qgis.core import (
 )
 
 from ..compat import FLAG_ADVANCED, NUMBER_DOUBLE, NUMBER_INTEGER
-from ..engine.capabilities import Capabilities
+from ..engine.capabilities import USUAL_TARGETS, Capabilities
 from ..engine.command import AUTO, LOSSLESS, Compression, Execution, Part, Product
 from ..i18n import tr
 from ..settings import read_settings
@@ -184,7 +184,7 @@ def read_execution(
 
 def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinition]:
     """Return what an archive is to be: the usual choices, then the rare ones."""
-    targets = known.targets or (LOSSLESS,)
+    targets = known.targets or USUAL_TARGETS
     models = (AUTO, NONE, *known.models)
     sizes = (AUTO, *map(str, known.tile_sizes))
     quantize = QgsProcessingParameterBoolean(
@@ -229,8 +229,13 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
         advanced(choice("TILE_SIZE", tr("Codec tile (pixels)"), sizes, AUTO)),
         advanced(quantize, tr("It is stored as uint16 with a scale and an offset, which is not lossless.")),
         advanced(
-            choice("SIDECAR", tr("GDAL .aux.xml beside the archive"), (AUTO, "never", "require"), AUTO),
-            tr("Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units."),
+            choice(
+                "SIDECAR", tr("Files for other programs beside the archive"), (AUTO, "never", "require"), AUTO
+            ),
+            tr(
+                "They carry what other programs cannot read from a JPEG 2000 file: a mask (.msk), scale, "
+                "units and the like (.aux.xml), and belong to it."
+            ),
         ),
         advanced(damaged, tr("The archive and the report note the damage. Otherwise such a scene fails.")),
         advanced(verify),
@@ -246,6 +251,8 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
 
 def codec_help(known: Capabilities) -> str:
     """Return what the codecs' archives are called."""
+    if not known.codecs:
+        return tr("The engine's usual one, as long as it has not said which it has.")
     rows = [f"{codec}: *{known.extensions(codec)[0]}" for codec in known.codecs]
     return tr("Archives of each codec have a name of their own: {names}.").format(names=", ".join(rows))
 

@@ -22,7 +22,7 @@ from ..compat import FILE_FOLDER, NUMBER_INTEGER
 from ..engine.capabilities import Capabilities
 from ..i18n import tr
 from ..settings import greet
-from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .base import Declarations, RsicAlgorithm
 from .parameters import (
     advanced,
     device_parameter,
@@ -103,7 +103,7 @@ class ReencodeFolder(RsicAlgorithm):
     ) -> dict[str, Any]:
         from ..engine import batch, folder
 
-        monitor = QgisMonitor(feedback)
+        monitor = self.monitor(feedback)
         session = self.open_engine(monitor, feedback)
         known = greet(session, monitor)
         has_batch = known.has_batch

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLayer
 
 from ..engine.errors import EngineError
 from ..i18n import tr
@@ -22,7 +22,7 @@ def raster_source(
     """Return the name under which GDAL, and so the engine, opens the raster given for ``name``.
 
     Raises:
-        EngineError: if it is a service, lives in QGIS's memory, or is not there.
+        EngineError: if it is a service, lives in QGIS's memory, may not be read or is not there.
     """
     layer = algorithm.parameterAsRasterLayer(parameters, name, context)
     if layer is not None and layer.isValid():
@@ -30,9 +30,25 @@ def raster_source(
     # A file QGIS cannot open is left to the engine, which says better what is wrong with it.
     value = parameters.get(name)
     text = value if isinstance(value, str) else algorithm.parameterAsString(parameters, name, context)
-    if text and os.path.exists(text):
+    if text and _is_there(text):
+        if not os.access(text, os.R_OK):
+            raise EngineError(tr("{name} is there, but you may not read it.").format(name=text))
         return os.path.abspath(text)
+    other = value if isinstance(value, QgsMapLayer) else context.getMapLayer(text)
+    if other is not None:
+        raise EngineError(tr("{name} is no raster that can be opened.").format(name=other.name()))
     raise EngineError(tr("There is no raster {name}.").format(name=text or name))
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is something of this name, be it in a folder that may not be looked into."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def layer_source(layer: QgsRasterLayer, archive_extensions: Sequence[str] = ()) -> str:

@@ -20,8 +20,9 @@ from qgis.core import (
 from ..engine import command
 from ..engine.capabilities import Capabilities
 from ..engine.errors import EngineError
+from ..engine.wording import plain
 from ..i18n import tr
-from .base import Declarations, QgisMonitor, RsicAlgorithm
+from .base import Declarations, RsicAlgorithm
 from .parameters import explained
 from .sources import layer_source
 
@@ -77,13 +78,13 @@ class Validate(RsicAlgorithm):
             path = os.path.abspath(path) if os.path.exists(path) else path
         if not path:
             raise EngineError(tr("No file was given."))
-        monitor = QgisMonitor(feedback)
+        monitor = self.monitor(feedback)
         session = self.open_engine(monitor, feedback)
         words = command.validate(path, self.parameterAsBool(parameters, "PIXELS", context))
         result, _ = session.call_for_verdict(words, monitor, (0, _NOT_WHOLE))
         problems = result.get("problems") or []
         for problem in problems:
-            feedback.pushWarning(str(problem))
+            feedback.pushWarning(plain(str(problem), self.labels()))
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
         if report:
             Path(report).write_text(validation_page(path, result), encoding="utf-8")

@@ -15,6 +15,7 @@ from .command import TALK
 from .errors import EngineError
 from .folder import DONE, EXISTS, FAILED, SKIPPED, FolderJob, FolderSummary, SceneRow
 from .session import Monitor, Session
+from .wording import UNNAMED, plain
 
 LEDGER = "rsic-batch.gpkg"
 _SOME_FAILED = 3
@@ -40,7 +41,7 @@ def reencode_with_batch(
         EngineError: if the folders cannot be used, the ledger is of other settings, or the engine fails.
     """
     if not job.source.is_dir():
-        raise EngineError(f"There is no folder {job.source}.")
+        raise EngineError("There is no folder {folder}.", folder=job.source)
     name = [] if job.is_resuming else ["--run", time.strftime("run-%Y%m%d-%H%M%S")]
     execution = [*job.execution.arguments(), "--jobs", str(options.jobs), *name, *TALK]
     seen = _Seen(monitor)
@@ -62,12 +63,13 @@ class _Seen(Monitor):
         self._other = other
         self.progress, self.stage, self.command = other.progress, other.stage, other.command
         self.warning, self.console, self.is_cancelled = other.warning, other.console, other.is_cancelled
+        self.failed_scene = other.failed_scene
 
-    def scene(self, source: str, state: str, error: str) -> None:
+    def scene(self, source: str, state: str, error: str, error_kind: str) -> None:
         """Take what became of a scene."""
         self.states[source] = state
         if state == FAILED:
-            self._other.warning(f"{Path(source).name}: {error}")
+            self._other.failed_scene(source, error, error_kind or UNNAMED)
         else:
             self._other.stage(f"{Path(source).name}: {state}")
 
@@ -93,7 +95,9 @@ def _rows(session: Session, ledger: Path, name: Sequence[str], seen: _Seen) -> l
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))["scenes"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EngineError(f"The engine's ledger {ledger} cannot be read: {error}.") from error
+            raise EngineError(
+                "The engine's ledger {ledger} cannot be read: {reason}.", ledger=ledger, reason=error
+            ) from error
     return [_row(entry, seen.states) for entry in entries]
 
 
@@ -111,5 +115,5 @@ def _row(entry: dict[str, Any], states: dict[str, str]) -> SceneRow:
         ratio=before / after if after else None,
         psnr=entry.get("psnr"),
         seconds=entry.get("seconds") or 0.0,
-        message=str(entry.get("error") or entry.get("warnings") or ""),
+        message=plain(str(entry.get("error") or entry.get("warnings") or "")),
     )

@@ -15,6 +15,8 @@ SCHEMA_VERSION = 1
 MINIMUM_VERSION = (0, 1)
 NEEDED_VERBS = ("compress", "decompress", "enhance", "compare", "validate", "doctor")
 
+USUAL_TARGETS = ("lossless", "psnr", "snr", "max-error", "ratio", "bpp", "bpppb")
+"""What is offered as long as no engine has said what it has: the help of a first start shows them all."""
 _USUAL_EXTENSION = ".jp2"
 """Of archives, as long as no engine has said what its are."""
 
@@ -88,16 +90,26 @@ def parse_capabilities(text: str) -> Capabilities:
         )
     version = str(entries.get("rsic_version", ""))
     if int(found.group(1)) != SCHEMA_VERSION:
-        raise EngineVersionError(f"The engine (rsic {version}) is newer than this plugin: update the plugin.")
+        raise EngineVersionError(
+            "The engine (rsic {version}) is newer than this plugin: update the plugin.", version=version
+        )
     verbs = _words(entries, "verbs")
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     missing = [verb for verb in NEEDED_VERBS if verb not in verbs]
     if numbers < MINIMUM_VERSION or missing:
         wanted = ".".join(map(str, MINIMUM_VERSION))
-        lacking = f" (it lacks {', '.join(missing)})" if missing else ""
+        if missing:
+            raise EngineVersionError(
+                "The engine (rsic {version}) lacks {verbs}; this plugin needs {wanted} or newer: update the "
+                "engine.",
+                version=version or "?",
+                verbs=", ".join(missing),
+                wanted=wanted,
+            )
         raise EngineVersionError(
-            f"The engine is rsic {version or 'without a version'}{lacking}; this plugin needs {wanted} or "
-            "newer: update the engine."
+            "The engine is rsic {version}; this plugin needs {wanted} or newer: update the engine.",
+            version=version or "?",
+            wanted=wanted,
         )
     return Capabilities(
         version=version,

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from .errors import EngineMissingError
+
 _FOREIGN = re.compile(
     r"PYTHON.*|PROJ_.*|GDAL_.*|OGR_.*|CPL_.*|GEOTIFF_CSV|QT_.*|QML.*|QGIS.*|OSGEO4W_ROOT|O4W_QT_.*|"
     r"LD_LIBRARY_PATH|LD_PRELOAD|DYLD_.*|VIRTUAL_ENV.*|CONDA_.*|GI_TYPELIB_PATH|XDG_DATA_DIRS|APPDIR|APPIMAGE|ARGV0",
@@ -35,7 +37,7 @@ def parse_pairs(text: str) -> dict[str, str]:
     """Return the NAME=VALUE lines (or parts between semicolons) of a setting.
 
     Raises:
-        ValueError: naming the part that is none.
+        EngineMissingError: naming the part that is none.
     """
     pairs = {}
     for part in re.split(r"[;\n]", text):
@@ -43,7 +45,12 @@ def parse_pairs(text: str) -> dict[str, str]:
             continue
         found = _PAIR.fullmatch(part)
         if found is None:
-            raise ValueError(f"{part.strip()!r} is not NAME=VALUE")
+            raise EngineMissingError(
+                "The engine's extra environment in Settings > Options > RSIC has a part that is not "
+                "NAME=VALUE: {part}",
+                has_advice=False,
+                part=part.strip(),
+            )
         pairs[found.group(1)] = found.group(2).strip()
     return pairs
 

@@ -19,6 +19,8 @@ class Event:
     """Share of the job that is done, 0..1; progress only."""
     exit_code: int | None = None
     """What the process will return; error only."""
+    error_kind: str = ""
+    """The engine's name of what went wrong; empty where it gives none."""
     source: str = ""
     """Path of the scene of a batch; scene only."""
     state: str = ""
@@ -38,12 +40,14 @@ def parse_line(line: str) -> Event | None:
         return Event("text", text)
     if entries["event"] == "scene":
         source, state = str(entries.get("source") or ""), str(entries.get("state") or "")
-        return Event("scene", _text(entries.get("error")), source=source, state=state)
+        kind = _text(entries.get("error_kind"))
+        return Event("scene", _text(entries.get("error")), error_kind=kind, source=source, state=state)
     return Event(
         entries["event"],
         _text(entries.get("message")),
         _fraction(entries.get("fraction")),
         _integer(entries.get("exit_code")),
+        _text(entries.get("error_kind")),
     )
 
 

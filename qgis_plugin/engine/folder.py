@@ -20,6 +20,7 @@ from typing import Any
 from . import command
 from .errors import EXIT_UNAVAILABLE, EngineCancelledError, EngineError
 from .session import Monitor, PartMonitor, Session
+from .wording import UNNAMED, plain
 
 LEDGER = "rsic_reencode.jsonl"
 DONE, SKIPPED, FAILED, EXISTS = "done", "skipped", "failed", "exists"
@@ -95,7 +96,7 @@ def plan(job: FolderJob) -> list[tuple[Path, Path]]:
         EngineError: if the input folder cannot be read or is the output folder.
     """
     if not job.source.is_dir():
-        raise EngineError(f"There is no folder {job.source}.")
+        raise EngineError("There is no folder {folder}.", folder=job.source)
     if job.source.resolve() == job.output.resolve():
         raise EngineError("Input and output folder are the same: choose another output folder.")
     scenes = sorted(_scenes(job))
@@ -132,7 +133,9 @@ def reencode_folder(session: Session, job: FolderJob, monitor: Monitor) -> Folde
                     os.fsync(ledger.fileno())
                 monitor.progress((number + 1) / len(pairs))
     except OSError as error:
-        raise EngineError(f"The output folder cannot be used: {error}.") from error
+        raise EngineError(
+            "The output folder cannot be used: {reason}.", reason=error.strerror or error
+        ) from error
     return FolderSummary(tuple(rows))
 
 
@@ -166,15 +169,15 @@ def _one(
     except EngineError as error:
         if error.exit_code == EXIT_UNAVAILABLE:
             raise
-        monitor.warning(f"{scene.name}: {error}")
-        return replace(row, message=str(error), seconds=round(time.monotonic() - started, 3))
+        monitor.failed_scene(row.source, str(error), error.kind or UNNAMED)
+        return replace(row, message=plain(str(error)), seconds=round(time.monotonic() - started, 3))
     return replace(
         row,
         state=DONE,
         bytes=_number(result, "bytes"),
         ratio=_number(result, "ratio"),
         psnr=_number(result, "psnr"),
-        message="; ".join(map(str, result.get("warnings") or ())),
+        message=plain("; ".join(map(str, result.get("warnings") or ()))),
         seconds=round(time.monotonic() - started, 3),
     )
 

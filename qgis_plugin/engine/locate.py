@@ -11,10 +11,6 @@ from pathlib import Path
 from .errors import EngineMissingError
 
 VARIABLE = "RSIC_ENGINE"
-ADVICE = (
-    "install the Python package rsic-geo in an environment of its own (pip install, with the folder of its "
-    "source) and give the path of that environment's rsic or python in Settings > Options > RSIC"
-)
 _PROGRAMS = ("bin/rsic", "Scripts/rsic.exe")
 _PYTHONS = ("bin/python", "python.exe", "Scripts/python.exe")
 
@@ -57,7 +53,7 @@ def find_engine(configured: str = "", environ: Mapping[str, str] = os.environ) -
     neighbour = _of_environment(Path(__file__).resolve().parents[2] / ".venv")
     if neighbour:
         return Engine(neighbour, "checkout")
-    raise EngineMissingError(f"The rsic engine was not found: {ADVICE}.")
+    raise EngineMissingError("The rsic engine was not found.")
 
 
 def _given(text: str, origin: str, environ: Mapping[str, str]) -> Engine:
@@ -66,14 +62,16 @@ def _given(text: str, origin: str, environ: Mapping[str, str]) -> Engine:
         argv = _of_environment(path)
         if argv:
             return Engine(argv, origin)
-        raise EngineMissingError(f"The folder {path} ({origin}) holds no rsic and no Python: {ADVICE}.")
+        raise EngineMissingError(
+            "The folder {path} ({origin}) holds no rsic and no Python.", path=path, origin=origin
+        )
     if path.is_file():
         return Engine(_of_file(path), origin)
     if os.sep not in text:
         found = shutil.which(text, path=environ.get("PATH"))
         if found:
             return Engine(_of_file(Path(found)), origin)
-    raise EngineMissingError(f"There is no {text} ({origin}): {ADVICE}.")
+    raise EngineMissingError("There is no {name} ({origin}).", name=text, origin=origin)
 
 
 def _of_environment(folder: Path) -> tuple[str, ...]:

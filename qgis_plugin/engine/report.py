@@ -92,7 +92,7 @@ def comparison_page(
         sentence = f"{pixels}, {metadata}{bound}."
     summary = {"Reference": names[0], "Compared with": names[1]}
     for key, label in (
-        ("psnr", "PSNR (dB, peak of the data type)"),
+        ("psnr", "PSNR (dB, worst band; of an archive: what it decompresses to)"),
         ("rmse", "RMSE"),
         ("max_abs_error", "Largest error"),
         ("different_samples", "Samples that differ"),
@@ -152,6 +152,12 @@ def engine_page(program: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     )
 
 
+def missing_page(reason: str, steps: Sequence[str]) -> str:
+    """Return the page of an engine that cannot be asked: why, and what to do, a line each."""
+    lines = "".join(f"<p>{escape(step)}</p>" for step in steps)
+    return page("rsic engine", (False, reason), [lines])
+
+
 def _warnings(result: Mapping[str, Any]) -> str:
     return rows_table("Warnings", [{"warning": warning} for warning in result.get("warnings") or []])
 
@@ -162,7 +168,7 @@ def _row(entry: Any) -> Mapping[str, Any]:
 
 def _cell(value: Any) -> str:
     if isinstance(value, (Mapping, list, tuple)):
-        return f"<code>{escape(str(value))}</code>"
+        return f"<code>{escape(_text(value))}</code>"
     return escape(_text(value))
 
 
@@ -173,4 +179,8 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_text(entry)}" for key, entry in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_text, value)) or "none"
     return str(value)

@@ -18,7 +18,8 @@ from .command import shown
 from .environment import clean_environment
 from .errors import EngineCancelledError, EngineError, EngineMissingError
 from .events import Event, parse_line
-from .locate import ADVICE, Engine
+from .locate import Engine
+from .wording import UNNAMED
 
 _LAST_WORDS = 8
 """Lines without meaning that are shown when the engine ends without saying why."""
@@ -42,8 +43,11 @@ class Monitor:
     def console(self, text: str) -> None:
         """Show a line the engine's libraries wrote."""
 
-    def scene(self, source: str, state: str, error: str) -> None:
+    def scene(self, source: str, state: str, error: str, error_kind: str) -> None:
         """Take what became of one scene of a batch."""
+
+    def failed_scene(self, source: str, text: str, kind: str) -> None:
+        """Show what went wrong with a scene of a folder, and of what kind it is."""
 
     def is_cancelled(self) -> bool:
         """Whether the user wants to stop."""
@@ -56,7 +60,7 @@ class PartMonitor(Monitor):
     def __init__(self, other: Monitor, start: float, stop: float) -> None:
         self._other, self._start, self._stop = other, start, stop
         self.command, self.warning, self.console = other.command, other.warning, other.console
-        self.is_cancelled = other.is_cancelled
+        self.is_cancelled, self.failed_scene = other.is_cancelled, other.failed_scene
 
     def progress(self, fraction: float) -> None:
         """Show how far the whole job is."""
@@ -125,10 +129,14 @@ class Session:
         try:
             return process.run(argv, environment, on_line, monitor.is_cancelled, timeout)
         except process.OutputTooLongError:
-            raise EngineMissingError(f"{self.engine.program} is not the rsic engine.") from None
+            raise EngineMissingError(
+                "{program} is not the rsic engine.", program=self.engine.program
+            ) from None
         except OSError as error:
             raise EngineMissingError(
-                f"{self.engine.program} cannot be started ({error.strerror or error}): {ADVICE}."
+                "{program} cannot be started ({reason}).",
+                program=self.engine.program,
+                reason=error.strerror or error,
             ) from error
 
     def capabilities(self, monitor: Monitor, timeout: float = 60.0) -> Capabilities:
@@ -141,11 +149,13 @@ class Session:
         argv = [*self.engine.argv, "capabilities", "--json"]
         outcome = self._run(argv, lines.append, monitor, timeout)
         if outcome.is_cancelled:
-            raise EngineMissingError(f"{self.engine.program} does not answer: {ADVICE}.")
+            if monitor.is_cancelled():
+                raise EngineCancelledError
+            raise EngineMissingError("{program} does not answer.", program=self.engine.program)
         if outcome.exit_code != 0:
             said = lines[-1].strip() if lines else f"exit code {outcome.exit_code}"
             raise EngineMissingError(
-                f"{self.engine.program} is not a working rsic engine ({said}): {ADVICE}."
+                "{program} is not a working rsic engine ({said}).", program=self.engine.program, said=said
             )
         return parse_capabilities(outcome.stdout)
 
@@ -175,7 +185,7 @@ class _Listener:
         elif event.kind == "error":
             self._error = event
         elif event.kind == "scene":
-            self._monitor.scene(event.source, event.state, event.message)
+            self._monitor.scene(event.source, event.state, event.message, event.error_kind)
         elif event.kind == "text":
             self._last_words.append(event.message)
             self._monitor.console(event.message)
@@ -183,13 +193,21 @@ class _Listener:
     def failure(self, exit_code: int) -> EngineError:
         """Return the error of a run that ended with ``exit_code``."""
         if self._error is not None:
-            return EngineError(self._error.message, self._error.exit_code or exit_code)
+            return EngineError(
+                self._error.message, self._error.exit_code or exit_code, self._error.error_kind or UNNAMED
+            )
+        said = self._last_words[-1] if self._last_words else "-"
+        if exit_code == -9:
+            return EngineError(
+                "The engine was ended by signal 9 (out of memory?): {said}", exit_code, said=said
+            )
         if exit_code < 0:
-            reason = f"was ended by signal {-exit_code}" + (" (out of memory?)" if exit_code == -9 else "")
-        else:
-            reason = f"failed with exit code {exit_code}"
-        said = f": {self._last_words[-1]}" if self._last_words else " and did not say why"
-        return EngineError(f"The engine {reason}{said}", exit_code)
+            return EngineError(
+                "The engine was ended by signal {signal}: {said}", exit_code, signal=-exit_code, said=said
+            )
+        return EngineError(
+            "The engine failed with exit code {code}: {said}", exit_code, code=exit_code, said=said
+        )
 
 
 def _result(stdout: str, listener: _Listener, exit_code: int) -> dict[str, Any]:

@@ -49,7 +49,32 @@
 
 It is searched for in Settings &gt; Options &gt; RSIC, the environment variable RSIC_ENGINE, PATH, and the folder .venv of the checkout this plugin is linked from, in this order. To try another one, give the path of its rsic, of a Python that has it, or of their environment's folder.
 
-Outputs: a page with what was found, whether all is well, and the engine's version.</source>
+Outputs: a page with what was found and what to do, whether all is well, and the engine's version (empty without an engine). That something is missing is a result, not a failure of the algorithm.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>What to do:</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>1. Have Python 3.11 or newer; that of QGIS is not used.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>2. In a terminal, make an environment for the engine (python -m venv rsic-engine) and install the Python package rsic-geo into it (rsic-engine/bin/pip install FOLDER, on Windows rsic-engine\Scripts\pip; FOLDER is that of its source).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>3. Give the path of that environment in Settings &gt; Options &gt; RSIC, and press Test.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>4. Run Check engine again: it says whether all the engine needs is there.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -113,6 +138,11 @@ Outputs: a page with what was found, whether all is well, and the engine's versi
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>All files</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../algorithms/compare.py"/>
         <source>Quality</source>
         <translation type="unfinished"></translation>
@@ -141,6 +171,11 @@ PSNR is of the worst band, over the pixels that are valid in the reference. It i
 MS-SSIM (1 = alike) and GMSD (0 = alike) say how alike both look. They are measured where they are chosen: that takes longer, and holds both scenes in memory.
 
 Outputs: a page with the numbers of every band, all differences in metadata, and pictures side by side with their difference; PSNR, RMSE, mean and largest error, samples that differ, number of differences in metadata, MS-SSIM and GMSD if they were chosen, and whether the scenes agree.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
+        <source>Compare what a damaged scene still holds</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -180,6 +215,11 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
+        <source>Otherwise a scene whose reader reports damage is an error.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
         <source>PSNR, RMSE, mean and largest error are always there.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -190,7 +230,7 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
-        <source>PSNR (dB)</source>
+        <source>PSNR, of archives when decompressed (dB)</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -271,12 +311,7 @@ lossless gives back every pixel. The other targets are about the final result an
 
 JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
 
-Outputs: the archive as a layer, the compression ratio, PSNR and SNR of the worst band (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/compress.py"/>
-        <source>lossless</source>
+Outputs: the archive as a layer; PSNR of that layer, which shows the codec's pixels, and PSNR, SNR (both of the worst band) and largest error of the scene that Decompress scene gives back, repaired where the archive names a network; these are empty where every pixel comes back. The compression ratio, bits per pixel of all bands, bytes of the archive and of the files beside it that tell other programs of nodata, scale and the like.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -291,7 +326,7 @@ Outputs: the archive as a layer, the compression ratio, PSNR and SNR of the wors
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>{size:,.0f} bytes, {ratio:.2f} times smaller, {quality}</source>
+        <source>The layer is a preview: only Decompress scene gives the scene itself.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -316,7 +351,22 @@ Outputs: the archive as a layer, the compression ratio, PSNR and SNR of the wors
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>SNR of the worst band (dB)</source>
+        <source>PSNR of the layer as it is shown (dB)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the scene given back (dB)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>SNR of the scene given back, worst band (dB)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Largest error of the scene given back</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -331,7 +381,62 @@ Outputs: the archive as a layer, the compression ratio, PSNR and SNR of the wors
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>PSNR {psnr:.2f} dB</source>
+        <source>Bytes of files beside the archive</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>{size:,.0f} bytes, {ratio:.2f} times smaller</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Lossless: every pixel comes back.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Files beside it, which belong to it: {size:,.0f} bytes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>SNR of the bands (dB): {bands}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Other programs do not see: {what}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Every sample of the scene comes back as it was.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>How good the pixels are was not measured.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the repaired scene, which Decompress scene gives back: {psnr:.2f} dB</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the layer, which shows the codec's pixels: {psnr:.2f} dB</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the layer and of the scene that Decompress scene gives back: {psnr:.2f} dB</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the scene that Decompress scene gives back: {psnr:.2f} dB</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -588,6 +693,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>The engine's usual one, as long as it has not said which it has.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Creation options</source>
         <translation type="unfinished"></translation>
     </message>
@@ -633,7 +743,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units.</source>
+        <source>They carry what other programs cannot read from a JPEG 2000 file: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -693,7 +803,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>GDAL .aux.xml beside the archive</source>
+        <source>Files for other programs beside the archive</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -827,6 +937,11 @@ Outputs: a table with one line per scene, how many are done, skipped and failed 
     </message>
     <message>
         <location filename="../algorithms/sources.py"/>
+        <source>{name} is no raster that can be opened.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
         <source>{name} is no file but a layer of the provider {provider}: save it as GeoTIFF first (Export &gt; Save As, raw data) and choose that file.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -838,6 +953,11 @@ Outputs: a table with one line per scene, how many are done, skipped and failed 
     <message>
         <location filename="../algorithms/sources.py"/>
         <source>{name} is on another machine: copy it to a local file first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>{name} is there, but you may not read it.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -865,11 +985,6 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../algorithms/validate.py"/>
         <source>Archives and rasters</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/validate.py"/>
-        <source>All files</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -905,6 +1020,281 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../algorithms/validate.py"/>
         <source>Decode every pixel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/batch.py"/>
+        <source>There is no folder {folder}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/batch.py"/>
+        <source>The engine's ledger {ledger} cannot be read: {reason}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/capabilities.py"/>
+        <source>The program that was found is not the rsic engine: it does not say what it can do.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/capabilities.py"/>
+        <source>The engine (rsic {version}) is newer than this plugin: update the plugin.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/capabilities.py"/>
+        <source>The engine is rsic {version}; this plugin needs {wanted} or newer: update the engine.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/capabilities.py"/>
+        <source>The engine (rsic {version}) lacks {verbs}; this plugin needs {wanted} or newer: update the engine.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/environment.py"/>
+        <source>The engine's extra environment in Settings &gt; Options &gt; RSIC has a part that is not NAME=VALUE: {part}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/errors.py"/>
+        <source>install the Python package rsic-geo in an environment of its own (pip install, with the folder of its source) and give the path of that environment's rsic or python in Settings &gt; Options &gt; RSIC</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/folder.py"/>
+        <source>Input and output folder are the same: choose another output folder.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/folder.py"/>
+        <source>The output folder cannot be used: {reason}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/locate.py"/>
+        <source>The rsic engine was not found.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/locate.py"/>
+        <source>There is no {name} ({origin}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/locate.py"/>
+        <source>The folder {path} ({origin}) holds no rsic and no Python.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>The engine printed no result: is it another program called rsic?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>The engine failed with exit code {code}: {said}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>{program} does not answer.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>{program} is not a working rsic engine ({said}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>The engine was ended by signal 9 (out of memory?): {said}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>The engine was ended by signal {signal}: {said}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>{program} is not the rsic engine.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>{program} cannot be started ({reason}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The file is damaged: copy it again from where it came. Validate archive shows what is wrong.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine could not do this.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The parameters do not fit each other or this scene.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A scene of this kind cannot be stored like this.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A file is there, but it could not be read or written.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A file was not found: was it moved, or is its disk not connected?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The scene is damaged: copy it again from where it came.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The output exists: choose another name.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The part asked for is not inside the scene.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The codec failed on this scene.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine has no such codec: choose another one.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The archive was made by a newer engine: update yours.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The network cannot be used: choose another one, or install the engine again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine has no such network: choose another one.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine has another version of the network of this archive.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine lacks a Python package for this: Check engine says more.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>What was written is not what it has to be, so nothing was kept.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>Metadata of the scene would be lost, so nothing was written.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>These scenes cannot be compared: their sizes or bands differ.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The target cannot be reached on this scene: ask for less, or choose another target.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A band would lose its structure, so nothing was written: ask for more quality.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The ledger of the output folder cannot be read or written.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The output folder was begun with other parameters: repeat those, or choose another folder.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>Another run works on the output folder: wait until it has ended.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The scene changed while it was read: run again when it stays as it is.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>There is not enough memory: allow less of it, or fewer threads.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A file or folder could not be used.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>There is no room left on the disk of the output folder.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A process of the engine ended in the middle of this scene: out of memory?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine met an error of its own: please report it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>To use what can still be read, tick “{parameter}”.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>To write it all the same, tick “{parameter}”.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>To use the one there is, tick “{parameter}”.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine says: {text}</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -990,6 +1380,11 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../provider.py"/>
         <source>engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../settings.py"/>
+        <source>{program} cannot be used ({reason}).</source>
         <translation type="unfinished"></translation>
     </message>
 </context>

@@ -49,12 +49,37 @@
 
 It is searched for in Settings &gt; Options &gt; RSIC, the environment variable RSIC_ENGINE, PATH, and the folder .venv of the checkout this plugin is linked from, in this order. To try another one, give the path of its rsic, of a Python that has it, or of their environment's folder.
 
-Outputs: a page with what was found, whether all is well, and the engine's version.</source>
+Outputs: a page with what was found and what to do, whether all is well, and the engine's version (empty without an engine). That something is missing is a result, not a failure of the algorithm.</source>
         <translation>Sucht das Programm rsic, fragt es, was es kann, und lässt es sich selbst untersuchen: Bibliotheken, Treiber, GPU, Netze, Speicherplatz.
 
 Gesucht wird es der Reihe nach unter Einstellungen &gt; Optionen &gt; RSIC, in der Umgebungsvariable RSIC_ENGINE, im PATH und im Ordner .venv des Arbeitsverzeichnisses, aus dem diese Erweiterung verknüpft ist. Um ein anderes zu versuchen, wird der Pfad seines rsic, eines Python, das es hat, oder des Ordners ihrer Umgebung angegeben.
 
-Ausgaben: eine Seite mit dem, was gefunden wurde, ob alles in Ordnung ist, und die Version des Programms.</translation>
+Ausgaben: eine Seite mit dem, was gefunden wurde und zu tun ist, ob alles in Ordnung ist, und die Version des Programms (leer, wo keines ist). Dass etwas fehlt, ist ein Ergebnis und kein Scheitern des Algorithmus.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>What to do:</source>
+        <translation>Was zu tun ist:</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>1. Have Python 3.11 or newer; that of QGIS is not used.</source>
+        <translation>1. Python 3.11 oder neuer bereithalten; das von QGIS wird nicht benutzt.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>2. In a terminal, make an environment for the engine (python -m venv rsic-engine) and install the Python package rsic-geo into it (rsic-engine/bin/pip install FOLDER, on Windows rsic-engine\Scripts\pip; FOLDER is that of its source).</source>
+        <translation>2. In einem Terminal eine Umgebung für das Programm anlegen (python -m venv rsic-engine) und das Python-Paket rsic-geo in ihr installieren (rsic-engine/bin/pip install ORDNER, unter Windows rsic-engine\Scripts\pip; ORDNER ist der seiner Quellen).</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>3. Give the path of that environment in Settings &gt; Options &gt; RSIC, and press Test.</source>
+        <translation>3. Den Pfad dieser Umgebung unter Einstellungen &gt; Optionen &gt; RSIC angeben und auf Testen drücken.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>4. Run Check engine again: it says whether all the engine needs is there.</source>
+        <translation>4. „Programm prüfen“ noch einmal ausführen: Es sagt, ob alles da ist, was das Programm braucht.</translation>
     </message>
     <message>
         <location filename="../algorithms/checkengine.py"/>
@@ -117,6 +142,11 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob alles in Ordnung ist, und d
         <translation>HTML-Datei</translation>
     </message>
     <message>
+        <location filename="../algorithms/checkengine.py"/>
+        <source>All files</source>
+        <translation>Alle Dateien</translation>
+    </message>
+    <message>
         <location filename="../algorithms/compare.py"/>
         <source>Quality</source>
         <translation>Qualität</translation>
@@ -155,6 +185,11 @@ Ausgaben: eine Seite mit den Zahlen jedes Kanals, allen Unterschieden der Metada
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
+        <source>Compare what a damaged scene still holds</source>
+        <translation>Vergleichen, was eine beschädigte Szene noch enthält</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
         <source>More measures</source>
         <translation>Weitere Maße</translation>
     </message>
@@ -190,6 +225,11 @@ Ausgaben: eine Seite mit den Zahlen jedes Kanals, allen Unterschieden der Metada
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
+        <source>Otherwise a scene whose reader reports damage is an error.</source>
+        <translation>Sonst ist eine Szene, deren Leser Schäden meldet, ein Fehler.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compare.py"/>
         <source>PSNR, RMSE, mean and largest error are always there.</source>
         <translation>PSNR, RMSE, mittlerer und größter Fehler sind immer dabei.</translation>
     </message>
@@ -200,8 +240,8 @@ Ausgaben: eine Seite mit den Zahlen jedes Kanals, allen Unterschieden der Metada
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
-        <source>PSNR (dB)</source>
-        <translation>PSNR (dB)</translation>
+        <source>PSNR, of archives when decompressed (dB)</source>
+        <translation>PSNR, von Archiven nach dem Entpacken (dB)</translation>
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
@@ -281,19 +321,14 @@ lossless gives back every pixel. The other targets are about the final result an
 
 JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
 
-Outputs: the archive as a layer, the compression ratio, PSNR and SNR of the worst band (dB, empty if lossless), largest error, bits per pixel and bytes.</source>
+Outputs: the archive as a layer; PSNR of that layer, which shows the codec's pixels, and PSNR, SNR (both of the worst band) and largest error of the scene that Decompress scene gives back, repaired where the archive names a network; these are empty where every pixel comes back. The compression ratio, bits per pixel of all bands, bytes of the archive and of the files beside it that tell other programs of nodata, scale and the like.</source>
         <translation>Schreibt ein Raster als Archiv. Mit dem Codec jp2 ist das eine gewöhnliche GeoJP2-Datei, die jedes GIS öffnet, mit einem Abschnitt mehr, der enthält, was nötig ist, um die Szene vollständig (Metadaten, Leerwerte, Masken) und ausgebessert zurückzugeben. Archive anderer Codecs zeigen jedem GIS eine georeferenzierte Vorschau; „Szene entpacken“ gibt die Szene zurück.
 
 lossless gibt jedes Pixel zurück. Die anderen Ziele gelten dem Endergebnis und werden geprüft, indem das Geschriebene entpackt wird: psnr=40 ist so klein, wie 40 dB es zulassen, und nie schlechter als 40 dB im schlechtesten Kanal. PSNR bezieht sich bei Bytes auf 255, sonst auf die Bits, die die Datei nennt, oder auf den Bereich, den ein Kanal nutzt; was das in den Einheiten der Szene heißt, wird gesagt. Ein Kanal, der unter 20 dB SNR endet, wird in einer Warnung genannt; einer, der seine Struktur verliert, ist ein Fehler, außer das ist erlaubt.
 
 JPEG 2000 fasst Werte von 8 oder 16 Bit; Szenen mit Gleitkommazahlen brauchen die erweiterte Einstellung, die den Verlust zulässt. Layer, die keine Dateien sind (WMS, Layer im Speicher), müssen erst gespeichert werden. Bei Szenen, die nur durch Passpunkte verortet sind, ist keine Ausdehnung möglich.
 
-Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR und SNR des schlechtesten Kanals (dB, leer wenn verlustfrei), größter Fehler, Bit pro Pixel und Bytes.</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/compress.py"/>
-        <source>lossless</source>
-        <translation>verlustfrei</translation>
+Ausgaben: das Archiv als Layer; PSNR dieses Layers, der die Pixel des Codecs zeigt, sowie PSNR, SNR (beide des schlechtesten Kanals) und größter Fehler der Szene, die „Szene entpacken“ zurückgibt, ausgebessert, wo das Archiv ein Netz nennt; sie sind leer, wo jedes Pixel zurückkommt. Das Kompressionsverhältnis, Bits je Pixel aller Kanäle, Bytes des Archivs und der Dateien daneben, die anderen Programmen von Leerwerten, Skalierung und dergleichen sagen.</translation>
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
@@ -307,8 +342,8 @@ Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR und SNR des sc
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>{size:,.0f} bytes, {ratio:.2f} times smaller, {quality}</source>
-        <translation>{size:,.0f} Bytes, {ratio:.2f}-mal kleiner, {quality}</translation>
+        <source>The layer is a preview: only Decompress scene gives the scene itself.</source>
+        <translation>Der Layer ist eine Vorschau: Erst „Szene entpacken“ gibt die Szene selbst.</translation>
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
@@ -332,8 +367,23 @@ Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR und SNR des sc
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>SNR of the worst band (dB)</source>
-        <translation>SNR des schlechtesten Kanals (dB)</translation>
+        <source>PSNR of the layer as it is shown (dB)</source>
+        <translation>PSNR des Layers, wie er gezeigt wird (dB)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the scene given back (dB)</source>
+        <translation>PSNR der zurückgegebenen Szene (dB)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>SNR of the scene given back, worst band (dB)</source>
+        <translation>SNR der zurückgegebenen Szene, schlechtester Kanal (dB)</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Largest error of the scene given back</source>
+        <translation>Größter Fehler der zurückgegebenen Szene</translation>
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
@@ -347,8 +397,63 @@ Ausgaben: das Archiv als Layer, das Kompressionsverhältnis, PSNR und SNR des sc
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>PSNR {psnr:.2f} dB</source>
-        <translation>PSNR {psnr:.2f} dB</translation>
+        <source>Bytes of files beside the archive</source>
+        <translation>Bytes der Dateien neben dem Archiv</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>{size:,.0f} bytes, {ratio:.2f} times smaller</source>
+        <translation>{size:,.0f} Bytes, {ratio:.2f}-mal kleiner</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Lossless: every pixel comes back.</source>
+        <translation>Verlustfrei: Jedes Pixel kommt zurück.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Files beside it, which belong to it: {size:,.0f} bytes</source>
+        <translation>Dateien daneben, die dazugehören: {size:,.0f} Bytes</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>SNR of the bands (dB): {bands}</source>
+        <translation>SNR der Kanäle (dB): {bands}</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Other programs do not see: {what}</source>
+        <translation>Andere Programme sehen nicht: {what}</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>Every sample of the scene comes back as it was.</source>
+        <translation>Jeder Wert der Szene kommt zurück, wie er war.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>How good the pixels are was not measured.</source>
+        <translation>Wie gut die Pixel sind, wurde nicht gemessen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the repaired scene, which Decompress scene gives back: {psnr:.2f} dB</source>
+        <translation>PSNR der ausgebesserten Szene, die „Szene entpacken“ zurückgibt: {psnr:.2f} dB</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the layer, which shows the codec's pixels: {psnr:.2f} dB</source>
+        <translation>PSNR des Layers, der die Pixel des Codecs zeigt: {psnr:.2f} dB</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the layer and of the scene that Decompress scene gives back: {psnr:.2f} dB</source>
+        <translation>PSNR des Layers und der Szene, die „Szene entpacken“ zurückgibt: {psnr:.2f} dB</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/compress.py"/>
+        <source>PSNR of the scene that Decompress scene gives back: {psnr:.2f} dB</source>
+        <translation>PSNR der Szene, die „Szene entpacken“ zurückgibt: {psnr:.2f} dB</translation>
     </message>
     <message>
         <location filename="../algorithms/decompress.py"/>
@@ -616,6 +721,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>The engine's usual one, as long as it has not said which it has.</source>
+        <translation>Der übliche des Programms, solange es nicht gesagt hat, welche es hat.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Creation options</source>
         <translation>Erstellungsoptionen</translation>
     </message>
@@ -661,8 +771,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Carries what other programs cannot read from a JPEG 2000 file: nodata, scale, units.</source>
-        <translation>Enthält, was andere Programme nicht aus einer JPEG-2000-Datei lesen können: Leerwerte, Maßstab, Einheiten.</translation>
+        <source>They carry what other programs cannot read from a JPEG 2000 file: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
+        <translation>Sie enthalten, was andere Programme nicht aus einer JPEG-2000-Datei lesen können: eine Maske (.msk), Skalierung, Einheiten und dergleichen (.aux.xml), und gehören zu ihr.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -721,8 +831,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>GDAL .aux.xml beside the archive</source>
-        <translation>.aux.xml von GDAL neben dem Archiv</translation>
+        <source>Files for other programs beside the archive</source>
+        <translation>Dateien für andere Programme neben dem Archiv</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -859,6 +969,11 @@ Ausgaben: eine Tabelle mit einer Zeile je Szene, wie viele fertig, übersprungen
     </message>
     <message>
         <location filename="../algorithms/sources.py"/>
+        <source>{name} is no raster that can be opened.</source>
+        <translation>{name} ist kein Raster, das sich öffnen lässt.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
         <source>{name} is no file but a layer of the provider {provider}: save it as GeoTIFF first (Export &gt; Save As, raw data) and choose that file.</source>
         <translation>{name} ist keine Datei, sondern ein Layer des Anbieters {provider}: bitte erst als GeoTIFF speichern (Export &gt; Speichern als, Rohdaten) und diese Datei wählen.</translation>
     </message>
@@ -871,6 +986,11 @@ Ausgaben: eine Tabelle mit einer Zeile je Szene, wie viele fertig, übersprungen
         <location filename="../algorithms/sources.py"/>
         <source>{name} is on another machine: copy it to a local file first.</source>
         <translation>{name} liegt auf einem anderen Rechner: bitte erst in eine lokale Datei kopieren.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/sources.py"/>
+        <source>{name} is there, but you may not read it.</source>
+        <translation>{name} ist da, darf aber nicht gelesen werden.</translation>
     </message>
     <message>
         <location filename="../algorithms/validate.py"/>
@@ -900,11 +1020,6 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../algorithms/validate.py"/>
         <source>Archives and rasters</source>
         <translation>Archive und Raster</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/validate.py"/>
-        <source>All files</source>
-        <translation>Alle Dateien</translation>
     </message>
     <message>
         <location filename="../algorithms/validate.py"/>
@@ -940,6 +1055,281 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../algorithms/validate.py"/>
         <source>Decode every pixel</source>
         <translation>Jedes Pixel entpacken</translation>
+    </message>
+    <message>
+        <location filename="../engine/batch.py"/>
+        <source>There is no folder {folder}.</source>
+        <translation>Es gibt keinen Ordner {folder}.</translation>
+    </message>
+    <message>
+        <location filename="../engine/batch.py"/>
+        <source>The engine's ledger {ledger} cannot be read: {reason}.</source>
+        <translation>Das Verzeichnis {ledger} des Programms kann nicht gelesen werden: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../engine/capabilities.py"/>
+        <source>The program that was found is not the rsic engine: it does not say what it can do.</source>
+        <translation>Das gefundene Programm ist nicht rsic: Es sagt nicht, was es kann.</translation>
+    </message>
+    <message>
+        <location filename="../engine/capabilities.py"/>
+        <source>The engine (rsic {version}) is newer than this plugin: update the plugin.</source>
+        <translation>Das Programm (rsic {version}) ist neuer als diese Erweiterung: Die Erweiterung ist zu aktualisieren.</translation>
+    </message>
+    <message>
+        <location filename="../engine/capabilities.py"/>
+        <source>The engine is rsic {version}; this plugin needs {wanted} or newer: update the engine.</source>
+        <translation>Das Programm ist rsic {version}; diese Erweiterung braucht {wanted} oder neuer: Das Programm ist zu aktualisieren.</translation>
+    </message>
+    <message>
+        <location filename="../engine/capabilities.py"/>
+        <source>The engine (rsic {version}) lacks {verbs}; this plugin needs {wanted} or newer: update the engine.</source>
+        <translation>Dem Programm (rsic {version}) fehlt {verbs}; diese Erweiterung braucht {wanted} oder neuer: Das Programm ist zu aktualisieren.</translation>
+    </message>
+    <message>
+        <location filename="../engine/environment.py"/>
+        <source>The engine's extra environment in Settings &gt; Options &gt; RSIC has a part that is not NAME=VALUE: {part}</source>
+        <translation>Die zusätzliche Umgebung des Programms unter Einstellungen &gt; Optionen &gt; RSIC hat einen Teil, der nicht NAME=WERT ist: {part}</translation>
+    </message>
+    <message>
+        <location filename="../engine/errors.py"/>
+        <source>install the Python package rsic-geo in an environment of its own (pip install, with the folder of its source) and give the path of that environment's rsic or python in Settings &gt; Options &gt; RSIC</source>
+        <translation>Das Python-Paket rsic-geo in einer eigenen Umgebung installieren (pip install, mit dem Ordner seiner Quellen) und den Pfad von deren rsic oder python unter Einstellungen &gt; Optionen &gt; RSIC angeben</translation>
+    </message>
+    <message>
+        <location filename="../engine/folder.py"/>
+        <source>Input and output folder are the same: choose another output folder.</source>
+        <translation>Ein- und Ausgabeordner sind derselbe: Ein anderer Ausgabeordner ist zu wählen.</translation>
+    </message>
+    <message>
+        <location filename="../engine/folder.py"/>
+        <source>The output folder cannot be used: {reason}.</source>
+        <translation>Der Ausgabeordner ist nicht benutzbar: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../engine/locate.py"/>
+        <source>The rsic engine was not found.</source>
+        <translation>Das Programm rsic wurde nicht gefunden.</translation>
+    </message>
+    <message>
+        <location filename="../engine/locate.py"/>
+        <source>There is no {name} ({origin}).</source>
+        <translation>Es gibt kein {name} ({origin}).</translation>
+    </message>
+    <message>
+        <location filename="../engine/locate.py"/>
+        <source>The folder {path} ({origin}) holds no rsic and no Python.</source>
+        <translation>Der Ordner {path} ({origin}) enthält kein rsic und kein Python.</translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>The engine printed no result: is it another program called rsic?</source>
+        <translation>Das Programm gab kein Ergebnis aus: Ist es ein anderes mit dem Namen rsic?</translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>The engine failed with exit code {code}: {said}</source>
+        <translation>Das Programm brach mit dem Code {code} ab: {said}</translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>{program} does not answer.</source>
+        <translation>{program} antwortet nicht.</translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>{program} is not a working rsic engine ({said}).</source>
+        <translation>{program} ist kein lauffähiges rsic ({said}).</translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>The engine was ended by signal 9 (out of memory?): {said}</source>
+        <translation>Das Programm wurde durch das Signal 9 beendet (zu wenig Speicher?): {said}</translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>The engine was ended by signal {signal}: {said}</source>
+        <translation>Das Programm wurde durch das Signal {signal} beendet: {said}</translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>{program} is not the rsic engine.</source>
+        <translation>{program} ist nicht das Programm rsic.</translation>
+    </message>
+    <message>
+        <location filename="../engine/session.py"/>
+        <source>{program} cannot be started ({reason}).</source>
+        <translation>{program} kann nicht gestartet werden ({reason}).</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The file is damaged: copy it again from where it came. Validate archive shows what is wrong.</source>
+        <translation>Die Datei ist beschädigt: Sie ist noch einmal von ihrem Ursprung zu kopieren. „Archiv prüfen“ zeigt, was ihr fehlt.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine could not do this.</source>
+        <translation>Das konnte das Programm nicht tun.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The parameters do not fit each other or this scene.</source>
+        <translation>Die Parameter passen nicht zueinander oder nicht zu dieser Szene.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A scene of this kind cannot be stored like this.</source>
+        <translation>Eine Szene dieser Art kann so nicht gespeichert werden.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A file is there, but it could not be read or written.</source>
+        <translation>Eine Datei ist da, konnte aber nicht gelesen oder geschrieben werden.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A file was not found: was it moved, or is its disk not connected?</source>
+        <translation>Eine Datei wurde nicht gefunden: Wurde sie verschoben, oder ist ihr Datenträger nicht angeschlossen?</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The scene is damaged: copy it again from where it came.</source>
+        <translation>Die Szene ist beschädigt: Sie ist noch einmal von ihrem Ursprung zu kopieren.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The output exists: choose another name.</source>
+        <translation>Die Ausgabe gibt es schon: Ein anderer Name ist zu wählen.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The part asked for is not inside the scene.</source>
+        <translation>Der verlangte Teil liegt nicht in der Szene.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The codec failed on this scene.</source>
+        <translation>Der Codec scheiterte an dieser Szene.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine has no such codec: choose another one.</source>
+        <translation>Das Programm hat keinen solchen Codec: Ein anderer ist zu wählen.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The archive was made by a newer engine: update yours.</source>
+        <translation>Das Archiv stammt von einem neueren Programm: Das eigene ist zu aktualisieren.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The network cannot be used: choose another one, or install the engine again.</source>
+        <translation>Das Netz ist nicht benutzbar: Ein anderes wählen oder das Programm neu installieren.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine has no such network: choose another one.</source>
+        <translation>Das Programm hat kein solches Netz: Ein anderes ist zu wählen.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine has another version of the network of this archive.</source>
+        <translation>Das Programm hat eine andere Fassung des Netzes dieses Archivs.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine lacks a Python package for this: Check engine says more.</source>
+        <translation>Dem Programm fehlt dafür ein Python-Paket: „Programm prüfen“ sagt mehr.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>What was written is not what it has to be, so nothing was kept.</source>
+        <translation>Das Geschriebene ist nicht, was es sein muss; darum wurde nichts behalten.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>Metadata of the scene would be lost, so nothing was written.</source>
+        <translation>Metadaten der Szene gingen verloren; darum wurde nichts geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>These scenes cannot be compared: their sizes or bands differ.</source>
+        <translation>Diese Szenen sind nicht vergleichbar: Ihre Größen oder Kanäle sind verschieden.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The target cannot be reached on this scene: ask for less, or choose another target.</source>
+        <translation>Das Ziel ist mit dieser Szene nicht zu erreichen: Weniger verlangen oder ein anderes Ziel wählen.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A band would lose its structure, so nothing was written: ask for more quality.</source>
+        <translation>Ein Kanal verlöre seine Struktur, darum wurde nichts geschrieben: Mehr Qualität verlangen.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The ledger of the output folder cannot be read or written.</source>
+        <translation>Das Verzeichnis des Ausgabeordners kann nicht gelesen oder geschrieben werden.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The output folder was begun with other parameters: repeat those, or choose another folder.</source>
+        <translation>Der Ausgabeordner wurde mit anderen Parametern begonnen: Diese wiederholen oder einen anderen Ordner wählen.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>Another run works on the output folder: wait until it has ended.</source>
+        <translation>Ein anderer Lauf arbeitet an dem Ausgabeordner: Warten, bis er zu Ende ist.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The scene changed while it was read: run again when it stays as it is.</source>
+        <translation>Die Szene änderte sich, während sie gelesen wurde: Noch einmal ausführen, wenn sie bleibt, wie sie ist.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>There is not enough memory: allow less of it, or fewer threads.</source>
+        <translation>Der Speicher reicht nicht: Weniger davon oder weniger Threads zulassen.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A file or folder could not be used.</source>
+        <translation>Eine Datei oder ein Ordner war nicht benutzbar.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>There is no room left on the disk of the output folder.</source>
+        <translation>Auf dem Datenträger des Ausgabeordners ist kein Platz mehr.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>A process of the engine ended in the middle of this scene: out of memory?</source>
+        <translation>Ein Prozess des Programms endete mitten in dieser Szene: zu wenig Speicher?</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine met an error of its own: please report it.</source>
+        <translation>Das Programm stieß auf einen eigenen Fehler: Bitte melden.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>To use what can still be read, tick “{parameter}”.</source>
+        <translation>Um zu nutzen, was noch lesbar ist, „{parameter}“ anhaken.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>To write it all the same, tick “{parameter}”.</source>
+        <translation>Um es trotzdem zu schreiben, „{parameter}“ anhaken.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>To use the one there is, tick “{parameter}”.</source>
+        <translation>Um die vorhandene zu nutzen, „{parameter}“ anhaken.</translation>
+    </message>
+    <message>
+        <location filename="../engine/wording.py"/>
+        <source>The engine says: {text}</source>
+        <translation>Das Programm sagt: {text}</translation>
     </message>
     <message>
         <location filename="../options_page.py"/>
@@ -1025,6 +1415,11 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../provider.py"/>
         <source>engine</source>
         <translation>Programm</translation>
+    </message>
+    <message>
+        <location filename="../settings.py"/>
+        <source>{program} cannot be used ({reason}).</source>
+        <translation>{program} ist nicht benutzbar ({reason}).</translation>
     </message>
 </context>
 </TS>

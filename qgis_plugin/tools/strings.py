@@ -14,8 +14,14 @@ from xml.sax.saxutils import escape
 PLUGIN = Path(__file__).resolve().parents[1]
 FOLDER = PLUGIN / "i18n"
 CONTEXT = "Rsic"
-_ATTRIBUTES = {"TAGS": lambda value: [value], "GROUP": lambda value: [value[1]] if len(value) == 2 else []}
-"""Attributes of algorithms that are translated where they are shown."""
+_ATTRIBUTES = {
+    "TAGS": lambda value: [value],
+    "GROUP": lambda value: [value[1]] if len(value) == 2 else [],
+    "ADVICE": lambda value: [value],
+}
+"""Names of texts that are translated where they are shown."""
+_ERRORS = ("EngineError", "EngineMissingError", "EngineVersionError")
+"""Errors of the package `engine`, which knows no QGIS: their template is translated where it is shown."""
 
 
 def texts() -> dict[str, str]:
@@ -37,11 +43,17 @@ def texts() -> dict[str, str]:
 
 
 def _of_node(node: ast.AST, name: str) -> list[str]:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _ERRORS:
+        argument = node.args[0]
+        if isinstance(argument, ast.JoinedStr):
+            raise ValueError(f"{name}, line {node.lineno}: give the values of an error by their names")
+        return [argument.value] if isinstance(argument, ast.Constant) else []
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":
         argument = node.args[0]
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
             return [argument.value]
-        if any(isinstance(part, ast.Attribute) and part.attr in _ATTRIBUTES for part in ast.walk(argument)):
+        names = {getattr(part, "attr", getattr(part, "id", "")) for part in ast.walk(argument)}
+        if names & {*_ATTRIBUTES, "template"}:
             return []
         raise ValueError(f"{name}, line {node.lineno}: tr takes a text, not an expression")
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):

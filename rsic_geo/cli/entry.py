@@ -13,7 +13,7 @@ from rsic_geo.cli.classic import modernise
 from rsic_geo.cli.console import Console, one_line
 from rsic_geo.cli.signals import EXIT_INTERRUPTED, stoppable
 from rsic_geo.cli.surroundings import one_blas_thread, set_aside_foreign_gdal
-from rsic_geo.errors import RsicGeoError
+from rsic_geo.errors import JobCancelledError, RsicGeoError, UsageError
 
 VERBS = (
     "compress",
@@ -101,7 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return outcome if type(outcome) is int else 0
     except (KeyboardInterrupt, click.Abort):
-        return Console.current().fail("interrupted: nothing was written", EXIT_INTERRUPTED)
+        return Console.current().fail(
+            "interrupted: nothing was written", EXIT_INTERRUPTED, JobCancelledError.__name__
+        )
     except BrokenPipeError:
         # The reader of our stdout went away (`rsic info x | head`): that is no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -133,14 +135,14 @@ def _explain(error: Exception) -> int:
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
             hint = f" (see '{error.ctx.command_path} --help')"
-        return console.fail(one_line(error.format_message()) + hint, error.exit_code)
+        return console.fail(one_line(error.format_message()) + hint, error.exit_code, UsageError.__name__)
     if isinstance(error, RsicGeoError):
-        return console.fail(one_line(str(error)), error.exit_code)
+        return console.fail(one_line(str(error)), error.exit_code, type(error).__name__)
     if isinstance(error, MemoryError):
-        return console.fail("out of memory: lower --memory, --threads or --window-size", 1)
+        return console.fail("out of memory: lower --memory, --threads or --window-size", 1, "MemoryError")
     if isinstance(error, OSError):
-        return console.fail(one_line(str(error)), 1)
+        return console.fail(one_line(str(error)), 1, "OSError")
     what = one_line(f"{type(error).__name__}: {error}")
     return console.fail(
-        f"unexpected {what} (a bug: run again with RSIC_DEBUG=1 and report what it prints)", 1
+        f"unexpected {what} (a bug: run again with RSIC_DEBUG=1 and report what it prints)", 1, "Bug"
     )

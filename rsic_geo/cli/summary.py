@@ -101,6 +101,8 @@ def job_summary(entries: Mapping[str, Any]) -> str:
     lines = [f"{entries['output']['path']}: {bytes_text(entries['output'].get('bytes', 0))}"]
     if "ratio" in entries:
         lines[0] += f", ratio {entries['ratio']:.2f}, {entries['bpp']:.3f} bits per pixel of all bands"
+    if entries.get("sidecar_bytes"):
+        lines[0] += f", with {bytes_text(entries['sidecar_bytes'])} beside it for other programs,"
     lines[0] += f" in {entries['seconds']:.1f} s"
     target = entries.get("target")
     if isinstance(target, Mapping) and target.get("achieved") is not None:
@@ -118,6 +120,8 @@ def job_summary(entries: Mapping[str, Any]) -> str:
         lines.append(f"PSNR {entries['psnr']:.2f} dB{snr}, largest error {entries['max_abs_error']:g}")
     if entries.get("model") and entries.get("enhanced", True):
         lines.append(_enhanced_by(entries))
+    if entries.get("others_miss"):
+        lines.append(f"other programs do not see: {'; '.join(entries['others_miss'])}")
     return "\n".join(lines)
 
 

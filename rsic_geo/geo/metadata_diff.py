@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -171,5 +171,24 @@ def _band_value(values: Mapping[int, object] | Sequence[object], band: int) -> o
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    """Return a value as people write it, cut where it is long."""
+    text = _written(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, str):
+        return " ".join(value.split()) or "an empty text"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_written(entry)}" for key, entry in value.items()) or "nothing"
+    if isinstance(value, Sequence):
+        return ", ".join(map(_written, value)) or "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if is_dataclass(value):
+        return ", ".join(f"{entry.name} {_written(getattr(value, entry.name))}" for entry in fields(value))
+    return str(value)

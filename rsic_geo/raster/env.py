@@ -131,11 +131,22 @@ def open_dataset(path: str | Path, mode: str = "r", **options: str) -> DatasetRe
 
 
 def is_missing(path: str | Path) -> bool:
-    """Return whether a name is that of a local file that does not exist; GDAL knows of its own names."""
+    """Return whether a name is that of a local file that does not exist; GDAL knows of its own names.
+
+    A file that cannot be read is not missing: what is wrong with it is said by who opens it.
+    """
     text = str(path)
     drive, rest = os.path.splitdrive(text)
     is_name_of_gdal = text.startswith(("/vsi", "<")) or ":" in rest
-    return not is_name_of_gdal and not os.path.exists(text)
+    if is_name_of_gdal:
+        return False
+    try:
+        os.stat(text)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError:  # it is there, in a folder that may not be looked into, or its disk fails
+        return False
+    return False
 
 
 @lru_cache(maxsize=64)

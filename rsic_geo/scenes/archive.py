@@ -194,10 +194,14 @@ class Archive:
 
     def read_decoded(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         """Return the codec's pixels of a window, checked and within limits, neither enhanced nor restored."""
-        self.check_payload(window)
-        return self._within(self.reader.read(window, bands=bands), bands)
+        return self.within(self.read_shown(window, bands=bands), bands)
 
-    def _within(self, pixels: Pixels, bands: Sequence[int] | None = None) -> Pixels:
+    def read_shown(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
+        """Return the codec's pixels of a window as programs that know no limits show them, checked."""
+        self.check_payload(window)
+        return self.reader.read(window, bands=bands)
+
+    def within(self, pixels: Pixels, bands: Sequence[int] | None = None) -> Pixels:
         """Return pixels of some bands (None: all) within what the encoder saw of each."""
         limits = self._limits
         return clamp(pixels, limits if bands is None or not limits else [limits[band] for band in bands])
@@ -268,7 +272,7 @@ class Archive:
         """Return decoded (and enhanced) pixels of ``area`` with validity, alpha and sample type restored."""
         if self._planes is None:
             return pixels
-        pixels = self._within(pixels)  # again: enhancement may have left the limits
+        pixels = self.within(pixels)  # again: enhancement may have left the limits
         if self._affinity is not None:
             alpha = self._planes.alpha(area)
             if alpha is not None:
@@ -332,7 +336,7 @@ class Archive:
         planes, count = self._planes, self.profile.count
         if planes is None:
             return pixels
-        pixels = self._within(pixels, bands)
+        pixels = self.within(pixels, bands)
         nodata = tuple(self.profile.nodata[band] for band in bands)
         valid = nearest(lambda line: planes.valid(line, count), rows, cols, bands)
         places = [place for place, band in enumerate(bands) if band in planes.alpha_bands]

@@ -160,14 +160,14 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
                     archive.read_mask(window)
     except RsicGeoError as error:
         is_about_us = isinstance(error, (MissingDependencyError, WeightsError))
-        if is_about_us or not _is_there(path):
+        if is_about_us or not _can_be_read(path):
             raise
         out["problems"].append(str(error))
     out["valid"] = not out["problems"]
     return out
 
 
-def _is_there(path: str) -> bool:
-    """Return False for the name of a file that does not exist; True for what only GDAL can tell."""
+def _can_be_read(path: str) -> bool:
+    """Return False for the name of no file, or of one we may not read; True for what only GDAL can tell."""
     is_name_of_gdal = str(path).startswith("/vsi") or ":" in os.path.splitdrive(path)[1]
-    return is_name_of_gdal or os.path.isfile(path)
+    return is_name_of_gdal or (os.path.isfile(path) and os.access(path, os.R_OK))

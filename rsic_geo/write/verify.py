@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,18 @@ DECODER_TOLERANCE = 1e-3
 """Largest relative difference in squared error between the measuring and the verifying decoder."""
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What reading an archive back found."""
+
+    bands: list[BandErrors] | None
+    """Of a quantised scene its errors band by band, in the scene's own units; else None."""
+    shown: NDArray[np.float64] | None
+    """Squared errors per band, in the codec's units, of what other programs show; None if lossless.
+
+    They know no limits, so where the codec rings beyond what it saw, they show more error than we count."""
+
+
 def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the work is done
     path: Path,
     source: SceneReader,
@@ -36,7 +49,7 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
     progress: Progress,
     *,
     execution: Execution,
-) -> list[BandErrors] | None:
+) -> Verified:
     """Decode an archive from disk and compare it with its source.
 
     The codec's pixels are compared tile by tile, masks and nodata exactly, metadata item by item. Enhanced
@@ -50,21 +63,18 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
         progress: told after each tile.
         execution: how the archive is decoded; never fast.
 
-    Returns:
-        Of a quantised scene its errors band by band, in the scene's own units; else None.
-
     Raises:
         VerificationError: if anything differs from what was measured while encoding.
     """
     try:
         with open_archive(str(path), enhance="off", execution=execution) as archive:
-            worst, bands = _verify_tiles(archive, source, coded, progress)
+            worst, verified = _verify_tiles(archive, source, coded, progress)
             lost = metadata_differences(coded.plan.snapshot, archive.snapshot)
     except (VerificationError, JobCancelledError):
         raise
     except RsicGeoError as error:
         raise VerificationError(f"the written archive cannot be read back: {error}") from error
-    bound = target.value
+    bound, bands = target.value, verified.bands
     if target.kind == "max-error" and worst > bound:
         less = f"{bound - 1:g}" if bands is None else f"{0.99 * bound:.6g}"
         raise VerificationError(
@@ -82,22 +92,23 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
             )
     if lost:
         raise VerificationError(f"the written archive lost metadata: {'; '.join(str(d) for d in lost[:3])}")
-    return bands
+    return verified
 
 
 def _verify_tiles(
     archive: Archive, source: SceneReader, coded: CodedScene, progress: Progress
-) -> tuple[float, list[BandErrors] | None]:
-    """Compare all tiles; return the largest absolute error, and the errors of a quantised scene's bands."""
+) -> tuple[float, Verified]:
+    """Compare all tiles; return the largest absolute error, and what else was found."""
     plan = coded.plan
     sse = worst = 0.0
-    bands = None
+    bands, shown_sse = None, np.zeros(plan.profile.count)
     if plan.affinity is not None:
         bands = blank_errors(plan.profile, [peak.span for peak in plan.scene_peaks])
     for done, index in enumerate(plan.grid, start=1):
         window = plan.grid.core(index)
         number = plan.grid.index_number(index)
-        pixels = archive.read_decoded(window)
+        shown = archive.read_shown(window)
+        pixels = archive.within(shown)
         if bands is not None:
             _add_errors(bands, archive.finish(pixels.copy(), window), source, plan, window)
         if plan.lossless:
@@ -111,6 +122,7 @@ def _verify_tiles(
                 pixels = archive.finish(pixels, window)
             keep = scored_pixels(source, plan, window, original)
             per_band, largest = errors_by_band(pixels, original, keep)
+            shown_sse += errors_by_band(shown, original, keep)[0]
             sse, worst = sse + float(per_band.sum()), max(worst, float(largest.max()))
             alpha = list(plan.alpha_bands)
             if bands is None and alpha and not np.array_equal(pixels[alpha], original[alpha]):
@@ -124,7 +136,7 @@ def _verify_tiles(
         )
     if bands is not None:
         worst = max(band.max_abs_error for band in scored_bands(bands))
-    return worst, bands
+    return worst, Verified(bands, None if plan.lossless else shown_sse)
 
 
 def _measured_against(source: SceneReader, window: Window) -> NDArray[Any]:

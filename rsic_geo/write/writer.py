@@ -70,6 +70,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
     enhancing_seconds: float = 0.0
     found: list[BandErrors] | None = None
     """Errors of a quantised scene in its own units, as verification found them."""
+    shown: NDArray[np.float64] | None = None
+    """Squared errors per band of what other programs show, as verification found them."""
     settled: tuple[FilterTaps | None, ...] | None = None
     """Adaptive filters of the search's first fit: their bytes must not change while a size is aimed at."""
     is_declined: bool = False
@@ -92,7 +94,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
         if self.options.verify == "full":
             target, stage = self.options.target, self.progress.stage(0.9, 1)
             how = replace(self.options.execution, fast=False)
-            self.found = verify_archive(self.path, self.reader, coded, target, stage, execution=how)
+            verified = verify_archive(self.path, self.reader, coded, target, stage, execution=how)
+            self.found, self.shown = verified.bands, verified.shown
         achieved = self._achieved(coded, seal)
         return {
             "codec": self.codec,
@@ -332,11 +335,12 @@ class Job(ABC, Generic[WriterT, SearchT]):
     def _quality(self, coded: CodedScene) -> dict[str, Any]:
         if self.plan.affinity is not None:
             found = quantised_quality(self.found)
-            return {**found, "snr": self._decibels("snr", coded.sse, coded.count)}
+            more = {"psnr_shown": self._psnr_shown(coded)}
+            return {**found, **more, "snr": self._decibels("snr", coded.sse, coded.count)}
         if not coded.is_measured:
             return {
-                "psnr_codec": None, "psnr": None, "snr": None, "psnr_per_band": None, "max_abs_error": None,
-                "model": None, "cells_enhanced": 0.0,
+                "psnr_codec": None, "psnr_shown": None, "psnr": None, "snr": None, "psnr_per_band": None,
+                "max_abs_error": None, "model": None, "cells_enhanced": 0.0,
             }  # fmt: skip
         final = self._final_sse(coded)
         model = None
@@ -344,6 +348,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
             model = {"name": self.enhancer.name, "sha256": self.enhancer.sha256}
         return {
             "psnr_codec": self._decibels("psnr", coded.sse, coded.count),
+            "psnr_shown": self._psnr_shown(coded),
             "psnr": self._decibels("psnr", final, coded.count),
             "snr": self._decibels("snr", final, coded.count),
             "psnr_per_band": [
@@ -358,6 +363,12 @@ class Job(ABC, Generic[WriterT, SearchT]):
             if self.enhancement is None
             else float((self.enhancement.strengths > 0).mean()),
         }
+
+    def _psnr_shown(self, coded: CodedScene) -> float | None:
+        """Return the PSNR of what other programs show; None where that is a preview, or was not decoded."""
+        if self.shown is None or self.codec != "jp2":
+            return None
+        return self._decibels("psnr", self.shown, coded.count)
 
 
 class Clamped:

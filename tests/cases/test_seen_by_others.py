@@ -159,3 +159,29 @@ def test_an_archive_written_again_loses_the_sidecars_of_the_old_one(tmp_path):
     rsic_geo.compress(str(plain), str(archive), overwrite=True)
     assert not (tmp_path / "a.jp2.msk").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jp2", "m.tif", "p.tif"]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_the_psnr_that_others_see_is_that_of_what_others_read(tmp_path, dtype):
+    # Two flat levels with noise: the codec rings beyond what it saw, and only our own readers hold that back.
+    noise = np.random.default_rng(5).integers(0, 3, (1, 160, 200))
+    pixels = np.where(np.arange(200) // 9 % 2, 180, 60) + noise
+    source = _write(tmp_path / "s.tif", (pixels * (0.25 if dtype == "float32" else 1)).astype(dtype))
+    more = {"quantize": "uint16"} if dtype == "float32" else {}
+    report = rsic_geo.compress(str(source), str(tmp_path / "a.jp2"), psnr=32, model="none", **more).details
+    with rasterio.open(tmp_path / "a.jp2") as shown, rasterio.open(source) as scene:
+        original = scene.read().astype(float)
+        errors = shown.read() * shown.scales[0] + shown.offsets[0] - original
+    peak = 255 if dtype == "uint8" else report["peaks"][0]["high"] - report["peaks"][0]["low"]
+    if dtype == "float32":
+        peak = np.ptp(original)
+    assert report["psnr_shown"] == pytest.approx(10 * np.log10(peak**2 / np.mean(errors**2)), abs=0.01)
+    if dtype != "float32":  # whose steps fill their type: there is no beyond
+        assert report["psnr_shown"] < report["psnr_codec"] - 0.01
+
+
+def test_no_psnr_is_told_of_what_was_not_decoded_or_lost_nothing(tmp_path):
+    source = _write(tmp_path / "s.tif", painted((1, 300, 290)))
+    for name, more in (("exact", {}), ("blind", {"verify": "none", "bpp": 2})):
+        archive = str(tmp_path / f"{name}.jp2")
+        assert rsic_geo.compress(str(source), archive, model="none", **more).details["psnr_shown"] is None

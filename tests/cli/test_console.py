@@ -17,7 +17,7 @@ from rsic_geo.cli.console import Console, json_ready
 from rsic_geo.cli.entry import VERBS, main, rsic
 from rsic_geo.cli.options import talking
 from rsic_geo.cli.signals import is_stopping
-from rsic_geo.cli.summary import compare_summary, outline
+from rsic_geo.cli.summary import compare_summary, job_summary, outline
 from rsic_geo.errors import ChecksumError, UnsupportedSceneError, WeightsNotFoundError
 
 
@@ -87,7 +87,26 @@ def test_json_progress_reports_errors_as_json_too(verb, capsys):
         "event": "error",
         "message": "no complex samples",
         "exit_code": 2,
+        "error_kind": "UnsupportedSceneError",
     }
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError(), "MemoryError"),
+        (OSError("no space left"), "OSError"),
+        (click.UsageError("no such option"), "UsageError"),
+        (ZeroDivisionError("oh"), "Bug"),
+        (KeyboardInterrupt(), "JobCancelledError"),
+    ],
+)
+def test_errors_that_are_not_ours_have_a_kind_too(verb, capsys, error, kind):
+    def body(console):
+        raise error
+
+    assert verb(body, "--progress", "json") != 0
+    assert json.loads(capsys.readouterr().err)["error_kind"] == kind
 
 
 def test_without_a_terminal_nothing_is_drawn(verb, capsys):
@@ -269,3 +288,20 @@ def test_long_lists_are_cut_and_usual_ones_are_not():
     lines = outline({"nodata": [-32768] * 224, "verbs": list(VERBS)}).splitlines()
     assert len(lines[0]) < 160
     assert lines[1] == f"verbs: {', '.join(VERBS)}"
+
+
+def _job(**more):
+    return job_summary(
+        {"output": {"path": "a.jp2", "bytes": 2_000_000}, "seconds": 1.25, **more}
+    ).splitlines()
+
+
+def test_what_other_programs_do_not_see_is_one_line():
+    missed = ["units of band 1: m became nothing", "nodata that only some bands have in a place"]
+    assert _job(others_miss=missed)[-1] == f"other programs do not see: {missed[0]}; {missed[1]}"
+    assert _job(others_miss=[]) == _job() == ["a.jp2: 2.0 MB in 1.2 s"]
+
+
+def test_sidecars_are_counted_where_there_are_any():
+    assert _job(sidecar_bytes=1234) == ["a.jp2: 2.0 MB, with 1.2 kB beside it for other programs, in 1.2 s"]
+    assert _job(sidecar_bytes=0) == _job()

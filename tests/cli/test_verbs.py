@@ -238,6 +238,20 @@ def test_capabilities_name_what_options_take(capsys):
     assert found["exit_codes"]["4"]
 
 
+def test_a_gpu_is_offered_only_where_torch_can_use_one(capsys, monkeypatch):
+    import ctypes
+
+    import torch
+
+    _, found = run_json(capsys, "capabilities")
+    assert found["devices"] == ["auto", "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: None)
+    for answer, devices in ((True, ["auto", "cpu", "cuda"]), (False, ["auto", "cpu"])):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda answer=answer: answer)
+        _, found = run_json(capsys, "capabilities")
+        assert found["devices"] == devices
+
+
 def test_models_are_listed_and_verified(capsys):
     code, found = run_json(capsys, "models", "list")
     assert code == 0

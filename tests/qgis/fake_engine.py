@@ -58,8 +58,8 @@ def event(kind: str, **entries: object) -> None:
     print(json.dumps({"event": kind, **entries}), file=sys.stderr, flush=True)
 
 
-def fail(message: str, code: int) -> int:
-    event("error", message=message, exit_code=code)
+def fail(message: str, code: int, kind: str = "") -> int:
+    event("error", message=message, exit_code=code, **({"error_kind": kind} if kind else {}))
     return code
 
 
@@ -88,6 +88,9 @@ def compress(source: Path, output: Path, words: list[str]) -> int:
         return linger(output, name.startswith("stubborn"))
     if name.startswith("refused"):
         return fail(f"{source}: float scenes cannot be stored", 2)
+    if name.startswith("error"):
+        kind, code, message = source.read_text().splitlines()
+        return fail(message, int(code), kind)
     if name.startswith("nomodel"):
         return fail("no weights", 5)
     if name.startswith("crash"):
@@ -140,9 +143,10 @@ def batch(words: list[str]) -> int:
             "source_bytes": 100 if is_fine else None,
             "product_bytes": 25 if is_fine else None,
             "error": None if is_fine else "cannot be read",
+            "error_kind": None if is_fine else "damaged",
             "words": words,
         }
-        event("scene", **{key: rows[str(scene)][key] for key in ("source", "state", "error")})
+        event("scene", **{key: rows[str(scene)][key] for key in ("source", "state", "error", "error_kind")})
     ledger.write_text(json.dumps(rows))
     states = [row["state"] for row in rows.values()]
     print(json.dumps({"done": states.count("done"), "failed": states.count("failed")}))

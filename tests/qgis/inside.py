@@ -343,6 +343,121 @@ def _page(scene: str, out: Path) -> list[str]:
     return found
 
 
+def truth(scene: str, folder: str, **parameters: object) -> dict:
+    """What a run says of an archive, and its layer in QGIS: the samples, and how it is drawn."""
+    load()
+    out = Path(folder)
+    archive = run("rsic:compress", INPUT=scene, OUTPUT=str(out / "a.jp2"), **parameters)
+    run("rsic:decompress", INPUT=archive["OUTPUT"], OUTPUT=str(out / "b.tif"), DEVICE="cpu", THREADS=1)
+    layer = QgsRasterLayer(archive["OUTPUT"], "archive")
+    assert layer.isValid()
+    provider, extent = layer.dataProvider(), layer.extent()
+    size = layer.width(), layer.height()
+    for number in range(1, layer.bandCount() + 1):
+        block = provider.block(number, extent, *size)
+        samples = [[block.value(row, column) for column in range(size[0])] for row in range(size[1])]
+        (out / f"{number}.json").write_text(json.dumps(samples))
+    image = layer.renderer().block(1, extent, *size).image()
+    alpha = [[image.pixel(column, row) >> 24 for column in range(size[0])] for row in range(size[1])]
+    (out / "alpha.json").write_text(json.dumps(alpha))
+    return {**archive, "bands": layer.bandCount(), "size": size}
+
+
+class Log(QgsProcessingFeedback):
+    """Keeps every line that is said, but for the command, which is there to be typed again."""
+
+    def __init__(self) -> None:
+        super().__init__(False)
+        self.lines: list[str] = []
+
+    def pushInfo(self, info: str) -> None:
+        self.lines.append(info)
+
+    def pushWarning(self, warning: str) -> None:
+        self.lines.append(warning)
+
+    def pushConsoleInfo(self, info: str) -> None:
+        self.lines.append(info)
+
+    def setProgressText(self, text: str) -> None:
+        self.lines.append(text)
+
+    def reportError(self, error: str, fatalError: bool = False) -> None:
+        self.lines.append(error)
+
+
+def said(runs: list, language: str = "") -> list:
+    """Everything dialogs say in some runs, right and wrong ones, in a language: lines, error, results."""
+    from qgis.core import QgsSettings
+
+    if language:
+        QgsSettings().setValue("locale/userLocale", language)
+    load()
+    QgsSettings().remove("locale/userLocale")
+    import processing
+
+    found = []
+    for name, parameters in runs:
+        log, error, results = Log(), "", {}
+        try:
+            results = processing.run(name, parameters, feedback=log)
+        except QgsProcessingException as problem:
+            error = str(problem)
+        found.append({"lines": log.lines, "error": error, "results": results})
+    return found
+
+
+def unreadable(scene: str, folder: str) -> dict:
+    """Files that are there and may not be read, as a user who is not root meets them."""
+    load()
+    from rsic_geo_qgis.algorithms import sources
+
+    closed = str(Path(folder) / "closed.tif")
+    Path(closed).write_bytes(Path(scene).read_bytes()[:1000])
+
+    class Closed:
+        path, R_OK = os.path, os.R_OK
+
+        @staticmethod
+        def access(path: str, _mode: int) -> bool:
+            return path != closed
+
+        @staticmethod
+        def stat(path: str) -> object:
+            if "locked" in path:
+                raise PermissionError(path)
+            return os.stat(path)
+
+    sources.os = Closed
+    target = {"OUTPUT": str(Path(folder) / "x.jp2")}
+    return {
+        "file": attempt("rsic:compress", INPUT=closed, **target),
+        "folder": sources._is_there("/locked/a.tif"),
+        "missing": sources._is_there("/no/such.tif"),
+    }
+
+
+def devices(kept: str) -> dict:
+    """What the dialogs and the options offer as device where another one was chosen on another machine."""
+    from qgis.core import QgsSettings
+
+    load()
+    from rsic_geo_qgis.options_page import RsicOptionsFactory
+    from rsic_geo_qgis.settings import current_capabilities
+
+    QgsSettings().setValue("rsic_geo/device", kept)
+    known = current_capabilities()
+    found = {}
+    for algorithm in QgsApplication.processingRegistry().providerById("rsic").algorithms():
+        made = algorithm.create()
+        if made.parameterDefinition("DEVICE") is not None:
+            found[made.name()] = [_options(made, "DEVICE"), made.parameterDefinition("DEVICE").defaultValue()]
+    page = RsicOptionsFactory().createWidget(None)
+    shown = [page.device.itemText(index) for index in range(page.device.count())]
+    QgsSettings().remove("rsic_geo/device")
+    return {"known": known.devices, "dialogs": found, "page": shown, "chosen": page.device.currentText()}
+
+
 def model(scene: str, folder: str) -> dict:
     """A model of two of our algorithms: archive, then the scene back; saved, loaded again and run."""
     load()
@@ -535,7 +650,7 @@ def unload() -> dict:
     return {"before": before, "between": between, "after": registry.providerById("rsic") is not None}
 
 
-GRAPHICAL = ("batch", "options", "dialogs")
+GRAPHICAL = ("batch", "options", "dialogs", "devices")
 
 if __name__ == "__main__":
     scenario, arguments = sys.argv[1], json.loads(sys.argv[2])

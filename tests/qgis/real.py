@@ -37,6 +37,12 @@ def require_qgis() -> None:
         pytest.skip(ADVICE)
 
 
+def capabilities() -> dict[str, Any]:
+    """Return what the engine the tests use says of itself."""
+    done = subprocess.run([str(RSIC), "capabilities", "--json"], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
 @dataclass(frozen=True)
 class Finished:
     """A process that has ended."""

@@ -19,8 +19,8 @@ class Warnings(Monitor):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def warning(self, text):
-        self.texts.append(text)
+    def failed_scene(self, source, text, kind):
+        self.texts.append((Path(source).name, text, kind))
 
 
 def _job(tmp_path: Path, **changes) -> FolderJob:
@@ -53,7 +53,7 @@ def test_scenes_are_counted_as_this_run_saw_them_and_failures_tried_again(sessio
     summary = reencode_with_batch(session, _job(tmp_path), BatchOptions(), monitor)
     assert _states(summary) == {"a.tif": "done", "b.tif": "failed", "ü.tif": "done"}
     assert summary.ratio == 4.0
-    assert monitor.texts == ["b.tif: cannot be read"]
+    assert monitor.texts == [("b.tif", "cannot be read", "damaged")]
     again = reencode_with_batch(session, _job(tmp_path), BatchOptions(), monitor)
     assert _states(again) == {"a.tif": "skipped", "b.tif": "failed", "ü.tif": "skipped"}
     (scenes / "b.tif").write_text("fine")

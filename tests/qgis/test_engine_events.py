@@ -19,13 +19,13 @@ def test_the_engines_own_lines_are_understood(capsys):
 
     JsonProgress()(0.25, "encoding")
     event("warning", message="nodata is 0")
-    event("error", message="no space", exit_code=1)
+    event("error", message="no space", exit_code=1, error_kind="SceneError")
     event("done")
     seen = [parse_line(line) for line in capsys.readouterr().err.splitlines()]
     assert seen == [
         Event("progress", "encoding", 0.25),
         Event("warning", "nodata is 0"),
-        Event("error", "no space", None, 1),
+        Event("error", "no space", None, 1, "SceneError"),
         Event("done"),
     ]
 

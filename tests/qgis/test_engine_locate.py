@@ -124,5 +124,5 @@ def test_the_engines_own_folder_is_first_on_the_path(tmp_path):
 
 def test_extra_variables_are_pairs():
     assert parse_pairs("A=1\n B_2 = two words ; C=x=y\n") == {"A": "1", "B_2": "two words", "C": "x=y"}
-    with pytest.raises(ValueError, match="'nonsense' is not NAME=VALUE"):
+    with pytest.raises(EngineMissingError, match="not NAME=VALUE: nonsense"):
         parse_pairs("A=1;nonsense")

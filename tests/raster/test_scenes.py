@@ -251,6 +251,19 @@ def test_mixed_and_complex_integer_samples_are_refused(tmp_path: Path) -> None:
         open_scene(tmp_path / "complex.vrt")
 
 
+@pytest.mark.parametrize(
+    ("failure", "is_missing"), [(PermissionError, False), (OSError, False), (FileNotFoundError, True)]
+)
+def test_a_file_that_may_not_be_looked_at_is_not_called_missing(monkeypatch, tmp_path, failure, is_missing):
+    from rsic_geo.raster import env
+
+    def stat(_path):
+        raise failure
+
+    monkeypatch.setattr(env.os, "stat", stat)
+    assert env.is_missing(tmp_path / "scene.tif") is is_missing
+
+
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match="cannot read .*there is no such file"):
         open_scene(tmp_path / "a.tif")

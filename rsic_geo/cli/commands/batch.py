@@ -354,6 +354,7 @@ def _watcher(console: Console) -> Watcher:
                 source=source,
                 state=outcome.state,
                 error=outcome.error,
+                error_kind=outcome.error_kind,
                 seconds=outcome.values.get("seconds"),
                 warnings=outcome.values.get("warnings"),
             )

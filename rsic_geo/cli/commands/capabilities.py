@@ -47,7 +47,7 @@ def describe() -> dict[str, Any]:
         "models": [row.name for row in weights if row.kind == "enhancer"],
         "archive_extensions": [suffix for codec in codecs for suffix in codec["suffixes"]],
         "output_formats": ["GTiff", "COG"],
-        "devices": ["auto", "cpu", "cuda"],
+        "devices": ["auto", "cpu", *(["cuda"] if _has_cuda() else [])],
         "progress": ["auto", "bar", "json", "none"],
         "exit_codes": {
             "0": "ok",
@@ -59,6 +59,19 @@ def describe() -> dict[str, Any]:
             "130": "interrupted",
         },
     }
+
+
+def _has_cuda() -> bool:
+    """Return whether torch can use a GPU; torch, which takes seconds, is asked only where a driver is."""
+    import ctypes
+    import importlib
+    import os
+
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+        return bool(importlib.import_module("torch").cuda.is_available())
+    except (OSError, ImportError, RuntimeError):
+        return False
 
 
 def _verbs() -> tuple[str, ...]:
