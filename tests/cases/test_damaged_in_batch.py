@@ -56,6 +56,14 @@ def test_fails_as_damaged_and_the_others_are_done(scenes, tmp_path):
     assert not list((tmp_path / "out").rglob("warns*.jp2"))
 
 
+def test_a_program_is_told_what_kind_of_failure_it_was(scenes, tmp_path, capsys):
+    words = ["batch", "run", str(scenes), str(tmp_path / "out"), "--model", "none", "--jobs", "0"]
+    assert main([*words, "--progress", "json"]) == 3
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    kinds = {Path(e["source"]).name: e["error_kind"] for e in events if e["event"] == "scene"}
+    assert kinds == {"sound.tif": None, "warns.tif": "damaged"}
+
+
 def test_is_done_with_a_note_where_that_is_accepted(scenes, tmp_path):
     code = _run(scenes, tmp_path / "out", "--accept-damaged")
     rows = _rows(tmp_path / "out")
