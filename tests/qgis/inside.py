@@ -120,7 +120,7 @@ def every_algorithm(scene: str, folder: str) -> dict:
         "rsic:decompress", INPUT=str(out / "a.jp2"), OUTPUT=str(out / "b.tif"), **common
     )
     found["enhance"] = run(
-        "rsic:enhance", INPUT=str(out / "a.jp2"), MODEL="rsic-tiny", OUTPUT=str(out / "c.tif"), **common
+        "rsic:enhance", INPUT=str(out / "a.jp2"), MODEL="rsic-nano", OUTPUT=str(out / "c.tif"), **common
     )
     found["compare"] = run(
         "rsic:compare", REFERENCE=scene, INPUT=str(out / "b.tif"), REPORT=str(out / "d.html"), MIN_PSNR=35
@@ -283,7 +283,7 @@ def _weights() -> str:
     python = find_engine().program.parent / "python"
     code = "import rsic_geo.weights as w; print(next(iter(w.__path__)))"
     done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
-    return str(Path(done.stdout.strip()) / "rsic-tiny.safetensors")
+    return str(Path(done.stdout.strip()) / "rsic-nano.safetensors")
 
 
 def codecs(scene: str, folder: str) -> dict:

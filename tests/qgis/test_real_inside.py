@@ -163,7 +163,7 @@ def test_parts_are_parts_of_the_whole(qgis, scene, folder, tmp_path):
         added = after.read(1).astype(int) - before.read(2, window=window)
         assert np.array_equal(change.read(1, masked=True).filled(0), added)
         assert 0 < np.abs(added).max() <= 3
-    assert found["enhance"]["MODEL_NAME"] == "rsic-tiny"
+    assert found["enhance"]["MODEL_NAME"] == "rsic-nano"
     assert (found["compare"]["MS_SSIM"], found["compare"]["GMSD"], found["compare"]["MEAN_ERROR"]) == (
         1,
         0,
