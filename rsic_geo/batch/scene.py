@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def _written(
             **_product_values(job, report, proof, finished),
             "seconds": round(time.monotonic() - started, 3),
             "geom": _footprint(job, report),
-            "warnings": "; ".join([f"the source is damaged: {note}" for note in damage]) or None,
+            "warnings": "; ".join(_warnings(damage, report)) or None,
         }
         if proof.problems:
             place = set_aside(finished, product)
@@ -141,6 +142,12 @@ def _written(
         write_json(job.report, _receipt(job, report, proof, values), folder)
         publish(finished, product, companions_of(job.source) if job.companions else [])
     return SceneOutcome(fid=job.fid, state="done", values=values)
+
+
+def _warnings(damage: Sequence[str], report: Report) -> list[str]:
+    """Return what the ledger says of a scene that was archived all the same."""
+    said = [f"the source is damaged: {note}" for note in damage]
+    return said + [note for note in report.warnings if not note.startswith("the source is damaged")]
 
 
 def _checkpoint(bands: BandStore, state: SourceState, finished: Path) -> Checkpoint:

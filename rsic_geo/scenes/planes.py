@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.planes import unpack_plane
+from rsic_geo.geo.profile import SceneProfile, sample_range
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 
@@ -80,6 +82,18 @@ class Planes:
             )
         dtype = {"valid": np.dtype(bool), "mask": np.dtype(np.uint8)}.get(kind, self._dtype)
         return unpack_plane(packed[1:], (planes, core.height, core.width), dtype)
+
+
+def within_bits(pixels: NDArray[Any], profile: SceneProfile) -> NDArray[Any]:
+    """Return pixels (bands, h, w), changed in place, no farther than the bits their samples use can say.
+
+    A decoder keeps to them; a correction may lead out of them.
+    """
+    bits = profile.sample_bits
+    if bits is None:
+        return pixels
+    low, high = sample_range(profile.dtype, bits)
+    return np.clip(pixels, low, high, out=pixels)
 
 
 def finish_pixels(

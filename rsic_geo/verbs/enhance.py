@@ -21,7 +21,7 @@ from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
+from rsic_geo.raster import SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
 from rsic_geo.repair.base import Enhancer, LinearEnhancer
 from rsic_geo.repair.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
@@ -131,8 +131,8 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             if mask is not None:
                 writer.write_mask(window, mask)
         changes.commit(writer)
-    if not writer.keeps_pixels:
-        progress.warn(LOSSY_NOTE)
+    for note in writer.notes:
+        progress.warn(note)
     progress.report(1.0, "done")
     return Report(
         verb="enhance",
