@@ -32,7 +32,7 @@ from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
 from rsic_geo.scenes.kinds import Store, StoredTiles, open_store
 from rsic_geo.scenes.learned import LearnedScene
-from rsic_geo.scenes.planes import Planes, finish_pixels, put_nodata, within_bits
+from rsic_geo.scenes.planes import Planes, finish_pixels, put_nodata
 from rsic_geo.scenes.quantised import Affinity
 from rsic_geo.scenes.reduced import masked_means, nearest
 
@@ -288,7 +288,7 @@ class Archive:
             if alpha is not None:
                 pixels[list(self._planes.alpha_bands)] = alpha
             return self._affinity.restore(pixels, self._planes.valid(area, len(pixels)), self.profile.nodata)
-        return finish_pixels(within_bits(pixels, self.profile), area, self._planes, self.profile.nodata)
+        return finish_pixels(pixels, area, self._planes, self.profile)
 
     def _enhanced(self, area: Window) -> Pixels:
         decoded = self.read_decoded(area)
@@ -356,7 +356,7 @@ class Archive:
                 pixels[places] = alpha
             return self._affinity.pick(bands).restore(pixels, valid, nodata)
         if valid is not None:
-            pixels = put_nodata(pixels, valid, nodata)
+            pixels = put_nodata(pixels, valid, nodata, self.profile.sample_bits)
         if alpha is not None:
             pixels[places] = alpha
         return pixels

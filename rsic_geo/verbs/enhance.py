@@ -32,6 +32,7 @@ from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.part import choose_part, describe_part, part_mask
+from rsic_geo.scenes.planes import within_bits
 from rsic_geo.verbs.changes import Changes, describe_changes
 from rsic_geo.verbs.decompress import decompress
 from rsic_geo.verbs.names import check_scene_name
@@ -239,8 +240,10 @@ def _rows(
         decoded = archive.reader.read(window)
         out = scaled_correction(decoded, rows.correction, cells, plan.groups, col_off=window.col_off)
         valid = archive.reader.read_valid(window, decoded)
+        bits = archive.profile.sample_bits
+        out = within_bits(out, bits)
         if not valid.all():
-            out = avoid_nodata(out, valid, list(archive.profile.nodata))
+            out = avoid_nodata(out, valid, list(archive.profile.nodata), bits=bits)
             out[~valid] = decoded[~valid]
         if part is not None:
             window = window.within(part.window)

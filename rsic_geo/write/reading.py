@@ -61,6 +61,7 @@ def raw_tiles(reader: SceneReader, plan: ScenePlan, only: Collection[int] | None
             mask=_mask(reader, plan, window),
             alpha=plan.alpha_bands,
             nodata=plan.profile.nodata if plan.profile.has_nodata else None,
+            bits=plan.profile.sample_bits,
         )
 
 

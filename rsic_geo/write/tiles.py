@@ -15,6 +15,7 @@ from rsic_geo.codecs import jpeg2000
 from rsic_geo.geo.lattice import CELL, cell_sums
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.validity import avoid_nodata, fill_invalid
+from rsic_geo.scenes.planes import within_bits
 
 Pixels = NDArray[Any]
 
@@ -33,6 +34,8 @@ class TileInput:
     """(bands, h, w), True where the error counts; None = everywhere."""
     nodata: tuple[float | int | None, ...] | None = None
     """Sentinel per band that valid pixels of the output may not equal; None = no band has one."""
+    bits: int | None = None
+    """Bits a sample uses, which the output keeps to; None for all of its type."""
     planes: dict[str, bytes] = field(default_factory=dict)
     """Planes kept losslessly beside the codec: valid, mask, alpha."""
 
@@ -72,6 +75,8 @@ class RawTile:
     """Indexes of alpha bands."""
     nodata: tuple[float | int | None, ...] | None = None
     """Sentinel per band; None where no band has one."""
+    bits: int | None = None
+    """Bits a sample uses; None for all of its type."""
     exact: NDArray[np.float64] | None = None
     """(bands, h, w) in steps of the pixels, not rounded; None where the pixels are the scene's own."""
 
@@ -115,6 +120,7 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
         original=raw.pixels if raw.exact is None else raw.exact,
         scored=None if scored.all() else scored,
         nodata=raw.nodata,
+        bits=raw.bits,
         planes=planes,
     )
 
@@ -207,10 +213,10 @@ def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
         stream: what it was coded to.
         decoded: (bands, h, w) that gives.
     """
-    final = decoded
+    final = within_bits(decoded, tile.bits)
     if tile.nodata is not None:
         valid = np.ones((1, *decoded.shape[1:]), np.bool_) if tile.scored is None else tile.scored
-        final = avoid_nodata(decoded, valid, tile.nodata)
+        final = avoid_nodata(final, valid, tile.nodata, bits=tile.bits)
     sums, worst = [], 0.0
     for band in range(len(final)):  # one at a time: a tile may have many
         error = final[band].astype(np.float32) - tile.original[band].astype(np.float32)

@@ -79,6 +79,38 @@ def test_enhanced_pixels_keep_to_the_bits(tmp_path):
     np.testing.assert_array_equal(gdal.Open(str(back)).ReadAsArray(), decoded)
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [(".jp2", "jp2"), (".rsic.tif", "learned")])
+def test_lossy_pixels_of_either_codec_keep_to_the_bits(suffix, codec, tmp_path):
+    source, archive = tmp_path / "s.tif", tmp_path / f"a{suffix}"
+    large = np.where(np.kron(painted(3, 127), np.ones((1, 4, 4))) > 60, 127, 3).astype("uint8")
+    create(source, large, ["NBITS=7", "PHOTOMETRIC=RGB"])
+    report = rsic_geo.compress(str(source), str(archive), target="bpp=2", codec=codec)
+    assert report.details["verified"]
+    with rsic_geo.open(str(archive)) as own:
+        assert own.read().max() <= 127
+        assert own.profile.bits == (7, 7, 7)
+    compared = rsic_geo.compare(str(source), str(archive))
+    assert compared.metadata == ()
+
+
+def test_nodata_that_is_the_greatest_sample_stays_apart(tmp_path):
+    """A valid sample that becomes nodata steps off it: downwards, for above it there is nothing."""
+    source, archive, back = tmp_path / "s.tif", tmp_path / "a.jp2", tmp_path / "b.tif"
+    pixels = np.kron(painted(1, 4094, "uint16"), np.ones((1, 4, 4), "uint16"))
+    pixels[:, :40] = 4095
+    dataset = create(source, pixels, ["NBITS=12"])
+    dataset.GetRasterBand(1).SetNoDataValue(4095)
+    del dataset
+    rsic_geo.compress(str(source), str(archive), target="bpp=1", model="none")
+    rsic_geo.decompress(str(archive), str(back))
+    found = gdal.Open(str(back)).ReadAsArray()
+    np.testing.assert_array_equal(found == 4095, pixels[0] == 4095)
+    assert found.max() == 4095
+    compared = rsic_geo.compare(str(source), str(back))
+    assert compared.valid_equal
+    assert compared.metadata == ()
+
+
 @pytest.mark.parametrize(("dtype", "bits"), [("uint8", 5), ("uint16", 12), ("int16", 11)])
 def test_a_tile_of_fewer_bits_comes_back(dtype, bits):
     signed = dtype == "int16"
