@@ -23,7 +23,6 @@ from rsic_geo.errors import SceneError, SceneNotFoundError, UnsupportedSceneErro
 from rsic_geo.geo.metadata import NODATA_VALUES, MetadataSnapshot, is_explicit_mask, sentinels
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
-from rsic_geo.raster.beside import others_beside
 from rsic_geo.raster.blocks import block_places
 from rsic_geo.raster.damage import hearing_damage
 from rsic_geo.raster.env import (
@@ -36,6 +35,7 @@ from rsic_geo.raster.env import (
     told_before,
 )
 from rsic_geo.raster.fetch import fetch_raster
+from rsic_geo.raster.members import others_beside
 from rsic_geo.raster.snapshot import bits_of, take_snapshot
 
 Pixels = NDArray[Any]

@@ -17,9 +17,9 @@ from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 
 from rsic_geo.geo.metadata import ControlPoint, MetadataDifference, MetadataSnapshot
-from rsic_geo.raster.crs_equality import registry_code, same_crs
+from rsic_geo.raster.crs import registry_code, same_crs
 from rsic_geo.raster.env import open_dataset, told_before
-from rsic_geo.raster.premultiplied import is_premultiplied
+from rsic_geo.raster.structure import is_premultiplied
 
 DRIVER_DOMAINS = frozenset({
     "IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "ProxyOverviewRequest", "LocationInfo",

@@ -1,10 +1,16 @@
-"""How a GeoTIFF is laid out where the scene says so: bits, white, alpha, overviews."""
+"""How a GeoTIFF is laid out where the scene says so: bits, white, alpha, overviews.
+
+Whether colours were multiplied by alpha is read from the file itself: TIFF says so, and GDAL does not pass it
+on. Of a JP2 GDAL names no alpha where the channel definition says that it was multiplied.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from rasterio.enums import Resampling
@@ -14,6 +20,9 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.raster.env import open_dataset
 
+_EXTRA_SAMPLES, _ASSOCIATED = 338, 1
+_MAX_ENTRIES = 4096
+"""Tags of a directory, and samples of a pixel, that are looked at."""
 _BLACK_AND_WHITE = {0: (0, 0, 0, 255), 1: (255, 255, 255, 255)}
 _FEW_BITS = 2
 """Samples of so few bits are classes, not brightness."""
@@ -66,3 +75,57 @@ def build_overviews(path: Path, snapshot: MetadataSnapshot) -> None:
     method = Resampling.nearest if is_classes else Resampling.average
     with open_dataset(path, "r+") as dataset:
         dataset.build_overviews(list(snapshot.overviews), method)
+
+
+def is_premultiplied(name: str, driver: str, colorinterp: Sequence[str]) -> bool:
+    """Return whether a file says that its alpha was multiplied into its colours.
+
+    False where it cannot be looked into: names of GDAL's own (``/vsi``), files that are damaged.
+
+    Args:
+        name: GDAL's name of the dataset; one page of a TIFF is ``GTIFF_DIR:number:file``.
+        driver: GDAL's name of the format.
+        colorinterp: colour interpretation per band.
+    """
+    if "alpha" not in colorinterp or driver not in ("GTiff", "COG"):
+        return False
+    page = 1
+    if name.startswith("GTIFF_DIR:"):
+        number, _, name = name.removeprefix("GTIFF_DIR:").partition(":")
+        page = int(number) if number.isdecimal() and len(number) < 6 else 1
+    try:
+        with Path(name).open("rb") as file:
+            return _ASSOCIATED in _extra_samples(file, page)
+    except (OSError, ValueError, struct.error):
+        return False
+
+
+def _extra_samples(file: BinaryIO, page: int) -> tuple[int, ...]:
+    """Return tag ExtraSamples of one directory of a TIFF or BigTIFF; empty without one."""
+    order = {b"II": "<", b"MM": ">"}.get(file.read(2))
+    if order is None:
+        return ()
+    is_big = struct.unpack(order + "H", file.read(2))[0] == 43
+    if is_big:
+        file.read(4)
+    place, count_form, entry_form = ("Q", "Q", "HHQ8s") if is_big else ("I", "H", "HHI4s")
+    entry = struct.Struct(order + entry_form)
+
+    def number(form: str) -> int:
+        size = struct.calcsize(order + form)
+        return int(struct.unpack(order + form, file.read(size))[0])
+
+    offset = number(place)
+    for _ in range(page - 1):
+        file.seek(offset)
+        file.seek(number(count_form) * entry.size, 1)
+        offset = number(place)
+    file.seek(offset)
+    for _ in range(min(number(count_form), _MAX_ENTRIES)):
+        tag, _, count, value = entry.unpack(file.read(entry.size))
+        if tag == _EXTRA_SAMPLES and count <= _MAX_ENTRIES:
+            if 2 * count > len(value):
+                file.seek(struct.unpack(order + place, value)[0])
+                value = file.read(2 * count)
+            return struct.unpack_from(f"{order}{count}H", value)
+    return ()

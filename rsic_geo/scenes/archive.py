@@ -7,7 +7,6 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,7 +31,7 @@ from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
 from rsic_geo.scenes.kinds import Store, StoredTiles, open_store
 from rsic_geo.scenes.learned import LearnedScene
-from rsic_geo.scenes.planes import Planes, finish_pixels, put_nodata
+from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of, put_nodata
 from rsic_geo.scenes.quantised import Affinity
 from rsic_geo.scenes.reduced import masked_means, nearest
 
@@ -393,15 +392,3 @@ class _Decoded:
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         return self._archive.read_decoded(window, bands=bands)
-
-
-def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
-    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
-    return replace(
-        stored,
-        dtype=snapshot.dtypes[0],
-        colorinterp=snapshot.colorinterp,
-        nodata=snapshot.sentinels,
-        bits=snapshot.bits,
-        has_mask=snapshot.has_explicit_mask,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.planes import unpack_plane
 from rsic_geo.geo.profile import SceneProfile, sample_range
 from rsic_geo.geo.validity import avoid_nodata
@@ -82,6 +84,18 @@ class Planes:
             )
         dtype = {"valid": np.dtype(bool), "mask": np.dtype(np.uint8)}.get(kind, self._dtype)
         return unpack_plane(packed[1:], (planes, core.height, core.width), dtype)
+
+
+def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
+    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
+    return replace(
+        stored,
+        dtype=snapshot.dtypes[0],
+        colorinterp=snapshot.colorinterp,
+        nodata=snapshot.sentinels,
+        bits=snapshot.bits,
+        has_mask=snapshot.has_explicit_mask,
+    )
 
 
 def within_bits(pixels: NDArray[Any], bits: int | None) -> NDArray[Any]:

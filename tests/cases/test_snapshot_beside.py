@@ -12,7 +12,7 @@ import tifffile
 
 pytest.importorskip("osgeo.gdal")
 from osgeo import gdal
-from snapshot_cases import CASES, SEVERAL, create, painted
+from snapshots.cases import CASES, SEVERAL, create, painted
 
 import rsic_geo
 from rsic_geo.cli import main

@@ -10,8 +10,8 @@ import rasterio
 
 pytest.importorskip("osgeo.gdal")
 from osgeo import gdal
-from other_eyes import gdalinfo, jp2_boxes, needs_gdalinfo
-from snapshot_cases import CASES, create, painted
+from snapshots.cases import CASES, create, painted
+from snapshots.eyes import gdalinfo, jp2_boxes, needs_gdalinfo
 
 import rsic_geo
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, encode_tile_bytes

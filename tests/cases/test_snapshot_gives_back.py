@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("osgeo.gdal")
 from osgeo import gdal
-from other_eyes import needs_gdalinfo, said, tiff_tags
-from snapshot_cases import CASES
+from snapshots.cases import CASES
+from snapshots.eyes import needs_gdalinfo, said, tiff_tags
 
 import rsic_geo
 

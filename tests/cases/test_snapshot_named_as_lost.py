@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("osgeo.gdal")
 from osgeo import gdal
-from snapshot_cases import CASES, create, painted, reference, tiff, vrt, wkt
+from snapshots.cases import CASES, create, painted, reference, tiff, vrt, wkt
 
 import rsic_geo
 from rsic_geo.cli import main

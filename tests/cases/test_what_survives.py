@@ -16,8 +16,8 @@ import pytest
 
 pytest.importorskip("osgeo.gdal")
 from osgeo import gdal
-from other_eyes import gdalinfo, jp2_boxes, needs_gdalinfo, said, tiff_tags
-from snapshot_cases import CASES, SEVERAL, Build, painted, tiff, wkt
+from snapshots.cases import CASES, SEVERAL, Build, painted, tiff, wkt
+from snapshots.eyes import gdalinfo, jp2_boxes, needs_gdalinfo, said, tiff_tags
 from support import REPOSITORY
 
 import rsic_geo

@@ -53,7 +53,7 @@ def trip(request, tmp_path_factory):
     made = RoundTrip(source=request.param, archive=folder / "scene.jp2", result=folder / "scene.tif")
     assert rsic_geo.compress(made.source, made.archive).warnings == ()
     assert rsic_geo.decompress(made.archive, made.result).warnings == ()
-    expected = {"scene.jp2", "scene.jp2.aux.xml", "scene.tif", "scene.tif.aux.xml"}
+    expected = {"scene.jp2", "scene.jp2.aux.xml", "scene.jp2.msk", "scene.tif", "scene.tif.aux.xml"}
     assert {path.name for path in folder.iterdir()} <= expected
     yield made
     shutil.rmtree(folder)
