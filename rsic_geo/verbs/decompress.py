@@ -59,7 +59,8 @@ def decompress(
 
     Raises:
         ChecksumError: if stored bytes or lossless pixels are damaged.
-        MetadataLossError: if the output format cannot hold the scene's metadata.
+        MetadataLossError: if the output would not hold metadata that a GeoTIFF (with its sidecar) can hold;
+            what none can is left out and named in the warnings.
         OutputExistsError: if ``dst`` exists and overwriting was not asked for.
         UsageError: if ``dst`` is ``src``, or its name is not that of a TIFF.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -142,12 +143,19 @@ def test_what_no_geotiff_can_say_is_left_out_and_said(tmp_path, capsys):
     assert "mask_flags" in capsys.readouterr().out
 
 
-def test_what_a_geotiff_can_say_and_these_options_cannot_ends_the_run(tmp_path, capsys):
-    source, archive, back = CASES["identity"](tmp_path), tmp_path / "a.jp2", tmp_path / "b.tif"
+def test_what_a_geotiff_can_say_and_the_output_does_not_ends_the_run(tmp_path, capsys, monkeypatch):
+    source, archive, back = CASES["premultiplied"](tmp_path), tmp_path / "a.jp2", tmp_path / "b.tif"
+    words = ["decompress", str(archive), str(back), "--of", "COG", "--overwrite"]
     assert main(["compress", str(source), str(archive)]) == 0
-    assert main(["decompress", str(archive), str(back), "--co", "PROFILE=BASELINE"]) in (0, 4)
-    if back.exists():
-        assert main(["compare", str(source), str(back)]) == 0
+    assert main(words) == 0
+    with tifffile.TiffFile(back) as file:
+        assert file.pages[0].tags["ExtraSamples"].value == (1,)
+    back.unlink()
+    # GDAL's COG driver has no option for it and does not copy it: it is told by configuration alone.
+    monkeypatch.setattr("rsic_geo.raster.write.as_alpha_is_said", lambda _: nullcontext())
+    assert main(words) == 4
+    assert "is_premultiplied" in capsys.readouterr().err
+    assert not back.exists()
 
 
 BLANK_TEXTS = {
