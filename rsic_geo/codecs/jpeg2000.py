@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from rsic_geo.codecs import j2k, openjpeg
 from rsic_geo.codecs.base import Pixels, check_pixels
-from rsic_geo.errors import BitstreamError, CodecError, UsageError
+from rsic_geo.errors import BitstreamError, CodecError, UnsupportedSceneError, UsageError
+from rsic_geo.geo.profile import sample_range
 
 CODEC_ID = "jp2"
 DTYPES = ("uint8", "uint16", "int16")
@@ -44,6 +45,8 @@ class J2KParams:
     plt: bool = True
     """List packet lengths in the tile header, so that readers can skip packets (about 1 byte per packet)."""
     progression: str = "RPCL"
+    bits: int | None = None
+    """Precision of the samples, where it is less than that of their type."""
     tile_size: int = 1024
     """Nominal tile side (px), a power of two; edge tiles are smaller."""
 
@@ -240,16 +243,33 @@ def _settings(pixels: Pixels, params: J2KParams) -> openjpeg.EncoderSettings:
     if params.mct and bands < 3:
         raise UsageError(f"the colour transform needs three bands, this tile has {bands}: set mct=False")
     rates = params.layers or ((params.ratio,) if params.ratio is not None else (0.0,))
+    full = 8 * pixels.dtype.itemsize
+    if params.bits is not None:
+        _check_bits(pixels, params.bits)
+        # OpenJPEG counts ratios against the bits of the precision, callers against those of the type.
+        rates = tuple(rate * params.bits / full for rate in rates)
     return openjpeg.EncoderSettings(
         is_reversible=params.lossless,
         use_mct=params.mct,
         rates=tuple(rates),
+        precision=params.bits or full,
         resolutions=params.num_resolutions,
         with_plt=params.plt,
         progression=params.progression,
         tile_width=params.tile_size,
         tile_height=params.tile_size,
     )
+
+
+def _check_bits(pixels: Pixels, bits: int) -> None:
+    """Refuse samples that their precision cannot say: the encoder would cut them without a word."""
+    low, high = sample_range(pixels.dtype.name, bits)
+    least, most = int(pixels.min()), int(pixels.max())
+    if least < low or most > high:
+        raise UnsupportedSceneError(
+            f"samples from {least} to {most} are more than the {bits} bits that the file says they use "
+            "(NBITS): take that out of the file and archive it again"
+        )
 
 
 def _checked_size(codestream: bytes) -> j2k.ImageSize:

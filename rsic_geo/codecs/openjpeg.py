@@ -45,6 +45,8 @@ class EncoderSettings:
     use_mct: bool
     rates: tuple[float, ...]
     """Compression ratio of each layer against the raw samples, falling; 0 keeps everything."""
+    precision: int
+    """Bits of a sample, at most those of its type."""
     resolutions: int
     with_plt: bool
     progression: str
@@ -109,7 +111,7 @@ def encode(planes: npt.NDArray[Any], settings: EncoderSettings) -> bytes:
     opj = _bindings()
     messages, stream = _Messages(), _Stream()
     with ExitStack() as stack:
-        image = opj.image_create(_component_parameters(opj, planes), 0)
+        image = opj.image_create(_component_parameters(opj, planes, settings.precision), 0)
         if not image:
             raise CodecError("OpenJPEG has no memory for this tile: use smaller tiles")
         stack.callback(opj.image_destroy, image)
@@ -234,13 +236,13 @@ def _open_stream(opj: _Foreign, stream: _Stream, *, reading: bool) -> int:
     return int(handle)
 
 
-def _component_parameters(opj: _Foreign, planes: npt.NDArray[Any]) -> _Foreign:
+def _component_parameters(opj: _Foreign, planes: npt.NDArray[Any], precision: int) -> _Foreign:
     bands, height, width = planes.shape
     parameters = (opj.ImageComptParmType * bands)()
     for entry in parameters:
         entry.dx = entry.dy = 1
         entry.w, entry.h = width, height
-        entry.prec = entry.bpp = planes.dtype.itemsize * 8
+        entry.prec = entry.bpp = precision
         entry.sgnd = int(planes.dtype.kind == "i")
     return parameters
 

@@ -43,6 +43,8 @@ class Jp2Layout:
     """Band that is an opacity, from 0."""
     is_premultiplied: bool = False
     """Whether colours were multiplied by that opacity."""
+    bits: int | None = None
+    """Bits a sample uses; None for all of its type."""
     palette: tuple[tuple[int, int, int, int], ...] | None = None
     """Red, green, blue, alpha (0..255) of each index, 1..256 entries."""
 
@@ -56,6 +58,9 @@ class Jp2Layout:
             )
         if self.dtype not in ("uint8", "uint16", "int16"):
             raise ContainerError(f"JP2 files of rsic_geo hold uint8, uint16 or int16, not {self.dtype}")
+        full = 8 if self.dtype == "uint8" else 16
+        if self.bits is not None and not full - 7 <= self.bits <= full:
+            raise ContainerError(f"samples of {self.bits} bits are none of type {self.dtype}")
         places = self.colour_places
         if len(set(places)) != _COLOURS[self.colour] or not all(0 <= band < self.bands for band in places):
             raise ContainerError(f"bands {places} cannot be the colours of this {self.colour} file")
@@ -84,7 +89,8 @@ class Jp2Layout:
     @property
     def component(self) -> j2k.Component:
         """Precision and sign of every band."""
-        return j2k.Component(precision=8 if self.dtype == "uint8" else 16, is_signed=self.dtype == "int16")
+        full = 8 if self.dtype == "uint8" else 16
+        return j2k.Component(precision=self.bits or full, is_signed=self.dtype == "int16")
 
     def image_size(self) -> j2k.ImageSize:
         """Return the SIZ segment of the whole file."""

@@ -91,7 +91,7 @@ def picture_of(size: ImageSize) -> Picture:
         height=size.height - size.y0,
         width=size.width - size.x0,
         count=len(size.components),
-        dtype="uint8" if first.precision == 8 and not first.is_signed else kind,
+        dtype="uint8" if first.precision <= 8 and not first.is_signed else kind,
     )
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import replace
 
 import numpy as np
 
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.lattice import cell_counts
-from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.options import TILE_SIZES
 
@@ -52,15 +50,3 @@ def checked_limits(side: SideInfo, stored: SceneProfile) -> tuple[tuple[int, int
     if is_foreign or any(low < kind.min or high > kind.max for low, high in ends):
         raise ContainerError("the archive's limits of samples are those of another scene: it was altered")
     return side.limits
-
-
-def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
-    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
-    return replace(
-        stored,
-        bits=(),  # of the scene, not of the codestream: the snapshot does not tell yet
-        dtype=snapshot.dtypes[0],
-        colorinterp=snapshot.colorinterp,
-        nodata=snapshot.sentinels,
-        has_mask=snapshot.has_explicit_mask,
-    )

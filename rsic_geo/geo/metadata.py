@@ -60,10 +60,15 @@ class MetadataSnapshot:
     """NumPy sample type per band."""
     crs: str | None = None
     """Reference system: WKT2:2019, or "EPSG:n" where it names that registry entry and means the same."""
+    crs_axes: tuple[int, ...] | None = None
+    """For each data axis (column, row, height) the axis of ``crs`` it follows, from 1, negative for the other
+    way; None for the usual order, east before north."""
     crs_epoch: float | None = None
     """Epoch of the coordinates (decimal year), for a dynamic reference system."""
     transform: tuple[float, float, float, float, float, float] | None = None
-    """a, b, c, d, e, f of x = a*col + b*row + c, y = d*col + e*row + f; None without a geotransform."""
+    """a, b, c, d, e, f of x = a*col + b*row + c, y = d*col + e*row + f; None without a geotransform.
+
+    (1, 0, 0, 0, 1, 0) is one that is said, None one that is not."""
     gcps: tuple[ControlPoint, ...] = ()
     """Ground control points."""
     gcp_crs: str | None = None
@@ -78,12 +83,22 @@ class MetadataSnapshot:
     """Kind of mask per band (rasterio's names); empty for a mask that belongs to one band."""
     colorinterp: tuple[str, ...] = ()
     """Colour interpretation per band (rasterio's names)."""
+    bits: tuple[int | None, ...] = ()
+    """Bits a sample uses where the file tells of fewer than its type has (GDAL's NBITS), per band."""
+    is_premultiplied: bool = False
+    """Whether colours were multiplied by alpha (TIFF's associated alpha)."""
+    is_min_white: bool = False
+    """Whether the least value is white (TIFF's MINISWHITE). Samples are as the file has them."""
+    overviews: tuple[int, ...] = ()
+    """Factors of the overviews that the file holds besides its pixels."""
     colormaps: Mapping[int, Mapping[int, tuple[int, int, int, int]]] = field(default_factory=dict)
     """Colour table (red, green, blue, alpha by value) of each band (from 1) that has one."""
     categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Class names (position = pixel value) of each band (from 1) that has them."""
     attribute_tables: Mapping[int, str] = field(default_factory=dict)
     """Raster attribute table, as GDAL's XML, of each band (from 1) that has one."""
+    histograms: Mapping[int, str] = field(default_factory=dict)
+    """Histograms, as GDAL's XML, of each band (from 1) that has them."""
     descriptions: tuple[str | None, ...] = ()
     """Name per band."""
     scales: tuple[float, ...] = ()
@@ -97,7 +112,7 @@ class MetadataSnapshot:
     band_tags: Mapping[int, Tags] = field(default_factory=dict)
     """Items of each band (from 1) by domain."""
     has_statistics: bool = True
-    """False once STATISTICS_* items were dropped because lossy coding made them untrue."""
+    """False once histograms and STATISTICS_* items were dropped because lossy coding made them untrue."""
 
     def __post_init__(self) -> None:
         """Fill per-band defaults and check their lengths."""
@@ -162,12 +177,13 @@ class MetadataSnapshot:
         return difference_list(self, other, ignore=frozenset(ignore), same_crs=same_crs)
 
     def without_statistics(self) -> MetadataSnapshot:
-        """Return a copy without STATISTICS_* items, which lossy coding would make untrue."""
+        """Return a copy without histograms and STATISTICS_* items, which lossy coding would make untrue."""
         band_tags = {band: _drop_statistics(tags) for band, tags in self.band_tags.items()}
         return replace(
             self,
             tags=_drop_statistics(self.tags),
             band_tags={band: tags for band, tags in band_tags.items() if tags},
+            histograms={},
             has_statistics=False,
         )
 

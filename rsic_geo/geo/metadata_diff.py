@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
+
+from rsic_geo.geo.metadata_json import PER_BAND_DEFAULTS
 
 if TYPE_CHECKING:
     from rsic_geo.geo.metadata import ControlPoint, MetadataSnapshot, Tags
@@ -20,7 +23,10 @@ COORDINATE_TOLERANCE = 1e-9
 _RESOLUTION_KEYS = frozenset({"TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION"})
 """Items that TIFF holds as single precision and GDAL prints with a different number of digits."""
 
-_BAND_FIELDS = ("dtypes", "nodata", "mask_flags", "colorinterp", "descriptions", "scales", "offsets", "units")
+_WHOLE_FIELDS = (
+    "width", "height", "count", "area_or_point", "crs_axes", "crs_epoch", "is_premultiplied", "is_min_white",
+)  # fmt: skip
+_BAND_FIELDS = tuple(PER_BAND_DEFAULTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,8 @@ def difference_list(
 
     A first band of undefined colour may become gray: TIFF and JPEG 2000 cannot leave it open. A
     reference system may be reported with the control points alone, as a TIFF has only one. An item without a
-    value, as NITF headers have dozens, may go missing: neither TIFF nor sidecar can hold one.
+    value, as NITF headers have dozens, may go missing: neither TIFF nor sidecar can hold one. Of overviews it
+    counts whether there are any: their factors are the business of who makes them.
     """
     found: list[MetadataDifference] = []
 
@@ -64,11 +71,12 @@ def difference_list(
                 a, b = _band_value(a, band), _band_value(b, band)
             found.append(MetadataDifference(field=name, band=band, ours=a, theirs=b))
 
-    for name in ("width", "height", "count", "area_or_point", "crs_epoch"):
+    for name in _WHOLE_FIELDS:
         check(name, getattr(ours, name) == getattr(theirs, name))
     found_crs = theirs.gcp_crs if theirs.crs is None and theirs.gcps else theirs.crs
     check("crs", ours.crs == theirs.crs or _same_crs(ours.crs, found_crs, same_crs))
     check("gcp_crs", _same_crs(ours.gcp_crs, theirs.gcp_crs, same_crs))
+    check("overviews", bool(ours.overviews) == bool(theirs.overviews))
     check("transform", _same_numbers(ours.transform, theirs.transform))
     check("gcps", _same_points(ours.gcps, theirs.gcps))
     check("rpcs", _same_rpcs(ours.rpcs, theirs.rpcs))
@@ -79,8 +87,9 @@ def difference_list(
             check(name, unsaid or _same_value(a, b), band)
         for name in ("colormaps", "categories"):
             check(name, getattr(ours, name).get(band) == getattr(theirs, name).get(band), band)
-        tables = [snapshot.attribute_tables.get(band, "") for snapshot in (ours, theirs)]
-        check("attribute_tables", tables[0] == tables[1] or _same_xml(*tables), band)
+        for name in ("attribute_tables", "histograms"):
+            texts = [getattr(snapshot, name).get(band, "") for snapshot in (ours, theirs)]
+            check(name, texts[0] == texts[1] or _same_xml(*texts), band)
     if "tags" not in ignore:
         found += _tag_differences(ours.tags, theirs.tags, None)
     if "band_tags" not in ignore:
@@ -151,6 +160,8 @@ def _same_item(domain: str, key: str, a: str, b: str) -> bool:
     """Return True if two texts of one item differ in layout only."""
     if domain.startswith("xml:"):
         return _same_xml(a, b)
+    if domain.startswith("json:"):
+        return _same_json(a, b)
     if key in _RESOLUTION_KEYS:
         try:
             return math.isclose(float(a), float(b), rel_tol=1e-6)
@@ -163,6 +174,13 @@ def _same_xml(a: str, b: str) -> bool:
     try:
         return ElementTree.canonicalize(a, strip_text=True) == ElementTree.canonicalize(b, strip_text=True)
     except (ElementTree.ParseError, ValueError):
+        return a.strip() == b.strip()
+
+
+def _same_json(a: str, b: str) -> bool:
+    try:
+        return bool(json.loads(a) == json.loads(b))
+    except ValueError:
         return a.strip() == b.strip()
 
 

@@ -21,12 +21,15 @@ PER_BAND_DEFAULTS: dict[str, Any] = {
     "nodata": None,
     "mask_flags": ("all_valid",),
     "colorinterp": "undefined",
+    "bits": None,
     "descriptions": None,
     "scales": 1.0,
     "offsets": 0.0,
     "units": None,
 }
-_PER_BAND = ("dtypes", "nodata", "mask_flags", "colorinterp", "descriptions", "scales", "offsets", "units")
+_PER_BAND = tuple(PER_BAND_DEFAULTS)
+MAX_BITS = 64
+MAX_OVERVIEWS = 64
 _SPECIAL_FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -149,6 +152,40 @@ def _transform(value: Json) -> tuple[float, ...]:
     return numbers
 
 
+def _bits(value: Json) -> int | None:
+    if value is not None and (type(value) is not int or not 0 < value <= MAX_BITS):
+        raise ValueError(f"a sample has 1 to {MAX_BITS} bits, not {value!r}")
+    return value
+
+
+def _axes(value: Json) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    axes = tuple(value)
+    if not 2 <= len(axes) <= 3 or any(type(axis) is not int or not 1 <= abs(axis) <= 3 for axis in axes):
+        raise ValueError(f"axes are two or three numbers of axes, not {value!r}")
+    return axes
+
+
+def _factors(value: Json) -> tuple[int, ...]:
+    factors = tuple(value)
+    if len(factors) > MAX_OVERVIEWS or any(
+        type(each) is not int or not 2 <= each < 2**31 for each in factors
+    ):
+        raise ValueError("overviews are a few whole factors from 2 on")
+    return factors
+
+
+def _truth(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"true or false expected, not {value!r}")
+    return value
+
+
+def _xml_by_band(value: Mapping[str, Any]) -> dict[int, str]:
+    return {int(band): str(table) for band, table in value.items()}
+
+
 def _colormaps(value: Mapping[str, Any]) -> dict[int, dict[int, tuple[int, ...]]]:
     return {
         int(band): {int(key): tuple(int(part) for part in colour) for key, colour in table.items()}
@@ -161,6 +198,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "nodata": _nodata,
     "mask_flags": _strings,
     "colorinterp": str,
+    "bits": _bits,
     "descriptions": _text,
     "scales": _float,
     "offsets": _float,
@@ -168,6 +206,10 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
 }
 _SCALAR_PARSERS: dict[str, Callable[[Any], Any]] = {
     "crs": _text,
+    "crs_axes": _axes,
+    "is_premultiplied": _truth,
+    "is_min_white": _truth,
+    "overviews": _factors,
     "crs_epoch": lambda value: None if value is None else _float(value),
     "transform": lambda value: None if value is None else _transform(value),
     "gcp_crs": _text,
@@ -175,7 +217,8 @@ _SCALAR_PARSERS: dict[str, Callable[[Any], Any]] = {
     "area_or_point": str,
     "colormaps": _colormaps,
     "categories": lambda value: {int(band): _strings(names) for band, names in value.items()},
-    "attribute_tables": lambda value: {int(band): str(table) for band, table in value.items()},
+    "attribute_tables": _xml_by_band,
+    "histograms": _xml_by_band,
     "tags": _tags,
     "band_tags": lambda value: {int(band): _tags(tags) for band, tags in value.items()},
     "has_statistics": bool,

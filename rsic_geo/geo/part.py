@@ -9,14 +9,13 @@ from typing import Any, TypeVar
 from affine import Affine
 
 from rsic_geo.geo.metadata import NODATA_VALUES, ControlPoint, MetadataSnapshot, Tags, usual_mask_flags
+from rsic_geo.geo.metadata_json import PER_BAND_DEFAULTS
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 
 Value = TypeVar("Value")
 
-_PER_BAND = (
-    "dtypes", "nodata", "mask_flags", "colorinterp", "descriptions", "scales", "offsets", "units",
-)  # fmt: skip
+_PER_BAND = tuple(PER_BAND_DEFAULTS)
 _GEOLOCATION = "GEOLOCATION"
 
 
@@ -68,7 +67,7 @@ class Part:
         """Return the metadata of the part of a scene with the metadata ``snapshot``.
 
         Transform, control points, RPCs and geolocation arrays follow the pixels, as `gdal_translate -srcwin`
-        has them. Statistics are left out: they are of other pixels.
+        has them. Statistics and histograms are left out: they are of other pixels; so are overviews.
         """
         snapshot = snapshot.without_statistics()
         count = len(self.pick(snapshot.dtypes))
@@ -88,6 +87,9 @@ class Part:
             gcps=tuple(self._control_point(point) for point in snapshot.gcps),
             rpcs=None if snapshot.rpcs is None else self._rpcs(snapshot.rpcs),
             tags=self._tags(snapshot.tags),
+            is_premultiplied=snapshot.is_premultiplied and "alpha" in of_bands["colorinterp"],
+            is_min_white=snapshot.is_min_white and (self.bands is None or 0 in self.bands),
+            overviews=(),
             **of_bands,
         )
 

@@ -10,6 +10,13 @@ from affine import Affine
 from rsic_geo.errors import UsageError
 
 
+def sample_range(dtype: str, bits: int | None = None) -> tuple[int, int]:
+    """Return the least and greatest sample of an integer type, of so many bits if they are told."""
+    kind = np.dtype(dtype)
+    used = bits or 8 * kind.itemsize
+    return (0, (1 << used) - 1) if kind.kind == "u" else (-1 << (used - 1), (1 << (used - 1)) - 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneProfile:
     """The part of a scene's description that pixel processing needs.
@@ -72,6 +79,19 @@ class SceneProfile:
     def has_nodata(self) -> bool:
         """True if at least one band declares a nodata value."""
         return any(value is not None for value in self.nodata)
+
+    @property
+    def sample_bits(self) -> int | None:
+        """Bits that hold every sample of the scene, where fewer than its type has; else None.
+
+        Never as few as a smaller type has: other programs take the type from the bits.
+        """
+        size = np.dtype(self.dtype).itemsize
+        told = [bits for bits in self.bits if bits is not None]
+        if len(told) < self.count or np.dtype(self.dtype).kind not in "iu":
+            return None
+        bits = max(*told, 4 * size + 1) if size > 1 else max(told)
+        return bits if bits < 8 * size else None
 
     @property
     def raw_bytes(self) -> int:

@@ -57,7 +57,9 @@ def fill_invalid(pixels: Pixels, valid: Valid, constant: float | None = None) ->
     return filled
 
 
-def avoid_nodata(pixels: Pixels, valid: Valid, nodata: Sequence[float | None]) -> Pixels:
+def avoid_nodata(
+    pixels: Pixels, valid: Valid, nodata: Sequence[float | None], *, bits: int | None = None
+) -> Pixels:
     """Move valid pixels off their band's nodata value by one step, towards the middle of the type's range.
 
     A lossy codec may turn a dark pixel into 0; where 0 means "no data" that would tear a hole.
@@ -66,6 +68,7 @@ def avoid_nodata(pixels: Pixels, valid: Valid, nodata: Sequence[float | None]) -
         pixels: shape (bands, h, w), integers or real floats.
         valid: True where a pixel counts, shape (bands or 1, h, w).
         nodata: nodata value per band; None for a band without one.
+        bits: bits a sample uses; None for all of its type.
 
     Returns:
         Pixels of the same shape and type; ``pixels`` itself when no pixel has to move.
@@ -90,7 +93,7 @@ def avoid_nodata(pixels: Pixels, valid: Valid, nodata: Sequence[float | None]) -
         if hits.any():
             if result is pixels:
                 result = pixels.copy()
-            result[band][hits] = _neighbour(sentinel, pixels.dtype)
+            result[band][hits] = _neighbour(sentinel, pixels.dtype, bits)
     return result
 
 
@@ -199,14 +202,15 @@ def _sentinel(value: float | None, kind: np.dtype[Any]) -> np.generic | None:
     return _scalar(kind, int(value))
 
 
-def _neighbour(sentinel: np.generic, kind: np.dtype[Any]) -> np.generic:
+def _neighbour(sentinel: np.generic, kind: np.dtype[Any], bits: int | None) -> np.generic:
     """Return the value one step from ``sentinel`` towards the middle of the range."""
     if kind.kind not in "iu":
         towards = _scalar(kind, 1 if sentinel == 0 else 0)
         stepped: np.generic = np.nextafter(sentinel, towards)
         return stepped
     value = int(sentinel.item())
-    return _scalar(kind, value + 1 if value < _middle(kind) else value - 1)
+    middle = _middle(kind) if bits is None or kind.kind == "i" else float(1 << (bits - 1))
+    return _scalar(kind, value + 1 if value < middle else value - 1)
 
 
 def _scalar(kind: np.dtype[Any], value: float) -> np.generic:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from rsic_geo.raster.crs import same_crs
 from rsic_geo.raster.damage import accepting_damage
-from rsic_geo.raster.env import gdal_config, gdal_version, reading_config, same_crs
+from rsic_geo.raster.env import gdal_config, gdal_version, reading_config
 from rsic_geo.raster.fetch import fetch_raster
 from rsic_geo.raster.geojp2 import degenerate_geotiff, metadata_missing, write_mask_sidecar, write_pam_sidecar
-from rsic_geo.raster.members import members_of
+from rsic_geo.raster.members import members_of, said_of_others
 from rsic_geo.raster.read import PixelDecoder, SceneReader, open_scene
 from rsic_geo.raster.snapshot import metadata_differences
 from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, metadata_lost_in_geotiff
@@ -28,6 +29,7 @@ __all__ = [
     "metadata_missing",
     "open_scene",
     "reading_config",
+    "said_of_others",
     "same_crs",
     "write_mask_sidecar",
     "write_pam_sidecar",

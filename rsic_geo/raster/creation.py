@@ -17,21 +17,24 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from rsic_geo.errors import UsageError
-from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.profile import SceneProfile, sample_range
 from rsic_geo.raster.env import gdal_config
 
 _SIDE = 16
 
 
-def check_creation_options(driver: str, asked: Mapping[str, str], profile: SceneProfile) -> bool:
+def check_creation_options(
+    driver: str, whole: Mapping[str, str], profile: SceneProfile, *, asked: Mapping[str, str]
+) -> bool:
     """Refuse creation options that GDAL does not know or whose values it would not take.
 
     They are tried on a tiny file in memory, where nothing else can fail.
 
     Args:
         driver: GDAL's name of the output format.
-        asked: values by name, upper case.
+        whole: values by name, upper case, with those that nobody asked for.
         profile: the scene to be written.
+        asked: those that the user gave.
 
     Returns:
         whether pixels of the scene's type, any of them, come back as they were.
@@ -46,7 +49,7 @@ def check_creation_options(driver: str, asked: Mapping[str, str], profile: Scene
     try:
         with gdal_config(), MemoryFile(ext=".tif") as template, MemoryFile(ext=".tif") as target:
             _write(template, pixels, profile)
-            rasterio.shutil.copy(template.name, target.name, driver=driver, **{**asked, "NUM_THREADS": "1"})
+            rasterio.shutil.copy(template.name, target.name, driver=driver, **{**whole, "NUM_THREADS": "1"})
             with target.open() as written:
                 is_kept = np.array_equal(written.read(), pixels)
     except Exception as error:  # rasterio lets GDAL's own, private exception classes through
@@ -81,8 +84,8 @@ def _noise(profile: SceneProfile) -> NDArray[Any]:
     kind, shape = np.dtype(profile.dtype), (profile.count, _SIDE, _SIDE)
     generator = np.random.default_rng(0)
     if kind.kind in "iu":
-        limits = np.iinfo(kind)
-        return generator.integers(limits.min, limits.max, shape, kind, endpoint=True)
+        least, most = sample_range(profile.dtype, profile.sample_bits)
+        return generator.integers(least, most, shape, kind, endpoint=True)
     return generator.uniform(-1000, 1000, shape).astype(kind)
 
 

@@ -6,18 +6,19 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import rasterio
-from rasterio.crs import CRS
 from rasterio.env import Env
-from rasterio.errors import CRSError, NotGeoreferencedWarning
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader, DatasetWriter
 
 from rsic_geo.errors import RsicGeoError, SceneError, UsageError
+
+T = TypeVar("T")
 
 CACHE_BYTES = 256 * 2**20
 """GDAL's block cache (bytes), for all open scenes together."""
@@ -149,15 +150,18 @@ def is_missing(path: str | Path) -> bool:
     return False
 
 
-@lru_cache(maxsize=64)
-def same_crs(ours: str, theirs: str) -> bool:
-    """Return True if two definitions (WKT or EPSG code) mean the same reference system."""
-    if ours == theirs:
-        return True
+def told_before(call: Callable[[], T]) -> T:
+    """Return what a call of rasterio returns; once more where it fails.
+
+    Some of its calls take for their own failure what GDAL or PROJ logged of something else before, such as a
+    grid file that is missing. A failure that is the call's own comes again.
+    """
     try:
-        return bool(CRS.from_user_input(ours) == CRS.from_user_input(theirs))
-    except CRSError:
-        return False
+        return call()
+    except Exception as error:
+        if not type(error).__module__.startswith("rasterio"):
+            raise
+        return call()
 
 
 def _one_line(error: BaseException, path: str | Path) -> str:

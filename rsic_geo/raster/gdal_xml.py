@@ -6,8 +6,9 @@ lose or shift: control points of a Point raster, nodata values outside the sampl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
+from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, tostring
 
 from rsic_geo.geo.metadata import MetadataSnapshot, Tags
 
@@ -25,6 +26,9 @@ _COLOR_NAMES = {
     "Y": "YCbCr_Y", "Cb": "YCbCr_Cb", "Cr": "YCbCr_Cr",
 }  # fmt: skip
 
+_STRUCTURE = "IMAGE_STRUCTURE"
+"""GDAL's domain of what it says of samples."""
+
 CrsText = Callable[[str], str]
 """Turns a definition of a snapshot (WKT or EPSG code) into WKT."""
 
@@ -32,8 +36,13 @@ Field = tuple[str, int | None]
 """Snapshot field and band (from 1; None for the dataset)."""
 
 
-def _is_for_sidecar(domain: str) -> bool:
-    """Return True for domains a TIFF would turn into files of their own, or tear at the first colon."""
+def _is_for_sidecar(domain: str, items: Mapping[str, str]) -> bool:
+    """Return True for domains a TIFF would turn into files of their own, tear at a colon, or refuse."""
+    if domain.startswith("xml:"):
+        try:
+            fromstring(items.get("", ""))
+        except ParseError:
+            return True
     return domain in {"IMD", "GEOLOCATION"} or domain.startswith("json:")
 
 
@@ -41,7 +50,7 @@ def vrt_xml(snapshot: MetadataSnapshot, crs_text: CrsText) -> bytes:
     """Return a VRT without pixels that carries everything a VRT can say of the scene."""
     root = Element("VRTDataset", rasterXSize=str(snapshot.width), rasterYSize=str(snapshot.height))
     _add_georeference(root, snapshot, crs_text)
-    tags = {domain: items for domain, items in snapshot.tags.items() if not _is_for_sidecar(domain)}
+    tags = {domain: items for domain, items in snapshot.tags.items() if not _is_for_sidecar(domain, items)}
     if snapshot.rpcs:
         tags["RPC"] = snapshot.rpcs
     if snapshot.area_or_point == "Point":
@@ -51,7 +60,8 @@ def vrt_xml(snapshot: MetadataSnapshot, crs_text: CrsText) -> bytes:
         kind = GDAL_TYPES[snapshot.dtypes[band - 1]]
         element = SubElement(root, "VRTRasterBand", dataType=kind, band=str(band))
         for name in BAND_FIELDS:
-            if name != "nodata" or None not in snapshot.nodata:  # a TIFF would spread one value to all bands
+            # A TIFF would spread one nodata value, and the bits of the first band, to all bands.
+            if name != "bits" and (name != "nodata" or None not in snapshot.nodata):
                 _BAND_WRITERS[name](element, snapshot, band)
         _add_tags(element, snapshot.band_tags.get(band, {}))
     return _bytes(root)
@@ -72,6 +82,8 @@ def pam_xml(snapshot: MetadataSnapshot, fields: set[Field], crs_text: CrsText) -
         tags["RPC"] = snapshot.rpcs
     if ("area_or_point", None) in fields:
         tags[""] = {**tags.get("", {}), "AREA_OR_POINT": snapshot.area_or_point}
+    if ("is_min_white", None) in fields and snapshot.is_min_white:
+        tags[_STRUCTURE] = {"MINISWHITE": "YES"}
     _add_tags(root, tags)
     for band in range(1, snapshot.count + 1):
         element = Element("PAMRasterBand", band=str(band))
@@ -92,6 +104,8 @@ def _add_georeference(root: Element, snapshot: MetadataSnapshot, crs_text: CrsTe
     if snapshot.crs:
         element = SubElement(root, "SRS")
         element.text = crs_text(snapshot.crs)
+        if snapshot.crs_axes is not None:
+            element.set("dataAxisToSRSAxisMapping", ",".join(map(str, snapshot.crs_axes)))
         if snapshot.crs_epoch is not None:
             element.set("coordinateEpoch", repr(snapshot.crs_epoch))
     if snapshot.transform:
@@ -117,6 +131,15 @@ def _add_tags(parent: Element, tags: Tags) -> None:
             continue
         for key, value in items.items():
             SubElement(element, "MDI", key=key).text = value
+
+
+_BLANK_START = re.compile("^[ \t-\r]+")
+"""What GDAL's parser skips before a text, and keeps where it is written as character references."""
+_SHIELDED = re.compile("[\U0010f100-\U0010f17f]")
+
+
+def _shield(match: re.Match[str]) -> str:
+    return "".join(chr(0x10F100 + ord(letter)) for letter in match[0])
 
 
 def _add_nodata(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
@@ -149,10 +172,19 @@ def _add_categories(element: Element, snapshot: MetadataSnapshot, band: int) -> 
             SubElement(group, "Category").text = name
 
 
-def _add_attribute_table(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
-    table = snapshot.attribute_tables.get(band)
-    if table:
-        element.append(fromstring(table))
+def _xml_writer(field: str) -> Callable[[Element, MetadataSnapshot, int], None]:
+    def add(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
+        text = getattr(snapshot, field).get(band)
+        if text:
+            element.append(fromstring(text))
+
+    return add
+
+
+def _add_bits(element: Element, snapshot: MetadataSnapshot, band: int) -> None:
+    bits = snapshot.bits[band - 1]
+    if bits is not None:
+        _add_tags(element, {_STRUCTURE: {"NBITS": str(bits)}})
 
 
 def _text_writer(field: str, tag: str) -> Callable[[Element, MetadataSnapshot, int], None]:
@@ -171,13 +203,19 @@ _BAND_WRITERS: dict[str, Callable[[Element, MetadataSnapshot, int], None]] = {
     "offsets": _text_writer("offsets", "Offset"),
     "scales": _text_writer("scales", "Scale"),
     "colorinterp": _add_color,
+    "bits": _add_bits,
     "colormaps": _add_colormap,
     "categories": _add_categories,
-    "attribute_tables": _add_attribute_table,
+    "attribute_tables": _xml_writer("attribute_tables"),
+    "histograms": _xml_writer("histograms"),
 }
 BAND_FIELDS = tuple(_BAND_WRITERS)
 """Per-band snapshot fields that GDAL's XML can carry."""
 
 
 def _bytes(root: Element) -> bytes:
-    return tostring(root, encoding="unicode").encode("utf-8", "surrogateescape")
+    for element in root.iter():
+        if element.text and not len(element):
+            element.text = _BLANK_START.sub(_shield, element.text)
+    text = _SHIELDED.sub(lambda match: f"&#{ord(match[0]) - 0x10F100};", tostring(root, encoding="unicode"))
+    return text.encode("utf-8", "surrogateescape")

@@ -19,8 +19,10 @@ from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
 from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar
 from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
 
-GEOREFERENCE = ("crs", "crs_epoch", "transform", "gcps", "gcp_crs", "rpcs")
+GEOREFERENCE = ("crs", "crs_axes", "crs_epoch", "transform", "gcps", "gcp_crs", "rpcs")
 """Snapshot fields that place a scene on earth."""
+_OF_GEOTIFF = frozenset({"overviews"})
+"""What a JP2 file need not say: it holds coarser resolutions in any case."""
 
 
 def degenerate_geotiff(snapshot: MetadataSnapshot) -> bytes | None:
@@ -67,13 +69,13 @@ def write_pam_sidecar(
         SceneError: the JP2 cannot be read or the sidecar not written.
     """
     with gdal_config(), scene_errors("write the sidecar of", path):
-        return restore_with_sidecar(Path(path), snapshot, everything=everything)
+        return restore_with_sidecar(Path(path), snapshot, everything=everything, ignore=_OF_GEOTIFF)
 
 
 def metadata_missing(path: str | Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
     """Return what GDAL does not find in a finished file and its sidecars. Raises SceneError."""
     with gdal_config(), scene_errors("read", path), open_dataset(path) as dataset:
-        return metadata_differences(snapshot, take_snapshot(dataset))
+        return metadata_differences(snapshot, take_snapshot(dataset), ignore=_OF_GEOTIFF)
 
 
 def write_mask_sidecar(

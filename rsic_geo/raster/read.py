@@ -32,9 +32,11 @@ from rsic_geo.raster.env import (
     open_dataset,
     scene_errors,
     threads_in_blocks,
+    told_before,
 )
 from rsic_geo.raster.fetch import fetch_raster
-from rsic_geo.raster.snapshot import take_snapshot
+from rsic_geo.raster.members import others_beside
+from rsic_geo.raster.snapshot import bits_of, take_snapshot
 
 Pixels = NDArray[Any]
 """Samples (bands, height, width)."""
@@ -168,6 +170,12 @@ class SceneReader:
         """Height and width (px) of the blocks the file is stored in."""
         height, width = self._dataset.block_shapes[0]
         return int(height), int(width)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """GDAL's names of other images in the same file: pages, subdatasets, images of a NITF."""
+        with gdal_config(), scene_errors("read", self.path):
+            return others_beside(self._dataset)
 
     def snapshot(self) -> MetadataSnapshot:
         """Return all metadata of the scene."""
@@ -362,12 +370,12 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
         dtype=dataset.dtypes[0],
         crs_wkt=str(crs.to_wkt()) if crs else None,
         transform=dataset.transform,
-        colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
+        colorinterp=tuple(meaning.name for meaning in told_before(lambda: dataset.colorinterp)),
         nodata=sentinels(dataset.nodatavals, flags, values),
         has_mask=any(is_explicit_mask(each) for each in flags),
         has_band_masks=any(not each for each in flags),
         has_gcps=bool(points),
-        bits=tuple(_bits(dataset, band) for band in dataset.indexes),
+        bits=tuple(bits_of(dataset, band) for band in dataset.indexes),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import rasterio.shutil
 from rasterio.crs import CRS
 
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
-from rsic_geo.raster.env import open_dataset
+from rsic_geo.raster.env import open_dataset, told_before
 from rsic_geo.raster.files import sidecar_path
 from rsic_geo.raster.gdal_xml import BAND_FIELDS, Field, pam_xml, vrt_xml
 from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
@@ -18,15 +20,23 @@ from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
 
 def create_from_vrt(target: str, snapshot: MetadataSnapshot, options: Mapping[str, str]) -> None:
     """Create a GeoTIFF without pixels that carries what a copy of a VRT can carry."""
+    if options.get("PHOTOMETRIC") == "MINISBLACK":  # a palette would take its place
+        snapshot = replace(snapshot, colormaps={})
     with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
         template = Path(folder) / "scene.vrt"
         template.write_bytes(vrt_xml(snapshot, wkt2))
         fixed = {"SPARSE_OK": "TRUE", "COPY_SRC_MDD": "YES"}
-        rasterio.shutil.copy(str(template), target, driver="GTiff", **{**options, **fixed})
+        told_before(
+            partial(rasterio.shutil.copy, str(template), target, driver="GTiff", **{**options, **fixed})
+        )
 
 
 def restore_with_sidecar(
-    path: Path, snapshot: MetadataSnapshot, *, everything: bool = False
+    path: Path,
+    snapshot: MetadataSnapshot,
+    *,
+    everything: bool = False,
+    ignore: Iterable[str] = (),
 ) -> list[MetadataDifference]:
     """Write what a finished file does not say to its PAM sidecar; return what is still missing.
 
@@ -34,10 +44,11 @@ def restore_with_sidecar(
         path: the finished file.
         snapshot: what its readers are to find.
         everything: write a sidecar in any case, with all a sidecar can say.
+        ignore: fields that are not looked at.
     """
     sidecar = sidecar_path(path)
     sidecar.unlink(missing_ok=True)
-    differences = _differences(path, snapshot)
+    differences = _differences(path, snapshot, ignore)
     if not differences and not everything:
         return []
     fields = _all_fields(snapshot) if everything else _sidecar_fields(differences)
@@ -45,7 +56,7 @@ def restore_with_sidecar(
     if not content and not everything:
         return differences
     sidecar.write_bytes(content or b"<PAMDataset />")
-    return _differences(path, snapshot)
+    return _differences(path, snapshot, ignore)
 
 
 def wkt2(definition: str) -> str:
@@ -55,14 +66,14 @@ def wkt2(definition: str) -> str:
     return str(CRS.from_user_input(definition).to_wkt(version="WKT2_2019"))
 
 
-def _differences(path: Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+def _differences(path: Path, snapshot: MetadataSnapshot, ignore: Iterable[str]) -> list[MetadataDifference]:
     with open_dataset(path) as dataset:
-        return metadata_differences(snapshot, take_snapshot(dataset))
+        return metadata_differences(snapshot, take_snapshot(dataset), ignore=ignore)
 
 
 def _all_fields(snapshot: MetadataSnapshot) -> set[Field]:
     """Return the fields of a snapshot that say more than GDAL takes for granted."""
-    fields: set[Field] = {("georeference", None), ("rpcs", None)}
+    fields: set[Field] = {("georeference", None), ("rpcs", None), ("is_min_white", None)}
     if snapshot.area_or_point == "Point":
         fields.add(("area_or_point", None))
     fields |= {(f"tags[{domain}]", None) for domain in snapshot.tags}
@@ -78,10 +89,10 @@ def _all_fields(snapshot: MetadataSnapshot) -> set[Field]:
 def _sidecar_fields(differences: list[MetadataDifference]) -> set[Field]:
     fields: set[Field] = set()
     for difference in differences:
-        if difference.field in {"crs", "crs_epoch", "gcp_crs", "transform", "gcps"}:
+        if difference.field in {"crs", "crs_axes", "crs_epoch", "gcp_crs", "transform", "gcps"}:
             fields.add(("georeference", None))
         elif difference.field.startswith("tags["):
             fields.add((difference.field.partition("]")[0] + "]", difference.band))
-        elif difference.field in {"rpcs", "area_or_point", *BAND_FIELDS}:
+        elif difference.field in {"rpcs", "area_or_point", "is_min_white", *BAND_FIELDS}:
             fields.add((difference.field, difference.band))
     return fields

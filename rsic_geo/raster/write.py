@@ -26,6 +26,7 @@ from rsic_geo.raster.creation import check_creation_options
 from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
 from rsic_geo.raster.files import PendingFile, check_world_files
 from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar
+from rsic_geo.raster.structure import as_alpha_is_said, build_overviews, structure_options
 
 DRIVERS = ("GTiff", "COG")
 """Formats SceneWriter writes."""
@@ -38,6 +39,7 @@ LOSSY_NOTE = "the creation options change the pixels: the output does not hold t
 
 _KEPT_ON_UPDATE = frozenset({
     "TILED", "BLOCKXSIZE", "BLOCKYSIZE", "COMPRESS", "PREDICTOR", "INTERLEAVE", "BIGTIFF", "NUM_THREADS",
+    "NBITS",
 })  # fmt: skip
 """Creation options that hold when a GeoTIFF is filled after its creation; levels and qualities do not."""
 
@@ -75,6 +77,7 @@ class SceneWriter:
         self._snapshot = snapshot
         self._driver = driver
         self._options = {key.upper(): str(value) for key, value in (creation_options or {}).items()}
+        self._snapshot = snapshot = _as_asked(snapshot, self._options)
         self._pending = PendingFile(path, overwrite=overwrite)
         if snapshot.transform is None:
             check_world_files(path)
@@ -82,9 +85,12 @@ class SceneWriter:
         """Whether pixels are read back as they were written: not with lossy creation options."""
         if self._options.keys() - {"NUM_THREADS"}:
             whole = _creation_options if driver == "GTiff" else _cog_options
-            self.keeps_pixels = check_creation_options(driver, whole(profile, self._options), profile)
+            tried = whole(profile, structure_options(snapshot, driver) | self._options)
+            self.keeps_pixels = check_creation_options(driver, tried, profile, asked=self._options)
         self._mask_written = False
         self._left: list[MetadataDifference] | None = None
+        self.left_out: list[MetadataDifference] = []
+        """What no GeoTIFF can say, and this file does not, once it is prepared."""
         try:
             with gdal_config(), scene_errors("write", path):
                 self._dataset = self._create()
@@ -134,7 +140,7 @@ class SceneWriter:
 
         Raises:
             SceneError: the file cannot be finished; nothing is left behind.
-            MetadataLossError: metadata would be lost; nothing is left behind.
+            MetadataLossError: metadata would be lost that a GeoTIFF can hold; nothing is left behind.
         """
         try:
             left = self.prepare(accept_loss=accept_loss)
@@ -154,10 +160,23 @@ class SceneWriter:
                 check_blocks(self._pending.temporary)
                 if self._driver == "COG" or not _KEPT_ON_UPDATE.issuperset(self._options):
                     self._convert()
-                self._left = restore_with_sidecar(self._pending.temporary, self._snapshot)
-        if self._left and not accept_loss:
-            raise MetadataLossError(_loss(self._left))
+                ignored: frozenset[str] = frozenset({"overviews"})  # a COG has its own
+                if self._driver == "GTiff":
+                    build_overviews(self._pending.temporary, self._snapshot)
+                    ignored = frozenset()
+                self._left = restore_with_sidecar(self._pending.temporary, self._snapshot, ignore=ignored)
+            self.left_out = [] if not self._left else metadata_lost_in_geotiff(self._snapshot)
+        avoidable = [each for each in self._left if each not in self.left_out]
+        if avoidable and not accept_loss:
+            raise MetadataLossError(_loss(avoidable))
         return self._left
+
+    @property
+    def notes(self) -> list[str]:
+        """What to tell the user of a prepared file: pixels that changed, metadata that it cannot say."""
+        notes = [] if self.keeps_pixels else [LOSSY_NOTE]
+        notes += [f"no GeoTIFF can say this, it was left out: {difference}" for difference in self.left_out]
+        return notes
 
     def withdraw(self) -> None:
         """Remove a committed file again; not one that took the place of another."""
@@ -173,7 +192,9 @@ class SceneWriter:
 
     def _create(self) -> DatasetWriter:
         """Create the empty file with its metadata and return it open for update."""
-        options = _creation_options(self.profile, self._options if self._driver == "GTiff" else {})
+        structure = structure_options(self._snapshot, "GTiff")
+        asked = self._options if self._driver == "GTiff" else {}
+        options = _creation_options(self.profile, structure | asked)
         target = str(self._pending.temporary)
         create_from_vrt(target, self._snapshot, options)
         dataset = open_dataset(target, "r+", NUM_THREADS=options.get("NUM_THREADS", "ALL_CPUS"))
@@ -185,13 +206,15 @@ class SceneWriter:
         target = self._pending.temporary
         filled = target.with_name(target.stem + ".filled" + target.suffix)
         target.rename(filled)
+        structure = structure_options(self._snapshot, self._driver)
         if self._driver == "COG":
             # Told to copy every domain, GDAL forgets the items of bands.
             domains = {"COPY_SRC_MDD": "AUTO" if self._snapshot.band_tags else "YES"}
-            options = domains | _cog_options(self.profile, self._options)
+            options = domains | _cog_options(self.profile, structure | self._options)
         else:
-            options = {"COPY_SRC_MDD": "YES"} | _creation_options(self.profile, self._options)
-        rasterio.shutil.copy(str(filled), str(target), driver=self._driver, **options)
+            options = {"COPY_SRC_MDD": "YES"} | _creation_options(self.profile, structure | self._options)
+        with as_alpha_is_said(self._snapshot):
+            rasterio.shutil.copy(str(filled), str(target), driver=self._driver, **options)
         if self._driver == "GTiff":
             with open_dataset(target, "r+") as dataset:
                 _set_what_copying_loses(dataset, self._snapshot)
@@ -206,17 +229,20 @@ def _set_what_copying_loses(dataset: DatasetWriter, snapshot: MetadataSnapshot) 
             if not domain.startswith(("xml:", "json:")):
                 dataset.update_tags(band, ns=domain or None, **items)
     wanted = tuple(ColorInterp[name] for name in snapshot.colorinterp)
-    if dataset.colorinterp != wanted and ColorInterp.palette not in wanted:
-        dataset.colorinterp = wanted
+    # A least value that is white is shown by a palette that GDAL makes itself.
+    is_free = ColorInterp.palette not in wanted and not snapshot.is_min_white
+    if is_free and dataset.colorinterp != wanted:
+        with as_alpha_is_said(snapshot):
+            dataset.colorinterp = wanted
 
 
 def metadata_lost_in_geotiff(snapshot: MetadataSnapshot) -> list[MetadataDifference]:
     """Return what neither a GeoTIFF nor its sidecar could say of a scene; tried on a file of one pixel."""
-    small = replace(snapshot, width=1, height=1)
+    small = replace(snapshot, width=1, height=1, overviews=())
     with tempfile.TemporaryDirectory(prefix="rsic-") as folder, gdal_config():
         path = Path(folder) / "pixel.tif"
         with scene_errors("keep the metadata of", path):
-            create_from_vrt(str(path), small, {"COMPRESS": "NONE"})
+            create_from_vrt(str(path), small, {"COMPRESS": "NONE"} | structure_options(small, "GTiff"))
             with open_dataset(path, "r+") as dataset:
                 _set_what_copying_loses(dataset, small)
                 if small.has_explicit_mask:
@@ -238,6 +264,7 @@ def _creation_options(profile: SceneProfile, asked: Mapping[str, str]) -> dict[s
         options["BLOCKYSIZE"] = str(min(TILE, -(-profile.height // 16) * 16))
     kind, size = np.dtype(profile.dtype).kind, np.dtype(profile.dtype).itemsize
     is_predictable = kind == "f" or (kind in "iu" and size <= 4)  # older readers know no 64-bit integers
+    is_predictable = is_predictable and asked.get("NBITS", str(8 * size)) == str(8 * size)
     if is_predictable and asked.get("COMPRESS", "LZW").upper() in {"LZW", "DEFLATE", "ZSTD"}:
         options["PREDICTOR"] = "3" if kind == "f" else "2"
     return {**options, **asked}
@@ -245,9 +272,22 @@ def _creation_options(profile: SceneProfile, asked: Mapping[str, str]) -> dict[s
 
 def _cog_options(profile: SceneProfile, asked: Mapping[str, str]) -> dict[str, str]:
     """Return what was asked of a COG over our defaults."""
-    predictor = {"PREDICTOR": "YES"} if np.dtype(profile.dtype).kind in "iuf" else {}
+    kind, full = np.dtype(profile.dtype).kind, str(8 * np.dtype(profile.dtype).itemsize)
+    predictor = {"PREDICTOR": "YES"} if kind in "iuf" and asked.get("NBITS", full) == full else {}
     options = {"COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"} | predictor
     return {**options, **asked}
+
+
+def _as_asked(snapshot: MetadataSnapshot, asked: Mapping[str, str]) -> MetadataSnapshot:
+    """Return the metadata with what creation options say differently: what was asked for is no loss."""
+    if "NBITS" in asked:
+        full = 8 * np.dtype(snapshot.dtypes[0]).itemsize
+        wanted = int(asked["NBITS"]) if asked["NBITS"].isdecimal() else full
+        bits = wanted if 0 < wanted < full and np.dtype(snapshot.dtypes[0]).kind in "iu" else None
+        snapshot = replace(snapshot, bits=(bits,) * snapshot.count)
+    if "ALPHA" in asked:
+        snapshot = replace(snapshot, is_premultiplied=asked["ALPHA"].upper() == "PREMULTIPLIED")
+    return snapshot
 
 
 def _check_agreement(profile: SceneProfile, snapshot: MetadataSnapshot) -> None:

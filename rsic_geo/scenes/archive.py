@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.sideinfo import SideInfo
-from rsic_geo.container.sideinfo_check import checked_limits, profile_of
+from rsic_geo.container.sideinfo_check import checked_limits
 from rsic_geo.errors import ContainerError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
@@ -31,7 +31,7 @@ from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
 from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, open_store
 from rsic_geo.scenes.learned import LearnedScene
-from rsic_geo.scenes.planes import Planes, finish_pixels, put_nodata
+from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of, put_nodata
 from rsic_geo.scenes.quantised import Affinity, recorded_peaks
 from rsic_geo.scenes.reduced import masked_means, nearest, rows_and_columns
 
@@ -278,7 +278,7 @@ class Archive:
             if alpha is not None:
                 pixels[list(self._planes.alpha_bands)] = alpha
             return self._affinity.restore(pixels, self._planes.valid(area, len(pixels)), self.profile.nodata)
-        return finish_pixels(pixels, area, self._planes, self.profile.nodata)
+        return finish_pixels(pixels, area, self._planes, self.profile)
 
     def _enhanced(self, area: Window) -> Pixels:
         decoded = self.read_decoded(area)
@@ -347,7 +347,7 @@ class Archive:
                 pixels[places] = alpha
             return self._affinity.pick(bands).restore(pixels, valid, nodata)
         if valid is not None:
-            pixels = put_nodata(pixels, valid, nodata)
+            pixels = put_nodata(pixels, valid, nodata, self.profile.sample_bits)
         if alpha is not None:
             pixels[places] = alpha
         return pixels

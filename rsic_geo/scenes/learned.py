@@ -138,6 +138,8 @@ class LearnedScene:
 
     driver = DRIVER
     compression = "learned"
+    others: tuple[str, ...] = ()
+    """Its pages are parts of one scene."""
 
     def __init__(
         self, archive: TiffArchive, side: SideInfo, *, device: str = "auto", held_mib: int = 256

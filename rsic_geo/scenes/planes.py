@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.planes import unpack_plane
+from rsic_geo.geo.profile import SceneProfile, sample_range
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 
@@ -82,8 +86,31 @@ class Planes:
         return unpack_plane(packed[1:], (planes, core.height, core.width), dtype)
 
 
+def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
+    """Return the profile of the final output: the stored one with what the snapshot says about bands."""
+    return replace(
+        stored,
+        dtype=snapshot.dtypes[0],
+        colorinterp=snapshot.colorinterp,
+        nodata=snapshot.sentinels,
+        bits=snapshot.bits,
+        has_mask=snapshot.has_explicit_mask,
+    )
+
+
+def within_bits(pixels: NDArray[Any], bits: int | None) -> NDArray[Any]:
+    """Return pixels (bands, h, w) no farther than the bits their samples use can say; None for all of them.
+
+    JPEG 2000 decoders keep to them; a network, or a correction, may lead out of them.
+    """
+    if bits is None:
+        return pixels
+    low, high = sample_range(pixels.dtype.name, bits)
+    return np.asarray(np.clip(pixels, low, high))
+
+
 def finish_pixels(
-    pixels: NDArray[np.generic], window: Window, planes: Planes, nodata: tuple[float | int | None, ...]
+    pixels: NDArray[np.generic], window: Window, planes: Planes, profile: SceneProfile
 ) -> NDArray[np.generic]:
     """Return decoded (and enhanced) pixels with nodata and alpha exactly as in the source.
 
@@ -93,11 +120,13 @@ def finish_pixels(
         pixels: (bands, h, w); may be changed in place.
         window: where they lie.
         planes: the archive's lossless planes.
-        nodata: sentinel per band.
+        profile: of the final output.
     """
+    bits = profile.sample_bits
+    pixels = within_bits(pixels, bits)
     valid = planes.valid(window, len(pixels))
     if valid is not None:
-        pixels = put_nodata(pixels, valid, nodata)
+        pixels = put_nodata(pixels, valid, profile.nodata, bits)
     alpha = planes.alpha(window)
     if alpha is not None:
         pixels[list(planes.alpha_bands)] = alpha
@@ -105,10 +134,13 @@ def finish_pixels(
 
 
 def put_nodata(
-    pixels: NDArray[np.generic], valid: NDArray[np.bool_], nodata: Sequence[float | int | None]
+    pixels: NDArray[np.generic],
+    valid: NDArray[np.bool_],
+    nodata: Sequence[float | int | None],
+    bits: int | None,
 ) -> NDArray[np.generic]:
     """Return pixels (bands, h, w) with nodata values exactly where ``valid`` is False; see finish_pixels."""
-    pixels = avoid_nodata(pixels, valid, nodata)
+    pixels = avoid_nodata(pixels, valid, nodata, bits=bits)
     for band, value in enumerate(nodata):
         if value is not None:
             pixels[band][~valid[band]] = value

@@ -58,7 +58,7 @@ def masked_means(
             means = sums[i] / np.maximum(counts[i], 1)
             value, found = nodata[band], counts[i] > 0
             strip = apply_correction(np.zeros(means.shape, out.dtype), means.astype(np.float32))
-            strip = avoid_nodata(strip[None], found[None], [value])[0]
+            strip = avoid_nodata(strip[None], found[None], [value], bits=scene.profile.sample_bits)[0]
             if value is not None:
                 strip[~found] = value
             out[i, first:last] = strip

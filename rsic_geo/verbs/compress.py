@@ -9,15 +9,21 @@ from typing import Any
 
 from rsic_geo.codecs import registry
 from rsic_geo.errors import (
-    MetadataLossError,
     RsicGeoError,
     SceneError,
     UsageError,
     WeightsError,
 )
+from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.raster import accepting_damage, gdal_config, metadata_lost_in_geotiff
+from rsic_geo.raster import (
+    SceneReader,
+    accepting_damage,
+    gdal_config,
+    metadata_lost_in_geotiff,
+    said_of_others,
+)
 from rsic_geo.raster.files import PendingFile, check_apart
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.report import Report, describe_file
@@ -74,10 +80,8 @@ def compress(
     ):
         opened, part = part_of(whole, options, report)
         reader, plan = plan_scene(opened, options, report)
-        lost = metadata_lost_in_geotiff(plan.snapshot)
-        if lost:
-            first = "; ".join(str(item) for item in lost[:3])
-            raise MetadataLossError(f"no GeoTIFF could give this scene's metadata back: {first}")
+        for note in _to_be_known(whole, plan.snapshot):
+            report.warn(note)
         if plan.not_finite:
             report.warn(f"{plan.not_finite} samples are infinite or NaN: they come back as nodata")
         job = kind(
@@ -111,6 +115,22 @@ def compress(
                 "others_miss": missed,
             },
         )
+
+
+def _to_be_known(source: SceneReader, snapshot: MetadataSnapshot) -> list[str]:
+    """Return what who archives a scene must know before the original is thrown away."""
+    notes = []
+    beside = said_of_others(source.others)
+    if beside is not None:
+        notes.append(beside)
+    lost = metadata_lost_in_geotiff(snapshot)
+    if lost:
+        first = "; ".join(str(item) for item in lost[:3])
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+        notes.append(
+            f"the archive holds what no GeoTIFF can say, decompress will leave it out: {first}{more}"
+        )
+    return notes
 
 
 def _job_type(codec: str) -> type[Job[Any, Any]]:

@@ -20,7 +20,7 @@ from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
+from rsic_geo.raster import SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import corrections, corrections_in
@@ -59,7 +59,8 @@ def decompress(
 
     Raises:
         ChecksumError: if stored bytes or lossless pixels are damaged.
-        MetadataLossError: if the output format cannot hold the scene's metadata.
+        MetadataLossError: if the output would not hold metadata that a GeoTIFF (with its sidecar) can hold;
+            what none can is left out and named in the warnings.
         OutputExistsError: if ``dst`` exists and overwriting was not asked for.
         UsageError: if ``dst`` is ``src``, or its name is not that of a TIFF.
     """
@@ -98,8 +99,8 @@ def decompress(
             write_rows(writer, archive, pixels, part)
             report.report(0.98, "finishing")
             changes.commit(writer)
-        if not writer.keeps_pixels:
-            report.warn(LOSSY_NOTE)
+        for note in writer.notes:
+            report.warn(note)
         details = {**_details(archive), **describe_part(part), **describe_changes(options)}
         if details.get("lossless"):
             details["lossless"] = writer.keeps_pixels and not options.level

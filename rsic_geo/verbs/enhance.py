@@ -21,7 +21,7 @@ from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.raster import LOSSY_NOTE, SceneWriter, gdal_config
+from rsic_geo.raster import SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
 from rsic_geo.repair.base import Enhancer, LinearEnhancer
 from rsic_geo.repair.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
@@ -32,6 +32,7 @@ from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.part import choose_part, describe_part, part_mask
+from rsic_geo.scenes.planes import within_bits
 from rsic_geo.verbs.changes import Changes, describe_changes
 from rsic_geo.verbs.decompress import decompress
 from rsic_geo.verbs.names import check_scene_name
@@ -131,8 +132,8 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             if mask is not None:
                 writer.write_mask(window, mask)
         changes.commit(writer)
-    if not writer.keeps_pixels:
-        progress.warn(LOSSY_NOTE)
+    for note in writer.notes:
+        progress.warn(note)
     progress.report(1.0, "done")
     return Report(
         verb="enhance",
@@ -240,8 +241,10 @@ def _rows(
         decoded = archive.reader.read(window)
         out = scaled_correction(decoded, rows.correction, cells, plan.groups, col_off=window.col_off)
         valid = archive.reader.read_valid(window, decoded)
+        bits = archive.profile.sample_bits
+        out = within_bits(out, bits)
         if not valid.all():
-            out = avoid_nodata(out, valid, list(archive.profile.nodata))
+            out = avoid_nodata(out, valid, list(archive.profile.nodata), bits=bits)
             out[~valid] = decoded[~valid]
         if part is not None:
             window = window.within(part.window)

@@ -32,6 +32,8 @@ def layout_of(plan: ScenePlan) -> Jp2Layout:
         colour=colour,
         colour_bands=places,
         alpha_band=alpha,
+        is_premultiplied=plan.snapshot.is_premultiplied,
+        bits=plan.profile.sample_bits,
         palette=palette,
     )
 
@@ -45,8 +47,14 @@ def _grey_band(names: tuple[str, ...]) -> int:
 
 def _palette(plan: ScenePlan) -> tuple[tuple[int, int, int, int], ...] | None:
     """Return the colour table of a one-band scene as JP2 knows it, with gaps filled in black."""
+    if plan.profile.count != 1 or plan.profile.dtype != "uint8":
+        return None
     table = plan.snapshot.colormaps.get(1)
-    if not table or plan.profile.count != 1 or plan.profile.dtype != "uint8":
+    if not table and plan.snapshot.is_min_white:
+        most = (1 << (plan.profile.sample_bits or 8)) - 1
+        greys = [255 * (most - value) // most for value in range(most + 1)]
+        table = {value: (grey, grey, grey, 255) for value, grey in enumerate(greys)}
+    if not table:
         return None
     entries = [tuple(table.get(value, (0, 0, 0, 255))) for value in range(min(max(table) + 1, _MAX_PALETTE))]
     return tuple((int(r), int(g), int(b), int(a)) for r, g, b, a in entries)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
@@ -39,7 +38,7 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
     def _search(self, writer: Jp2Writer) -> RateSearch:
         coder = SceneCoder(self.reader, self.plan, writer, self.options.execution.workers)
         coder.bands = self.bands
-        params = J2KParams(lossless=False, mct=self.plan.mct, tile_size=self.plan.grid.tile_size)
+        params = self.plan.codec_params(lossless=False)
         is_judged_later = self.options.verify == "later" and self.options.target.is_size
         is_measured = bool(self.enhancer) or not is_judged_later
         return RateSearch(coder=coder, plan=self.plan, params=params, is_measured=is_measured)

@@ -9,6 +9,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.footprint import footprint_geojson, valid_footprint
 from rsic_geo.geo.grid import TileGrid
@@ -135,6 +136,12 @@ class ScenePlan:
         """Bytes of the pixels uncompressed."""
         p = self.profile
         return p.height * p.width * p.count * np.dtype(p.dtype).itemsize
+
+    def codec_params(self, *, lossless: bool) -> J2KParams:
+        """Return how the tiles of a JPEG 2000 archive are coded, but for their size."""
+        return J2KParams(
+            lossless=lossless, mct=self.mct, bits=self.profile.sample_bits, tile_size=self.grid.tile_size
+        )
 
     @property
     def pixels(self) -> int:
@@ -316,7 +323,7 @@ def _exact_range(opened: SceneReader) -> tuple[tuple[float, ...], tuple[float, .
 
 
 def _footprint(profile: SceneProfile, valid: NDArray[np.bool_]) -> dict[str, Any] | None:
-    if profile.transform.is_identity:
+    if profile.transform.is_identity or profile.transform.is_degenerate:
         return None
     a, b, c, d, e, f = tuple(profile.transform)[:6]
     across, down = profile.width / valid.shape[1], profile.height / valid.shape[0]

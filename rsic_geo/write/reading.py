@@ -63,6 +63,7 @@ def raw_tiles(reader: SceneReader, plan: ScenePlan, only: Collection[int] | None
             alpha=plan.alpha_bands,
             nodata=plan.profile.nodata if plan.profile.has_nodata else None,
             limits=plan.limits,
+            bits=plan.profile.sample_bits,
         )
 
 

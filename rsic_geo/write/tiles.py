@@ -15,6 +15,7 @@ from rsic_geo.codecs import jpeg2000
 from rsic_geo.geo.lattice import CELL, cell_sums
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.validity import avoid_nodata, clamp, fill_invalid
+from rsic_geo.scenes.planes import within_bits
 
 Pixels = NDArray[Any]
 
@@ -35,6 +36,8 @@ class TileInput:
     """Sentinel per band that valid pixels of the output may not equal; None = no band has one."""
     limits: tuple[tuple[int, int] | None, ...] = ()
     """Least and greatest value per band that readers hold decoded pixels to; empty = they hold none."""
+    bits: int | None = None
+    """Bits a sample uses, which the output keeps to; None for all of its type."""
     planes: dict[str, bytes] = field(default_factory=dict)
     """Planes kept losslessly beside the codec: valid, mask, alpha."""
 
@@ -83,6 +86,8 @@ class RawTile:
     """Least and greatest value per band that readers hold decoded pixels to; empty = they hold none."""
     is_apart: bool = False
     """Lossless: whether samples without data are filled, and a plane says where they are."""
+    bits: int | None = None
+    """Bits a sample uses; None for all of its type."""
     exact: NDArray[np.float64] | None = None
     """(bands, h, w) in steps of the pixels, not rounded; None where the pixels are the scene's own."""
 
@@ -129,6 +134,7 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
         scored=None if scored.all() else scored,
         nodata=raw.nodata,
         limits=raw.limits,
+        bits=raw.bits,
         planes=planes,
     )
 
@@ -221,10 +227,10 @@ def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
         stream: what it was coded to.
         decoded: (bands, h, w) that gives.
     """
-    final = clamp(decoded, tile.limits)
+    final = within_bits(clamp(decoded, tile.limits), tile.bits)
     if tile.nodata is not None:
         valid = np.ones((1, *decoded.shape[1:]), np.bool_) if tile.scored is None else tile.scored
-        final = avoid_nodata(final, valid, tile.nodata)
+        final = avoid_nodata(final, valid, tile.nodata, bits=tile.bits)
     sums, worst = [], np.zeros(len(final))
     for band in range(len(final)):  # one at a time: a tile may have many
         error = final[band].astype(np.float32) - tile.original[band].astype(np.float32)

@@ -328,7 +328,7 @@ def test_same_crs_is_about_meaning() -> None:
     [
         "COMPRESS=NOPE",
         "NOSUCH=1",
-        "NBITS=4",
+        "NBITS=99",
         "PREDICTOR=9",
         "BIGTIFF=PERHAPS",
         "BLOCKSIZE=17",

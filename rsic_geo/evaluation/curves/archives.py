@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.header import file_header
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.errors import UsageError
@@ -130,7 +129,7 @@ class ArchiveCoder:
         quiet = Progress()
         with Jp2Writer(self._path, layout_of(self.plan), boxes_of(self.plan)) as writer:
             workers = self.options.execution.workers
-            params = J2KParams(lossless=False, mct=self.plan.mct, tile_size=self.plan.grid.tile_size)
+            params = self.plan.codec_params(lossless=False)
             search = RateSearch(
                 coder=SceneCoder(self.reader, self.plan, writer, workers), plan=self.plan, params=params
             )

@@ -132,7 +132,7 @@ def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:
 
 def lossless(coder: SceneCoder, progress: Progress) -> CodedScene:
     """Code every tile reversibly."""
-    params = J2KParams(lossless=True, mct=coder.plan.mct, tile_size=coder.plan.grid.tile_size)
+    params = coder.plan.codec_params(lossless=True)
     return coder.encode(TilePass(work="lossless", params=params), progress)
 
 
