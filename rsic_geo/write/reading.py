@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import UnsupportedSceneError
+from rsic_geo.geo.validity import clamp
 from rsic_geo.geo.window import Window
 from rsic_geo.raster import SceneReader
+from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.quantised import QuantisedReader
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.tiles import RawTile
@@ -75,3 +77,16 @@ def _mask(reader: SceneReader, plan: ScenePlan, window: Window) -> NDArray[np.ui
             "make them 0 or 255, or make the mask an alpha band (gdal_translate -b 1 ... -b mask)"
         )
     return mask
+
+
+class Clamped:
+    """Decoded pixels as readers get them: within the limits the archive tells of."""
+
+    def __init__(self, source: PixelSource, limits: Sequence[tuple[int, int] | None]) -> None:
+        """Hold what is read, and least and greatest value per band."""
+        self._source, self._limits = source, limits
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.generic]:
+        """Return (bands, h, w) of a window inside the scene."""
+        chosen = self._limits if bands is None else [self._limits[band] for band in bands]
+        return clamp(self._source.read(window, bands=bands), chosen)

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from rsic_geo.container.filters import FilterTaps
 from rsic_geo.errors import StructureLostError, TargetNotReachedError
 from rsic_geo.geo.lattice import cell_counts
-from rsic_geo.geo.validity import clamp
-from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
@@ -31,6 +29,7 @@ from rsic_geo.write.kept_fit import FitLog
 from rsic_geo.write.parts import BandStore, plan_digest
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate import control
+from rsic_geo.write.reading import Clamped
 from rsic_geo.write.sideinfo import Seal
 from rsic_geo.write.verify import verify_archive
 
@@ -369,19 +368,6 @@ class Job(ABC, Generic[WriterT, SearchT]):
         if self.shown is None or self.codec != "jp2":
             return None
         return self._decibels("psnr", self.shown, coded.count)
-
-
-class Clamped:
-    """Decoded pixels as readers get them: within the limits the archive tells of."""
-
-    def __init__(self, source: PixelSource, limits: Sequence[tuple[int, int] | None]) -> None:
-        """Hold what is read, and least and greatest value per band."""
-        self._source, self._limits = source, limits
-
-    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.generic]:
-        """Return (bands, h, w) of a window inside the scene."""
-        chosen = self._limits if bands is None else [self._limits[band] for band in bands]
-        return clamp(self._source.read(window, bands=bands), chosen)
 
 
 def psnr_of_band(sse: float, count: float, peak: float) -> float | None:
