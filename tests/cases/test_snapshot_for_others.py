@@ -53,7 +53,9 @@ def test_bits_are_the_precision_of_the_codestream(name, bits, target, tmp_path):
     difference = np.abs(decoded.astype(int) - pixels)
     assert difference.max() <= {"lossless": 0, "max-error=2": 2}.get(target, 1 << bits)
     with rsic_geo.open(str(archive)) as own:
-        np.testing.assert_array_equal(own.read(), decoded)
+        # Ours are held to what the bands of the source hold, too.
+        ends = (pixels.min(axis=(1, 2), keepdims=True), pixels.max(axis=(1, 2), keepdims=True))
+        np.testing.assert_array_equal(own.read(), np.clip(decoded, *ends))
         assert own.profile.bits == (bits,) * len(decoded)
 
 
