@@ -50,7 +50,7 @@ def test_row_bands_of_a_large_scene_are_made_by_workers_that_are_killed(cluster,
     write_scene(tmp_path / "in" / "large.tif", size=1800, tiled=True)
     words = ["--target", "psnr=38", "--jobs", "1"]
     assert rsic(*band_command(tmp_path / "in", tmp_path / "once", *words)[3:]).returncode == 0
-    assert counts(tmp_path / "once")["kept"] == 0
+    usual = counts(tmp_path / "once")["kept"]  # two passes may ask the same of some bands
     # Every worker that finishes a part dies with it three times, and two in the midst of one.
     deaths = [*(f"part.1.worker.{i}" for i in range(3)), "tile.3.worker", "tile.12.worker"]
     mortal.plan(tmp_path / "deaths", deaths)
@@ -59,7 +59,7 @@ def test_row_bands_of_a_large_scene_are_made_by_workers_that_are_killed(cluster,
     assert done.returncode == 0, done.stderr
     assert mortal.left(tmp_path / "deaths") == []
     assert products(tmp_path / "out") == products(tmp_path / "once")
-    assert counts(tmp_path / "out")["kept"] >= 1, "the worker that ended the scene made every band itself"
+    assert counts(tmp_path / "out")["kept"] > usual, "the worker that ended the scene made every band itself"
 
 
 @pytest.mark.slow
