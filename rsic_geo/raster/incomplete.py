@@ -41,7 +41,7 @@ def incomplete_files(dataset: DatasetReader) -> tuple[str, ...]:
                 more = []
             seen.update(more)
             todo += more
-        found += [words for words in (_cut(name), _broken_mask(name), _broken_xml(name)) if words]
+        found += [words for words in (_cut(name), _broken_mask(name), broken_xml(name)) if words]
     if dataset.driver == "HFA":
         blocks = [
             math.ceil(dataset.height / rows) * rows * math.ceil(dataset.width / columns) * columns
@@ -172,7 +172,8 @@ def _broken_mask(name: str) -> str | None:
         return f"the mask {Path(mask).name} cannot be read"
 
 
-def _broken_xml(name: str) -> str | None:
+def broken_xml(name: str) -> str | None:
+    """Return in words that the metadata beside a file cannot be read; None where they can be."""
     sidecar = f"{name}.aux.xml"
     if not os.path.isfile(sidecar):
         return None
