@@ -11,6 +11,10 @@ TAIL = 0.001
 """Part of the samples left out at either end of the range."""
 
 _HISTOGRAM_BYTES = 2
+_FEW = 5
+"""With fewer different values than these a band tells nothing of values that lie apart."""
+_FAR = 4.0
+"""Spans of the others from which on a value lies far from them: 40 dB of the whole leave 12 dB of these."""
 
 
 class BandRange:
@@ -56,3 +60,31 @@ class BandRange:
         low = int(np.searchsorted(below, skipped, side="right"))
         high = int(np.searchsorted(below, total - skipped, side="left"))
         return float(low + self._offset), float(high + self._offset)
+
+
+def far_value(values: npt.NDArray[Any], ends: tuple[float, float]) -> float | None:
+    """Return a value at one end of a band that lies far from all others, as an untagged nodata value does.
+
+    Args:
+        values: valid samples (n,); without what is not finite, and of integers what
+            lies outside of ``ends``.
+        ends: the least and the greatest value that count.
+
+    Returns:
+        The value nearest to the others of those that lie apart from them by four times the others' span
+        or more; None where there are none, or the others are all but equal.
+    """
+    wide = values.astype(np.float64)
+    low, high = ends
+    keep = np.isfinite(wide) if values.dtype.kind == "f" else (wide >= low) & (wide <= high)
+    inside = np.unique(np.append(wide[keep], ends))
+    if inside.size < _FEW:
+        return None
+    with np.errstate(over="ignore"):
+        gaps = np.diff(inside)
+        widest = int(np.argmax(gaps))
+        below, above = inside[: widest + 1], inside[widest + 1 :]
+        others, far = (below, above[0]) if below.size > above.size else (above, below[-1])
+        span = others[-1] - others[0]
+        is_far = others.size >= _FEW - 1 and gaps[widest] >= _FAR * span
+    return float(far) if is_far else None

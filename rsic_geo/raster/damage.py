@@ -11,6 +11,7 @@ as information. Both are listened to whatever level the program set for itself.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,12 @@ _FAILURE = "GDAL signalled an error"
 """What the log says of a failure that GDAL reported by its error handler."""
 _NOT_OF_PIXELS = ("PROJ:", "TIFFReadDirectory", "TIFFFetchNormalTag", "Unknown field with tag")
 """What is said of metadata where a file is opened late, such as one a VRT refers to: no damage of pixels."""
+_UNREADABLE = re.compile(
+    r"IO error during reading|VSIFReadL"
+    r'|Null count for "Geo|(count|type) for "(Geo|GDAL|Photometric|ColorMap)\w*"; tag ignored'
+    r"|Geo(Ascii|Double)Params (tag has only|is missing)"
+)
+"""What is said of a file being opened whose place, nodata, colours or other metadata cannot be read."""
 
 _heard = threading.local()
 _accepted: list[list[str]] = []
@@ -81,6 +88,28 @@ def hearing_damage(path: str | Path) -> Iterator[None]:
     )
 
 
+def report_damage(words: str) -> None:
+    """Take note, for who hears damage in this thread, of what no reader says."""
+    lines = getattr(_heard, "lines", None)
+    if lines is not None:
+        lines.append(words)
+
+
+@contextmanager
+def hearing_unreadable() -> Iterator[list[str]]:
+    """Yield a list that gets what GDAL reports in the body, from this thread, of metadata it cannot read.
+
+    What else it says of metadata ends no run: much of it is about files that are sound, if odd.
+    """
+    _listen()
+    outer = getattr(_heard, "unreadable", None)
+    _heard.unreadable = []
+    try:
+        yield _heard.unreadable
+    finally:
+        _heard.unreadable = outer
+
+
 class _Ears(logging.Filter):
     """Keeps what is said in a thread that listens; lets pass what would have passed without it."""
 
@@ -90,10 +119,14 @@ class _Ears(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take note of a message. Returns whether the program's own levels want it."""
-        lines = getattr(_heard, "lines", None)
+        lines, unreadable = getattr(_heard, "lines", None), getattr(_heard, "unreadable", None)
+        if lines is None and unreadable is None:
+            return self._wanted(logging.getLogger(record.name), record.levelno)
+        text = " ".join(record.getMessage().split())
+        said = text.partition(":")[2] if text.startswith("CPLE_") else text
+        if unreadable is not None and _UNREADABLE.search(text):
+            unreadable.append(said.strip() or text)
         if lines is not None:
-            text = " ".join(record.getMessage().split())
-            said = text.partition(":")[2] if text.startswith("CPLE_") else text
             is_report = record.levelno >= logging.WARNING or text.startswith(_FAILURE)
             if is_report and not any(part in text for part in _NOT_OF_PIXELS):
                 lines.append(said.strip() or text)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.env import Env
 from rasterio.errors import NodataShadowWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
@@ -24,7 +25,7 @@ from rsic_geo.geo.metadata import NODATA_VALUES, MetadataSnapshot, is_explicit_m
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.blocks import block_places
-from rsic_geo.raster.damage import hearing_damage
+from rsic_geo.raster.damage import hearing_damage, hearing_unreadable, report_damage
 from rsic_geo.raster.env import (
     careful_reading,
     gdal_config,
@@ -35,6 +36,7 @@ from rsic_geo.raster.env import (
     told_before,
 )
 from rsic_geo.raster.fetch import fetch_raster
+from rsic_geo.raster.incomplete import incomplete_files
 from rsic_geo.raster.members import others_beside
 from rsic_geo.raster.snapshot import bits_of, take_snapshot
 
@@ -63,12 +65,15 @@ class SceneReader:
     caller's, and everything else with one thread.
     """
 
-    def __init__(self, path: str | Path, decoder: PixelDecoder | None = None) -> None:
+    def __init__(
+        self, path: str | Path, decoder: PixelDecoder | None = None, *, is_archive: bool = False
+    ) -> None:
         """Open a raster file.
 
         Args:
             path: file or GDAL name.
             decoder: reads the pixels in GDAL's place, where GDAL cannot.
+            is_archive: it is one of ours, which has checksums, and whose sidecars are for others.
 
         Raises:
             SceneNotFoundError: there is no such file.
@@ -81,13 +86,20 @@ class SceneReader:
         self._turn = threading.RLock()
         self._decoder = decoder
         with gdal_config(), careful_reading(), scene_errors("read", path):
-            self._dataset = open_dataset(path)
+            # No sidecar of an archive is looked at: they are for others, and may be damaged.
+            lone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if is_archive else {}
+            with hearing_unreadable() as unreadable, Env(**lone):
+                self._dataset = open_dataset(path)
             self._blocks: DatasetReader | None = None
             try:
                 self.profile = _profile(self._dataset, path)
+                self._incomplete: tuple[str, ...] = ()
+                if not is_archive:
+                    self._incomplete = (*dict.fromkeys(unreadable), *incomplete_files(self._dataset))
                 if self._dataset.driver == "JP2OpenJPEG" and decoder is None:
                     # A handle of its own, since one keeps the number of threads it first read with.
-                    self._blocks = open_dataset(path)
+                    with Env(**lone):
+                        self._blocks = open_dataset(path)
             except Exception:
                 self._dataset.close()
                 raise
@@ -118,6 +130,8 @@ class SceneReader:
             careful_reading(),
             hearing_damage(self.path),
         ):
+            for words in self._incomplete:
+                report_damage(words)
             yield
 
     @property
@@ -325,15 +339,17 @@ class SceneReader:
             return np.asarray(self._dataset.dataset_mask(out_shape=(out_height, out_width)), dtype=bool)
 
 
-def open_scene(path: str | Path, decoder: PixelDecoder | None = None) -> SceneReader:
-    """Open a scene for reading; use it in a ``with`` statement. ``decoder``: see :class:`SceneReader`.
+def open_scene(
+    path: str | Path, decoder: PixelDecoder | None = None, *, is_archive: bool = False
+) -> SceneReader:
+    """Open a scene for reading; use it in a ``with`` statement. ``decoder``, ``is_archive``: SceneReader's.
 
     Raises:
         SceneNotFoundError: there is no such file.
         SceneError: it holds no raster GDAL can read.
         UnsupportedSceneError: the bands differ in sample type.
     """
-    return SceneReader(path, decoder)
+    return SceneReader(path, decoder, is_archive=is_archive)
 
 
 def equals_nodata(samples: Pixels, value: float) -> Valid:

@@ -90,7 +90,7 @@ def open_store(path: str, execution: Execution) -> Store:
             raise
         return Store(reader=cast("SceneReader", scene), side=side, learned=scene)
     side_of_jp2 = _jp2_side(path)
-    reader = open_scene(path, offset_tiles(path))
+    reader = open_scene(path, offset_tiles(path), is_archive=side_of_jp2 is not None)
     try:
         for name in reader.files:  # of a VRT also the files it refers to
             check_samples(str(name))

@@ -42,6 +42,12 @@ class Affinity:
         scale = tuple(_step(a, b) if b > a else _NO_STEP for a, b in zip(low, high, strict=True))
         return cls(dtype=dtype, scale=scale, offset=low)
 
+    @property
+    def ends(self) -> tuple[tuple[float, float], ...]:
+        """Least and greatest value of each band's range."""
+        pairs = zip(self.offset, self.scale, strict=True)
+        return tuple((low, low + step * STEPS) for low, step in pairs)
+
     def pick(self, bands: Sequence[int]) -> Affinity:
         """Return the scaling of some bands (from 0), in that order."""
         return replace(

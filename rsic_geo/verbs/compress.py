@@ -84,6 +84,13 @@ def compress(
             report.warn(note)
         if plan.not_finite:
             report.warn(f"{plan.not_finite} samples are infinite or NaN: they come back as nodata")
+        if far := [
+            f"{value:g} in band {n}" for n, value in enumerate(plan.far_values, 1) if value is not None
+        ]:
+            report.warn(
+                f"values far from all others ({', '.join(far[:3])}) count as signal, beside which the others "
+                "may be lost: if they mean no data, say so (--nodata)"
+            )
         job = kind(
             reader=reader,
             plan=plan,

@@ -16,8 +16,11 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress, ProgressCallback
+from rsic_geo.raster import open_scene
+from rsic_geo.raster.incomplete import broken_xml
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.planes import Planes
 from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.verbs.decompress import final_pixels
 
@@ -158,6 +161,7 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
             if pixels:
                 for window, _ in final_pixels(archive, report):
                     archive.read_mask(window)
+                out["problems"] += _damaged_sidecars(archive)
     except RsicGeoError as error:
         is_about_us = isinstance(error, (MissingDependencyError, WeightsError))
         if is_about_us or not _can_be_read(path):
@@ -165,6 +169,32 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
         out["problems"].append(str(error))
     out["valid"] = not out["problems"]
     return out
+
+
+def _damaged_sidecars(archive: Archive) -> list[str]:
+    """Return in words which of an archive's sidecars tell other programs something else than the archive."""
+    side, p, mask = archive.side, archive.profile, f"{archive.path}.msk"
+    if side is None or archive.learned is not None:
+        return []
+    found = [words] if (words := broken_xml(archive.path)) else []
+    if not os.path.isfile(mask):
+        return found
+    grid = TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)
+    planes = Planes(side.planes, grid, dtype=archive.reader.profile.dtype, bands=p.count)
+    try:
+        with open_scene(mask) as shown:
+            for index in grid:
+                window = grid.core(index)
+                keep = np.ones((window.height, window.width), np.bool_)
+                if (valid := planes.valid(window, p.count)) is not None:
+                    keep &= valid.any(axis=0)
+                if (own := planes.mask(window)) is not None:
+                    keep &= own != 0
+                if not np.array_equal(shown.read(window)[0], np.where(keep, 255, 0)):
+                    raise ChecksumError("it shows another mask than the archive's")
+    except RsicGeoError as error:
+        found.append(f"the mask {mask}, which other programs read, is damaged: {error}")
+    return found
 
 
 def _can_be_read(path: str) -> bool:

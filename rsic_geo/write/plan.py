@@ -16,6 +16,7 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
+from rsic_geo.geo.sampling import far_value
 from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
@@ -66,6 +67,8 @@ class ScenePlan:
     """GeoJSON feature of the valid pixels in CRS units; None for a scene without a place."""
     not_finite: int = 0
     """Samples of a float scene, infinite or NaN, that come back as nodata because integers cannot say so."""
+    far_values: tuple[float | None, ...] = ()
+    """Of each band a value far from all others that the target takes for signal, in the scene's units."""
     signals: tuple[BandSignal, ...] = ()
     """What each band holds, in the units the codec sees; empty for lossless, which needs none of it."""
     peaks: tuple[Peak, ...] = ()
@@ -216,9 +219,18 @@ def plan_scene(
     if not lossless and "palette" in names:
         raise UsageError("a palette scene holds class numbers, not brightness: use --target lossless")
     seen = sample_valid(opened.profile, pixels, valid)
+    raw = pixels
     if affinity is not None:
         pixels = affinity.quantise(pixels, seen)
     radiometry = Radiometry.fit(profile.dtype, [(pixels, seen)])
+    far: tuple[float | None, ...] = ()
+    if (
+        profile.dtype != "uint8"
+        and not (lossless and affinity is None)
+        and options.target.kind != "max-error"
+    ):
+        exact = zip(radiometry.low, radiometry.high, strict=True) if affinity is None else affinity.ends
+        far = tuple(far_value(raw[band][seen[band]], ends) for band, ends in enumerate(exact))
     alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
     has_nodata = opened.profile.has_nodata or affinity is not None
     signals: tuple[BandSignal, ...] = ()
@@ -253,6 +265,7 @@ def plan_scene(
         affinity=affinity,
         footprint=_footprint(opened.profile, valid[0]),
         not_finite=not_finite,
+        far_values=far,
         signals=signals,
         peaks=() if lossless and affinity is None else _peaks(radiometry, profile, signals, seen),
     )

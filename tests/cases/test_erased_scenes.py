@@ -56,3 +56,32 @@ def test_forty_db_erase_no_band_in_silence(tmp_path: Path, name: str) -> None:
             assert described["verdict"] == "weak"
         elif spread < 1 and rmse > 0:
             assert np.abs(error).max() <= 1 or described["name"] in text
+
+
+@pytest.mark.parametrize(
+    ("dtype", "span", "far", "target"),
+    [
+        ("uint16", (20, 300), 65535, "psnr"),
+        ("uint16", (20, 4000), 65535, "snr"),
+        ("int16", (-50, 900), -32768, "psnr"),
+        ("float32", (0, 1), -9999, "psnr"),
+        ("float32", (0, 1), -3.4e38, "psnr"),
+    ],
+)
+def test_untagged_nodata_beside_which_a_scene_is_lost_is_named(
+    tmp_path: Path, dtype: str, span: tuple[int, int], far: float, target: str
+) -> None:
+    rng = np.random.default_rng(2)
+    pixels = rng.uniform(*span, (1, 128, 128)).astype(dtype)
+    pixels[0, :, :10] = far
+    scene = tmp_path / "scene.tif"
+    with rasterio.open(scene, "w", driver="GTiff", height=128, width=128, count=1, dtype=dtype) as dataset:
+        dataset.write(pixels)
+    quantize = "uint16" if dtype == "float32" else None
+    more = {"quantize": quantize, "model": "none", "accept_loss": True}
+    report = rsic_geo.compress(str(scene), str(tmp_path / "a.jp2"), **{target: 40}, **more)
+    assert any("far from all others" in words for words in report.warnings)
+    told = rsic_geo.compress(
+        str(scene), str(tmp_path / "b.jp2"), **{target: 40}, **more, nodata=float(pixels[0, 0, 0])
+    )
+    assert not any("far from all others" in words for words in told.warnings)

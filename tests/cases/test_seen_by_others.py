@@ -185,3 +185,29 @@ def test_no_psnr_is_told_of_what_was_not_decoded_or_lost_nothing(tmp_path):
     for name, more in (("exact", {}), ("blind", {"verify": "none", "bpp": 2})):
         archive = str(tmp_path / f"{name}.jp2")
         assert rsic_geo.compress(str(source), archive, model="none", **more).details["psnr_shown"] is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "bits", "xml"])
+def test_a_damaged_sidecar_is_found_by_validate(damage, tmp_path):
+    scene, archive = tmp_path / "scene.tif", tmp_path / "a.jp2"
+    pixels = np.random.default_rng(4).integers(1, 250, (3, 70, 90)).astype(np.uint8)
+    pixels[:, :20, :30] = 9
+    with rasterio.open(
+        scene, "w", driver="GTiff", height=70, width=90, count=3, dtype="uint8", nodata=9
+    ) as dataset:
+        dataset.write(pixels)
+    rsic_geo.compress(str(scene), str(archive), bpp=15, model="none")
+    assert rsic_geo.validate(str(archive))["valid"]
+    mask, sidecar = tmp_path / "a.jp2.msk", tmp_path / "a.jp2.aux.xml"
+    if damage == "cut":
+        mask.write_bytes(mask.read_bytes()[:60])
+    elif damage == "bits":
+        with rasterio.open(mask, "r+") as dataset:
+            shown = dataset.read()
+            shown[0, 30, 40] ^= 255
+            dataset.write(shown)
+    else:
+        sidecar.write_bytes(sidecar.read_bytes()[:-20])
+    found = rsic_geo.validate(str(archive))
+    assert not found["valid"]
+    assert (sidecar if damage == "xml" else mask).name in str(found["problems"])
