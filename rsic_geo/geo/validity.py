@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.planes import pack_plane, unpack_plane
 
-__all__ = ["avoid_nodata", "clamp", "fill_invalid", "pack_plane", "unpack_plane"]
+__all__ = ["avoid_nodata", "clamp", "equals_nodata", "fill_invalid", "pack_plane", "unpack_plane"]
 
 Pixels = npt.NDArray[Any]
 Valid = npt.NDArray[np.bool_]
@@ -217,3 +218,17 @@ def _scalar(kind: np.dtype[Any], value: float) -> np.generic:
     """Return one number in the pixel type; whole numbers stay exact."""
     number: np.generic = kind.type(value)
     return number
+
+
+def equals_nodata(samples: Pixels, value: float) -> Valid:
+    """Return where samples equal a nodata value in their own type (NaN equals NaN)."""
+    kind = samples.dtype.kind
+    if kind in "iu":
+        limits = np.iinfo(samples.dtype)
+        if math.isnan(value) or not limits.min <= value <= limits.max or int(value) != value:
+            return np.zeros(samples.shape, dtype=bool)
+        return np.asarray(samples == samples.dtype.type(int(value)), dtype=bool)
+    if math.isnan(value):
+        return np.asarray(np.isnan(samples), dtype=bool)
+    with np.errstate(over="ignore"):
+        return np.asarray(samples == np.asarray(value).astype(samples.dtype), dtype=bool)

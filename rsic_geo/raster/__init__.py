@@ -5,7 +5,7 @@ from __future__ import annotations
 from rsic_geo.raster.crs import same_crs
 from rsic_geo.raster.damage import accepting_damage
 from rsic_geo.raster.env import gdal_config, gdal_version, reading_config
-from rsic_geo.raster.fetch import fetch_raster
+from rsic_geo.raster.files import fetch_raster
 from rsic_geo.raster.geojp2 import degenerate_geotiff, metadata_missing, write_mask_sidecar, write_pam_sidecar
 from rsic_geo.raster.members import members_of, said_of_others
 from rsic_geo.raster.read import PixelDecoder, SceneReader, open_scene

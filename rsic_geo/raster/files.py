@@ -1,4 +1,4 @@
-"""Output files that appear complete or not at all."""
+"""Files: outputs appear complete or not at all, inputs behind GDAL's virtual file systems come here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import os
 import secrets
 from pathlib import Path
 
+import rasterio.shutil
+
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError
+from rsic_geo.raster.env import gdal_config, scene_errors
 
 SIDECARS = (".aux.xml", ".msk", ".ovr")
 """What GDAL puts beside a raster and reads together with it."""
@@ -152,3 +155,13 @@ def _flush_folder(folder: Path) -> None:
         pass
     finally:
         os.close(handle)
+
+
+def fetch_raster(source: str, target: str) -> None:
+    """Copy the file of a ``/vsi`` name, byte for byte, to a local name.
+
+    Raises:
+        SceneError: if GDAL cannot read or write it.
+    """
+    with gdal_config(), scene_errors("copy", source):
+        rasterio.shutil.copyfiles(source, target)

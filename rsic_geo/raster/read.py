@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import threading
 import warnings
@@ -23,6 +22,7 @@ from rasterio.windows import Window as RasterioWindow
 from rsic_geo.errors import SceneError, SceneNotFoundError, UnsupportedSceneError
 from rsic_geo.geo.metadata import NODATA_VALUES, MetadataSnapshot, is_explicit_mask, sentinels
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.blocks import block_places
 from rsic_geo.raster.damage import hearing_damage, hearing_unreadable, report_damage
@@ -35,7 +35,7 @@ from rsic_geo.raster.env import (
     threads_in_blocks,
     told_before,
 )
-from rsic_geo.raster.fetch import fetch_raster
+from rsic_geo.raster.files import fetch_raster
 from rsic_geo.raster.incomplete import incomplete_files
 from rsic_geo.raster.members import others_beside
 from rsic_geo.raster.snapshot import bits_of, take_snapshot
@@ -352,20 +352,6 @@ def open_scene(
     return SceneReader(path, decoder, is_archive=is_archive)
 
 
-def equals_nodata(samples: Pixels, value: float) -> Valid:
-    """Return where samples equal a nodata value in their own type (NaN equals NaN)."""
-    kind = samples.dtype.kind
-    if kind in "iu":
-        limits = np.iinfo(samples.dtype)
-        if math.isnan(value) or not limits.min <= value <= limits.max or int(value) != value:
-            return np.zeros(samples.shape, dtype=bool)
-        return np.asarray(samples == samples.dtype.type(int(value)), dtype=bool)
-    if math.isnan(value):
-        return np.asarray(np.isnan(samples), dtype=bool)
-    with np.errstate(over="ignore"):
-        return np.asarray(samples == np.asarray(value).astype(samples.dtype), dtype=bool)
-
-
 def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
     if dataset.count < 1:
         inside = "; open one of: " + ", ".join(dataset.subdatasets[:3]) if dataset.subdatasets else ""
@@ -393,18 +379,6 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
         has_gcps=bool(points),
         bits=tuple(bits_of(dataset, band) for band in dataset.indexes),
     )
-
-
-def _bits(dataset: DatasetReader, band: int) -> int | None:
-    """Return the bits a band's samples use, where GDAL tells of fewer than their integer type has.
-
-    Of floating types NBITS says how they are stored (16 = half precision), nothing about a range.
-    """
-    told = str(dataset.tags(band, ns="IMAGE_STRUCTURE").get("NBITS", ""))
-    kind = np.dtype(dataset.dtypes[band - 1])
-    if kind.kind not in "iu" or not told.isdecimal():
-        return None
-    return int(told) if 0 < int(told) < 8 * kind.itemsize else None
 
 
 def _indexes(bands: tuple[int, ...] | None) -> list[int] | None:

@@ -14,11 +14,11 @@ from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.metadata import MetadataSnapshot, usual_mask_flags
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
-from rsic_geo.raster.read import equals_nodata
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.part import choose_part

@@ -17,10 +17,10 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
 from rsic_geo.geo.sampling import far_value
+from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
-from rsic_geo.raster.read import equals_nodata
 from rsic_geo.scenes.quantised import Affinity, QuantisedReader
 from rsic_geo.scenes.verdict import (
     BandFacts,

@@ -420,7 +420,7 @@ def test_bytes_of_pixels_are_those_of_the_blocks_wherever_the_file_is(tmp_path: 
 def test_bytes_of_a_file_that_is_no_tiff(tmp_path: Path) -> None:
     import zipfile
 
-    from rsic_geo.raster.fetch import copy_raster
+    from rsic_geo.raster.__main__ import copy_raster
 
     write(tmp_path / "a.tif", noise(3))
     copy_raster(str(tmp_path / "a.tif"), str(tmp_path / "a.jpg"), "JPEG", {})
