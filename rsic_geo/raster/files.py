@@ -28,12 +28,18 @@ class PendingFile:
         Raises:
             OutputExistsError: the final name or that of a sidecar is taken and ``overwrite`` is False, or it
                 is a folder.
-            SceneError: the folder does not exist.
+            SceneError: the folder does not exist, or the system takes no such name.
+            UsageError: the name holds a NUL character.
         """
+        check_name(path)
         self.path, self._overwrite = Path(path), overwrite
         self._is_new = False
-        self._check_name()
-        if not self.path.parent.is_dir():
+        try:
+            self._check_name()
+            has_folder = self.path.parent.is_dir()
+        except OSError as error:  # a name too long, a folder that may not be looked into
+            raise SceneError(f"cannot write {path}: {error.strerror}") from error
+        if not has_folder:
             raise SceneError(f"cannot write {path}: there is no folder {self.path.parent}")
         token = secrets.token_hex(4)
         self.temporary = self.path.with_name(f".{self.path.stem[:40]}.{token}.part{self.path.suffix}")
@@ -109,12 +115,24 @@ def check_world_files(path: str | Path) -> None:
             )
 
 
+def check_name(name: str | Path) -> None:
+    """Refuse a name no system has: what is called with it would raise ``ValueError`` somewhere below.
+
+    Raises:
+        UsageError: it holds a NUL character.
+    """
+    if "\0" in str(name):
+        raise UsageError(f"{str(name)!r} is no name of a file: it holds a NUL character")
+
+
 def check_apart(source: str | Path, output: str | Path) -> None:
     """Refuse an output that is the source itself, under whatever name: writing it would destroy the source.
 
     Raises:
-        UsageError: both are one file.
+        UsageError: both are one file, or a name holds a NUL character.
     """
+    check_name(source)
+    check_name(output)
     if os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output):
         raise UsageError("source and output are the same file: give another output")
 

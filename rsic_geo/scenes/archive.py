@@ -252,6 +252,8 @@ class Archive:
             SceneError: if the file cannot be decoded.
             UsageError: if the window, a band or ``out_shape`` is none of this scene.
         """
+        if window is not None and not isinstance(window, Window):
+            raise UsageError(f"window is a rsic_geo.Window, not {window!r}")
         if bands is not None and not all(0 <= band < self.profile.count for band in bands):
             raise UsageError(f"bands {list(bands)} are not all in 0..{self.profile.count - 1}")
         shape = None

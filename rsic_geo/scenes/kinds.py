@@ -20,6 +20,7 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import SceneReader, fetch_raster, open_scene
+from rsic_geo.raster.files import check_name
 from rsic_geo.scenes.jp2_source import check_samples, has_lost_box, offset_tiles
 from rsic_geo.scenes.learned import LearnedScene, picture_of
 
@@ -79,7 +80,9 @@ def open_store(path: str, execution: Execution) -> Store:
         ContainerError, ChecksumError, VersionError: it is an archive, damaged or too new.
         UnsupportedSceneError: it is a JPEG 2000 file whose samples GDAL would clip.
         MissingDependencyError: it is a learned archive, and tifffile is not installed.
+        UsageError: the name holds a NUL character.
     """
+    check_name(path)
     if is_tiff_archive(path):
         archive = TiffArchive(path)
         try:

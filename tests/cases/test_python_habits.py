@@ -11,7 +11,7 @@ import rasterio
 from affine import Affine
 
 import rsic_geo
-from rsic_geo.errors import SceneNotFoundError, UsageError
+from rsic_geo.errors import RsicGeoError, SceneNotFoundError, UsageError
 from rsic_geo.geo.window import Window
 
 ROWS, COLUMNS = 330, 410
@@ -140,3 +140,23 @@ def test_a_missing_file_is_a_file_not_found_error(verb, name, tmp_path):
     assert isinstance(caught.value, SceneNotFoundError)
     assert "there is no such file" in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("side", ["source", "output"])
+@pytest.mark.parametrize("name", ["a" * 300 + ".tif", "nul\0.tif"], ids=["long", "nul"])
+@pytest.mark.parametrize("verb", [rsic_geo.compress, rsic_geo.decompress, rsic_geo.enhance])
+def test_a_name_no_system_takes_is_an_error_of_ours(verb, name, side, scene, archives, tmp_path):
+    suffix = ".jp2" if verb is rsic_geo.compress else ".tif"
+    source = scene if verb is rsic_geo.compress else archives("lossy")
+    wrong = str(tmp_path / name.replace(".tif", suffix))
+    names = (wrong, tmp_path / f"out{suffix}") if side == "source" else (source, wrong)
+    with pytest.raises(RsicGeoError, match="NUL" if "\0" in name else "too long"):
+        verb(*map(str, names))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("window", ["x", 5, (0, 0, 8, 8), slice(3)])
+def test_what_is_no_window_is_refused_by_name(kind, window, archives):
+    with rsic_geo.open(archives(kind)) as archive, pytest.raises(UsageError, match="a rsic_geo.Window, not"):
+        archive.read(window)
