@@ -37,6 +37,8 @@ class PendingFile:
         try:
             self._check_name()
             has_folder = self.path.parent.is_dir()
+        except OutputExistsError:  # an OSError too
+            raise
         except OSError as error:  # a name too long, a folder that may not be looked into
             raise SceneError(f"cannot write {path}: {error.strerror}") from error
         if not has_folder:
@@ -47,6 +49,8 @@ class PendingFile:
     def _check_name(self) -> None:
         if self.path.is_dir():
             raise OutputExistsError(f"{self.path} is a folder: give the name of a file")
+        if self.path.exists() and not self.path.is_file():  # it would be replaced, even /dev/null
+            raise OutputExistsError(f"{self.path} is a pipe or device: give the name of a file")
         if self._overwrite:
             return
         if self.path.exists():
@@ -113,6 +117,18 @@ def check_world_files(path: str | Path) -> None:
                 f"{stray} would be read as the georeference of {place.name}, which has none: move it away or "
                 "choose another name"
             )
+
+
+def check_source(name: str | Path) -> None:
+    """Refuse what cannot be read in any order, before a reader waits for it.
+
+    Raises:
+        SceneError: it is a pipe, socket or device.
+        UsageError: the name holds a NUL character.
+    """
+    check_name(name)
+    if os.path.exists(name) and not (os.path.isfile(name) or os.path.isdir(name)):  # formats may be folders
+        raise SceneError(f"cannot read {name}: it is a pipe or device, save what it yields to a file first")
 
 
 def check_name(name: str | Path) -> None:

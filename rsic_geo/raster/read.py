@@ -83,6 +83,8 @@ class SceneReader:
         if is_missing(path):
             raise SceneNotFoundError(f"cannot read {path}: there is no such file")
         self.path = Path(path)
+        self.name = str(path)
+        """What messages call it."""
         self._turn = threading.RLock()
         self._decoder = decoder
         with gdal_config(), careful_reading(), scene_errors("read", path):
@@ -126,9 +128,9 @@ class SceneReader:
         with (
             self._turn,
             gdal_config(),
-            scene_errors(f"read {what} of", self.path),
+            scene_errors(f"read {what} of", self.name),
             careful_reading(),
-            hearing_damage(self.path),
+            hearing_damage(self.name),
         ):
             for words in self._incomplete:
                 report_damage(words)
@@ -164,7 +166,7 @@ class SceneReader:
         A file behind a ``/vsi`` name that is no TIFF is copied to the temporary folder to be measured.
         """
         name = str(self._dataset.name)
-        with gdal_config(), scene_errors("read", self.path):
+        with gdal_config(), scene_errors("read", self.name):
             if self.driver in ("GTiff", "COG"):
                 return sum(size for _, size in block_places(self._dataset))
             if not name.startswith("/vsi"):
@@ -188,12 +190,12 @@ class SceneReader:
     @property
     def others(self) -> tuple[str, ...]:
         """GDAL's names of other images in the same file: pages, subdatasets, images of a NITF."""
-        with gdal_config(), scene_errors("read", self.path):
+        with gdal_config(), scene_errors("read", self.name):
             return others_beside(self._dataset)
 
     def snapshot(self) -> MetadataSnapshot:
         """Return all metadata of the scene."""
-        with gdal_config(), scene_errors("read the metadata of", self.path):
+        with gdal_config(), scene_errors("read the metadata of", self.name):
             return take_snapshot(self._dataset)
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.container.sideinfo_check import checked_limits
-from rsic_geo.errors import ContainerError, UsageError
+from rsic_geo.errors import ContainerError, RsicGeoError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -67,9 +67,11 @@ class Archive:
         self.warnings: list[str] = []
         self._loading = threading.Lock()
         self._held = ExitStack()
+        self._file = self.path
         try:
             self._file = local_file(self.path, self._held)
             store = open_store(self._file, self.execution)
+            store.reader.name = self.path
             self.reader: SceneReader = self._held.enter_context(store.reader)
             self.side: SideInfo | None = store.side
             self.learned: LearnedScene | None = store.learned
@@ -77,8 +79,10 @@ class Archive:
             if store.is_cut:
                 self._warn(f"{_CUT}: read as any JPEG 2000 file, without its nodata, masks, tags and repair")
             self._set_up(store, enhance, allow_other_model)
-        except BaseException:
+        except BaseException as error:
             self._held.close()
+            if isinstance(error, RsicGeoError):  # a copy's name says nothing to who gave another
+                error.args = tuple(str(each).replace(self._file, self.path) for each in error.args)
             raise
 
     def _set_up(self, store: Store, enhance: str, allow_other_model: bool) -> None:

@@ -20,7 +20,7 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import SceneReader, fetch_raster, open_scene
-from rsic_geo.raster.files import check_name
+from rsic_geo.raster.files import check_source
 from rsic_geo.scenes.jp2_source import check_samples, has_lost_box, offset_tiles
 from rsic_geo.scenes.learned import LearnedScene, picture_of
 
@@ -76,13 +76,13 @@ def open_store(path: str, execution: Execution) -> Store:
     """Open a file by what it is, whatever its name.
 
     Raises:
-        SceneError: GDAL cannot read it.
+        SceneError: GDAL cannot read it, or it is a pipe or device.
         ContainerError, ChecksumError, VersionError: it is an archive, damaged or too new.
         UnsupportedSceneError: it is a JPEG 2000 file whose samples GDAL would clip.
         MissingDependencyError: it is a learned archive, and tifffile is not installed.
         UsageError: the name holds a NUL character.
     """
-    check_name(path)
+    check_source(path)
     if is_tiff_archive(path):
         archive = TiffArchive(path)
         try:
