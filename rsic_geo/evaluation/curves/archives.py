@@ -20,7 +20,7 @@ from rsic_geo.container.header import file_header
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.errors import UsageError
 from rsic_geo.evaluation.metrics import Scale
-from rsic_geo.geo.validity import fill_invalid
+from rsic_geo.geo.validity import clamp, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.progress import Progress
@@ -33,6 +33,7 @@ from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, scored_pixe
 from rsic_geo.write.plan import ScenePlan, plan_scene
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
+from rsic_geo.write.reading import Clamped
 from rsic_geo.write.sideinfo import seal_archive
 
 Pixels = NDArray[Any]
@@ -136,7 +137,8 @@ class ArchiveCoder:
             coded = control.to_bytes(search, body_bytes, quiet)
             plain_bytes = writer.finish()
             crcs = writer.tile_crcs
-        with open_scene(self._path) as decoded:
+        with open_scene(self._path) as stored:
+            decoded = Clamped(stored, self.plan.limits)
             whole = Window.full(self.plan.profile.height, self.plan.profile.width)
             out = [
                 Decoded(
@@ -185,7 +187,8 @@ class ArchiveCoder:
             watch=watch,
             is_adaptive=is_adaptive,
         )
-        with open_scene(self._path) as decoded:
+        with open_scene(self._path) as stored:
+            decoded = Clamped(stored, self.plan.limits)  # as the encoder and every reader of the archive
             enhancement = fit_enhancement(
                 Readers(source=self.reader, decoded=decoded), coded, enhancer, fit, Progress()
             )
@@ -206,5 +209,6 @@ class ArchiveCoder:
         ]
 
     def restored(self, pixels: Pixels) -> Pixels:
-        """Return decoded pixels; those not scored are the original's, which an archive gives back."""
+        """Return pixels as an archive gives them back: within the limits, those not scored the original's."""
+        pixels = clamp(pixels, self.plan.limits)
         return pixels if self.scored.all() else np.where(self.scored, pixels, self.original)

@@ -21,6 +21,7 @@ from rsic_geo.repair.strength import CellBand
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement
 from rsic_geo.write.learned import LearnedJob
+from rsic_geo.write.reading import Clamped
 from rsic_geo.write.sideinfo import Seal
 
 _FIRST_OVERHEAD = 600
@@ -89,7 +90,8 @@ class _Trial(LearnedJob):
                 seal = self._seal(coded, writer)
                 overhead = seal.side_bytes
                 whole = Window.full(self.plan.profile.height, self.plan.profile.width)
-                with self._decoded(writer) as decoded:
+                with self._decoded(writer) as stored:
+                    decoded = Clamped(stored, self.plan.limits)
                     pixels = decoded.read(whole)
                     out.append((rate, _decoded("learned", seal, pixels)))
                     for enhancer in enhancers:
