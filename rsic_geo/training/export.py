@@ -115,6 +115,8 @@ class ExportOptions:
     """Whether it was also trained on the second part of the training data."""
     teacher: str = ""
     """Weights whose corrections it learned; empty: none."""
+    teacher_share: float = 0.9
+    """How far its target lay from the originals towards theirs: ``train --teacher-share``."""
     single: Path | None = None
     """State of a U-Net trained on single bands, to go beside the other; None: the other one folded."""
 
@@ -253,7 +255,8 @@ def _coding(codec: str) -> str:
 
 def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
     taught = (
-        f". Nine tenths of its target were the corrections of `{options.teacher}`, the rest the originals"
+        f". {options.teacher_share:.0%} of its target were the corrections of `{options.teacher}`, the rest "
+        "the originals"
         if options.teacher
         else ""
     )
@@ -334,6 +337,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--second-part", action="store_true", help="trained on train-3 and train-4, too")
     parser.add_argument("--teacher", help="weights whose corrections it learned, by name")
+    parser.add_argument("--teacher-share", type=float, help="as it was given to train")
     parser.add_argument("--default-for", choices=("learned",), help="make `auto` mean these for its archives")
     print(export(ExportOptions(**parse(parser, arguments))))
     return 0

@@ -1,29 +1,29 @@
 """What a trained network would add to a crop, as a lesson for a smaller one.
 
-Distillation for regression (G. Hinton et al., "Distilling the knowledge in a neural network", 2015): nine
-tenths of the squared error that a crop shows a young network are noise no network can predict. A teacher's
-correction holds the predictable part alone, so that gradients are quieter.
+Distillation for regression (G. Hinton et al., "Distilling the knowledge in a neural network", 2015): most of
+the squared error that a crop shows a young network is noise no network can predict. A teacher's correction
+holds the predictable part alone, so that gradients are quieter.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from rsic_geo.repair.network import ResidualUNet, network_of
+from rsic_geo.training.data import Crop
 from rsic_geo.training.proposals import fitted_correction
 
-if TYPE_CHECKING:
-    from rsic_geo.training.data import Crop
-
+ToBatch: TypeAlias = Callable[[list[Crop], torch.device], tuple[Tensor, Tensor, Tensor]]
+"""Crops -> decoded (n, 3, h, w), original, and distortion (n, 1, h/64, w/64), as tensors."""
 _AT_ONCE = 8
 """Crops taught in one pass of the network."""
 
@@ -62,10 +62,8 @@ class Teacher:
             mirrored = self._network(x.transpose(2, 3), sigma.transpose(2, 3)).transpose(2, 3)
         return fitted_correction((straight + mirrored) / 2, target - x, sigma)
 
-    def teach(self, crops: Iterator[Crop]) -> Iterator[Crop]:
-        """Yield the crops with their lessons."""
-        from rsic_geo.training.train import to_batch  # the trainer is this module's only user
-
+    def teach(self, crops: Iterator[Crop], to_batch: ToBatch) -> Iterator[Crop]:
+        """Yield the crops with their lessons; ``to_batch`` puts some of them on a device, as ``train`` does."""
         while batch := list(islice(crops, _AT_ONCE)):
             x, target, sigma = to_batch(batch, self.device)
             lessons = (self.correct(x, target, sigma) / spread(sigma, x)).half().cpu().numpy()

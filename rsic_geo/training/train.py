@@ -245,7 +245,7 @@ class Trainer:
         crops = crop_stream(stream, workers=options.workers, first=state.images)
         if options.teacher:
             teacher = Teacher.read(options.teacher, device=self.device, dtype=self.dtype)
-            crops = teacher.teach(crops)
+            crops = teacher.teach(crops, to_batch)
         seed = options.seed + state.step
         pool = CropPool(crops, size=options.pool, reuse=options.reuse, seed=seed, family=options.family)
         batch = pool.batch(options.batch)

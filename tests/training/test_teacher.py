@@ -86,7 +86,7 @@ def test_a_lesson_is_what_the_teacher_adds_in_units_of_the_distortion(pack_folde
     options = StreamOptions(packs=packs, crop=64)
     teacher = Teacher.read(_teacher(tmp_path), device=CPU, dtype=torch.float32)
     plain = crop_stream(options)
-    taught = teacher.teach(crop_stream(options))
+    taught = teacher.teach(crop_stream(options), train.to_batch)
     for _ in range(5):
         bare, crop = next(plain), next(taught)
         np.testing.assert_array_equal(bare.decoded, crop.decoded)
