@@ -63,7 +63,7 @@ class Teacher:
         return fitted_correction((straight + mirrored) / 2, target - x, sigma)
 
     def teach(self, crops: Iterator[Crop], to_batch: ToBatch) -> Iterator[Crop]:
-        """Yield the crops with their lessons; ``to_batch`` puts them on a device, as that of ``train`` does."""
+        """Yield the crops with their lessons; ``to_batch`` (that of ``train``) puts them on a device."""
         while batch := list(islice(crops, _AT_ONCE)):
             x, target, sigma = to_batch(batch, self.device)
             lessons = (self.correct(x, target, sigma) / spread(sigma, x)).half().cpu().numpy()

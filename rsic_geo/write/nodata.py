@@ -1,7 +1,7 @@
 """How a lossless archive keeps nodata: in the samples, or as a plane beside filled ones. Measured, by trial.
 
-A jump to the nodata value and back costs bits along every border, a plane costs bits of its own: on one scene
-a plane saved an eighth of the file, on another it cost a sixteenth. So pieces with borders in them decide.
+A jump to the nodata value and back costs bits along every border, a plane costs bits of its own, and which
+weighs more differs from scene to scene. So pieces with borders in them decide.
 Other programs see the plane as the mask beside the archive; where no sidecar is wanted, nodata stays inside.
 """
 
