@@ -124,11 +124,13 @@ class Restorer(ResidualUNet):
         folded, scale = self.fold(x, sigma)  # (n, 13, h/2, w/2), (n, 1, h/2, w/2)
         if prior is None or self.dfam is None:
             return F.pixel_shuffle(self._body(folded).float() * scale, 2)
-        x = self.head(folded)  # (n, widths[0], h/2, w/2)
+        # A plain network has a ReLU behind every convolution that another one follows, as in ``_body``.
+        after = F.relu if self.spec.plain else nn.Identity()
+        x = after(self.head(folded))  # (n, widths[0], h/2, w/2)
         skips: list[Tensor] = []
         for blocks, shrink in zip(self.down, self.shrink, strict=True):
             skips.append(blocks(x))
-            x = shrink(skips[-1])  # (n, widths[k], h/2^(k+1), ...)
+            x = after(shrink(skips[-1]))  # (n, widths[k], h/2^(k+1), ...)
         x = self.middle(self.dfam(x, prior))
         levels = zip(reversed(self.grow), reversed(self.up), reversed(self.films), strict=True)
         for grow, blocks, film in levels:

@@ -103,10 +103,14 @@ def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 SIZES: dict[str, LdmSpec] = {
+    "nano": LdmSpec(
+        restorer=UNetSpec(widths=(16, 32, 48), blocks=(2, 2, 3), proposals=3, plain=True),
+        prior=PriorSpec(channels=24, widths=(24, 32), hidden=48, depth=2),
+    ),
     "tiny": LdmSpec(),
     "base": LdmSpec(
         restorer=UNetSpec(widths=(64, 128, 160), blocks=(3, 3, 4)),
         prior=PriorSpec(channels=64, widths=(32, 64), blocks=2, hidden=128, depth=4),
     ),
 }
-"""The two networks that are trained: for two CPU cores, and for a GPU."""
+"""The networks that are trained: as small as what ships by default, for two CPU cores, and for a GPU."""
