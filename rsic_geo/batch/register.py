@@ -21,7 +21,7 @@ from rsic_geo.errors import JobCancelledError, RsicGeoError, SceneError, UsageEr
 from rsic_geo.geo.footprint_blob import geopackage_blob
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
-from rsic_geo.raster import open_scene
+from rsic_geo.raster import SceneReader, open_scene
 from rsic_geo.raster.place import outline_on_earth
 from rsic_geo.scenes.kinds import Store, open_store
 from rsic_geo.verbs import compress
@@ -170,7 +170,7 @@ def survey(path: str) -> dict[str, Any]:
 
 def _outline_of(path: str, store: Store) -> dict[str, Any] | None:
     """Return the outline of an open scene on earth; that of a learned archive is its preview's."""
-    if store.learned is None:
+    if isinstance(store.reader, SceneReader):
         return outline_on_earth(store.reader)
     with open_scene(path) as preview:
         return outline_on_earth(preview)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +15,10 @@ from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution, Target
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, blank_errors, finite, scored_bands, total_psnr
-from rsic_geo.raster import SceneReader, metadata_differences
+from rsic_geo.raster import metadata_differences
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source
 from rsic_geo.scenes.verdict import NOISE, BandFacts, BandQuality
 from rsic_geo.write.plan import sample, sampled_peaks
@@ -113,11 +115,11 @@ def prove(  # noqa: PLR0913 - two scenes, what is promised, and how the work is 
     with open_source(source, execution) as original, open_archive(product, execution=execution) as archive:
         bands, masks_equal = _compare(original, archive, progress, checkpoint)
         pixels_equal = all(band.different == 0 for band in bands)
-        ours, theirs = original.snapshot(), archive.snapshot
+        ours, theirs = original.metadata(), archive.snapshot
         if not (pixels_equal and promise.lossless):
             ours, theirs = ours.without_statistics(), theirs.without_statistics()
         lost = tuple(str(difference) for difference in metadata_differences(ours, theirs))
-        size = archive.reader.path.stat().st_size
+        size = os.path.getsize(product)
         profile = original.profile
         scored = scored_bands(bands)
         proof = Proof(
@@ -163,7 +165,7 @@ def _problems(proof: Proof, promise: Promise) -> list[str]:
 
 
 def _compare(
-    original: SceneReader, archive: Archive, progress: Progress, checkpoint: Checkpoint | None
+    original: Scene, archive: Archive, progress: Progress, checkpoint: Checkpoint | None
 ) -> tuple[list[BandErrors], bool]:
     profile = original.profile
     peaks = archive.peaks or sampled_peaks(profile, *sample(original))
@@ -183,7 +185,7 @@ def _compare(
     return bands, same
 
 
-def _compare_window(original: SceneReader, archive: Archive, window: Window, bands: list[BandErrors]) -> bool:
+def _compare_window(original: Scene, archive: Archive, window: Window, bands: list[BandErrors]) -> bool:
     """Count one window into ``bands``; return whether masks, nodata and alpha are the same in it."""
     ours, theirs = original.read(window), archive.read(window)
     keep, stored_keep = original.read_valid(window, ours), archive.read_valid(window)

@@ -61,7 +61,7 @@ def run(files: Files, target: Target) -> dict[str, Any]:
     unpacked = decompress(archive, str(files.enhanced), DecodeOptions(overwrite=True)).to_json()
     codec, enhanced = compare(scene, str(files.codec)), compare(scene, str(files.enhanced))
     with open_scene(scene) as reader:
-        items = _leaves(reader.snapshot().to_json())
+        items = _leaves(reader.metadata().to_json())
     return {
         "scene": packed["input"],
         "target": packed["target"],

@@ -33,7 +33,7 @@ def repeated_scene(scene: str, side: int, target: Path) -> None:
     """Write a VRT of ``side`` x ``side`` px that repeats ``scene`` from its upper left corner."""
     with open_scene(scene) as reader:
         profile = reader.profile
-        snapshot = reader.snapshot()
+        snapshot = reader.metadata()
     source = escape(str(Path(scene).resolve()))
     parts = [f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}">']
     if profile.crs_wkt and snapshot.transform is not None:

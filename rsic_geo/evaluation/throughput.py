@@ -48,7 +48,7 @@ def write_crops(scene: str, count: int, side: int, folder: Path) -> float:
     """
     generator = random.Random(1)
     with open_scene(scene) as reader:
-        profile, snapshot = reader.profile, reader.snapshot()
+        profile, snapshot = reader.profile, reader.metadata()
         if min(profile.height, profile.width) < side:
             raise UsageError(f"{scene} is smaller than {side} px: give --side")
         for number in range(count):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from affine import Affine
 
 from rsic_geo.errors import UsageError
+from rsic_geo.geo.window import Window
 
 
 def sample_range(dtype: str, bits: int | None = None) -> tuple[int, int]:
@@ -64,6 +66,15 @@ class SceneProfile:
             object.__setattr__(self, "bits", (None,) * self.count)
         if {len(self.colorinterp), len(self.nodata), len(self.bits)} != {self.count}:
             raise UsageError(f"per-band values do not match the {self.count} bands of the scene")
+
+    def check_window(self, window: Window, bands: Sequence[int] | None = None) -> None:
+        """Raise UsageError unless a window lies in the scene, and the bands (from 0) are there."""
+        if not isinstance(window, Window):
+            raise UsageError(f"window is a rsic_geo.Window, not {window!r}")
+        if not Window.full(self.height, self.width).contains(window):
+            raise UsageError(f"the window reaches outside the scene of {self.width} x {self.height} px")
+        if bands is not None and not all(0 <= band < self.count for band in bands):
+            raise UsageError(f"bands {list(bands)} are not all in 0..{self.count - 1}")
 
     @property
     def alpha_band(self) -> int | None:

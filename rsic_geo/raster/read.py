@@ -193,7 +193,7 @@ class SceneReader:
         with gdal_config(), scene_errors("read", self.name):
             return others_beside(self._dataset)
 
-    def snapshot(self) -> MetadataSnapshot:
+    def metadata(self) -> MetadataSnapshot:
         """Return all metadata of the scene."""
         with gdal_config(), scene_errors("read the metadata of", self.name):
             return take_snapshot(self._dataset)
@@ -205,6 +205,7 @@ class SceneReader:
             window: rectangle inside the scene.
             bands: band positions from 0, in the order wanted; all if None.
         """
+        self.profile.check_window(window, bands)
         with self._reading("pixels"):
             if self._decoder is not None:
                 return self._decoder.read(window, bands)
@@ -271,8 +272,8 @@ class SceneReader:
             window: rectangle inside the scene.
             pixels: the samples of all bands in that window, if the caller has read them already.
         """
-        shape = (self.profile.count, window.height, window.width)
-        valid = np.ones(shape, dtype=bool)
+        self.profile.check_window(window)
+        valid = np.ones((self.profile.count, window.height, window.width), dtype=bool)
         if self.profile.has_nodata:
             samples = self.read(window) if pixels is None else pixels
             for band, value in enumerate(self.profile.nodata):
@@ -287,6 +288,7 @@ class SceneReader:
 
     def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
         """Return the explicit dataset mask (height, width), 255 = keep; None if the scene has none."""
+        self.profile.check_window(window)
         if not self.profile.has_mask:
             return None
         with self._reading("the mask"):
@@ -301,6 +303,8 @@ class SceneReader:
     ) -> Pixels:
         """Return the scene, or a window of it, as (bands, out_height, out_width), nearest sample."""
         shape = (len(bands) if bands is not None else self.profile.count, out_height, out_width)
+        if window is not None:
+            self.profile.check_window(window, bands)
         area = None if window is None else _rasterio(window)
         with self._reading("pixels"):
             if self._decoder is not None:

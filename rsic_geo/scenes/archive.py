@@ -23,7 +23,6 @@ from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.validity import clamp
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.raster import SceneReader
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.recorded import recorded_enhancer
@@ -31,15 +30,13 @@ from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
 from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, open_store
 from rsic_geo.scenes.learned import LearnedScene
-from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of, put_nodata
+from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
+from rsic_geo.scenes.protocol import StoredScene, decimated_valid
+from rsic_geo.scenes.provenance import with_provenance
 from rsic_geo.scenes.quantised import Affinity, recorded_peaks
-from rsic_geo.scenes.reduced import masked_means, nearest, rows_and_columns
+from rsic_geo.scenes.reduced import masked_means, restored, rows_and_columns
 
 Pixels = NDArray[Any]
-
-
-PROVENANCE_DOMAIN = "RSIC"
-"""Metadata domain of an enhanced output that says which model made it."""
 
 
 _CUT = "the side information of this archive is missing (was the file cut short or stripped?)"
@@ -72,7 +69,8 @@ class Archive:
             self._file = local_file(self.path, self._held)
             store = open_store(self._file, self.execution)
             store.reader.name = self.path
-            self.reader: SceneReader = self._held.enter_context(store.reader)
+            self._held.callback(store.reader.close)
+            self.reader: StoredScene = store.reader
             self.side: SideInfo | None = store.side
             self.learned: LearnedScene | None = store.learned
             self._is_cut = store.is_cut
@@ -101,7 +99,7 @@ class Archive:
         self._limits: tuple[tuple[int, int] | None, ...] = ()
         self._affinity = None if side is None else Affinity.from_json(side.extras.get("affine"))
         if side is None:
-            self.snapshot: MetadataSnapshot = self.reader.snapshot()
+            self.snapshot: MetadataSnapshot = self.reader.metadata()
             self.profile: SceneProfile = self.reader.profile
             return
         self.snapshot = side.snapshot
@@ -139,6 +137,20 @@ class Archive:
     def close(self) -> None:
         """Close the file; further reads fail."""
         self._held.close()
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Names of other images in the file, which are no part of the scene."""
+        return self.reader.others
+
+    def metadata(self, max_change: float | None = None) -> MetadataSnapshot:
+        """Return all metadata of the pixels read: of enhanced ones also by which model, and at most how far.
+
+        ``snapshot`` holds those of the scene that was archived.
+        """
+        if not self.is_enhanced or self.side is None:
+            return self.snapshot
+        return with_provenance(self.snapshot, self.enhancer, self.side.seed, max_change)
 
     @property
     def has_mask(self) -> bool:
@@ -256,19 +268,11 @@ class Archive:
             SceneError: if the file cannot be decoded.
             UsageError: if the window, a band or ``out_shape`` is none of this scene.
         """
-        if window is not None and not isinstance(window, Window):
-            raise UsageError(f"window is a rsic_geo.Window, not {window!r}")
-        if bands is not None and not all(0 <= band < self.profile.count for band in bands):
-            raise UsageError(f"bands {list(bands)} are not all in 0..{self.profile.count - 1}")
+        area = Window.full(self.profile.height, self.profile.width) if window is None else window
+        self.profile.check_window(area, bands)
         shape = None
         if out_shape is not None:
             shape = rows_and_columns(out_shape, self.profile.count if bands is None else len(bands))
-        whole = Window.full(self.profile.height, self.profile.width)
-        area = whole if window is None else window.intersection(whole)
-        if area is None or (
-            window is not None and (area.height, area.width) != (window.height, window.width)
-        ):
-            raise UsageError(f"the window reaches outside the scene of {whole.width} x {whole.height} px")
         if shape is not None and shape != (area.height, area.width):
             return self._read_reduced(area, shape, bands)
         pixels = self.finish(self._enhanced(area), area)
@@ -333,40 +337,19 @@ class Archive:
         chosen = tuple(range(self.profile.count)) if bands is None else bands
         rows = area.row_off + ((np.arange(out_shape[0]) + 0.5) * area.height / out_shape[0]).astype(int)
         cols = area.col_off + ((np.arange(out_shape[1]) + 0.5) * area.width / out_shape[1]).astype(int)
-        return self._finish_reduced(pixels, rows, cols, chosen)
+        pixels = self.within(pixels, chosen)
+        return restored(pixels, (rows, cols, chosen), planes, self.profile, self._affinity)
 
-    def _finish_reduced(
-        self, pixels: Pixels, rows: NDArray[np.intp], cols: NDArray[np.intp], bands: tuple[int, ...]
-    ) -> Pixels:
-        """Put nodata and alpha back from the nearest full-resolution pixel of every output pixel."""
-        planes, count = self._planes, self.profile.count
-        if planes is None:
-            return pixels
-        pixels = self.within(pixels, bands)
-        nodata = tuple(self.profile.nodata[band] for band in bands)
-        valid = nearest(lambda line: planes.valid(line, count), rows, cols, bands)
-        places = [place for place, band in enumerate(bands) if band in planes.alpha_bands]
-        own = [planes.alpha_bands.index(bands[place]) for place in places]
-        alpha = nearest(planes.alpha, rows, cols, own) if own else None
-        if self._affinity is not None:
-            if alpha is not None:
-                pixels[places] = alpha
-            return self._affinity.pick(bands).restore(pixels, valid, nodata)
-        if valid is not None:
-            pixels = put_nodata(pixels, valid, nodata, self.profile.sample_bits)
-        if alpha is not None:
-            pixels[places] = alpha
-        return pixels
-
-    def read_valid(self, window: Window) -> NDArray[np.bool_]:
-        """Return (bands, h, w), False where a band holds its nodata value."""
+    def read_valid(self, window: Window, pixels: Pixels | None = None) -> NDArray[np.bool_]:
+        """Return (bands, h, w), False where a band holds its nodata value; ``pixels`` save reading them."""
+        self.profile.check_window(window)
         if self._planes is not None and self._planes.has_valid:
             valid = self._planes.valid(window, self.profile.count)
             if valid is not None:
                 return valid
         if self._planes is None:
             return self.reader.read_valid(window)
-        pixels = self.reader.read(window)
+        pixels = self.reader.read(window) if pixels is None else pixels
         valid = np.ones(pixels.shape, np.bool_)
         for band, value in enumerate(self.profile.nodata):
             if value is not None and not math.isnan(value):
@@ -375,7 +358,22 @@ class Archive:
 
     def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
         """Return the dataset mask (h, w), 255 = valid, or None when the scene has none of its own."""
+        self.profile.check_window(window)
         return self._planes.mask(window) if self._planes is not None else self.reader.read_mask(window)
+
+    def read_overview(
+        self,
+        out_height: int,
+        out_width: int,
+        bands: tuple[int, ...] | None = None,
+        window: Window | None = None,
+    ) -> Pixels:
+        """Return the scene, or a window of it, decimated to (bands, out_height, out_width), not enhanced."""
+        return self.read(window, out_shape=(out_height, out_width), bands=bands)
+
+    def read_valid_overview(self, out_height: int, out_width: int) -> NDArray[np.bool_]:
+        """Return where there is data by nodata, mask and alpha together, decimated (height, width)."""
+        return decimated_valid(self, out_height, out_width)
 
 
 def _reopened(path: str, enhance: str, execution: Execution, allow_other_model: bool) -> Archive:

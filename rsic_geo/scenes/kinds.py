@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from rsic_geo.container import jp2, sideinfo
 from rsic_geo.container.integrity import PayloadCheck
@@ -19,10 +19,11 @@ from rsic_geo.errors import UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.raster import SceneReader, fetch_raster, open_scene
+from rsic_geo.raster import fetch_raster, open_scene
 from rsic_geo.raster.files import check_source
 from rsic_geo.scenes.jp2_source import check_samples, has_lost_box, offset_tiles
 from rsic_geo.scenes.learned import LearnedScene, picture_of
+from rsic_geo.scenes.protocol import StoredScene
 
 
 class StoredTiles(Protocol):
@@ -49,7 +50,7 @@ class StoredTiles(Protocol):
 class Store:
     """One file, open."""
 
-    reader: SceneReader
+    reader: StoredScene
     """Reads what the codec kept; to be closed."""
     side: SideInfo | None
     """None for files of other programs."""
@@ -91,7 +92,7 @@ def open_store(path: str, execution: Execution) -> Store:
         except BaseException:
             archive.close()
             raise
-        return Store(reader=cast("SceneReader", scene), side=side, learned=scene)
+        return Store(reader=scene, side=side, learned=scene)
     side_of_jp2 = _jp2_side(path)
     reader = open_scene(path, offset_tiles(path), is_archive=side_of_jp2 is not None)
     try:

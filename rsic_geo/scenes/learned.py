@@ -37,6 +37,8 @@ from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.crs import wkt_of
+from rsic_geo.scenes.planes import Planes
+from rsic_geo.scenes.protocol import decimated_valid
 from rsic_geo.weights.store import SUFFIX
 
 Pixels = NDArray[Any]
@@ -134,7 +136,7 @@ class TilePixels:
 
 
 class LearnedScene:
-    """A learned archive, to be read like :class:`rsic_geo.raster.SceneReader`, from one thread at a time."""
+    """What a learned archive stores, decoded; from one thread at a time."""
 
     driver = DRIVER
     compression = "learned"
@@ -151,7 +153,7 @@ class LearnedScene:
         """
         layout = archive.layout
         self._archive, self._side, self._device = archive, side, device
-        self.path, self.files = archive.path, (archive.path,)
+        self.path, self.name = archive.path, str(archive.path)
         bands = sorted(band for group in side.groups for band in group)
         if (
             layout.dtype not in DTYPES
@@ -182,6 +184,7 @@ class LearnedScene:
             has_mask=layout.has_mask,
             has_gcps=bool(side.snapshot.gcps),
         )
+        self._planes = Planes(self.planes(), self._grid, dtype=layout.dtype, bands=layout.bands)
 
     def __enter__(self) -> LearnedScene:
         """Return self."""
@@ -211,19 +214,47 @@ class LearnedScene:
         """Height and width of a tile (px)."""
         return self._grid.tile_size, self._grid.tile_size
 
-    def snapshot(self) -> MetadataSnapshot:
+    def metadata(self) -> MetadataSnapshot:
         """Return all metadata of the scene."""
         return self._side.snapshot
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
-        """Return decoded pixels (bands, h, w); see :meth:`TilePixels.read`."""
+        """Return decoded pixels (bands, h, w) of a window; see :meth:`TilePixels.read`."""
+        self.profile.check_window(window, bands)
         return self._tiles.read(window, bands=bands)
+
+    def read_valid(self, window: Window, pixels: Pixels | None = None) -> NDArray[np.bool_]:
+        """Return (bands, h, w), all True: what the codec stores knows no nodata, the archive's planes do."""
+        del pixels
+        self.profile.check_window(window)
+        return np.ones((self.profile.count, window.height, window.width), np.bool_)
+
+    def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
+        """Return the dataset mask (h, w), 255 = data, of the page that holds it; None where there is none."""
+        self.profile.check_window(window)
+        return self._planes.mask(window)
+
+    def read_overview(
+        self,
+        out_height: int,
+        out_width: int,
+        bands: tuple[int, ...] | None = None,
+        window: Window | None = None,
+    ) -> Pixels:
+        """Return the scene, or a window of it, by means; see :meth:`TilePixels.read_resampled`."""
+        area = Window.full(self.profile.height, self.profile.width) if window is None else window
+        return self.read_resampled(area, (out_height, out_width), bands=bands)
 
     def read_resampled(
         self, window: Window, out_shape: tuple[int, int], *, bands: tuple[int, ...] | None = None
     ) -> Pixels:
         """Return a window at reduced resolution; see :meth:`TilePixels.read_resampled`."""
+        self.profile.check_window(window, bands)
         return self._tiles.read_resampled(window, out_shape, bands=bands)
+
+    def read_valid_overview(self, out_height: int, out_width: int) -> NDArray[np.bool_]:
+        """Return where the mask shows data, decimated (height, width)."""
+        return decimated_valid(self, out_height, out_width)
 
     def planes(self) -> Mapping[tuple[int, str], bytes]:
         """Return the lossless planes: those of the side information, and the mask page tile by tile."""

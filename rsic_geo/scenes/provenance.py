@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rsic_geo.geo.metadata import MetadataSnapshot
-from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive
+from rsic_geo.repair.base import Enhancer
+
+PROVENANCE_DOMAIN = "RSIC"
+"""Metadata domain of an enhanced output that says which model made it."""
 
 
-def with_provenance(archive: Archive, max_change: float | None = None) -> MetadataSnapshot:
-    """Return the archive's snapshot, with a domain that says so when pixels are enhanced, at most so far."""
-    side = archive.side
-    if not archive.is_enhanced or side is None or side.model is None:
-        return archive.snapshot
+def with_provenance(
+    snapshot: MetadataSnapshot, enhancer: Enhancer, seed: int, max_change: float | None = None
+) -> MetadataSnapshot:
+    """Return a snapshot that says by what its pixels are enhanced, and at most how far (DN)."""
     made_by = {
         "RSIC_ENHANCED": "YES",
-        "RSIC_MODEL": archive.enhancer.name,
-        "RSIC_MODEL_SHA256": archive.enhancer.sha256,
-        "RSIC_SEED": str(side.seed),
+        "RSIC_MODEL": enhancer.name,
+        "RSIC_MODEL_SHA256": enhancer.sha256,
+        "RSIC_SEED": str(seed),
         **({} if max_change is None else {"RSIC_MAX_CHANGE": f"{max_change:g}"}),
     }
-    return replace(archive.snapshot, tags={**archive.snapshot.tags, PROVENANCE_DOMAIN: made_by})
+    return replace(snapshot, tags={**snapshot.tags, PROVENANCE_DOMAIN: made_by})

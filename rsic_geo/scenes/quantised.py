@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ContainerError, TargetNotReachedError
+from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak
-from rsic_geo.geo.validity import avoid_nodata
+from rsic_geo.geo.validity import avoid_nodata, equals_nodata
 from rsic_geo.geo.window import Window
-from rsic_geo.raster import SceneReader
+from rsic_geo.scenes.protocol import Scene
 
 STEPS = 65535
 HALF_STEP = 0.5
@@ -159,33 +160,38 @@ def _step(low: float, high: float) -> float:
     return step if step * STEPS >= high - low else math.nextafter(step, math.inf)
 
 
-class QuantisedReader:
-    """A float scene read as 16-bit integers; everything else as it is."""
+class QuantisedScene:
+    """A float scene read as 16-bit integers, nodata as 0; its metadata are those of the floats."""
 
-    def __init__(self, reader: SceneReader, affinity: Affinity) -> None:
+    def __init__(self, scene: Scene, affinity: Affinity) -> None:
         """Wrap an open scene."""
-        self._reader, self.affinity = reader, affinity
+        self._scene, self.affinity = scene, affinity
         self.profile: SceneProfile = replace(
-            reader.profile, dtype="uint16", nodata=(None,) * reader.profile.count, bits=()
+            scene.profile, dtype="uint16", nodata=(None,) * scene.profile.count, bits=()
         )
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        """Hand everything else to the scene."""
-        return getattr(self._reader, name)
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Other images in the scene's file."""
+        return self._scene.others
+
+    def metadata(self) -> MetadataSnapshot:
+        """Return all metadata of the float scene."""
+        return self._scene.metadata()
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.uint16]:
         """Return (bands, h, w) quantised."""
-        pixels = self._reader.read(window)
+        pixels = self._scene.read(window)
         quantised = self.affinity.quantise(pixels, self.read_valid(window))
         return quantised if bands is None else quantised[list(bands)]
 
     def read_steps(self, window: Window, valid: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return (bands, h, w) in steps, not rounded: what the stored integers are measured against."""
-        return self.affinity.steps(self._reader.read(window), valid)
+        return self.affinity.steps(self._scene.read(window), valid)
 
     def read_values(self, window: Window) -> NDArray[Any]:
         """Return (bands, h, w) as the scene has them."""
-        return self._reader.read(window)
+        return self._scene.read(window)
 
     def read_valid(self, window: Window, pixels: NDArray[np.uint16] | None = None) -> NDArray[np.bool_]:
         """Return (bands, h, w), False for nodata and for values that are not finite.
@@ -195,9 +201,34 @@ class QuantisedReader:
             pixels: not used; quantised pixels say nothing of validity.
         """
         del pixels
-        floats = self._reader.read(window)
-        valid: NDArray[np.bool_] = self._reader.read_valid(window, floats) & np.isfinite(floats)
+        floats = self._scene.read(window)
+        valid: NDArray[np.bool_] = self._scene.read_valid(window, floats) & np.isfinite(floats)
         return valid
+
+    def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
+        """Return the dataset mask (h, w), 255 = valid; None when there is none."""
+        return self._scene.read_mask(window)
+
+    def read_overview(
+        self,
+        out_height: int,
+        out_width: int,
+        bands: tuple[int, ...] | None = None,
+        window: Window | None = None,
+    ) -> NDArray[np.uint16]:
+        """Return the scene, or a window of it, decimated to (bands, out_height, out_width), quantised."""
+        floats = self._scene.read_overview(out_height, out_width, bands, window)
+        chosen = range(len(floats)) if bands is None else bands
+        valid = np.isfinite(floats)
+        for place, band in enumerate(chosen):
+            value = self._scene.profile.nodata[band]
+            if value is not None:
+                valid[place] &= ~equals_nodata(floats[place], value)
+        return self.affinity.pick(chosen).quantise(floats, valid)
+
+    def read_valid_overview(self, out_height: int, out_width: int) -> NDArray[np.bool_]:
+        """Return where there is data, decimated (height, width)."""
+        return self._scene.read_valid_overview(out_height, out_width)
 
 
 def recorded_peaks(side: SideInfo, affinity: Affinity | None) -> tuple[Peak, ...]:

@@ -13,6 +13,8 @@ from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.repair.strength import apply_correction
+from rsic_geo.scenes.planes import Planes, put_nodata
+from rsic_geo.scenes.quantised import Affinity
 
 _STRIP_SAMPLES = 1 << 23
 """Samples read at once."""
@@ -63,6 +65,35 @@ def masked_means(
                 strip[~found] = value
             out[i, first:last] = strip
     return out
+
+
+def restored(
+    pixels: NDArray[Any],
+    places: tuple[NDArray[np.intp], NDArray[np.intp], tuple[int, ...]],
+    planes: Planes,
+    profile: SceneProfile,
+    affinity: Affinity | None,
+) -> NDArray[Any]:
+    """Return reduced pixels with nodata and alpha of the pixel at full resolution in the middle of each.
+
+    Args:
+        pixels: (bands, h, w) as the codec gives them; may be changed in place.
+        places: rows and columns, of the scene at full resolution, of those middles; and which bands, from 0.
+        planes: the archive's lossless planes.
+        profile: of the scene.
+        affinity: scaling of a quantised scene.
+    """
+    rows, cols, bands = places
+    nodata = tuple(profile.nodata[band] for band in bands)
+    valid = nearest(lambda line: planes.valid(line, profile.count), rows, cols, bands)
+    alphas = [place for place, band in enumerate(bands) if band in planes.alpha_bands]
+    own = [planes.alpha_bands.index(bands[place]) for place in alphas]
+    alpha = nearest(planes.alpha, rows, cols, own) if own else None
+    if affinity is None and valid is not None:
+        pixels = put_nodata(pixels, valid, nodata, profile.sample_bits)
+    if alpha is not None:
+        pixels[alphas] = alpha
+    return pixels if affinity is None else affinity.pick(bands).restore(pixels, valid, nodata)
 
 
 def nearest(

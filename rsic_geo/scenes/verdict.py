@@ -21,7 +21,7 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, units_of
 from rsic_geo.progress import Progress
-from rsic_geo.raster import SceneReader
+from rsic_geo.scenes.protocol import Scene
 
 WEAK_DB, LOST_DB = 20.0, 6.0
 """SNR below which a band is named in a warning, and below which its structure is gone (dB)."""
@@ -88,7 +88,7 @@ class _Gathering:
 
 
 def gather_signals(
-    reader: SceneReader, *, alpha_bands: Sequence[int], has_nodata: bool, side: int, progress: Progress
+    reader: Scene, *, alpha_bands: Sequence[int], has_nodata: bool, side: int, progress: Progress
 ) -> tuple[BandSignal, ...]:
     """Return the signal of every band, from all samples that count: one pass over the scene.
 

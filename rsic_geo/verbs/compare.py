@@ -16,8 +16,9 @@ from rsic_geo.geo.radiometry import Peak
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.quality import BandErrors, blank_errors, finite, scored_bands, total_psnr
 from rsic_geo.raster import accepting_damage, metadata_differences
-from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.provenance import PROVENANCE_DOMAIN
 from rsic_geo.write.plan import decimated_shape, sample, sampled_peaks
 
 _WINDOW = 1024

@@ -18,7 +18,6 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import (
-    SceneReader,
     accepting_damage,
     gdal_config,
     metadata_lost_in_geotiff,
@@ -28,6 +27,7 @@ from rsic_geo.raster.files import PendingFile, check_apart
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.part import describe_part
+from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source, part_of
 from rsic_geo.verbs.names import check_archive_name
 from rsic_geo.weights import enhancer_name, open_weights
@@ -124,7 +124,7 @@ def compress(
         )
 
 
-def _to_be_known(source: SceneReader, snapshot: MetadataSnapshot) -> list[str]:
+def _to_be_known(source: Scene, snapshot: MetadataSnapshot) -> list[str]:
     """Return what who archives a scene must know before the original is thrown away."""
     notes = []
     beside = said_of_others(source.others)

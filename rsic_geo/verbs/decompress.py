@@ -34,7 +34,6 @@ from rsic_geo.scenes.part import (
     part_mask,
     reduced_pixels,
 )
-from rsic_geo.scenes.provenance import with_provenance
 from rsic_geo.verbs.changes import Changes, describe_changes
 from rsic_geo.verbs.names import check_scene_name
 from rsic_geo.write.tiles import pixel_crc
@@ -83,7 +82,7 @@ def decompress(
         for note in () if archive.side is None else archive.side.source_damage:
             report.warn(f"the scene was damaged when it was archived: {note}")
         part = choose_part(archive.snapshot, options, report)
-        profile, snapshot = archive.profile, with_provenance(archive, options.max_change)
+        profile, snapshot = archive.profile, archive.metadata(options.max_change)
         if part is not None:
             profile, snapshot = part.of_profile(profile), part.of_snapshot(snapshot)
         writer = SceneWriter(

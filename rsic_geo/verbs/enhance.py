@@ -21,7 +21,7 @@ from rsic_geo.geo.validity import avoid_nodata, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.raster import SceneWriter, gdal_config
+from rsic_geo.raster import SceneReader, SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
 from rsic_geo.repair.base import Enhancer, LinearEnhancer
 from rsic_geo.repair.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
@@ -29,10 +29,11 @@ from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import CorrectedRows, corrections, corrections_in
 from rsic_geo.report import Report, describe_file
-from rsic_geo.scenes.archive import PROVENANCE_DOMAIN, Archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.part import choose_part, describe_part, part_mask
 from rsic_geo.scenes.planes import within_bits
+from rsic_geo.scenes.provenance import PROVENANCE_DOMAIN
 from rsic_geo.verbs.changes import Changes, describe_changes
 from rsic_geo.verbs.decompress import decompress
 from rsic_geo.verbs.names import check_scene_name
@@ -98,6 +99,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
         raise UsageError(f"{enhancer.name} knows only what an original tells an archive: name a network")
     reach = options.execution.window_size + 2 * enhancer.halo + CELL
     area = None if part is None else _widened(part.window, reach)
+    assert isinstance(archive.reader, SceneReader)  # GDAL reads whatever is no archive of ours
     lossy = lossy_scene(archive.reader)
     plan = estimated_plan(lossy, options, progress.stage(0, 0.3), area)
     strengths = blind_strengths(plan.levels, plan.groups, lossy.bpp, lossy.kind, options.strength)

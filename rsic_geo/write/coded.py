@@ -12,7 +12,7 @@ from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.progress import Progress
-from rsic_geo.raster import SceneReader
+from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.parts import BandStore, Bench
 from rsic_geo.write.passes import TilePass, TileRecord
 from rsic_geo.write.plan import ScenePlan
@@ -68,7 +68,7 @@ class CodedScene:
 class SceneCoder:
     """Codes the tiles of one scene, as often as a target needs."""
 
-    def __init__(self, reader: SceneReader, plan: ScenePlan, writer: Jp2Writer, workers: int) -> None:
+    def __init__(self, reader: Scene, plan: ScenePlan, writer: Jp2Writer, workers: int) -> None:
         """Hold the scene, the plan, where tiles are spooled to, and how many threads may work."""
         self.reader, self.plan, self.writer, self.workers = reader, plan, writer, workers
         self.bands: BandStore | None = None

@@ -14,7 +14,7 @@ import numpy as np
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
-from rsic_geo.raster import SceneReader
+from rsic_geo.scenes.protocol import Scene
 
 TRIAL_SIDE = 512
 """Side of the pieces tried (px)."""
@@ -25,7 +25,7 @@ WORTH = 0.98
 inverse it is a tie."""
 
 
-def colour_transform_pays(reader: SceneReader, *, lossless: bool) -> bool:
+def colour_transform_pays(reader: Scene, *, lossless: bool) -> bool:
     """Return whether the first three bands are decorrelated together.
 
     By trial, never with palettes or alpha among them. Where it makes next to no difference, red, green and
@@ -50,7 +50,7 @@ def _pieces(height: int, width: int) -> list[Window]:
     return [Window(row_off=row, col_off=col, height=tall, width=wide) for row, col in sorted(offsets)]
 
 
-def _trial(reader: SceneReader, window: Window, *, lossless: bool) -> tuple[float, float]:
+def _trial(reader: Scene, window: Window, *, lossless: bool) -> tuple[float, float]:
     """Return bytes or squared error of one piece with and without the transform."""
     bands = (0, 1, 2)
     pixels = reader.read(window, bands=bands)

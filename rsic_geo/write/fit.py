@@ -14,13 +14,13 @@ from rsic_geo.geo.lattice import CELL, level_from_rmse
 from rsic_geo.geo.validity import avoid_nodata, clamp
 from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
-from rsic_geo.raster import SceneReader
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.filter_fit import NormalEquations, fit_filters
 from rsic_geo.repair.kept_windows import Remembering
 from rsic_geo.repair.plan import EnhancementPlan, PixelSource
 from rsic_geo.repair.strength import CellBand, fit_cell_row, scaled_correction
 from rsic_geo.repair.windows import CorrectedRows, corrections, sample_corrections
+from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.kept_fit import FitLog, FittedRow
 from rsic_geo.write.plan import ScenePlan
@@ -69,7 +69,7 @@ class Enhancement:
 class Readers:
     """The two scenes a strength is fitted between."""
 
-    source: SceneReader
+    source: Scene
     """The original."""
     decoded: PixelSource
     """The archive just written, as its readers decode it."""
@@ -117,7 +117,7 @@ def distortion_levels(coded: CodedScene) -> NDArray[np.uint8]:
 
 
 def scored_pixels(
-    reader: SceneReader, plan: ScenePlan, window: Window, pixels: NDArray[np.generic]
+    reader: Scene, plan: ScenePlan, window: Window, pixels: NDArray[np.generic]
 ) -> NDArray[np.bool_]:
     """Return (bands, h, w), True where an error counts: no nodata, not masked or transparent, no alpha."""
     scored = np.ones(pixels.shape, np.bool_)

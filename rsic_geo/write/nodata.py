@@ -14,14 +14,14 @@ from rsic_geo.codecs.jpeg2000 import J2KParams, encode_tile
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
-from rsic_geo.raster import SceneReader
+from rsic_geo.scenes.protocol import Scene
 
 TRIAL_SIDE = 512
 """Side of the pieces tried (px)."""
 _PIECES = 3
 
 
-def nodata_apart_pays(reader: SceneReader, valid: NDArray[np.bool_], *, mct: bool) -> bool:
+def nodata_apart_pays(reader: Scene, valid: NDArray[np.bool_], *, mct: bool) -> bool:
     """Return whether a lossless archive is smaller with nodata in planes of their own.
 
     Never where samples that hold no data differ from the nodata value, since they would not come back.

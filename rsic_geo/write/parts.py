@@ -25,7 +25,8 @@ from typing import Any
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.progress import Progress
-from rsic_geo.raster import SceneReader, gdal_version, reading_config
+from rsic_geo.raster import gdal_version, reading_config
+from rsic_geo.scenes.protocol import Scene
 from rsic_geo.version import version
 from rsic_geo.write.passes import TilePass, TileRecord, pack_record, unpack_record
 from rsic_geo.write.plan import ScenePlan
@@ -47,7 +48,7 @@ _CLOSED_SECONDS, _OPEN_SECONDS = 3.0, 60.0
 class Bench:
     """What tiles of one scene are made with."""
 
-    reader: SceneReader
+    reader: Scene
     plan: ScenePlan
     workers: int
     """Threads."""

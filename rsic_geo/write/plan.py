@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -20,8 +20,8 @@ from rsic_geo.geo.sampling import far_value
 from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
-from rsic_geo.raster import SceneReader
-from rsic_geo.scenes.quantised import Affinity, QuantisedReader
+from rsic_geo.scenes.protocol import Scene
+from rsic_geo.scenes.quantised import Affinity, QuantisedScene
 from rsic_geo.scenes.verdict import (
     BandFacts,
     BandSignal,
@@ -169,7 +169,7 @@ def band_groups(colorinterp: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
     return tuple(groups)
 
 
-def sample(reader: SceneReader) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def sample(reader: Scene) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return one decimated read of the scene, (bands, h, w), and where it is valid, (1, h, w)."""
     height, width = decimated_shape(reader.profile)
     return reader.read_overview(height, width), reader.read_valid_overview(height, width)[None]
@@ -194,8 +194,8 @@ def decimated_shape(profile: SceneProfile) -> tuple[int, int]:
 
 
 def plan_scene(
-    opened: SceneReader, options: EncodeOptions, progress: Progress | None = None
-) -> tuple[SceneReader, ScenePlan]:
+    opened: Scene, options: EncodeOptions, progress: Progress | None = None
+) -> tuple[Scene, ScenePlan]:
     """Decide tiling, groups, colour transform and radiometry of a scene, and measure what its bands hold.
 
     Args:
@@ -242,7 +242,7 @@ def plan_scene(
             side=usual_tile_size(profile.count),
             progress=progress or Progress(),
         )
-    snapshot = opened.snapshot()
+    snapshot = opened.metadata()
     mct = colour_transform_pays(reader, lossless=lossless)
     return reader, ScenePlan(
         profile=profile,
@@ -302,17 +302,17 @@ def _peaks(
     return tuple(peaks)
 
 
-def _quantised(opened: SceneReader, options: EncodeOptions) -> tuple[SceneReader, Affinity | None, int]:
+def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity | None, int]:
     if options.quantize is None or opened.profile.dtype not in ("float32", "float64"):
         return opened, None, 0
     low, high, not_finite = _exact_range(opened)
     affinity = Affinity.fit(opened.profile.dtype, low, high)
     if options.target.kind == "max-error":
         affinity.steps_within(options.target.value)  # refuses what rounding alone would miss
-    return cast("SceneReader", QuantisedReader(opened, affinity)), affinity, not_finite
+    return QuantisedScene(opened, affinity), affinity, not_finite
 
 
-def _exact_range(opened: SceneReader) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+def _exact_range(opened: Scene) -> tuple[tuple[float, ...], tuple[float, ...], int]:
     """Return the smallest and largest valid value of every band, and how many others get lost."""
     p = opened.profile
     low, high = np.full(p.count, np.inf), np.full(p.count, -np.inf)

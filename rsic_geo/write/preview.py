@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from rsic_geo.container.tiff import Preview, picture_bytes
 from rsic_geo.geo.areas import area_means
 from rsic_geo.geo.validity import fill_invalid
-from rsic_geo.raster import SceneReader
 from rsic_geo.raster.preview import picture_geotiff, place_geotiff
+from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.plan import ScenePlan
 
 LARGEST, SMALLEST = 512, 4
@@ -26,7 +26,7 @@ _COARSE = 16
 class PreviewMaker:
     """Makes previews of one scene that fit an archive's size; the scene is read once."""
 
-    reader: SceneReader
+    reader: Scene
     plan: ScenePlan
     _picture: NDArray[np.uint8] | None = None
     _valid: NDArray[np.bool_] | None = None
@@ -61,8 +61,6 @@ class PreviewMaker:
             bands = first if len(first) == 3 else first[:1]
             valid = self.reader.read_valid_overview(*shape)
             pixels = self.reader.read_overview(*shape)
-            if plan.affinity is not None:
-                pixels = plan.affinity.quantise(pixels, valid[None] & np.isfinite(pixels))
             pixels = fill_invalid(pixels[list(bands)], valid[None])
             scaled = plan.radiometry.forward(pixels, bands)
             self._picture = np.rint(scaled * 255).clip(0, 255).astype(np.uint8)

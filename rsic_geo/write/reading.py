@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rsic_geo.errors import UnsupportedSceneError
 from rsic_geo.geo.validity import clamp
 from rsic_geo.geo.window import Window
-from rsic_geo.raster import SceneReader
 from rsic_geo.repair.plan import PixelSource
-from rsic_geo.scenes.quantised import QuantisedReader
+from rsic_geo.scenes.protocol import Scene
+from rsic_geo.scenes.quantised import QuantisedScene
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.tiles import RawTile
 
@@ -42,7 +42,7 @@ def threaded_map(work: Callable[[Item], Result], items: Iterable[Item], workers:
                 future.cancel()
 
 
-def raw_tiles(reader: SceneReader, plan: ScenePlan, only: Collection[int] | None = None) -> Iterator[RawTile]:
+def raw_tiles(reader: Scene, plan: ScenePlan, only: Collection[int] | None = None) -> Iterator[RawTile]:
     """Read the tiles of a scene in row-major order: all, or those of the numbers given.
 
     Raises:
@@ -53,7 +53,7 @@ def raw_tiles(reader: SceneReader, plan: ScenePlan, only: Collection[int] | None
         pixels = reader.read(window)
         valid = reader.read_valid(window, pixels) if plan.has_nodata else None
         exact = None
-        if isinstance(reader, QuantisedReader) and valid is not None:
+        if isinstance(reader, QuantisedScene) and valid is not None:
             exact = reader.read_steps(window, valid)
         yield RawTile(
             number=number,
@@ -69,7 +69,7 @@ def raw_tiles(reader: SceneReader, plan: ScenePlan, only: Collection[int] | None
         )
 
 
-def _mask(reader: SceneReader, plan: ScenePlan, window: Window) -> NDArray[np.uint8] | None:
+def _mask(reader: Scene, plan: ScenePlan, window: Window) -> NDArray[np.uint8] | None:
     mask = reader.read_mask(window) if plan.profile.has_mask else None
     if mask is not None and ((mask != 0) & (mask != 255)).any():
         raise UnsupportedSceneError(

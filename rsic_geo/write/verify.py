@@ -14,10 +14,11 @@ from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution, Target
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, blank_errors, scored_bands
-from rsic_geo.raster import SceneReader, metadata_differences
+from rsic_geo.raster import metadata_differences
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
-from rsic_geo.scenes.quantised import QuantisedReader
+from rsic_geo.scenes.protocol import Scene
+from rsic_geo.scenes.quantised import QuantisedScene
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import scored_pixels
 from rsic_geo.write.plan import ScenePlan
@@ -43,7 +44,7 @@ class Verified:
 
 def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the work is done
     path: Path,
-    source: SceneReader,
+    source: Scene,
     coded: CodedScene,
     target: Target,
     progress: Progress,
@@ -96,7 +97,7 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
 
 
 def _verify_tiles(
-    archive: Archive, source: SceneReader, coded: CodedScene, progress: Progress
+    archive: Archive, source: Scene, coded: CodedScene, progress: Progress
 ) -> tuple[float, Verified]:
     """Compare all tiles; return the largest absolute error, and what else was found."""
     plan = coded.plan
@@ -139,25 +140,25 @@ def _verify_tiles(
     return worst, Verified(bands, None if plan.lossless else shown_sse)
 
 
-def _measured_against(source: SceneReader, window: Window) -> NDArray[Any]:
+def _measured_against(source: Scene, window: Window) -> NDArray[Any]:
     """Return the pixels (bands, h, w) errors were measured against while encoding."""
-    if isinstance(source, QuantisedReader):
+    if isinstance(source, QuantisedScene):
         return source.read_steps(window, source.read_valid(window))
     return source.read(window)
 
 
 def _add_errors(
-    bands: list[BandErrors], final: NDArray[Any], source: SceneReader, plan: ScenePlan, window: Window
+    bands: list[BandErrors], final: NDArray[Any], source: Scene, plan: ScenePlan, window: Window
 ) -> None:
     """Count one window of a quantised scene: its final values against its own."""
-    assert isinstance(source, QuantisedReader)
+    assert isinstance(source, QuantisedScene)
     values = source.read_values(window)
     counts = scored_pixels(source, plan, window, values)
     for i, band in enumerate(bands):
         band.add(values[i], final[i], counts[i])
 
 
-def _verify_planes(archive: Archive, source: SceneReader, window: Window) -> None:
+def _verify_planes(archive: Archive, source: Scene, window: Window) -> None:
     mask = source.read_mask(window) if source.profile.has_mask else None
     stored = archive.read_mask(window)
     same = mask is stored if mask is None or stored is None else np.array_equal(mask, stored)

@@ -19,9 +19,9 @@ from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
-from rsic_geo.raster import SceneReader
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.plan import PixelSource
+from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.verdict import BandQuality, decibels, lost_message, weak_warning
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import Enhancement, FitOptions, Readers, fit_enhancement
@@ -59,7 +59,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
 
     codec: ClassVar[str]
     """Name of the codec."""
-    reader: SceneReader
+    reader: Scene
     plan: ScenePlan
     options: EncodeOptions
     path: Path

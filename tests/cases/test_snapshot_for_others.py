@@ -151,7 +151,7 @@ def test_premultiplied_alpha_is_said_by_the_channel_definition(name, tmp_path):
     content = archive.read_bytes()
     copy.write_bytes(content[: content.rindex(b"uuid") - 4])
     with rsic_geo.raster.open_scene(copy) as reader:
-        assert not reader.snapshot().is_premultiplied, "GDAL names none of its bands alpha"
+        assert not reader.metadata().is_premultiplied, "GDAL names none of its bands alpha"
 
 
 @needs_gdalinfo

@@ -85,7 +85,7 @@ def test_a_part_says_what_is_still_true_of_it(name, tmp_path):
     rsic_geo.compress(str(source), str(archive))
     rsic_geo.decompress(str(archive), str(part), srcwin=(10, 10, 40, 30))
     with open_scene(part) as reader:
-        found = reader.snapshot()
+        found = reader.metadata()
     assert found.histograms == {}
     assert found.overviews == ()
     assert found.bits[0] == (12 if name == "nbits12" else None)
@@ -97,7 +97,7 @@ def test_lossy_coding_drops_a_histogram_and_is_no_loss(tmp_path):
     rsic_geo.compress(str(source), str(archive), target="max-error=3", model="none")
     rsic_geo.decompress(str(archive), str(back))
     with open_scene(back) as reader:
-        assert reader.snapshot().histograms == {}
+        assert reader.metadata().histograms == {}
     assert rsic_geo.compare(str(source), str(back)).metadata == ()
 
 

@@ -44,7 +44,7 @@ def jp2_with_box(path: Path, source: Path, geotiff: bytes | None) -> None:
 
 def placed(path: Path) -> MetadataSnapshot:
     with open_scene(path) as reader:
-        return reader.snapshot()
+        return reader.metadata()
 
 
 def misplaced(ours: MetadataSnapshot, theirs: MetadataSnapshot) -> list[str]:

@@ -149,7 +149,7 @@ def test_nodata_outside_the_type_marks_nothing(tmp_path: Path, nodata: float) ->
     path = write(tmp_path / "a.tif", noise(), nodata=(nodata,))
     with open_scene(path) as reader:
         assert reader.read_valid(WHOLE).all()
-        assert np.array_equal(reader.snapshot().nodata, (nodata,), equal_nan=True)
+        assert np.array_equal(reader.metadata().nodata, (nodata,), equal_nan=True)
 
 
 def test_existing_output_is_kept_unless_asked(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def what_reading_says(path: Path) -> str:
     """Return the message of the error that reading everything ends in; empty if there is none."""
     try:
         with open_scene(path) as reader:
-            reader.snapshot()
+            reader.metadata()
             profile = reader.profile
             window = Window.full(min(profile.height, 4000), min(profile.width, 4000))
             reader.read_valid(window, reader.read(window))
@@ -445,4 +445,4 @@ def test_a_world_file_that_would_place_the_output_is_not_overlooked(tmp_path: Pa
         writer.write(WHOLE, noise())
         writer.commit()
     with open_scene(tmp_path / "a.tif") as reader:
-        assert reader.snapshot().transform == (2.0, 0.0, 5.0, 0.0, -2.0, 5.0)
+        assert reader.metadata().transform == (2.0, 0.0, 5.0, 0.0, -2.0, 5.0)

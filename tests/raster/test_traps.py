@@ -25,7 +25,7 @@ from trap_scenes import TRAPS
 def copy_scene(source: Path, target: Path, driver: str = "GTiff") -> list[MetadataDifference]:
     """Write a scene again from its pixels and its snapshot's JSON; return what was reported lost."""
     with open_scene(source) as reader:
-        profile, snapshot = reader.profile, reader.snapshot()
+        profile, snapshot = reader.profile, reader.metadata()
         stored = MetadataSnapshot.from_json(json.loads(json.dumps(snapshot.to_json())))
         assert metadata_differences(snapshot, stored) == []
         with SceneWriter(target, profile, stored, driver=driver) as writer:
@@ -89,7 +89,7 @@ def test_mask_of_one_band_is_reported_as_lost(tmp_path: Path) -> None:
         made.unlink()
     with (
         open_scene(path) as reader,
-        SceneWriter(tmp_path / "copy.tif", reader.profile, reader.snapshot()) as writer,
+        SceneWriter(tmp_path / "copy.tif", reader.profile, reader.metadata()) as writer,
     ):
         whole = Window.full(reader.profile.height, reader.profile.width)
         writer.write(whole, reader.read(whole))

@@ -24,9 +24,10 @@ from rsic_geo.geo.validity import clamp, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.progress import Progress
-from rsic_geo.raster import SceneReader, open_scene
+from rsic_geo.raster import open_scene
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.strength import CellBand, apply_correction
+from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, scored_pixels
@@ -75,7 +76,7 @@ class ArchiveCoder:
         self._path = folder / "archive.jp2"
         self._opened = open_scene(scene)
         try:
-            self.reader: SceneReader
+            self.reader: Scene
             self.plan: ScenePlan
             self.reader, self.plan = plan_scene(self._opened, self.options)
             whole = Window.full(self.plan.profile.height, self.plan.profile.width)

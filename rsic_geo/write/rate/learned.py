@@ -22,7 +22,7 @@ from rsic_geo.container.tiff import TiffSpool, frame
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.options import Target
 from rsic_geo.progress import Progress
-from rsic_geo.raster import SceneReader
+from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.verdict import Yardstick, cost_of, decibels
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.coded import CodedScene, empty_coded, gather
@@ -156,7 +156,7 @@ class DialSearch:
     """One scene, its coder and everything learned about it so far."""
 
     def __init__(
-        self, reader: SceneReader, plan: ScenePlan, spool: TiffSpool, tiles: TileCoder, workers: int
+        self, reader: Scene, plan: ScenePlan, spool: TiffSpool, tiles: TileCoder, workers: int
     ) -> None:
         """Hold the scene, where its tiles go, what codes them, and how many threads may work."""
         self.plan, self.passes, self.measuring_seconds = plan, 0, 0.0
