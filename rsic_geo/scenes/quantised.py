@@ -181,6 +181,7 @@ class QuantisedScene:
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.uint16]:
         """Return (bands, h, w) quantised."""
+        self.profile.check_window(window, bands)
         pixels = self._scene.read(window)
         quantised = self.affinity.quantise(pixels, self.read_valid(window))
         return quantised if bands is None else quantised[list(bands)]
