@@ -12,12 +12,13 @@ from typing import Any
 
 from rsic_geo.batch.message import SceneJob, SceneOutcome
 from rsic_geo.batch.source import SourceState
+from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.raster import gdal_config, gdal_version, reading_config
 from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.source import open_source
 from rsic_geo.version import version
-from rsic_geo.write.parts import BandStore, Bench, help_out, is_open
+from rsic_geo.write.parts import BandStore, Bench, help_out, is_open, sized_codec
 from rsic_geo.write.plan import plan_scene
 
 PREFIX = "bands-"
@@ -40,7 +41,7 @@ def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
         RsicGeoError: if the scene cannot be opened.
         OSError: if the store cannot be written.
     """
-    if not (job.bands_above and state.is_known) or job.options.codec != "jp2":
+    if not (job.bands_above and state.is_known) or get_entry(job.options.codec).dial != "size":
         return None
     if job.options.accept_damaged:
         return None  # whoever makes a band hears of its damage, and a band that is kept cannot tell
@@ -89,7 +90,8 @@ def help_scene(job: SceneJob) -> SceneOutcome:
         how = job.options.execution
         with gdal_config(how.gdal | dict(job.config)), open_source(job.source, how) as opened:
             reader, plan = plan_scene(opened, job.options)
-            bench = Bench(reader=reader, plan=plan, workers=how.workers)
+            codec = sized_codec(get_entry(job.options.codec), plan)
+            bench = Bench(reader=reader, plan=plan, codec=codec, workers=how.workers)
             made = help_out(folder, bench)
     except (RsicGeoError, OSError, MemoryError, ValueError, ArithmeticError, LookupError) as error:
         return SceneOutcome(fid=job.fid, state="helped", error=" ".join(str(error).split()))

@@ -280,8 +280,8 @@ def _codec_weights(options: EncodeOptions) -> str | None:
     Raises:
         WeightsError: it is not here.
     """
-    name, _, network = options.codec.partition(":")
-    if not get_entry(name).weights_kind:
+    network = options.codec.partition(":")[2]
+    if not get_entry(options.codec).weights_kind:
         return None
     from rsic_geo.weights import open_weights
     from rsic_geo.weights.store import CODEC, default_name

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.publish import write_json
+from rsic_geo.codecs.registry import title_of
 from rsic_geo.errors import MissingDependencyError, RsicGeoError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -29,6 +30,7 @@ EXTENSIONS = (
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
 )
 _SHA256_MULTIHASH = "1220"
+_MEDIA_TYPES = {".jp2": "image/jp2", ".tif": "image/tiff; application=geotiff"}
 """Code of SHA-256 and its length, which a STAC checksum begins with."""
 _DATE_KEYS = ("ACQUISITIONDATETIME", "ACQUISITION_DATETIME", "ACQUISITION_DATE", "TIFFTAG_DATETIME")
 
@@ -140,14 +142,14 @@ def _projection(snapshot: MetadataSnapshot | None, row: Any) -> dict[str, Any]: 
 
 
 def _processing(record: RunRecord, row: Any) -> dict[str, Any]:  # noqa: ANN401
-    codec = "JPEG 2000" if row["codec"] == "jp2" else f"codec {row['codec']}"
+    codec = title_of(row["codec"])
     if row["lossless"]:
-        lineage = f"Stored lossless as {codec}: every pixel comes back."
+        lineage = f"Stored lossless by {codec}: every pixel comes back."
     else:
         psnr = "" if row["psnr"] is None else f", PSNR {row['psnr']:.2f} dB"
         psnr += "" if row["snr"] is None else f", SNR {row['snr']:.2f} dB of the worst band"
         reached = f"{row['target']}{psnr}, largest error {row['max_error']:g}"
-        lineage = f"Stored lossy as {codec} to the target {reached}."
+        lineage = f"Stored lossy by {codec} to the target {reached}."
         lineage += f" {row['meaning']}." if row["meaning"] else ""
         lineage += f" Warning: {row['warnings']}." if row["warnings"] else ""
     found = {
@@ -177,7 +179,7 @@ def _asset(row: Any, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.
     names = snapshot.colorinterp if snapshot is not None else ("",) * row["bands"]
     return pystac.Asset(
         href=Path(os.path.relpath(row["product"], folder)).as_posix(),
-        media_type=pystac.MediaType.JPEG2000 if row["codec"] == "jp2" else pystac.MediaType.GEOTIFF,
+        media_type=_MEDIA_TYPES[Path(row["product"]).suffix.lower()],
         roles=["data"],
         extra_fields={
             "file:size": row["product_bytes"],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from rsic_geo.codecs import j2k, openjpeg
-from rsic_geo.codecs.base import Pixels, check_pixels
+from rsic_geo.codecs.base import Coded, Pixels, RDPoints, Setting, TileForm, check_pixels
 from rsic_geo.errors import BitstreamError, CodecError, UnsupportedSceneError, UsageError
 from rsic_geo.geo.profile import sample_range
 
@@ -74,32 +75,42 @@ class J2KParams:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RDPoints:
-    """What a tile costs and how well it fits, at rising sizes."""
-
-    bytes: tuple[int, ...]
-    """Bytes of packets up to and including each layer."""
-    sse: tuple[float, ...]
-    """Sum of squared errors over all valid samples (DN squared) when decoding up to each layer."""
-    samples: int
-    """Number of samples that `sse` sums over."""
-
-
 class Jpeg2000Codec:
-    """The registry's view of this module."""
+    """JPEG 2000 under the contract of a codec. Payloads are codestreams of one tile at the origin."""
 
-    codec_id: str = CODEC_ID
-    dtypes: tuple[str, ...] = DTYPES
-    is_lossless_capable: bool = True
+    tolerance = 0
+    weights = None
 
-    def encode(self, pixels: Pixels, params: J2KParams) -> bytes:
-        """See `encode_tile`."""
-        return encode_tile(pixels, params)
+    def __init__(self, form: TileForm, *, plt: bool = True) -> None:
+        """Hold how the tiles of a scene are coded; ``plt`` as in :class:`J2KParams`."""
+        self._lossy = J2KParams(
+            lossless=False, mct=form.mct, bits=form.bits, tile_size=form.tile_size, plt=plt
+        )
 
-    def decode(self, bitstream: bytes) -> Pixels:
-        """See `decode_tile`."""
-        return decode_tile(bitstream)
+    def encode(self, pixels: Pixels, setting: Setting) -> Coded:
+        """Encode samples (bands, height, width); of the qualities 1 alone. Raises as `encode_tile`."""
+        params = self._lossy
+        if setting.size is not None and setting.is_exact:
+            return Coded(encode_tile_bytes(pixels, params, setting.size))
+        if setting.size is not None:
+            params = replace(params, ratio=pixels.nbytes / setting.size)
+        elif setting.lossless:
+            params = replace(params, lossless=True)
+        elif setting.quality != 1.0:
+            raise UsageError("JPEG 2000 is coded to a size, without loss, or as finely as it can")
+        return Coded(encode_tile(pixels, params))
+
+    def decode(self, payload: bytes, shape: tuple[int, int, int], *, reduce: int = 0) -> Pixels:
+        """Return samples of a shape at full size, sides halved ``reduce`` times. Raises as `decode_tile`."""
+        pixels = decode_tile(payload, reduce=reduce)
+        wanted = (shape[0], *(-(-side >> reduce) for side in shape[1:]))
+        if pixels.shape != wanted:
+            raise BitstreamError(f"the tile has {pixels.shape} samples, not {wanted}: it is damaged")
+        return pixels
+
+    def curve(self, pixels: Pixels, ratios: Sequence[float], valid: npt.NDArray[np.bool_] | None) -> RDPoints:
+        """Return bytes and squared error at falling ratios, by one layered coding; see `layer_profile`."""
+        return layer_profile(pixels, replace(self._lossy, layers=tuple(ratios)), valid=valid)
 
 
 def encode_tile(pixels: Pixels, params: J2KParams) -> bytes:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
+from rsic_geo.codecs.base import MAX_REDUCE, halved
 from rsic_geo.codecs.learned_network import (
     BLOCK,
     CHANNELS,
@@ -58,7 +59,6 @@ DTYPES = ("uint8", "uint16", "int16")
 VERSION = 2
 MAX_SIDE = 2048
 """Largest side of a tile in px."""
-MAX_REDUCE = 5
 _HEADER = struct.Struct("<BI")
 _CONTEXT = struct.Struct("<BBHHB8s")
 Samples = NDArray[np.float32]
@@ -178,7 +178,7 @@ class LearnedCodec:
         with torch.inference_mode(), full_float32():
             latents, _ = self._read(payload, shape)
             pixels = self._synthesise(latents, payload[0], shape)
-        return _shrink(pixels, reduce) if reduce else pixels
+        return halved(pixels, reduce)
 
     def symbols_of(self, payload: bytes, shape: TileShape) -> NDArray[np.int16]:
         """Return all symbols of a payload in the order they are coded; raises as :meth:`decode_tile`."""
@@ -253,17 +253,6 @@ def _checked(samples: Samples) -> Samples:
     if not np.isfinite(samples).all():
         raise UnsupportedSceneError("the tile has samples that are not finite: fill them first")
     return samples
-
-
-def _shrink(pixels: Samples, reduce: int) -> Samples:
-    """Return means over squares of 2^reduce px, smaller ones at the lower and right border."""
-    side = 1 << reduce
-    _, height, width = pixels.shape
-    rows, columns = np.arange(0, height, side), np.arange(0, width, side)
-    total = np.add.reduceat(np.add.reduceat(pixels.astype(np.float64), rows, axis=1), columns, axis=2)
-    areas = np.diff(np.append(rows, height))[:, None] * np.diff(np.append(columns, width))[None]
-    means: Samples = (total / areas).astype(np.float32)
-    return means
 
 
 __all__ = ["CODEC_ID", "LearnedCodec", "LearnedTile", "TileShape", "random_weights"]

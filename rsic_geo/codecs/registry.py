@@ -1,94 +1,123 @@
-"""Which codecs there are, by name. Asking what a codec can do loads no network."""
+"""Which codecs there are, by name: those of this package, and those other packages offer as entry points.
+
+Asking what a codec can do loads no network.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any
+import re
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 
-from rsic_geo.codecs.base import TileCodec
-from rsic_geo.codecs.jpeg2000 import Jpeg2000Codec
-from rsic_geo.errors import UnknownCodecError
+from rsic_geo.codecs.base import Codec, CodecEntry, TileForm
+from rsic_geo.codecs.jpeg2000 import DTYPES, Jpeg2000Codec
+from rsic_geo.errors import MissingDependencyError, RsicGeoError, UnknownCodecError
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodecEntry:
-    """What is known of a codec before it is loaded."""
-
-    name: str
-    """Name in archives and on the command line."""
-    dtypes: tuple[str, ...]
-    """Sample types of the scenes it takes, numpy names."""
-    is_lossless_capable: bool
-    needs: tuple[str, ...] = ()
-    """Modules of an extra."""
-    weights_kind: str = ""
-    """Kind of the weights it works with; empty for a codec without."""
-    make: Callable[[], Any]
-    """Loads it."""
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether everything it needs is installed."""
-        return all(find_spec(module) is not None for module in self.needs)
+GROUP = "rsic_geo.codecs"
+"""Entry points of this group are rows of codecs."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-def _learned() -> Any:  # noqa: ANN401 - its tiles are samples of a network, no pixels
-    from rsic_geo.codecs.learned import LearnedCodec
+def _jpeg2000(form: TileForm, *, weights: str, device: str, sha256: str | None) -> Codec:
+    del weights, device, sha256
+    return Jpeg2000Codec(form)
 
-    return LearnedCodec()
+
+def _learned(form: TileForm, *, weights: str, device: str, sha256: str | None) -> Codec:
+    from rsic_geo.codecs.learned_tile import LearnedTiles  # what loads torch, when a network is needed
+
+    return LearnedTiles.make(form, weights=weights, device=device, sha256=sha256)
 
 
-_ENTRIES = {
+_OWN = {
     entry.name: entry
     for entry in (
         CodecEntry(
-            name=Jpeg2000Codec.codec_id,
-            dtypes=Jpeg2000Codec.dtypes,
+            name="jp2",
+            title="JPEG 2000",
+            dtypes=DTYPES,
             is_lossless_capable=True,
-            make=Jpeg2000Codec,
+            make=_jpeg2000,
+            dial="size",
+            container="jp2",
         ),
         CodecEntry(
             name="learned",
-            dtypes=Jpeg2000Codec.dtypes,  # any tile may be JPEG 2000
+            title="the learned codec",
+            dtypes=DTYPES,
             is_lossless_capable=False,
+            make=_learned,
+            has_rival=True,
+            max_tile_size=2048,
+            usual_tile_size=512,
             needs=("compressai", "tifffile"),
             weights_kind="codec",
-            make=_learned,
         ),
     )
 }
 
 
+@lru_cache(maxsize=1)
+def _offered() -> dict[str, EntryPoint]:
+    """Return the rows of other packages, not loaded; a name of ours is not theirs to give."""
+    found = entry_points(group=GROUP)
+    return {each.name: each for each in found if each.name not in _OWN and _NAME.fullmatch(each.name)}
+
+
 def names() -> tuple[str, ...]:
     """Return the names of all codecs, sorted, whether or not what they need is installed."""
-    return tuple(sorted(_ENTRIES))
+    return tuple(sorted({*_OWN, *_offered()}))
 
 
 def installed() -> tuple[CodecEntry, ...]:
-    """Return the codecs that can be used here, by name; the default one first."""
-    return tuple(_ENTRIES[name] for name in names() if _ENTRIES[name].is_installed)
+    """Return the codecs that can be used here, by name; those whose package fails are left out."""
+    found = []
+    for name in names():
+        try:
+            found.append(get_entry(name))
+        except MissingDependencyError:
+            continue  # who asks for it by name is told why
+    return tuple(entry for entry in found if entry.is_installed)
 
 
+@lru_cache(maxsize=32)
 def get_entry(name: str) -> CodecEntry:
-    """Return what is known of the codec called `name`.
+    """Return what is known of a codec.
+
+    Args:
+        name: as users give it: its name, or its name, a colon and that of its network.
 
     Raises:
         UnknownCodecError: There is none.
+        MissingDependencyError: The package that offers it cannot be loaded, or offers something else.
     """
+    name = name.partition(":")[0]
+    if name in _OWN:
+        return _OWN[name]
+    if name not in _offered():
+        raise UnknownCodecError(f"codec {name!r} is not known: use {' or '.join(names())}")
+    point = _offered()[name]
     try:
-        return _ENTRIES[name]
-    except KeyError:
-        raise UnknownCodecError(f"no codec is called {name!r}: choose one of {', '.join(names())}") from None
+        entry = point.load()
+    except Exception as error:  # whatever another package raises
+        raise MissingDependencyError(
+            f"codec {name!r} of {point.value} cannot be loaded ({error}): mend or remove the package"
+        ) from error
+    if not isinstance(entry, CodecEntry) or entry.name != name:
+        raise MissingDependencyError(
+            f"{point.value} is offered as codec {name!r} and is no CodecEntry of that name: mend or remove it"
+        )
+    return entry
 
 
-def get_codec(name: str) -> TileCodec[Any]:
-    """Return the codec called `name`.
+def title_of(name: str) -> str:
+    """Return what people call a codec, also one that is not installed here."""
+    try:
+        return get_entry(name).title
+    except RsicGeoError:
+        return f"codec {name}"
 
-    Raises:
-        UnknownCodecError: There is none.
-        MissingDependencyError: What it needs is not installed.
-    """
-    codec: TileCodec[Any] = get_entry(name).make()
-    return codec
+
+def suffixes() -> tuple[str, ...]:
+    """Return what names of archives end in, whatever their codec."""
+    return tuple(dict.fromkeys(suffix for entry in _OWN.values() for suffix in entry.suffixes))

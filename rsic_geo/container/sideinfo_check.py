@@ -27,7 +27,8 @@ def check_side(side: SideInfo) -> SideInfo:
     """
     if side.tile_size not in TILE_SIZES:
         raise ContainerError(f"the archive names tiles of {side.tile_size} px, which rsic_geo does not write")
-    if side.lossless and len(side.pixel_crcs) != len(side.tile_crcs):
+    tiles = -(-side.snapshot.height // side.tile_size) * -(-side.snapshot.width // side.tile_size)
+    if side.lossless and len(side.pixel_crcs) != tiles:
         raise ContainerError("the archive has checksums of another scene: it was altered")
     if side.model is None:
         return side

@@ -143,6 +143,11 @@ class Radiometry:
         low, high = _type_range(_number_type(dtype))
         return cls(dtype=dtype, low=(low,) * bands, high=(high,) * bands)
 
+    def pick(self, bands: Sequence[int]) -> Radiometry:
+        """Return the scale of some bands (from 0), in that order."""
+        low, high = (tuple(ends[band] for band in bands) for ends in (self.low, self.high))
+        return Radiometry(dtype=self.dtype, low=low, high=high)
+
     @property
     def bands(self) -> int:
         """Bands in the scene."""

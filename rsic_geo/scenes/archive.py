@@ -29,12 +29,12 @@ from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
 from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, open_store
-from rsic_geo.scenes.learned import LearnedScene
 from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
 from rsic_geo.scenes.protocol import StoredScene, decimated_valid
 from rsic_geo.scenes.provenance import with_provenance
 from rsic_geo.scenes.quantised import Affinity, recorded_peaks
 from rsic_geo.scenes.reduced import masked_means, restored, rows_and_columns
+from rsic_geo.scenes.tiff import TiffScene
 
 Pixels = NDArray[Any]
 
@@ -72,7 +72,7 @@ class Archive:
             self._held.callback(store.reader.close)
             self.reader: StoredScene = store.reader
             self.side: SideInfo | None = store.side
-            self.learned: LearnedScene | None = store.learned
+            self.tiff: TiffScene | None = store.tiff
             self._is_cut = store.is_cut
             if store.is_cut:
                 self._warn(f"{_CUT}: read as any JPEG 2000 file, without its nodata, masks, tags and repair")

@@ -22,8 +22,8 @@ from rsic_geo.options import Execution
 from rsic_geo.raster import fetch_raster, open_scene
 from rsic_geo.raster.files import check_source
 from rsic_geo.scenes.jp2_source import check_samples, has_lost_box, offset_tiles
-from rsic_geo.scenes.learned import LearnedScene, picture_of
 from rsic_geo.scenes.protocol import StoredScene
+from rsic_geo.scenes.tiff import TiffScene, picture_of
 
 
 class StoredTiles(Protocol):
@@ -54,8 +54,8 @@ class Store:
     """Reads what the codec kept; to be closed."""
     side: SideInfo | None
     """None for files of other programs."""
-    learned: LearnedScene | None = None
-    """The reader, where the file is a learned archive."""
+    tiff: TiffScene | None = None
+    """The reader, where the file is an archive of tiles in a TIFF."""
     is_cut: bool = False
     """Whether it was an archive of ours whose side information is gone: nodata, masks and tags with it."""
 
@@ -63,13 +63,13 @@ class Store:
         """Return the checksums of an archive."""
         if self.side is None:
             raise UsageError(f"{path} is no archive of rsic_geo: it has no checksums")
-        return self.learned or PayloadCheck(path, self.side, grid)
+        return self.tiff or PayloadCheck(path, self.side, grid)
 
     @property
     def planes(self) -> Mapping[tuple[int, str], bytes]:
         """Lossless planes of an archive."""
-        if self.learned is not None:
-            return self.learned.planes()
+        if self.tiff is not None:
+            return self.tiff.planes()
         return {} if self.side is None else self.side.planes
 
 
@@ -88,11 +88,11 @@ def open_store(path: str, execution: Execution) -> Store:
         archive = TiffArchive(path)
         try:
             side = check_side(sideinfo.unpack(archive.side, picture_of(archive.layout)))
-            scene = LearnedScene(archive, side, device=execution.device, held_mib=execution.memory_mib)
+            scene = TiffScene(archive, side, device=execution.device, held_mib=execution.memory_mib)
         except BaseException:
             archive.close()
             raise
-        return Store(reader=scene, side=side, learned=scene)
+        return Store(reader=scene, side=side, tiff=scene)
     side_of_jp2 = _jp2_side(path)
     reader = open_scene(path, offset_tiles(path), is_archive=side_of_jp2 is not None)
     try:

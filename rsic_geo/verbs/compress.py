@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rsic_geo.codecs import registry
+from rsic_geo.codecs.base import CodecEntry
 from rsic_geo.errors import (
     RsicGeoError,
     SceneError,
@@ -30,7 +31,8 @@ from rsic_geo.scenes.part import describe_part
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source, part_of
 from rsic_geo.verbs.names import check_archive_name
-from rsic_geo.weights import enhancer_name, open_weights
+from rsic_geo.weights import ENVIRONMENT_VARIABLE, enhancer_name, open_weights
+from rsic_geo.weights.store import SUFFIX
 from rsic_geo.write.parts import BandStore
 from rsic_geo.write.plan import ScenePlan, plan_scene
 from rsic_geo.write.writer import Job
@@ -59,6 +61,7 @@ def compress(
 
     Raises:
         UnsupportedSceneError: if the scene's samples do not fit the codec.
+        UnknownCodecError: if there is no such codec.
         DamagedSceneError: if the source's reader reports damage and that was not accepted.
         TargetNotReachedError: if the target cannot be met.
         VerificationError: if the written file does not decode to what was promised.
@@ -68,10 +71,9 @@ def compress(
     options = options or EncodeOptions()
     report = Progress(callback=progress)
     started = time.perf_counter()
-    codec = options.codec.partition(":")[0]
-    kind = _job_type(codec)
-    check_archive_name(dst, codec)
-    options = kind.completed(options)
+    entry = registry.get_entry(options.codec)
+    check_archive_name(dst, options.codec)
+    _check_options(options, entry)
     with (
         gdal_config(options.execution.gdal),
         _pending(src, dst, options.overwrite) as pending,
@@ -91,7 +93,8 @@ def compress(
                 f"values far from all others ({', '.join(far[:3])}) count as signal, beside which the others "
                 "may be lost: if they mean no data, say so (--nodata)"
             )
-        job = kind(
+        job = _job_type(entry)(
+            entry=entry,
             reader=reader,
             plan=plan,
             options=options,
@@ -140,21 +143,49 @@ def _to_be_known(source: Scene, snapshot: MetadataSnapshot) -> list[str]:
     return notes
 
 
-def _job_type(codec: str) -> type[Job[Any, Any]]:
-    """Return what writes archives of a codec.
+def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
+    """Refuse what a codec or its container cannot do.
 
     Raises:
-        UsageError: no codec has that name.
+        UsageError: a lossless target, a sidecar, tiles that are too large, or weights that decoding would not
+            find.
+        WeightsError: the weights asked for are not here.
     """
-    if codec == "jp2":
+    if options.target.is_lossless and not entry.is_lossless_capable:
+        raise UsageError(f"{entry.title} is lossy: use --codec jp2, or a target such as psnr=40 or bpp=0.5")
+    if options.sidecar == "require" and entry.container == "tiff":
+        raise UsageError(f"archives of {entry.title} need no sidecar: leave out --sidecar")
+    if entry.max_tile_size and options.tile_size > entry.max_tile_size:
+        raise UsageError(f"tile size {options.tile_size}: {entry.title} takes up to {entry.max_tile_size}")
+    weights = options.codec.partition(":")[2]
+    if weights and not entry.weights_kind:
+        raise UsageError(f"codec {entry.name} works without a network: leave out :{weights}")
+    if weights.endswith(SUFFIX):
+        _check_is_found(weights, entry)
+
+
+def _check_is_found(path: str, entry: CodecEntry) -> None:
+    """Raise UsageError unless the weights of a path are found by the name that archives record."""
+    given = open_weights(path)
+    try:
+        open_weights(given.name, sha256=given.sha256)
+    except WeightsError as error:
+        raise UsageError(
+            f"{path}: archives name their weights, and these are not found by the name {given.name!r}: put "
+            f"the file into the folder named by {ENVIRONMENT_VARIABLE}, ask for --codec "
+            f"{entry.name}:{given.name}"
+        ) from error
+
+
+def _job_type(entry: CodecEntry) -> type[Job[Any, Any]]:
+    """Return what writes archives of a codec."""
+    if entry.container == "jp2":
         from rsic_geo.write.jp2 import Jp2Job
 
         return Jp2Job
-    if codec == "learned":
-        from rsic_geo.write.learned import LearnedJob
+    from rsic_geo.write.tiff import TiffJob
 
-        return LearnedJob
-    raise UsageError(f"codec {codec!r} is not known: use {' or '.join(registry.names())}")
+    return TiffJob
 
 
 @contextmanager

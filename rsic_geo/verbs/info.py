@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from rsic_geo.codecs.learned_tile import JPEG2000, LEARNED
 from rsic_geo.container.coded import pack_coded
 from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError, WeightsError
 from rsic_geo.geo.grid import TileGrid
@@ -20,6 +19,7 @@ from rsic_geo.raster import open_scene
 from rsic_geo.raster.incomplete import broken_xml
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.payloads import JPEG2000, OWN
 from rsic_geo.scenes.planes import Planes
 from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.verbs.decompress import final_pixels
@@ -118,16 +118,15 @@ def _peaks(archive: Archive) -> dict[str, Any] | None:
 
 
 def _codec(archive: Archive) -> dict[str, Any]:
-    """Return the codec, and of a learned archive its weights and how many tiles are whose."""
-    scene = archive.learned
+    """Return the codec, and of an archive of tiles in a TIFF its weights and how many tiles are whose."""
+    scene = archive.tiff
     if scene is None:
         return {"name": "jp2"}
-    kinds = scene.kinds()
+    kinds, network = scene.kinds(), scene.model
     return {
-        "name": "learned",
-        "weights": scene.codec.name,
-        "sha256": scene.codec.sha256,
-        "tiles_learned": kinds.get(LEARNED, 0),
+        "name": scene.codec,
+        **({} if network is None else {"weights": network.name, "sha256": network.sha256}),
+        f"tiles_{scene.codec}": kinds.get(OWN, 0),
         "tiles_jpeg2000": kinds.get(JPEG2000, 0),
     }
 
@@ -174,7 +173,7 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
 def _damaged_sidecars(archive: Archive) -> list[str]:
     """Return in words which of an archive's sidecars tell other programs something else than the archive."""
     side, p, mask = archive.side, archive.profile, f"{archive.path}.msk"
-    if side is None or archive.learned is not None:
+    if side is None or archive.tiff is not None:
         return []
     found = [words] if (words := broken_xml(archive.path)) else []
     if not os.path.isfile(mask):

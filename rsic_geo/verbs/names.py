@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from rsic_geo.codecs import registry
 from rsic_geo.errors import UsageError
 
-ARCHIVE_SUFFIXES: dict[str, tuple[str, ...]] = {"jp2": (".jp2",), "learned": (".rsic.tif",)}
-"""Suffixes of the archives of each codec, lower case; the first one is the usual one."""
 SCENE_SUFFIXES = (".tif", ".tiff")
 """Suffixes of the GeoTIFFs and COGs ``decompress`` and ``enhance`` write."""
 
@@ -17,12 +16,9 @@ def archive_suffixes(codec: str) -> tuple[str, ...]:
         codec: its name, or its name, a colon and that of its network.
 
     Raises:
-        UsageError: no such codec writes archives.
+        UnknownCodecError: there is no such codec.
     """
-    name = codec.partition(":")[0]
-    if name not in ARCHIVE_SUFFIXES:
-        raise UsageError(f"codec {codec!r} is not known: use {' or '.join(ARCHIVE_SUFFIXES)}")
-    return ARCHIVE_SUFFIXES[name]
+    return registry.get_entry(codec).suffixes
 
 
 def check_archive_name(path: str, codec: str) -> None:
@@ -31,9 +27,10 @@ def check_archive_name(path: str, codec: str) -> None:
     Raises:
         UsageError: the suffix is not one of the codec's.
     """
-    allowed = ARCHIVE_SUFFIXES.get(codec, ())
-    if allowed and not str(path).lower().endswith(allowed):
-        raise UsageError(f"{path}: archives of codec {codec} end in {' or '.join(allowed)}")
+    allowed = archive_suffixes(codec)
+    if not str(path).lower().endswith(allowed):
+        name = codec.partition(":")[0]
+        raise UsageError(f"{path}: archives of codec {name} end in {' or '.join(allowed)}")
 
 
 def check_scene_name(path: str) -> None:
@@ -42,6 +39,6 @@ def check_scene_name(path: str) -> None:
     Raises:
         UsageError: the suffix is none of a TIFF, or that of an archive.
     """
-    archives = tuple(suffix for suffixes in ARCHIVE_SUFFIXES.values() for suffix in suffixes)
+    archives = registry.suffixes()
     if str(path).lower().endswith(archives) or not str(path).lower().endswith(SCENE_SUFFIXES):
         raise UsageError(f"{path}: the output is a GeoTIFF, whose name ends in {' or '.join(SCENE_SUFFIXES)}")

@@ -8,17 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.progress import Progress
-from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.parts import BandStore, Bench
 from rsic_geo.write.passes import TilePass, TileRecord
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate.allocate import TileCurve
-from rsic_geo.write.reading import raw_tiles
-from rsic_geo.write.tiles import RawTile, TileResult
+from rsic_geo.write.tiles import TileResult
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,47 +65,47 @@ class CodedScene:
 class SceneCoder:
     """Codes the tiles of one scene, as often as a target needs."""
 
-    def __init__(self, reader: Scene, plan: ScenePlan, writer: Jp2Writer, workers: int) -> None:
-        """Hold the scene, the plan, where tiles are spooled to, and how many threads may work."""
-        self.reader, self.plan, self.writer, self.workers = reader, plan, writer, workers
+    def __init__(self, bench: Bench, writer: Jp2Writer) -> None:
+        """Hold what tiles are made with, and where they are spooled to."""
+        self._bench, self._writer, self.plan = bench, writer, bench.plan
         self.bands: BandStore | None = None
         """Where finished row bands are kept; None keeps none."""
 
-    def raw_tiles(self) -> Iterator[RawTile]:
-        """Read the tiles of the scene in row-major order."""
-        return raw_tiles(self.reader, self.plan)
-
     def curves(
-        self, params: J2KParams, progress: Progress, only: Collection[int] | None = None
+        self, layers: tuple[float, ...], progress: Progress, only: Collection[int] | None = None
     ) -> list[TileCurve]:
         """Measure the rate-distortion curve of every tile (or of those in ``only``), in tile order.
+
+        Args:
+            layers: compression ratios at which it is measured, falling.
+            progress: told after each tile.
+            only: numbers of tiles.
 
         Raises:
             JobCancelledError: if the caller cancels.
         """
-        todo = TilePass(work="curves", params=params)
+        todo = TilePass(work="curves", layers=layers)
         records = self._records(todo, progress, "measuring tiles", only)
         return [TileCurve.from_points(*record.points) for record in records]
 
     def encode(self, todo: TilePass, progress: Progress, message: str = "encoding") -> CodedScene:
         """Code every tile, spool the codestreams and gather the errors."""
         coded = empty_coded(self.plan)
-        self.writer.restart()
+        self._writer.restart()
         for record in self._records(todo, progress, message):
             assert record.result is not None
-            coded.body_bytes += self.writer.add_tile(record.number, record.result.codestream)
+            coded.body_bytes += self._writer.add_tile(record.number, record.result.codestream)
             gather(coded, record.result, record.planes)
         return coded
 
     def _records(
         self, todo: TilePass, progress: Progress, message: str, only: Collection[int] | None = None
     ) -> Iterator[TileRecord]:
-        bench = Bench(reader=self.reader, plan=self.plan, workers=self.workers)
         if self.bands is not None and only is None:
-            yield from self.bands.records(bench, todo, progress, message)
+            yield from self.bands.records(self._bench, todo, progress, message)
             return
         total = len(self.plan.grid) if only is None else len(only)
-        for done, record in enumerate(bench.make(todo, only), start=1):
+        for done, record in enumerate(self._bench.make(todo, only), start=1):
             yield record
             progress.report(done / total, message)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rsic_geo.container.jp2 import Jp2Writer
-from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.for_others import write_for_others
+from rsic_geo.write.parts import Bench, sized_codec
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
 from rsic_geo.write.sideinfo import Seal, seal_archive
@@ -21,12 +21,7 @@ from rsic_geo.write.writer import USUAL_GAIN, Job
 class Jp2Job(Job[Jp2Writer, RateSearch]):
     """One scene on its way into a JPEG 2000 archive."""
 
-    codec = "jp2"
-
-    @classmethod
-    def completed(cls, options: EncodeOptions) -> EncodeOptions:
-        """Return the options as they are."""
-        return options
+    shows_pixels = True
 
     def write_sidecar(self) -> list[str]:
         """Write what GDAL reads beside the archive; return what others miss."""
@@ -36,12 +31,15 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
         return Jp2Writer(self.path, layout_of(self.plan), boxes_of(self.plan))
 
     def _search(self, writer: Jp2Writer) -> RateSearch:
-        coder = SceneCoder(self.reader, self.plan, writer, self.options.execution.workers)
+        workers = self.options.execution.workers
+        bench = Bench(
+            reader=self.reader, plan=self.plan, codec=sized_codec(self.entry, self.plan), workers=workers
+        )
+        coder = SceneCoder(bench, writer)
         coder.bands = self.bands
-        params = self.plan.codec_params(lossless=False)
         is_judged_later = self.options.verify == "later" and self.options.target.is_size
         is_measured = bool(self.enhancer) or not is_judged_later
-        return RateSearch(coder=coder, plan=self.plan, params=params, is_measured=is_measured)
+        return RateSearch(coder=coder, plan=self.plan, is_measured=is_measured)
 
     def _code(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
         target, progress = self.options.target, self.progress

@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from rsic_geo.errors import ContainerError
+from rsic_geo.codecs.base import CodecEntry, SizedCodec
+from rsic_geo.errors import CodecError, ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.progress import Progress
 from rsic_geo.raster import gdal_version, reading_config
@@ -50,13 +51,26 @@ class Bench:
 
     reader: Scene
     plan: ScenePlan
+    codec: SizedCodec
     workers: int
     """Threads."""
 
     def make(self, todo: TilePass, only: Iterable[int] | None = None) -> Iterator[TileRecord]:
         """Yield what a pass finds out about all tiles, or some, in their order."""
         tiles = raw_tiles(self.reader, self.plan, None if only is None else list(only))
-        return threaded_map(todo.run, tiles, self.workers)
+        return threaded_map(lambda raw: todo.run(raw, self.codec), tiles, self.workers)
+
+
+def sized_codec(entry: CodecEntry, plan: ScenePlan) -> SizedCodec:
+    """Return the codec of a scene in one JPEG 2000 file, whose tiles can be cut at any size.
+
+    Raises:
+        CodecError: it is offered for such files and cannot do that.
+    """
+    codec = entry.make(plan.form, weights="auto", device="auto", sha256=None)
+    if entry.dial != "size" or not hasattr(codec, "curve"):
+        raise CodecError(f"codec {entry.name} has no curve of sizes, which JPEG 2000 files need: mend it")
+    return cast("SizedCodec", codec)
 
 
 def row_bands(grid: TileGrid) -> list[range]:
@@ -182,7 +196,7 @@ def plan_digest(plan: ScenePlan) -> str:
     """Return a digest of how tiles are read, and by what, which must be the same wherever they are made."""
     p = plan.profile
     text = repr((p.height, p.width, p.count, p.dtype, p.nodata, p.has_mask, plan.grid, plan.alpha_bands,
-                 plan.lossless, plan.has_nodata, plan.nodata_apart, plan.affinity, plan.limits,
+                 plan.form, plan.lossless, plan.has_nodata, plan.nodata_apart, plan.affinity, plan.limits,
                  version(), gdal_version(), reading_config()))  # fmt: skip
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.codecs.base import LOSSLESS, Setting, SizedCodec
 from rsic_geo.errors import ContainerError
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.tiles import RawTile, TileResult
@@ -41,7 +41,8 @@ class TilePass:
 
     work: Literal["curves", "lossless", "sizes", "within"]
     """Measure rate-distortion curves, code reversibly, code to sizes, or code within a largest error."""
-    params: J2KParams
+    layers: tuple[float, ...] = ()
+    """Compression ratios of the curves, falling."""
     sizes: tuple[int, ...] = ()
     """Bytes of every tile of the scene."""
     is_exact: bool = False
@@ -51,24 +52,19 @@ class TilePass:
     bound: float = 0.0
     """Largest absolute error."""
 
-    def run(self, raw: RawTile) -> TileRecord:
+    def run(self, raw: RawTile, codec: SizedCodec) -> TileRecord:
         """Do the work of this pass on one tile; a pure function, any thread may call it."""
         tile = tilework.prepare(raw, lossless=self.work == "lossless")
         if self.work == "curves":
-            return TileRecord(number=tile.number, points=tilework.curve_points(tile, self.params))
+            points = codec.curve(tile.pixels, self.layers, tile.scored)
+            return TileRecord(number=tile.number, points=(points.bytes, points.sse))
         if self.work == "within":
-            result = tilework.code_within(tile, self.params, self.bound)
+            result = tilework.code_within(tile, codec, self.bound)
         elif self.work == "lossless":
-            result = tilework.code(tile, self.params)
+            result = tilework.code(tile, codec, LOSSLESS)
         else:
-            size = max(1, self.sizes[tile.number])
-            ratio = None if self.is_exact else tile.pixels.nbytes / size
-            result = tilework.code(
-                tile,
-                self.params if ratio is None else replace(self.params, ratio=ratio),
-                max_bytes=size if self.is_exact else None,
-                is_measured=self.is_measured,
-            )
+            setting = Setting(size=max(1, self.sizes[tile.number]), is_exact=self.is_exact)
+            result = tilework.code(tile, codec, setting, is_measured=self.is_measured)
         return TileRecord(number=tile.number, result=result, planes=tile.planes)
 
     def key(self, tiles: range) -> str:
@@ -84,15 +80,8 @@ class TilePass:
     @classmethod
     def from_json(cls, entries: dict[str, Any]) -> TilePass:
         """Rebuild what :meth:`to_json` gave."""
-        params = dict(entries["params"])
-        layers = params.pop("layers")
-        return cls(
-            **{
-                **entries,
-                "params": J2KParams(layers=None if layers is None else tuple(layers), **params),
-                "sizes": tuple(entries["sizes"]),
-            }
-        )
+        lists = {name: tuple(entries[name]) for name in ("layers", "sizes")}
+        return cls(**{**entries, **lists})
 
 
 def pack_record(record: TileRecord) -> bytes:

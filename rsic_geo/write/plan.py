@@ -9,7 +9,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.codecs.base import TileForm
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.geo.footprint import footprint_geojson, valid_footprint
 from rsic_geo.geo.grid import TileGrid
@@ -140,10 +140,15 @@ class ScenePlan:
         p = self.profile
         return p.height * p.width * p.count * np.dtype(p.dtype).itemsize
 
-    def codec_params(self, *, lossless: bool) -> J2KParams:
-        """Return how the tiles of a JPEG 2000 archive are coded, but for their size."""
-        return J2KParams(
-            lossless=lossless, mct=self.mct, bits=self.profile.sample_bits, tile_size=self.grid.tile_size
+    @property
+    def form(self) -> TileForm:
+        """What all tiles have in common, for the codec; of all bands."""
+        return TileForm(
+            radiometry=self.radiometry,
+            groups=self.groups,
+            mct=self.mct,
+            bits=self.profile.sample_bits,
+            tile_size=self.grid.tile_size,
         )
 
     @property

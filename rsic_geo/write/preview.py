@@ -1,4 +1,4 @@
-"""The first page of a learned archive: a small picture of the scene, where it lies."""
+"""The first page of an archive in a TIFF: a small picture of the scene, where it lies."""
 
 from __future__ import annotations
 

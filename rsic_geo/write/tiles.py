@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.codecs import jpeg2000
+from rsic_geo.codecs.base import FINEST, LOSSLESS, Codec, Coded, Setting
 from rsic_geo.geo.lattice import CELL, cell_sums
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.validity import avoid_nodata, clamp, fill_invalid
@@ -41,6 +41,12 @@ class TileInput:
     planes: dict[str, bytes] = field(default_factory=dict)
     """Planes kept losslessly beside the codec: valid, mask, alpha."""
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Bands, height and width (px)."""
+        bands, height, width = self.pixels.shape
+        return bands, height, width
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileResult:
@@ -48,7 +54,7 @@ class TileResult:
 
     number: int
     codestream: bytes
-    """A single-tile codestream."""
+    """What the codec made of it."""
     sse: NDArray[np.float64]
     """Sum of squared errors over the scored pixels, shape (bands,)."""
     worst: NDArray[np.float64]
@@ -149,51 +155,46 @@ def _merge_bands(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return valid[:1] if (valid == valid[:1]).all() else valid
 
 
-def code(
-    tile: TileInput,
-    params: jpeg2000.J2KParams,
-    max_bytes: int | None = None,
-    *,
-    is_measured: bool = True,
-) -> TileResult:
+def code(tile: TileInput, codec: Codec, setting: Setting, *, is_measured: bool = True) -> TileResult:
     """Encode a tile, decode it again and measure what happened.
 
     Args:
         tile: what to code.
-        params: how.
-        max_bytes: byte budget of the tile's codestream body; None lets ``params`` decide.
+        codec: by what.
+        setting: how much of it to keep.
         is_measured: False leaves a lossy tile undecoded; its errors and pixel checksum then read 0.
     """
     started = time.perf_counter()
-    if max_bytes is None:
-        stream = jpeg2000.encode_tile(tile.pixels, params)
-    else:
-        stream = jpeg2000.encode_tile_bytes(tile.pixels, params, max_bytes)
+    coded = codec.encode(tile.pixels, setting)
     seconds = time.perf_counter() - started
-    if params.lossless:
-        result = replace(_flawless(tile, stream), pixel_crc=pixel_crc(tile.pixels))
+    if setting.lossless:  # taken at its word here: verification decodes every tile of the file
+        result = replace(flawless(tile, coded.payload), pixel_crc=pixel_crc(tile.pixels))
+    elif is_measured:
+        result = measure(tile, codec, coded)
     else:
-        result = measure(tile, stream) if is_measured else _flawless(tile, stream)
+        result = flawless(tile, coded.payload)
     return replace(result, coding_seconds=seconds)
 
 
-def code_within(tile: TileInput, params: jpeg2000.J2KParams, bound: float) -> TileResult:
+def code_within(tile: TileInput, codec: Codec, bound: float) -> TileResult:
     """Encode a tile with as few bytes as keep its largest absolute error within ``bound``.
 
     A tile that misses the bound at the finest lossy quality is coded reversibly.
     """
-    raw = tile.pixels.size * tile.pixels.dtype.itemsize
-    finest = code(tile, replace(params, ratio=None))
+    finest = code(tile, codec, FINEST)
     if finest.max_error > bound:
-        exact = code(tile, replace(params, lossless=True, ratio=None))
+        exact = code(tile, codec, LOSSLESS)
         # steps come back exactly, the values they were rounded from do not
-        return exact if tile.original.dtype.kind != "f" else measure(tile, exact.codestream)
-    best, low, high = finest, 1, min(len(finest.codestream), raw)
+        if tile.original.dtype.kind != "f":
+            return exact
+        return measure(tile, codec, Coded(exact.codestream))
+    best, low, high = finest, 1, min(len(finest.codestream), tile.pixels.nbytes)
     for _ in range(12):
         if high - low <= max(64, high // 50):
             break
+        # Sizes span decades: their geometric mean is the middle, until the ends are near each other.
         middle = int(math.sqrt(low * high)) if high > 8 * low else (low + high) // 2
-        trial = code(tile, replace(params, ratio=raw / middle))
+        trial = code(tile, codec, Setting(size=middle))
         if trial.max_error <= bound:
             best, high = trial, middle
         else:
@@ -201,7 +202,8 @@ def code_within(tile: TileInput, params: jpeg2000.J2KParams, bound: float) -> Ti
     return best
 
 
-def _flawless(tile: TileInput, stream: bytes) -> TileResult:
+def flawless(tile: TileInput, stream: bytes) -> TileResult:
+    """Return a tile without errors, as one is that was coded without loss or is not measured."""
     count = _cell_count(tile)
     return TileResult(
         number=tile.number,
@@ -214,9 +216,10 @@ def _flawless(tile: TileInput, stream: bytes) -> TileResult:
     )
 
 
-def measure(tile: TileInput, stream: bytes) -> TileResult:
-    """Decode a tile's codestream and compare what the output will hold with the scene."""
-    return compared(tile, stream, jpeg2000.decode_tile(stream))
+def measure(tile: TileInput, codec: Codec, coded: Coded) -> TileResult:
+    """Decode what a tile was coded to and compare what the output will hold with the scene."""
+    decoded = codec.decode(coded.payload, tile.shape) if coded.pixels is None else coded.pixels
+    return compared(tile, coded.payload, decoded)
 
 
 def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
@@ -272,9 +275,3 @@ def _cell_count(tile: TileInput) -> NDArray[np.float64]:
     bands, height, width = tile.pixels.shape
     rows, cols = (np.minimum(CELL, side - np.arange(0, side, CELL)) for side in (height, width))
     return np.repeat(np.outer(rows, cols)[None].astype(np.float64), bands, axis=0)
-
-
-def curve_points(tile: TileInput, params: jpeg2000.J2KParams) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Return (bytes, squared errors over the scored pixels) of one layered encoding of a tile."""
-    points = jpeg2000.layer_profile(tile.pixels, params, valid=tile.scored)
-    return points.bytes, points.sse

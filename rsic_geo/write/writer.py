@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.codecs.base import CodecEntry
 from rsic_geo.container.filters import FilterTaps
 from rsic_geo.errors import StructureLostError, TargetNotReachedError
 from rsic_geo.geo.lattice import cell_counts
@@ -57,8 +58,10 @@ SearchT = TypeVar("SearchT", bound=Search)
 class Job(ABC, Generic[WriterT, SearchT]):
     """One scene on its way into an archive. Each kind of archive codes, stores and seals in its own way."""
 
-    codec: ClassVar[str]
-    """Name of the codec."""
+    shows_pixels: ClassVar[bool] = False
+    """Whether other programs show the codec's own pixels, not a preview."""
+    entry: CodecEntry
+    """What codes the tiles."""
     reader: Scene
     plan: ScenePlan
     options: EncodeOptions
@@ -97,7 +100,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
             self.found, self.shown = verified.bands, verified.shown
         achieved = self._achieved(coded, seal)
         return {
-            "codec": self.codec,
+            "codec": self.entry.name,
             "codec_sha256": self.codec_sha256,
             "lossless": self.plan.lossless and self.plan.affinity is None,
             "target": {
@@ -155,11 +158,6 @@ class Job(ABC, Generic[WriterT, SearchT]):
             )
             for facts in self.plan.facts
         ]
-
-    @classmethod
-    @abstractmethod
-    def completed(cls, options: EncodeOptions) -> EncodeOptions:
-        """Return the options with what this kind of archive decides itself. Raises UsageError."""
 
     @abstractmethod
     def write_sidecar(self) -> list[str]:
@@ -365,7 +363,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
 
     def _psnr_shown(self, coded: CodedScene) -> float | None:
         """Return the PSNR of what other programs show; None where that is a preview, or was not decoded."""
-        if self.shown is None or self.codec != "jp2":
+        if self.shown is None or not self.shows_pixels:
             return None
         return self._decibels("psnr", self.shown, coded.count)
 

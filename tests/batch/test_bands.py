@@ -22,7 +22,7 @@ from pipeline_support import write_scene as write_rgb
 from rsic_geo.batch import verify
 from rsic_geo.batch.coordinator import WORKSHOP
 from rsic_geo.batch.kept_comparison import Checkpoint
-from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import (
     ContainerError,
     JobCancelledError,
@@ -38,13 +38,12 @@ from rsic_geo.verbs import compress
 from rsic_geo.write import fit
 from rsic_geo.write import parts as bands_module
 from rsic_geo.write.kept_fit import FitLog, FittedRow
-from rsic_geo.write.parts import LEAST_TILES, BandStore, Bench, help_out, row_bands
+from rsic_geo.write.parts import LEAST_TILES, BandStore, Bench, help_out, row_bands, sized_codec
 from rsic_geo.write.passes import TilePass, TileRecord, pack_record, unpack_record
 from rsic_geo.write.plan import plan_scene
 from rsic_geo.write.tiles import TileResult
 
 TARGETS = ["lossless", "psnr=36", "bpp=1.5", "max-error=9"]
-PARAMS = J2KParams(lossless=False, tile_size=256)
 
 
 @pytest.fixture(scope="module")
@@ -113,13 +112,18 @@ def test_curves_survive_as_bytes_and_cut_ones_are_refused(sizes, errors, cut):
 
 
 def test_a_pass_survives_as_json_and_its_key_is_that_of_its_tiles():
-    one = TilePass(work="sizes", params=PARAMS, sizes=(1, 2, 3, 4))
-    other = TilePass(work="sizes", params=PARAMS, sizes=(1, 2, 3, 5))
+    one = TilePass(work="sizes", sizes=(1, 2, 3, 4))
+    other = TilePass(work="sizes", sizes=(1, 2, 3, 5))
     assert TilePass.from_json(one.to_json()) == one
-    layered = TilePass(work="curves", params=J2KParams(lossless=False, layers=(9.0, 3.5)))
+    layered = TilePass(work="curves", layers=(9.0, 3.5))
     assert TilePass.from_json(layered.to_json()) == layered
     assert one.key(range(2)) == other.key(range(2)) != one.key(range(2, 4))
     assert one.key(range(2, 4)) != other.key(range(2, 4))
+
+
+def bench_of(reader, target):
+    plan = plan_scene(reader, wanted(target))[1]
+    return Bench(reader=reader, plan=plan, codec=sized_codec(get_entry("jp2"), plan), workers=1)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -190,7 +194,7 @@ def test_helpers_make_parts_and_change_nothing(scene, tmp_path, target, monkeypa
 
     def help_it() -> None:
         with open_scene(str(scene)) as reader:
-            bench = Bench(reader=reader, plan=plan_scene(reader, wanted(target))[1], workers=1)
+            bench = bench_of(reader, target)
             made.append(help_out(store.folder, bench))
 
     helpers = [threading.Thread(target=help_it) for _ in range(2)]
@@ -220,7 +224,7 @@ def test_a_helper_that_reads_the_scene_in_another_way_makes_nothing(scene, tmp_p
     store = BandStore(tmp_path / "bands", {})
     (store.folder / "pass.json").write_text('{"plan": "another", "pass": {}}')
     with open_scene(str(scene)) as reader:
-        bench = Bench(reader=reader, plan=plan_scene(reader, wanted("lossless"))[1], workers=1)
+        bench = bench_of(reader, "lossless")
         assert help_out(store.folder, bench) == 0
 
 

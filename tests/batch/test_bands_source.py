@@ -20,18 +20,16 @@ from rsic_geo.batch.message import SceneJob
 from rsic_geo.batch.parts import store_for
 from rsic_geo.batch.register import survey
 from rsic_geo.batch.source import check_unchanged, look_at
-from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import JobCancelledError, SceneError, SourceChangedError
 from rsic_geo.geo.footprint_blob import blob_bounds
 from rsic_geo.options import EncodeOptions, Execution, Target
 from rsic_geo.raster import gdal_config, open_scene
 from rsic_geo.verbs import compress
 from rsic_geo.write import parts as bands_module
-from rsic_geo.write.parts import BandStore, Bench, help_out
+from rsic_geo.write.parts import BandStore, Bench, help_out, sized_codec
 from rsic_geo.write.passes import TilePass
 from rsic_geo.write.plan import plan_scene
-
-PARAMS = J2KParams(lossless=False, tile_size=256)
 
 
 def wanted(target: str) -> EncodeOptions:
@@ -177,8 +175,9 @@ def test_a_helper_of_another_version_makes_nothing(tmp_path, monkeypatch):
     scene = write_scene(tmp_path / "scene.tif", shape=(1024, 300))
     store = BandStore(tmp_path / "bands", {})
     with open_scene(str(scene)) as reader:
-        bench = Bench(reader=reader, plan=plan_scene(reader, wanted("lossless"))[1], workers=1)
-        todo = TilePass(work="curves", params=PARAMS)
+        plan = plan_scene(reader, wanted("lossless"))[1]
+        bench = Bench(reader=reader, plan=plan, codec=sized_codec(get_entry("jp2"), plan), workers=1)
+        todo = TilePass(work="curves", layers=(9.0,))
         opened = {"plan": bands_module.plan_digest(bench.plan), "pass": todo.to_json()}
         (store.folder / "pass.json").write_text(json.dumps(opened))
         monkeypatch.setattr(bands_module, "version", lambda: "0.0.0")

@@ -278,4 +278,4 @@ def test_every_implementation_is_in_the_suite():
         for path in Path(rsic_geo.__file__).parent.rglob("*.py")
         if all(f"def {name}(" in path.read_text() for name in members)
     }
-    assert found == {"protocol", "read", "archive", "learned", "source", "quantised"}
+    assert found == {"protocol", "read", "archive", "tiff", "source", "quantised"}

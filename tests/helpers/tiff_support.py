@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rsic_geo.codecs import learned_tile
 from rsic_geo.errors import BitstreamError
 from rsic_geo.evaluation.curves import rd
 from rsic_geo.geo.areas import shares
-from rsic_geo.scenes import learned as learned_scene
-from rsic_geo.write import learned
 
 _HEAD = struct.Struct("<16sB")
 _MEMORY: dict[bytes, NDArray[np.float32]] = {}
@@ -76,6 +75,6 @@ def _means(length: int, count: int, step: int) -> NDArray[np.float64]:
 def network(instance: Any) -> Iterator[Any]:
     """Let the pipeline find ``instance`` whatever codec it asks for."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (learned, learned_scene, rd):
+        for module in (learned_tile, rd):
             patch.setattr(module, "load_network", lambda *_, **__: instance)
         yield instance

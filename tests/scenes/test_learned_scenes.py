@@ -86,10 +86,10 @@ def test_a_real_network_with_random_weights(shape, tmp_path, monkeypatch):
     if find_spec("compressai") is None:
         pytest.skip("compressai is not installed (it has no build for Python 3.13)")
     from rsic_geo.codecs.learned import LearnedCodec
-    from rsic_geo.write.rate.learned import TileCoder
+    from rsic_geo.write.rate.dial import TileCoder
 
     real = LearnedCodec.from_weights(weights_of(busy_network()))
-    monkeypatch.setattr(TileCoder, "at", lambda self, tile, dial: self.learned(tile, min(max(dial, 0), 1)))
+    monkeypatch.setattr(TileCoder, "at", lambda self, tile, dial: self.own(tile, min(max(dial, 0), 1)))
     source, archive, back = (tmp_path / name for name in ("s.tif", "a.rsic.tif", "b.tif"))
     write_scene(source, painted(shape, "uint16" if shape[0] == 4 else "uint8"))
     with network(real):

@@ -130,19 +130,22 @@ def test_tiles_of_many_bands_are_measured_one_band_at_a_time():
     """Errors of thirteen bands at once would take as much as all the rest of a tile's work."""
     import tracemalloc
 
-    from rsic_geo.codecs.jpeg2000 import J2KParams, encode_tile
+    from rsic_geo.codecs.base import Setting, TileForm
+    from rsic_geo.codecs.jpeg2000 import Jpeg2000Codec
+    from rsic_geo.geo.radiometry import Radiometry
     from rsic_geo.write import tiles
 
     pixels = painted((13, 256, 256), "uint16")
     raw = tiles.RawTile(number=0, pixels=pixels, nodata_valid=None, mask=None)
     tile = tiles.prepare(raw, lossless=False)
-    stream = encode_tile(tile.pixels, J2KParams(lossless=False, tile_size=256, ratio=20, mct=False))
+    codec = Jpeg2000Codec(TileForm(radiometry=Radiometry.whole_range("uint16", 13), tile_size=256))
+    coded = codec.encode(tile.pixels, Setting(size=pixels.nbytes // 20))
     tracemalloc.start()
-    found = tiles.measure(tile, stream)
+    found = tiles.measure(tile, codec, coded)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * pixels.nbytes
-    decoded = tiles.jpeg2000.decode_tile(stream).astype(np.float64) - pixels
+    decoded = codec.decode(coded.payload, pixels.shape).astype(np.float64) - pixels
     np.testing.assert_allclose(found.sse, (decoded**2).sum(axis=(1, 2)), rtol=1e-6)
     assert found.max_error == np.abs(decoded).max()
     sse, worst = tiles.errors_by_band(decoded + pixels, pixels, np.ones(pixels.shape, bool))

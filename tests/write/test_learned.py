@@ -32,7 +32,9 @@ from tiff_support import Remembering, network
 import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.codecs import learned_tile
-from rsic_geo.codecs.learned_tile import Networks, TileFormat
+from rsic_geo.codecs.base import CodedBands, TileForm
+from rsic_geo.codecs.learned_tile import LearnedTiles
+from rsic_geo.codecs.registry import get_entry
 from rsic_geo.container.tiff import Preview, TiffArchive, TiffSpool, frame
 from rsic_geo.errors import (
     BitstreamError,
@@ -41,6 +43,7 @@ from rsic_geo.errors import (
     MissingDependencyError,
     RsicGeoError,
     TargetNotReachedError,
+    UnknownCodecError,
     UsageError,
     WeightsMismatchError,
 )
@@ -48,11 +51,12 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster.preview import picture_geotiff
-from rsic_geo.scenes import learned
+from rsic_geo.scenes.payloads import TileDecoder
 from rsic_geo.scenes.source import open_source
+from rsic_geo.scenes.tiff import codec_of
 from rsic_geo.verbs import compress as encode
 from rsic_geo.write import tiles as tilework
-from rsic_geo.write.rate.learned import TileCoder
+from rsic_geo.write.rate.dial import TileCoder
 from rsic_geo.write.tiles import RawTile
 
 TARGETS = [
@@ -369,7 +373,7 @@ def test_a_damaged_tile_is_named_and_the_others_can_be_read(whole, tmp_path, cod
     path = tmp_path / "a.rsic.tif"
     path.write_bytes(data)
     with rsic_geo.open(path) as scene:
-        offset = scene.learned._archive._found.offsets[4]
+        offset = scene.tiff._archive._found.offsets[4]
     broken = bytearray(data)
     broken[offset + 30] ^= 1
     path.write_bytes(broken)
@@ -437,13 +441,11 @@ def test_without_the_extra_its_name_is_told(whole, town, tmp_path, monkeypatch, 
 
 def test_the_codec_is_asked_for_by_name(town, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(learned_tile, "load_network", None)
-    for module in ("write.learned", "scenes.learned"):
-        monkeypatch.setattr(
-            sys.modules[f"rsic_geo.{module}"],
-            "load_network",
-            lambda name, device, sha256=None: asked.append((name, device, sha256)) or Remembering(),
-        )
+    monkeypatch.setattr(
+        learned_tile,
+        "load_network",
+        lambda name, device, sha256=None: asked.append((name, device, sha256)) or Remembering(),
+    )
     options = {"target": "bpp=1", "model": "none", "device": "cpu"}
     rsic_geo.compress(town, tmp_path / "a.rsic.tif", codec="learned:best", **options)
     assert asked[0] == ("best", "cpu", None)
@@ -473,21 +475,22 @@ def test_weights_that_decoding_would_not_find_are_refused_first(town, tmp_path, 
 
 @pytest.mark.parametrize("name", ["/tmp/w.safetensors", "w.safetensors", "../w", "a\\b", "a\0b"])
 def test_an_archive_that_names_a_file_as_its_codec(name):
-    side = SimpleNamespace(extras={"codec": [name, "ab" * 32]})
+    side = SimpleNamespace(extras={"codec": [f"learned:{name}", "ab" * 32]})
     with pytest.raises(ContainerError, match="names a file"):
-        learned.codec_of(side)
+        codec_of(side)
 
 
 @pytest.mark.parametrize(("top", "margin"), [(255, 1), (4000, 1), (20001, 2), (65535, 4)])
 def test_devices_round_apart_within_the_bound(top, margin):
     """The network is held to the bound less 5e-5 of the range; a tighter bound is JPEG 2000's alone."""
     radiometry = Radiometry(dtype="uint16", low=(0.0,), high=(float(top),))
-    form = TileFormat(groups=((0,),), radiometry=radiometry, tile_size=64)
-    tiles = TileCoder(Networks(Remembering), form)
+    coded = CodedBands.of(((0,),), TileForm(radiometry=radiometry, tile_size=64), lossless=False)
+    codec = LearnedTiles(coded.form, Remembering)
+    tiles = TileCoder(codec, get_entry("learned"), TileDecoder(codec, coded, 1))
     noise = np.random.default_rng(1).integers(0, top, (1, 64, 64)).astype(np.uint16)
     raw = RawTile(number=0, pixels=noise, nodata_valid=None, mask=None)
     tile = tilework.prepare(raw, lossless=False)
-    worst = tiles.learned(tile, 127 / 255).max_error  # where the search begins
+    worst = tiles.own(tile, 127 / 255).max_error  # where the search begins
     found = tiles.within(tile, worst + margin)
     assert (found.codestream[:1], found.max_error) == (b"L", worst)
     assert tiles.within(tile, worst + margin - 0.5).max_error < worst
@@ -502,7 +505,6 @@ def test_devices_round_apart_within_the_bound(top, margin):
         ({"output": "a.jp2"}, ".rsic.tif"),
         ({"output": "a.tif"}, ".rsic.tif"),
         ({"codec": "jp2"}, ".jp2"),
-        ({"codec": "mpeg"}, "jp2 or learned"),
         ({"sidecar": "require"}, "--sidecar"),
         ({"tile_size": 4096}, "2048"),
     ],
@@ -512,6 +514,12 @@ def test_wrong_requests_are_refused_in_one_line(town, tmp_path, codec, changes, 
     with pytest.raises(UsageError, match=said) as caught:
         rsic_geo.compress(town, tmp_path / options.pop("output", "a.rsic.tif"), **options)
     assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_codec_nobody_knows_is_refused_before_any_work(town, tmp_path):
+    with pytest.raises(UnknownCodecError, match="'mpeg' is not known: use jp2 or learned"):
+        rsic_geo.compress(town, tmp_path / "a.rsic.tif", codec="mpeg", target="bpp=1")
     assert list(tmp_path.iterdir()) == []
 
 

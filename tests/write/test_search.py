@@ -7,7 +7,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsic_geo.write.rate.search import LEVELS, STOPS, Guide, Stop, Table
+from rsic_geo.write.rate.search import LEVELS, Guide, Stop, Table, stops
+
+STOPS = stops(beyond=True)
 
 
 def table_of(value, measured=None):
@@ -16,7 +18,7 @@ def table_of(value, measured=None):
             measured.append(dial)
         return Stop(dial=dial, size=math.exp(value(dial)), cost=1.0)
 
-    return Table(probe)
+    return Table(probe, STOPS)
 
 
 @given(

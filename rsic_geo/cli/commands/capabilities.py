@@ -19,7 +19,6 @@ def describe() -> dict[str, Any]:
 
     from rsic_geo.codecs import registry
     from rsic_geo.options import TILE_SIZES
-    from rsic_geo.verbs.names import ARCHIVE_SUFFIXES
     from rsic_geo.weights import list_weights
 
     weights = list_weights()
@@ -33,7 +32,7 @@ def describe() -> dict[str, Any]:
                 "name": codec.name,
                 "dtypes": list(codec.dtypes),
                 "lossless": codec.is_lossless_capable,
-                "suffixes": list(ARCHIVE_SUFFIXES.get(codec.name, ())),
+                "suffixes": list(codec.suffixes),
                 "weights": networks,
             }
         )
@@ -45,7 +44,7 @@ def describe() -> dict[str, Any]:
         "targets": ["lossless", "psnr", "snr", "max-error", "ratio", "bpp", "bpppb"],
         "tile_sizes": list(TILE_SIZES),
         "models": [row.name for row in weights if row.kind == "enhancer"],
-        "archive_extensions": [suffix for codec in codecs for suffix in codec["suffixes"]],
+        "archive_extensions": list(dict.fromkeys(each for codec in codecs for each in codec["suffixes"])),
         "output_formats": ["GTiff", "COG"],
         "devices": ["auto", "cpu", *(["cuda"] if _has_cuda() else [])],
         "progress": ["auto", "bar", "json", "none"],

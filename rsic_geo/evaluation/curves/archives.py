@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.codecs.registry import get_entry
 from rsic_geo.container.header import file_header
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.errors import UsageError
@@ -31,6 +32,7 @@ from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, scored_pixels
+from rsic_geo.write.parts import Bench, sized_codec
 from rsic_geo.write.plan import ScenePlan, plan_scene
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
@@ -131,10 +133,9 @@ class ArchiveCoder:
         quiet = Progress()
         with Jp2Writer(self._path, layout_of(self.plan), boxes_of(self.plan)) as writer:
             workers = self.options.execution.workers
-            params = self.plan.codec_params(lossless=False)
-            search = RateSearch(
-                coder=SceneCoder(self.reader, self.plan, writer, workers), plan=self.plan, params=params
-            )
+            codec = sized_codec(get_entry(self.options.codec), self.plan)
+            bench = Bench(reader=self.reader, plan=self.plan, codec=codec, workers=workers)
+            search = RateSearch(coder=SceneCoder(bench, writer), plan=self.plan)
             coded = control.to_bytes(search, body_bytes, quiet)
             plain_bytes = writer.finish()
             crcs = writer.tile_crcs

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rsic_geo.codecs.registry import get_entry
 from rsic_geo.evaluation.curves.archives import ArchiveCoder, Decoded, Pixels
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Target
@@ -20,9 +21,9 @@ from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.strength import CellBand
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement
-from rsic_geo.write.learned import LearnedJob
 from rsic_geo.write.reading import Clamped
 from rsic_geo.write.sideinfo import Seal
+from rsic_geo.write.tiff import TiffJob
 
 _FIRST_OVERHEAD = 600
 """About what a small archive holds beside its payloads (bytes); measured after the first rate."""
@@ -47,6 +48,7 @@ class LearnedArchiveCoder:
         )
         self._scene = scene
         self._job = _Trial(
+            entry=get_entry(options.codec),
             reader=scene.reader,
             plan=scene.plan,
             options=options,
@@ -68,14 +70,14 @@ class LearnedArchiveCoder:
         ]
 
 
-class _Trial(LearnedJob):
+class _Trial(TiffJob):
     """A job that stops before it verifies."""
 
     __slots__ = ()
 
     @property
     def sha256(self) -> str:
-        return self._networks.get().sha256
+        return self.codec_sha256 or ""
 
     def at_rates(self, rates: Sequence[float], enhancers: Sequence[Enhancer]) -> list[tuple[float, Decoded]]:
         out: list[tuple[float, Decoded]] = []

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.options import Target
 from rsic_geo.progress import Progress
@@ -58,8 +57,6 @@ class RateSearch:
 
     coder: SceneCoder
     plan: ScenePlan
-    params: J2KParams
-    """Lossy parameters without a rate."""
     _curves: list[TileCurve] = field(default_factory=list)
     passes: int = 0
     """Encoding passes made."""
@@ -81,9 +78,8 @@ class RateSearch:
         if not self._curves:
             if around is None and len(self.plan.grid) > PROBE_TILES:
                 around = self._probe(mean_square, progress.stage(0, 0.2))
-            layered = replace(self.params, ratio=None, layers=layer_ratios(self.plan, around))
             started = time.perf_counter()
-            self._curves = self.coder.curves(layered, progress)
+            self._curves = self.coder.curves(layer_ratios(self.plan, around), progress)
             self.measuring_seconds += time.perf_counter() - started
         return self._curves
 
@@ -91,8 +87,7 @@ class RateSearch:
         """Return the mean rate (bits per pixel) at which a few tiles have this mean squared error."""
         count = len(self.plan.grid)
         chosen = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
-        layered = replace(self.params, ratio=None, layers=layer_ratios(self.plan, None))
-        curves = self.coder.curves(layered, progress, only=chosen)
+        curves = self.coder.curves(layer_ratios(self.plan, None), progress, only=chosen)
         cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in sorted(chosen)]
         pixels = sum(core.pixel_count for core in cores)
         # the tiles' share of the samples that count is about the scene's: holes allow no error
@@ -109,7 +104,6 @@ class RateSearch:
         self.passes += 1
         todo = TilePass(
             work="sizes",
-            params=self.params,
             sizes=sizes,
             is_exact=len(self.plan.grid) <= EXACT_TILES,
             is_measured=self.is_measured,
@@ -132,8 +126,7 @@ def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:
 
 def lossless(coder: SceneCoder, progress: Progress) -> CodedScene:
     """Code every tile reversibly."""
-    params = coder.plan.codec_params(lossless=True)
-    return coder.encode(TilePass(work="lossless", params=params), progress)
+    return coder.encode(TilePass(work="lossless"), progress)
 
 
 def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
@@ -311,7 +304,7 @@ def to_max_error(search: RateSearch, bound: float, progress: Progress) -> CodedS
         TargetNotReachedError: if a tile misses the bound at the finest lossy quality.
     """
     search.passes += 1
-    todo = TilePass(work="within", params=search.params, bound=bound)
+    todo = TilePass(work="within", bound=bound)
     return search.coder.encode(todo, progress, "searching tile by tile")
 
 

@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVELS = 255
-"""Steps of the network's quality."""
-STOPS = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-"""Settings that may be measured; beyond 0 and 1 lies what the network's qualities do not reach."""
+"""Steps of a quality."""
 LEAST_COST = 1e-30
 """Smaller costs are as good as none."""
-LOWEST = STOPS[0]
-_FIRST = STOPS.index(0.5)
+_QUALITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
+_FIRST = 0.5
+
+
+def stops(*, beyond: bool) -> tuple[float, ...]:
+    """Return the settings that may be measured: the qualities, and beyond 0 and 1 what they do not reach."""
+    return (-1.0, -0.5, *_QUALITIES, 1.5, 2.0) if beyond else _QUALITIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +35,8 @@ class Stop:
 class Table:
     """Stops of the dial, each measured when a curve needs it, and once."""
 
-    def __init__(self, probe: Callable[[float], Stop]) -> None:
-        self._probe = probe
+    def __init__(self, probe: Callable[[float], Stop], dials: tuple[float, ...]) -> None:
+        self._probe, self._dials = probe, dials
         self._stops: dict[float, Stop] = {}
 
     def at(self, dial: float) -> Stop:
@@ -44,11 +47,11 @@ class Table:
 
     def log_sizes(self) -> Curve:
         """Return ln(bytes) along the dial."""
-        return Curve(lambda dial: math.log(max(self.at(dial).size, 1.0)))
+        return Curve(lambda dial: math.log(max(self.at(dial).size, 1.0)), self._dials)
 
     def log_gains(self) -> Curve:
         """Return -ln(cost) along the dial."""
-        return Curve(lambda dial: -math.log(max(self.at(dial).cost, LEAST_COST)))
+        return Curve(lambda dial: -math.log(max(self.at(dial).cost, LEAST_COST)), self._dials)
 
 
 class Curve:
@@ -57,20 +60,20 @@ class Curve:
     It begins at the middle and is measured as far as it is needed.
     """
 
-    def __init__(self, value: Callable[[float], float]) -> None:
-        self._value = value
-        self._low = self._high = _FIRST
+    def __init__(self, value: Callable[[float], float], dials: tuple[float, ...]) -> None:
+        self._value, self._dials = value, dials
+        self._low = self._high = dials.index(_FIRST)
 
     @property
     def ends(self) -> tuple[float, float]:
         """Where the dial is known to lead: from 0 to 1, and beyond where it was measured there."""
-        return min(STOPS[self._low], 0.0), max(STOPS[self._high], 1.0)
+        return min(self._dials[self._low], 0.0), max(self._dials[self._high], 1.0)
 
     def at(self, dial: float) -> float:
         """Return the value at a setting."""
-        while dial < STOPS[self._low] and self._low > 0:
+        while dial < self._dials[self._low] and self._low > 0:
             self._low -= 1
-        while dial > STOPS[self._high] and self._high < len(STOPS) - 1:
+        while dial > self._dials[self._high] and self._high < len(self._dials) - 1:
             self._high += 1
         return float(np.interp(dial, *self._measured()))
 
@@ -78,14 +81,14 @@ class Curve:
         """Return the setting of a value, that of the nearer end where it lies outside."""
         while value < self._measured()[1][0] and self._low > 0:
             self._low -= 1
-        while value > self._measured()[1][-1] and self._high < len(STOPS) - 1:
+        while value > self._measured()[1][-1] and self._high < len(self._dials) - 1:
             self._high += 1
         dials, values = self._measured()
         return float(np.interp(value, values, dials))
 
     def _measured(self) -> tuple[list[float], NDArray[np.float64]]:
         """Return settings and values, strictly rising: by next to nothing where they are not."""
-        dials = list(STOPS[self._low : self._high + 1])
+        dials = list(self._dials[self._low : self._high + 1])
         values = np.maximum.accumulate([self._value(dial) for dial in dials])
         return dials, values + 1e-6 * np.arange(len(values))
 
@@ -137,5 +140,5 @@ class Guide:
 
 
 def stepped(dial: float) -> float:
-    """Return the setting rounded to the steps of the network's quality; above 1 to as many steps."""
+    """Return the setting rounded to the steps of a quality; above 1 to as many steps."""
     return round(dial * LEVELS) / LEVELS

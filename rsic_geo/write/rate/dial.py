@@ -1,9 +1,9 @@
-"""One dial for a whole scene of the learned codec, and the searches that turn it.
+"""One dial for a whole scene of a codec with qualities, and the searches that turn it.
 
-From 0 to 1 the dial is the network's quality, the same for every tile. Beyond, from -1 to 0 and from 1 to 2,
-every tile may take down to a 32nd, or up to 32 times, of the bytes it had at the end, which the network
-cannot do: there JPEG 2000 takes over. At any setting a tile is JPEG 2000's where that is better at the same
-size.
+From 0 to 1 the dial is the codec's quality, the same for every tile. A codec with a rival (the learned one)
+goes on beyond: from -1 to 0 and from 1 to 2 every tile may take down to a 32nd, or up to 32 times, of the
+bytes it had at the end, which the codec cannot do: there JPEG 2000 takes over. At any setting a tile of such
+an archive is JPEG 2000's where that is better at the same size.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs import jpeg2000
-from rsic_geo.codecs.learned_tile import JPEG2000, LEARNED, Networks, Pixels, TileFormat, encode_learned
+from rsic_geo.codecs.base import LOSSLESS, Codec, CodecEntry, Coded, Pixels, Setting
+from rsic_geo.codecs.jpeg2000 import Jpeg2000Codec
 from rsic_geo.container.tiff import TiffSpool, frame
-from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.errors import CodecError, TargetNotReachedError
 from rsic_geo.options import Target
 from rsic_geo.progress import Progress
+from rsic_geo.scenes.payloads import JPEG2000, OWN, TileDecoder
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.verdict import Yardstick, cost_of, decibels
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.coded import CodedScene, empty_coded, gather
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate.control import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE
-from rsic_geo.write.rate.search import LEAST_COST, LEVELS, LOWEST, Guide, Stop, Table
+from rsic_geo.write.rate.search import LEAST_COST, LEVELS, Guide, Stop, Table, stops
 from rsic_geo.write.reading import raw_tiles, threaded_map
-from rsic_geo.write.tiles import TileInput, TileResult
+from rsic_geo.write.tiles import TileInput, TileResult, pixel_crc
 
 PROBE_TILES = 6
 """Tiles looked at over the whole dial before the scene is coded."""
@@ -54,84 +56,86 @@ class _End:
 class TileCoder:
     """Codes single tiles; several threads may share it."""
 
-    def __init__(self, networks: Networks, form: TileFormat) -> None:
-        """Hold the network and what the scene's tiles have in common."""
-        self._networks, self._form = networks, form
-        bands = max(1, len(form.coded))
-        empty = jpeg2000.encode_tile(
-            np.zeros((bands, 8, 8), form.radiometry.dtype), form.params(ratio=1000.0)
-        )
-        self._header_bytes = len(empty) - jpeg2000.body_size(empty)
+    def __init__(self, codec: Codec, entry: CodecEntry, decoder: TileDecoder) -> None:
+        """Hold the codec of a scene, what is known of it, and what turns its payloads into pixels."""
+        self._codec, self.entry, self._decoder = codec, entry, decoder
+        self._coded = decoder.coded
+        self._rival: Jpeg2000Codec | None = None
+        if entry.has_rival:
+            self._rival = Jpeg2000Codec(self._coded.form, plt=False)
+            flat = np.zeros((max(1, len(self._coded.bands)), 8, 8), self._coded.form.dtype)
+            empty = self._rival.encode(flat, Setting(size=max(1, flat.nbytes // 1000))).payload
+            self._header_bytes = len(empty) - jpeg2000.body_size(empty)
         self._ends: dict[tuple[int, float], _End] = {}
 
     def at(self, tile: TileInput, dial: float) -> TileResult:
         """Code a tile at a setting of the dial."""
-        if not self._form.coded:
-            return self._result(tile, JPEG2000, b"", self._form.blank(*tile.pixels.shape[1:]))
+        if not self._coded.bands:
+            blank = self._decoder.blank(*tile.pixels.shape[1:])
+            return tilework.compared(tile, frame(tile.number, JPEG2000, b""), blank)
         quality = min(max(dial, 0.0), 1.0)
+        if self._rival is None:
+            return self.own(tile, quality)
         end = self._ends.get((tile.number, quality))
         if quality == dial or end is None:
-            learned = self.learned(tile, quality)
+            own = self.own(tile, quality)
             if quality in (0.0, 1.0):
-                end = _End(size=len(learned.codestream), sse=float(learned.sse.sum()))
+                end = _End(size=len(own.codestream), sse=float(own.sse.sum()))
                 self._ends[tile.number, quality] = end
             if quality == dial:
-                return self._better(tile, learned, len(learned.codestream))
+                return self._better(self._rival, tile, own)
         assert end is not None
-        rival = self.jpeg2000(tile, round(end.size * _GROWTH ** (dial - quality)))
+        rival = self._rival_of_size(self._rival, tile, round(end.size * _GROWTH ** (dial - quality)))
         is_used = len(rival.codestream) < end.size if dial < 0 else rival.sse.sum() < end.sse
-        return rival if is_used else self.learned(tile, quality)
+        return rival if is_used else self.own(tile, quality)
 
-    def _better(self, tile: TileInput, learned: TileResult, size: int) -> TileResult:
-        """Return the learned coding, or that of JPEG 2000 where it is better and no larger."""
-        body = tile.pixels[self._form.coded]
-        quick = self._framed(
-            tile, jpeg2000.encode_tile(body, self._form.params(ratio=body.nbytes / self._body_bytes(size)))
-        )
-        if quick.sse.sum() > _HOPELESS * learned.sse.sum():
-            return learned
-        exact = quick if len(quick.codestream) <= size else self.jpeg2000(tile, size)
-        is_better = exact.sse.sum() < learned.sse.sum() and len(exact.codestream) <= size
-        return exact if is_better else learned
+    def _better(self, rival: Jpeg2000Codec, tile: TileInput, own: TileResult) -> TileResult:
+        """Return the codec's tile, or that of JPEG 2000 where it is better and no larger."""
+        size = len(own.codestream)
+        # A first look asks for about the size; only what may win is then fitted to the byte.
+        quick = self._by(tile, JPEG2000, rival, Setting(size=self._body_bytes(size)))
+        if quick.sse.sum() > _HOPELESS * own.sse.sum():
+            return own
+        exact = quick if len(quick.codestream) <= size else self._rival_of_size(rival, tile, size)
+        is_better = exact.sse.sum() < own.sse.sum() and len(exact.codestream) <= size
+        return exact if is_better else own
 
-    def learned(self, tile: TileInput, quality: float) -> TileResult:
-        """Code a tile by the network."""
+    def own(self, tile: TileInput, quality: float) -> TileResult:
+        """Code a tile by the archive's codec to a quality."""
+        return self._by(tile, OWN, self._codec, Setting(quality=quality))
+
+    def lossless(self, tile: TileInput) -> TileResult:
+        """Code a tile by the archive's codec so that every sample comes back."""
         started = time.perf_counter()
-        body, pixels = encode_learned(self._networks, self._form, tile.pixels, quality)
+        pixels = tile.pixels[list(self._coded.bands)]
+        coded = self._codec.encode(pixels, LOSSLESS)
         seconds = time.perf_counter() - started
-        return replace(self._result(tile, LEARNED, body, pixels), coding_seconds=seconds)
-
-    def jpeg2000(self, tile: TileInput, size: int) -> TileResult:
-        """Code a tile by JPEG 2000 to a payload of at most ``size`` bytes, or as near as it gets."""
-        started = time.perf_counter()
-        body = tile.pixels[self._form.coded]
-        stream = jpeg2000.encode_tile_bytes(body, self._form.params(), self._body_bytes(size))
-        return replace(self._framed(tile, stream), coding_seconds=time.perf_counter() - started)
+        if not np.array_equal(self._codec.decode(coded.payload, (len(pixels), *tile.shape[1:])), pixels):
+            raise CodecError(
+                f"codec {self.entry.name} does not give tile {tile.number} back as it was: it is not lossless"
+            )
+        payload = frame(tile.number, OWN, coded.payload)
+        return replace(
+            tilework.flawless(tile, payload), pixel_crc=pixel_crc(tile.pixels), coding_seconds=seconds
+        )
 
     def within(self, tile: TileInput, bound: float) -> TileResult:
         """Code a tile to few bytes whose largest error is within a bound.
 
-        The network is held to less by :attr:`TileFormat.rounding`, since devices round apart. Where neither
-        is within the bound the tile is coded reversibly.
+        A codec that may decode apart on two machines is held to less by its tolerance. Where it is not within
+        the bound at its finest, the tile is coded reversibly, by the rival if there is one.
         """
-        index = self._form.coded
-        if not index:
+        if not self._coded.bands:
             return self.at(tile, 0.0)
-        part = replace(
-            tile,
-            pixels=tile.pixels[index],
-            original=tile.original[index],
-            scored=None if tile.scored is None else tile.scored[index],
-            nodata=None if tile.nodata is None else tuple(tile.nodata[band] for band in index),
-            limits=tuple(tile.limits[band] for band in index) if tile.limits else (),
-        )
-        best = self._framed(tile, tilework.code_within(part, self._form.params(), bound).codestream)
-        low, high, least = 0, LEVELS, bound - self._form.rounding
-        if least < 0 or self.learned(tile, 1.0).max_error > least:
-            return best
+        best = None if self._rival is None else self._rival_within(self._rival, tile, bound)
+        low, high, least = 0, LEVELS, bound - self._codec.tolerance
+        finest = self.own(tile, 1.0) if least >= 0 else None
+        if finest is None or finest.max_error > least:
+            return self._last_resort(tile, bound) if best is None else best
+        best = finest if best is None else best
         for _ in range(_WITHIN_STEPS):
             middle = (low + high) // 2
-            trial = self.learned(tile, middle / LEVELS)
+            trial = self.own(tile, middle / LEVELS)
             if len(trial.codestream) >= len(best.codestream):
                 high = middle
             elif trial.max_error <= least:
@@ -140,16 +144,48 @@ class TileCoder:
                 low = middle
         return best
 
+    def _last_resort(self, tile: TileInput, bound: float) -> TileResult:
+        exact = self._by(tile, OWN, self._codec, LOSSLESS) if self.entry.is_lossless_capable else None
+        if exact is None or exact.max_error > bound:
+            raise TargetNotReachedError(
+                f"codec {self.entry.name} cannot keep all errors within {bound:g} here: ask for more"
+            )
+        return exact
+
+    def _rival_within(self, rival: Jpeg2000Codec, tile: TileInput, bound: float) -> TileResult:
+        index = list(self._coded.bands)
+        part = replace(
+            tile,
+            pixels=tile.pixels[index],
+            original=tile.original[index],
+            scored=None if tile.scored is None else tile.scored[index],
+            nodata=None if tile.nodata is None else tuple(tile.nodata[band] for band in index),
+            limits=tuple(tile.limits[band] for band in index) if tile.limits else (),
+        )
+        found = tilework.code_within(part, rival, bound)
+        return self._framed(tile, JPEG2000, rival, Coded(found.codestream))
+
+    def _rival_of_size(self, rival: Jpeg2000Codec, tile: TileInput, size: int) -> TileResult:
+        """Code a tile by JPEG 2000 to a payload of at most ``size`` bytes, or as near as it gets."""
+        return self._by(tile, JPEG2000, rival, Setting(size=self._body_bytes(size), is_exact=True))
+
     def _body_bytes(self, size: int) -> int:
         return max(1, size - self._header_bytes - 5)
 
-    def _framed(self, tile: TileInput, stream: bytes) -> TileResult:
-        pixels = self._form.blank(*tile.pixels.shape[1:])
-        pixels[self._form.coded] = jpeg2000.decode_tile(stream)
-        return self._result(tile, JPEG2000, stream, pixels)
+    def _by(self, tile: TileInput, kind: int, codec: Codec, setting: Setting) -> TileResult:
+        """Code a tile and compare what comes back with the scene."""
+        started = time.perf_counter()
+        coded = codec.encode(tile.pixels[list(self._coded.bands)], setting)
+        seconds = time.perf_counter() - started
+        return replace(self._framed(tile, kind, codec, coded), coding_seconds=seconds)
 
-    def _result(self, tile: TileInput, kind: int, body: bytes, pixels: Pixels) -> TileResult:
-        return tilework.compared(tile, frame(tile.number, kind, body), pixels)
+    def _framed(self, tile: TileInput, kind: int, codec: Codec, coded: Coded) -> TileResult:
+        """Return the payload with what the archive frames it by, and the errors of its decoding."""
+        shape = (len(self._coded.bands), *tile.shape[1:])
+        pixels: Pixels = self._decoder.blank(*shape[1:])
+        found = codec.decode(coded.payload, shape) if coded.pixels is None else coded.pixels
+        pixels[list(self._coded.bands)] = found
+        return tilework.compared(tile, frame(tile.number, kind, coded.payload), pixels)
 
 
 class DialSearch:
@@ -165,6 +201,8 @@ class DialSearch:
         self._rod: Yardstick | None = None
         self._probed, self._probing = 0, Progress()
         self._sizes: dict[float, float] = {}
+        self._is_lossless = plan.lossless
+        self._stops = stops(beyond=tiles.entry.has_rival)
         self._last: tuple[float, CodedScene] | None = None
 
     def encode(self, dial: float, progress: Progress) -> CodedScene:
@@ -174,6 +212,10 @@ class DialSearch:
         coded = self._encode(self._at(dial), progress)
         self._last, self._sizes[dial] = (dial, coded), math.log(max(1, coded.body_bytes))
         return coded
+
+    def lossless(self, progress: Progress) -> CodedScene:
+        """Code every tile so that every sample comes back."""
+        return self._encode(self._tiles.lossless, progress)
 
     def within(self, bound: float, progress: Progress) -> CodedScene:
         """Code every tile so that its largest absolute error is within a bound."""
@@ -197,7 +239,7 @@ class DialSearch:
         self, coding: Callable[[TileInput], TileResult], only: Collection[int] | None = None
     ) -> Iterator[tuple[TileResult, TileInput]]:
         def work(raw: tilework.RawTile) -> tuple[TileResult, TileInput]:
-            tile = tilework.prepare(raw, lossless=False)
+            tile = tilework.prepare(raw, lossless=self._is_lossless)
             return coding(tile), tile
 
         return threaded_map(work, raw_tiles(self._reader, self.plan, only), self._workers)
@@ -210,7 +252,7 @@ class DialSearch:
             probes = set(range(count)) if count <= PROBE_TILES else probes
             cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in probes]
             part = sum(core.pixel_count for core in cores) / self.plan.pixels
-            self._table = Table(lambda dial: self._probe(dial, probes, part))
+            self._table = Table(lambda dial: self._probe(dial, probes, part), self._stops)
         self._probing = progress
         return self._table
 
@@ -290,11 +332,11 @@ class DialSearch:
             guide.learn(dial, -math.log(max(achieved, LEAST_COST)))
             if found >= wanted:
                 reached = dial if reached is None else min(reached, dial)
-                if found <= target.value + PSNR_SLACK or dial == LOWEST:
+                if found <= target.value + PSNR_SLACK or dial == self._stops[0]:
                     return coded
         if reached is None:
             raise TargetNotReachedError(
-                f"{target} cannot be met by the learned codec on this scene: use --codec jp2"
+                f"{target} cannot be met by codec {self._tiles.entry.name} on this scene: use --codec jp2"
             )
         coded = self.encode(reached, progress.stage(0.95, 0.98))
         finish(coded, progress.stage(0.98, 1))

@@ -1,163 +1,62 @@
-"""A learned archive as a scene: what GDAL does for JPEG 2000 archives, done for ours."""
+"""An archive of tiles in a TIFF as a scene: what GDAL does for JPEG 2000 archives, done for ours."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from rsic_geo.codecs.jpeg2000 import DTYPES
-from rsic_geo.codecs.learned_tile import (
-    MAX_REDUCE,
-    Networks,
-    TileDecoder,
-    TileFormat,
-    TileNetwork,
-    load_network,
-)
+from rsic_geo.codecs import registry
+from rsic_geo.codecs.base import CodedBands, TileForm
 from rsic_geo.container.sideinfo import ModelReference, Picture, SideInfo
 from rsic_geo.container.tiff import TiffArchive, TiffLayout
 from rsic_geo.errors import (
-    BitstreamError,
     ChecksumError,
     ContainerError,
     RsicGeoError,
-    WeightsMismatchError,
 )
-from rsic_geo.geo.areas import shares
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.crs import wkt_of
+from rsic_geo.scenes.payloads import TileDecoder, TilePixels
 from rsic_geo.scenes.planes import Planes
 from rsic_geo.scenes.protocol import decimated_valid
 from rsic_geo.weights.store import SUFFIX
 
 Pixels = NDArray[Any]
-_HELD_ROWS = 3
-"""Rows of tiles worth keeping: windows with a halo touch so many."""
 DRIVER = "RSIC-TIFF"
 """What takes the place of GDAL's driver name."""
 
 
-class PayloadSource(Protocol):
-    """Where payloads come from: an archive, or the spool of one that is being written."""
-
-    def payload(self, tile: int) -> tuple[int, bytes]:
-        """Return kind and body of a tile. Raises ChecksumError."""
-        ...
-
-
-class TilePixels:
-    """Pixels of any window or reduced resolution; only the tiles needed are decoded, and few are kept."""
-
-    def __init__(
-        self, source: PayloadSource, networks: Networks, form: TileFormat, grid: TileGrid, held_mib: int = 256
-    ) -> None:
-        """Hold where payloads come from and how they are decoded."""
-        self._source, self._form, self._grid = source, form, grid
-        self._decoder = TileDecoder(networks, form)
-        self._turn = threading.RLock()
-        self._held: OrderedDict[int, Pixels] = OrderedDict()
-        row = grid.width * grid.tile_size * form.radiometry.bands * np.dtype(form.radiometry.dtype).itemsize
-        self._room = min(held_mib << 20, _HELD_ROWS * row)
-
-    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
-        """Return decoded pixels (bands, h, w) of a window, nodata and alpha not restored.
-
-        Raises:
-            ChecksumError, BitstreamError: a tile is damaged; the message names it.
-        """
-        chosen = list(range(self._form.radiometry.bands) if bands is None else bands)
-        out = np.empty((len(chosen), window.height, window.width), self._form.radiometry.dtype)
-        for index in self._grid.tiles_touching(window):
-            core = self._grid.core(index)
-            shared = core.intersection(window)
-            if shared is None:
-                raise AssertionError("a tile was chosen that the window does not touch")
-            pixels = self._tile(self._grid.index_number(index))
-            inner, target = shared.within(core).slices, shared.within(window).slices
-            out[(slice(None), *target)] = pixels[(slice(None), *inner)][chosen]
-        return out
-
-    def _tile(self, number: int) -> Pixels:
-        with self._turn:  # whoever comes first decodes a tile for all
-            if number in self._held:
-                self._held.move_to_end(number)
-                return self._held[number]
-            pixels = self.decode(number)
-            self._held[number] = pixels
-            while len(self._held) > 1 and sum(tile.nbytes for tile in self._held.values()) > self._room:
-                self._held.popitem(last=False)
-            return pixels
-
-    def decode(self, number: int, reduce: int = 0) -> Pixels:
-        """Return the pixels (bands, h, w) of a tile, sides halved ``reduce`` times.
-
-        Raises:
-            ChecksumError, BitstreamError: it is damaged; the message names it.
-        """
-        index = self._grid.tile_number(number)
-        core = self._grid.core(index)
-        kind, body = self._source.payload(number)
-        try:
-            return self._decoder.pixels(kind, body, (core.height, core.width), reduce)
-        except (BitstreamError, ChecksumError) as error:
-            raise type(error)(f"tile {number} (row {index.row}, column {index.col}): {error}") from error
-
-    def read_resampled(
-        self, window: Window, out_shape: tuple[int, int], *, bands: tuple[int, ...] | None = None
-    ) -> Pixels:
-        """Return a window resampled to (bands, *out_shape): area means of the nearest finer resolution.
-
-        Tiles are decoded at 1/2, 1/4 ... 1/32 of their sides, so nothing of full size is held.
-        """
-        chosen = list(range(self._form.radiometry.bands) if bands is None else bands)
-        shrink = min(window.height / out_shape[0], window.width / out_shape[1])
-        reduce = max(0, min(MAX_REDUCE, int(np.floor(np.log2(max(shrink, 1.0))))))
-        total = np.zeros((len(chosen), *out_shape), np.float64)
-        for index in self._grid.tiles_touching(window):
-            core = self._grid.core(index)
-            pixels = self.decode(self._grid.index_number(index), reduce)[chosen]
-            rows, down = shares(
-                window.row_off, window.height, out_shape[0], core.row_off, core.height, reduce
-            )
-            cols, right = shares(window.col_off, window.width, out_shape[1], core.col_off, core.width, reduce)
-            total[:, rows, cols] += down @ pixels.astype(np.float64) @ right.T
-        return np.asarray(np.rint(total).astype(self._form.radiometry.dtype))
-
-
-class LearnedScene:
-    """What a learned archive stores, decoded; from one thread at a time."""
+class TiffScene:
+    """What an archive of tiles in a TIFF stores, decoded; from one thread at a time."""
 
     driver = DRIVER
-    compression = "learned"
     others: tuple[str, ...] = ()
     """Its pages are parts of one scene."""
 
     def __init__(
         self, archive: TiffArchive, side: SideInfo, *, device: str = "auto", held_mib: int = 256
     ) -> None:
-        """Check that side information and file belong together; nothing is decoded yet.
+        """Check that side information and file belong together; nothing is decoded, and no codec loaded.
 
         Raises:
             ContainerError: they do not.
         """
         layout = archive.layout
-        self._archive, self._side, self._device = archive, side, device
+        self._archive, self._side, self._device, self._held = archive, side, device, held_mib
         self.path, self.name = archive.path, str(archive.path)
         bands = sorted(band for group in side.groups for band in group)
         if (
-            layout.dtype not in DTYPES
-            or side.radiometry is None
+            side.radiometry is None
             or side.radiometry.bands != layout.bands
             or side.radiometry.dtype != layout.dtype
             or side.tile_size != layout.tile_size
@@ -170,9 +69,14 @@ class LearnedScene:
                 "the archive's side information describes another scene: the file was altered"
             )
         self._grid = TileGrid(height=layout.height, width=layout.width, tile_size=layout.tile_size)
-        self._form = TileFormat(groups=side.groups, radiometry=side.radiometry, tile_size=layout.tile_size)
-        self.codec = codec_of(side)
-        self._tiles = TilePixels(archive, Networks(self._network), self._form, self._grid, held_mib)
+        self.codec, self.model = codec_of(side)
+        self._coded = CodedBands.of(
+            side.groups,
+            TileForm(radiometry=side.radiometry, tile_size=layout.tile_size),
+            lossless=side.lossless,
+        )
+        self._loading = threading.Lock()
+        self._tiles: TilePixels | None = None
         self.profile = SceneProfile(
             height=layout.height,
             width=layout.width,
@@ -186,7 +90,7 @@ class LearnedScene:
         )
         self._planes = Planes(self.planes(), self._grid, dtype=layout.dtype, bands=layout.bands)
 
-    def __enter__(self) -> LearnedScene:
+    def __enter__(self) -> TiffScene:
         """Return self."""
         return self
 
@@ -200,14 +104,23 @@ class LearnedScene:
         """Close the file."""
         self._archive.close()
 
-    def _network(self) -> TileNetwork:
-        network = load_network(self.codec.name, self._device, sha256=self.codec.sha256)
-        if not self.codec.matches(network.sha256):
-            raise WeightsMismatchError(
-                f"the archive was made with the codec {self.codec.name} ({self.codec.sha256}), here is "
-                f"{network.name} ({network.sha256[:16]}): install those weights; no others can decode it"
-            )
-        return network
+    @property
+    def tiles(self) -> TilePixels:
+        """Its tiles; the codec is loaded at the first call.
+
+        Raises:
+            UnknownCodecError, MissingDependencyError: the codec, or what it needs, is not installed.
+            WeightsError: the network it names is not here.
+        """
+        with self._loading:
+            if self._tiles is None:
+                name, sha256 = ("auto", None) if self.model is None else (self.model.name, self.model.sha256)
+                codec = registry.get_entry(self.codec).make(
+                    self._coded.form, weights=name, device=self._device, sha256=sha256
+                )
+                decoder = TileDecoder(codec, self._coded, self._archive.layout.bands)
+                self._tiles = TilePixels(self._archive, decoder, self._grid, self._held)
+            return self._tiles
 
     @property
     def block_shape(self) -> tuple[int, int]:
@@ -221,7 +134,7 @@ class LearnedScene:
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         """Return decoded pixels (bands, h, w) of a window; see :meth:`TilePixels.read`."""
         self.profile.check_window(window, bands)
-        return self._tiles.read(window, bands=bands)
+        return self.tiles.read(window, bands=bands)
 
     def read_valid(self, window: Window, pixels: Pixels | None = None) -> NDArray[np.bool_]:
         """Return (bands, h, w), all True: what the codec stores knows no nodata, the archive's planes do."""
@@ -250,7 +163,7 @@ class LearnedScene:
     ) -> Pixels:
         """Return a window at reduced resolution; see :meth:`TilePixels.read_resampled`."""
         self.profile.check_window(window, bands)
-        return self._tiles.read_resampled(window, out_shape, bands=bands)
+        return self.tiles.read_resampled(window, out_shape, bands=bands)
 
     def read_valid_overview(self, out_height: int, out_width: int) -> NDArray[np.bool_]:
         """Return where the mask shows data, decimated (height, width)."""
@@ -297,8 +210,8 @@ class LearnedScene:
         return counts
 
 
-def codec_of(side: SideInfo) -> ModelReference:
-    """Return name and digest of the network an archive was made with.
+def codec_of(side: SideInfo) -> tuple[str, ModelReference | None]:
+    """Return the codec an archive was made with, and its network; None for a codec without.
 
     Raises:
         ContainerError: the archive does not say.
@@ -306,9 +219,18 @@ def codec_of(side: SideInfo) -> ModelReference:
     said = side.extras.get("codec")
     if not isinstance(said, list) or len(said) != 2 or not all(isinstance(part, str) for part in said):
         raise ContainerError("the archive does not name its codec: it was altered")
-    if any(mark in said[0] for mark in "/\\\0") or said[0].endswith(SUFFIX):
+    codec, _, network = said[0].partition(":")
+    if any(mark in said[0] for mark in "/\\\0") or network.endswith(SUFFIX):
         raise ContainerError("the archive names a file as its codec, not weights: it was altered")
-    return ModelReference(name=said[0], sha256=said[1])
+    return codec, ModelReference(name=network, sha256=said[1]) if network else None
+
+
+def named_codec(name: str, weights: tuple[str, str] | None) -> list[str]:
+    """Return how an archive names its codec; undone by :func:`codec_of`."""
+    if weights is None:
+        return [name, ""]
+    network = ModelReference(name=weights[0], sha256=weights[1])
+    return [f"{name}:{network.name}", network.sha256]
 
 
 def picture_of(layout: TiffLayout) -> Picture:
