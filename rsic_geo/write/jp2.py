@@ -78,9 +78,7 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
             self.path,
             coded,
             writer.tile_crcs,
-            fitted=None
-            if self.enhancement is None or self.enhancer is None
-            else (self.enhancement, self.enhancer),
+            fitted=self.fitted,
             options=self.options,
             damage=self.damage,
         )

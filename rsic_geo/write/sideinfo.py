@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,21 +31,72 @@ class Seal:
     """Our box within it."""
 
 
-def _pixel_crcs(coded: CodedScene, crcs: tuple[int, ...]) -> tuple[int, ...]:
+Fitted = tuple[Enhancement, Enhancer]
+"""Levels and strengths, and who made the corrections they are for."""
+
+
+def side_information(  # noqa: PLR0913 - what was measured, what was asked for, and what the container adds
+    coded: CodedScene,
+    fitted: Fitted | None,
+    options: EncodeOptions,
+    *,
+    damage: Sequence[str] = (),
+    extras: Mapping[str, Any] | None = None,
+    **stored: Any,  # noqa: ANN401
+) -> SideInfo:
+    """Return everything an archive must say of a scene.
+
+    Args:
+        coded: what its tiles were measured to be.
+        fitted: its enhancement, or None.
+        options: what was asked for.
+        damage: what the source's reader reported of damage.
+        extras: further entries of the container's own.
+        stored: fields of :class:`SideInfo` about how the container stores the tiles.
+    """
+    plan = coded.plan
+    more: dict[str, Any] = {}
+    if fitted is not None:
+        enhancement, enhancer = fitted
+        more = {
+            "model": ModelReference(name=enhancer.name, sha256=enhancer.sha256),
+            "groups": plan.groups,
+            "radiometry": plan.radiometry,
+            "levels": enhancement.levels,
+            "strengths": enhancement.strengths,
+            "filters": enhancement.filters,
+        }
+    affine = {} if plan.affinity is None else {"affine": plan.affinity.to_json()}
+    return SideInfo(
+        lossless=plan.lossless,
+        snapshot=plan.snapshot,
+        tile_size=plan.grid.tile_size,
+        pixel_crcs=_pixel_crcs(coded),
+        seed=options.seed,
+        target={} if options.target.kind == "lossless" else {options.target.kind: options.target.value},
+        limits=_stored_limits(plan),
+        peaks=_stored_peaks(plan),
+        extras={**(extras or {}), **affine, **noted(damage)},
+        **{"planes": coded.planes, **stored, **more},
+    )
+
+
+def _pixel_crcs(coded: CodedScene) -> tuple[int, ...]:
     """Return one checksum per tile of a lossless archive, one in all of a lossy one, none if not decoded."""
+    crcs = tuple(coded.pixel_crcs[number] for number in range(len(coded.plan.grid)))
     if coded.plan.lossless:
         return crcs
     return (scene_crc(crcs),) if coded.is_measured else ()
 
 
-def stored_limits(plan: ScenePlan) -> tuple[tuple[int, int] | None, ...]:
+def _stored_limits(plan: ScenePlan) -> tuple[tuple[int, int] | None, ...]:
     """Return the limits an archive must tell of: none where every band fills its type."""
     kind = np.iinfo(plan.profile.dtype)
     is_idle = all(ends in (None, (kind.min, kind.max)) for ends in plan.limits)
     return () if is_idle else plan.limits
 
 
-def stored_peaks(plan: ScenePlan) -> tuple[Peak, ...]:
+def _stored_peaks(plan: ScenePlan) -> tuple[Peak, ...]:
     """Return the peaks an archive must tell of: those of uint8 go without saying."""
     return () if all(peak.kind == "type" for peak in plan.peaks) else plan.peaks
 
@@ -54,50 +106,31 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
     coded: CodedScene,
     tile_crcs: tuple[int, ...],
     *,
-    fitted: tuple[Enhancement, Enhancer] | None,
+    fitted: Fitted | None,
     options: EncodeOptions,
     damage: Sequence[str] = (),
 ) -> Seal:
-    """Append the side information to a finished JP2 file.
+    """Append the side information to a finished JP2 file; arguments as of :func:`side_information`.
 
     Args:
         path: the JP2 file.
         coded: what its tiles were measured to be.
         tile_crcs: checksums of the stored tiles.
-        fitted: levels and strengths and who made them, or None.
+        fitted: its enhancement, or None.
         options: what was asked for.
         damage: what the source's reader reported of damage.
     """
-    plan = coded.plan
     with path.open("rb") as file:
         index = jp2.find_codestream(file)
         found = file_crcs(file, index)
-    crcs = tuple(coded.pixel_crcs[number] for number in range(len(plan.grid)))
-    side = SideInfo(
-        lossless=plan.lossless,
-        snapshot=plan.snapshot,
-        tile_size=plan.grid.tile_size,
+    side = side_information(
+        coded,
+        fitted,
+        options,
+        damage=damage,
         header_crc=found.header,
         box_crcs=found.boxes,
         tile_crcs=tile_crcs,
-        pixel_crcs=_pixel_crcs(coded, crcs),
-        seed=options.seed,
-        planes=coded.planes,
-        target={} if options.target.kind == "lossless" else {options.target.kind: options.target.value},
-        limits=stored_limits(plan),
-        peaks=stored_peaks(plan),
-        extras={**({} if plan.affinity is None else {"affine": plan.affinity.to_json()}), **noted(damage)},
     )
-    if fitted is not None:
-        enhancement, enhancer = fitted
-        side = replace(
-            side,
-            model=ModelReference(name=enhancer.name, sha256=enhancer.sha256),
-            groups=plan.groups,
-            levels=enhancement.levels,
-            strengths=enhancement.strengths,
-            filters=enhancement.filters,
-            radiometry=plan.radiometry,
-        )
     added = jp2.append_side_information(path, sideinfo.pack(side, picture_of(index.size)))
     return Seal(file_bytes=path.stat().st_size, side_bytes=added)

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from rsic_geo.codecs.base import Codec, CodedBands
 from rsic_geo.container import sideinfo
-from rsic_geo.container.sideinfo import ModelReference, SideInfo, noted
-from rsic_geo.container.sideinfo_check import scene_crc
 from rsic_geo.container.tiff import TiffLayout, TiffSpool
 from rsic_geo.geo.planes import unpack_plane
 from rsic_geo.progress import Progress
@@ -23,7 +21,7 @@ from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.preview import PreviewMaker
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.dial import DialSearch, TileCoder
-from rsic_geo.write.sideinfo import Seal, stored_limits, stored_peaks
+from rsic_geo.write.sideinfo import Seal, side_information
 from rsic_geo.write.writer import USUAL_GAIN, Job
 
 
@@ -136,32 +134,17 @@ class TiffJob(Job[TiffSpool, DialSearch]):
         return nullcontext(TilePixels(writer, self._decoder, self.plan.grid, held))
 
     def _seal(self, coded: CodedScene, writer: TiffSpool) -> Seal:
-        plan, options = self.plan, self.options
-        crcs = tuple(coded.pixel_crcs[number] for number in range(len(plan.grid)))
-        codec = named_codec(self.entry.name, self._codec.weights)
-        affine = {} if plan.affinity is None else {"affine": plan.affinity.to_json()}
-        side = SideInfo(
-            lossless=plan.lossless,
-            snapshot=plan.snapshot,
-            tile_size=plan.grid.tile_size,
-            pixel_crcs=crcs if plan.lossless else (scene_crc(crcs),),
-            seed=options.seed,
+        plan = self.plan
+        side = side_information(
+            coded,
+            self.fitted,
+            self.options,
+            damage=self.damage,
+            extras={"codec": named_codec(self.entry.name, self._codec.weights)},
             groups=plan.groups,
             radiometry=plan.radiometry,
             planes={key: packed for key, packed in coded.planes.items() if key[1] != "mask"},
-            target={} if options.target.is_lossless else {options.target.kind: options.target.value},
-            limits=stored_limits(plan),
-            peaks=stored_peaks(plan),
-            extras={"codec": codec, **affine, **noted(self.damage)},
         )
-        if self.enhancement is not None and self.enhancer is not None:
-            side = replace(
-                side,
-                model=ModelReference(name=self.enhancer.name, sha256=self.enhancer.sha256),
-                levels=self.enhancement.levels,
-                strengths=self.enhancement.strengths,
-                filters=self.enhancement.filters,
-            )
         profile = plan.profile
 
         def mask(number: int) -> NDArray[np.bool_]:

@@ -31,7 +31,7 @@ from rsic_geo.write.parts import BandStore, plan_digest
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate import control
 from rsic_geo.write.reading import Clamped
-from rsic_geo.write.sideinfo import Seal
+from rsic_geo.write.sideinfo import Fitted, Seal
 from rsic_geo.write.verify import verify_archive
 
 SIZE_PROMISE = 0.02
@@ -162,6 +162,13 @@ class Job(ABC, Generic[WriterT, SearchT]):
     @abstractmethod
     def write_sidecar(self) -> list[str]:
         """Write what lies beside the finished archive; return what programs without rsic_geo still miss."""
+
+    @property
+    def fitted(self) -> Fitted | None:
+        """The enhancement the archive is sealed with, and its enhancer; None without."""
+        if self.enhancement is None or self.enhancer is None:
+            return None
+        return self.enhancement, self.enhancer
 
     @property
     def codec_sha256(self) -> str | None:

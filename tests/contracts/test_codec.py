@@ -182,7 +182,14 @@ KINDS = ("rgb", "mask", "nodata", "alpha")
 def test_every_target_through_a_codec_of_another_package(tmp_path, kind, target):
     """Targets are met by a count made without rsic_geo; metadata, nodata, mask and alpha come back."""
     source, archive, back = scene_of(tmp_path / "s.tif", kind), tmp_path / "a.rsic.tif", tmp_path / "b.tif"
-    options = {"codec": "toy", "model": "none", "tile_size": 256, "threads": 2, "target": target, "accept_loss": True}
+    options = {
+        "codec": "toy",
+        "model": "none",
+        "tile_size": 256,
+        "threads": 2,
+        "target": target,
+        "accept_loss": True,
+    }
     if target == "bpp=2" and kind == "nodata":
         options["target"] = "bpp=12"
     report = rsic_geo.compress(source, archive, **options).to_json()
