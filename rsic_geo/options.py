@@ -11,7 +11,30 @@ from rsic_geo.errors import UsageError
 
 TargetKind = Literal["lossless", "psnr", "snr", "max-error", "ratio", "bpp", "bpppb"]
 
-TARGET_WORDS = "lossless, psnr=DB, snr=DB, max-error=N, ratio=R, bpp=B or bpppb=B"
+
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    """A quantity targets are about."""
+
+    unit: str
+    """As help texts write it."""
+    lowest: float
+    highest: float
+    meaning: Literal["decibels", "size", "error"]
+    """Quality of the worst band (dB), bytes, or the largest error of any sample."""
+
+
+_QUANTITIES: dict[TargetKind, _Quantity] = {
+    "psnr": _Quantity("DB", 1.0, 200.0, "decibels"),
+    "snr": _Quantity("DB", 1.0, 200.0, "decibels"),
+    "max-error": _Quantity("N", 0.0, 1e300, "error"),
+    "ratio": _Quantity("R", 1.0, 1e5, "size"),
+    "bpp": _Quantity("B", 1e-4, 1e5, "size"),
+    "bpppb": _Quantity("B", 1e-5, 1e5, "size"),
+}
+TARGETS: tuple[TargetKind, ...] = ("lossless", *_QUANTITIES)
+_WORDS = ["lossless", *(f"{kind}={quantity.unit}" for kind, quantity in _QUANTITIES.items())]
+TARGET_WORDS = f"{', '.join(_WORDS[:-1])} or {_WORDS[-1]}"
 """How targets are written."""
 
 TILE_SIZES = (256, 512, 1024, 2048, 4096)
@@ -38,11 +61,8 @@ class Target:
         if isinstance(text, Target):
             return text
         name, _, number = text.strip().partition("=")
-        kinds: dict[str, TargetKind] = {
-            "lossless": "lossless", "psnr": "psnr", "snr": "snr", "max-error": "max-error", "ratio": "ratio",
-            "bpp": "bpp", "bpppb": "bpppb",
-        }  # fmt: skip
-        kind = kinds.get(name.strip().lower().replace("_", "-"))
+        asked = name.strip().lower().replace("_", "-")
+        kind = next((known for known in TARGETS if known == asked), None)
         if kind is None or (kind == "lossless") == bool(number):
             raise UsageError(f"unknown target {text!r}: use {TARGET_WORDS}")
         if kind == "lossless":
@@ -57,12 +77,12 @@ class Target:
     @property
     def is_size(self) -> bool:
         """Whether the target is about bytes, not about pixels."""
-        return self.kind in ("ratio", "bpp", "bpppb")
+        return self.kind != "lossless" and _QUANTITIES[self.kind].meaning == "size"
 
     @property
     def is_decibels(self) -> bool:
         """Whether the target is the quality of the worst band in dB."""
-        return self.kind in ("psnr", "snr")
+        return self.kind != "lossless" and _QUANTITIES[self.kind].meaning == "decibels"
 
     def __str__(self) -> str:
         """Return the spelling :meth:`parse` reads."""
@@ -74,8 +94,7 @@ def _target_value(kind: TargetKind, number: str) -> float:
         value = float(number)
     except ValueError:
         raise UsageError(f"target {kind}={number}: {number!r} is no number") from None
-    lowest = {"max-error": 0.0, "bpp": 1e-4, "bpppb": 1e-5}.get(kind, 1.0)
-    highest = {"psnr": 200.0, "snr": 200.0, "max-error": 1e300}.get(kind, 1e5)
+    lowest, highest = _QUANTITIES[kind].lowest, _QUANTITIES[kind].highest
     if not math.isfinite(value) or not lowest <= value <= highest:
         raise UsageError(f"target {kind}={number}: the value must be between {lowest:g} and {highest:g}")
     return value

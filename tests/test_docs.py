@@ -29,6 +29,14 @@ def test_the_readme_is_read_in_minutes():
     assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 150
 
 
+def test_the_examples_of_extending_run():
+    """The codec is the one that tests/contracts/test_codec.py takes through every verb."""
+    text = (REPOSITORY / "docs" / "pages" / "extending.md").read_text(encoding="utf-8")
+    codec, _, target = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert codec == (REPOSITORY / "tests" / "contracts" / "toy_codec.py").read_text(encoding="utf-8")
+    exec(target, {})  # its assertion is the test; the enhancer's is tests/repair/test_enhancer_contract.py
+
+
 @pytest.mark.parametrize("page", TEXTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rsic_geo.errors import UsageError
-from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
+from rsic_geo.options import TARGETS, DecodeOptions, EncodeOptions, Execution, Target
 from rsic_geo.progress import ProgressCallback
 from rsic_geo.report import Report
 from rsic_geo.scenes.archive import Archive
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
 
 _EXECUTION = tuple(field.name for field in fields(Execution))
-_TARGETS = ("psnr", "snr", "max_error", "ratio", "bpp", "bpppb")
+_TARGETS = tuple(kind.replace("-", "_") for kind in TARGETS if kind != "lossless")
 
 
 def _split(options: Mapping[str, Any]) -> dict[str, Any]:

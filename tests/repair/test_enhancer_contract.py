@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from support import REPOSITORY
 
 from rsic_geo.errors import GridError
 from rsic_geo.repair import IdentityEnhancer, load_enhancer
 from rsic_geo.repair.base import ALIGN
 
 
-@pytest.fixture(params=["identity", "busy", "busy-3", "busy-pair", "busy-ldm", "shipped", "shipped-fast"])
+@pytest.fixture(
+    params=["identity", "documented", "busy", "busy-3", "busy-pair", "busy-ldm", "shipped", "shipped-fast"]
+)
 def enhancer(request):
     if request.param == "identity":
         return IdentityEnhancer()
+    if request.param == "documented":
+        return documented()
     if request.param == "busy":
         return request.getfixturevalue("busy_enhancer")
     if request.param == "busy-3":
@@ -23,6 +30,16 @@ def enhancer(request):
     if request.param == "busy-ldm":
         return request.getfixturevalue("busy_ldm")
     return load_enhancer("auto", "cpu", fast=request.param == "shipped-fast")
+
+
+def documented():
+    """Return the enhancer that the documentation writes."""
+    text = (REPOSITORY / "docs" / "pages" / "extending.md").read_text(encoding="utf-8")
+    found: dict[str, object] = {}
+    exec(
+        next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Sharpen" in code), found
+    )
+    return found["Sharpen"]()
 
 
 def scene(bands: int, side: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ def describe() -> dict[str, Any]:
     from importlib.metadata import version
 
     from rsic_geo.codecs import registry
-    from rsic_geo.options import TILE_SIZES
+    from rsic_geo.options import TARGETS, TILE_SIZES
     from rsic_geo.weights import list_weights
 
     weights = list_weights()
@@ -41,7 +41,7 @@ def describe() -> dict[str, Any]:
         "rsic_version": version("rsic-geo"),
         "verbs": list(_verbs()),
         "codecs": codecs,
-        "targets": ["lossless", "psnr", "snr", "max-error", "ratio", "bpp", "bpppb"],
+        "targets": list(TARGETS),
         "tile_sizes": list(TILE_SIZES),
         "models": [row.name for row in weights if row.kind == "enhancer"],
         "archive_extensions": list(dict.fromkeys(each for codec in codecs for each in codec["suffixes"])),
