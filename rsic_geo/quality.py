@@ -122,3 +122,22 @@ def _decibels(sse: float, count: float, peak: float) -> float:
     if sse <= 0 or count <= 0:
         return math.inf
     return 10 * (2 * math.log10(peak) + math.log10(count) - math.log10(sse))
+
+
+def psnr_of_band(sse: float, count: float, peak: float) -> float | None:
+    """Return the PSNR of one band (dB); None without an error."""
+    return None if sse <= 0 or count <= 0 else finite(10 * math.log10(peak**2 * count / sse))
+
+
+def quantised_quality(found: list[BandErrors] | None) -> dict[str, Any]:
+    """Return the report's numbers on a quantised scene, in its own units; None where nothing was verified."""
+    scored = [] if found is None else scored_bands(found)
+    psnr = finite(total_psnr(scored)) if scored else None
+    return {
+        "psnr_codec": psnr,
+        "psnr": psnr,
+        "psnr_per_band": None if found is None else [finite(band.psnr) for band in found],
+        "max_abs_error": max(band.max_abs_error for band in scored) if scored else None,
+        "model": None,
+        "cells_enhanced": 0.0,
+    }

@@ -105,7 +105,7 @@ class Archive:
         self.snapshot = side.snapshot
         self.profile = profile_of(self.reader.profile, side.snapshot)
         stored, said = self.reader.profile, side.snapshot
-        sample = "uint16" if self._affinity is not None else said.dtypes[0]
+        sample = said.dtypes[0] if self._affinity is None else self._affinity.stored
         found = (stored.height, stored.width, stored.count, stored.dtype)
         if found != (said.height, said.width, said.count, sample):
             raise ContainerError(

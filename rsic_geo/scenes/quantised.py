@@ -1,4 +1,8 @@
-"""Float scenes as 16-bit integers, on request: one scale and offset per band, the step reported."""
+"""Scenes in steps: floats as 16-bit integers, and any scene in steps that keep every sample within a bound.
+
+The second is near-lossless coding: steps of twice the bound (and one, for integers), coded without loss
+(as in JPEG-LS, ITU-T T.87, and before it in Chen and Ramabadran, 1994).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ContainerError, TargetNotReachedError
+from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak
@@ -20,28 +25,68 @@ from rsic_geo.geo.window import Window
 from rsic_geo.scenes.protocol import Scene
 
 STEPS = 65535
+UINT8_STEPS = 255
 HALF_STEP = 0.5
 """Largest error of rounding to steps, in steps."""
 _NO_STEP = 2.0**-1000
 """Step of a band of one value, which comes back exactly whatever the codec does to it."""
+_READ_SIDE = 1024
+"""Side of the windows a scene is read in for its range (px)."""
 _ENORMOUS = 1e300
 """Ranges and steps beyond this are computed in quarters, because they or their sums exceed a double."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affinity:
-    """``value = integer * scale + offset`` per band, for scenes of floating type."""
+    """``value = integer * scale + offset`` per band."""
 
     dtype: str
     """Sample type of the scene."""
     scale: tuple[float, ...]
     offset: tuple[float, ...]
+    top: tuple[float, ...] = ()
+    """Of steps within a bound the greatest value of each band, which none may exceed; else empty."""
 
     @classmethod
     def fit(cls, dtype: str, low: tuple[float, ...], high: tuple[float, ...]) -> Affinity:
         """Return the scaling that maps each band's used range onto all 65536 steps."""
         scale = tuple(_step(a, b) if b > a else _NO_STEP for a, b in zip(low, high, strict=True))
         return cls(dtype=dtype, scale=scale, offset=low)
+
+    @classmethod
+    def within(
+        cls, profile: SceneProfile, ends: Sequence[tuple[float, float]], bound: float
+    ) -> Affinity | None:
+        """Return steps that keep every sample of a scene within a bound; None where 16 bits hold too few.
+
+        Args:
+            profile: of the scene.
+            ends: least and greatest valid value of each band.
+            bound: largest absolute error, in the units of the scene.
+        """
+        is_whole = np.dtype(profile.dtype).kind in "iu"
+        scale, offset = [], []
+        for band, (low, high) in enumerate(ends):
+            if is_whole:
+                step = 1.0 if profile.colorinterp[band] == "alpha" else 2.0 * math.floor(bound) + 1
+                nodata = profile.nodata[band]
+                # A valid sample must not come back as nodata: then that value lies between the steps.
+                start = low + (step > 1 and nodata is not None and (nodata - low) % step == 0)
+            else:
+                start, most = low, max(abs(low), abs(high))
+                step = 2 * (bound - float(np.spacing(np.asarray(most, profile.dtype)))) * (1 - 1e-9)
+            if not step > 0 or (high - start) / step > STEPS - 1:
+                return None
+            scale.append(step)
+            offset.append(start)
+        top = tuple(high for _, high in ends)
+        return cls(dtype=profile.dtype, scale=tuple(scale), offset=tuple(offset), top=top)
+
+    @property
+    def stored(self) -> str:
+        """Sample type of the steps."""
+        spans = zip(self.top, self.scale, self.offset, strict=True) if self.top else ()
+        return "uint8" if self.top and all((t - o) / s < UINT8_STEPS for t, s, o in spans) else "uint16"
 
     @property
     def ends(self) -> tuple[tuple[float, float], ...]:
@@ -55,11 +100,12 @@ class Affinity:
             self,
             scale=tuple(self.scale[band] for band in bands),
             offset=tuple(self.offset[band] for band in bands),
+            top=tuple(self.top[band] for band in bands) if self.top else (),
         )
 
-    def quantise(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    def quantise(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
         """Return (bands, h, w) as integers; invalid pixels become 0."""
-        return np.rint(self.steps(pixels, valid)).astype(np.uint16)
+        return np.rint(self.steps(pixels, valid)).astype(self.stored)
 
     def steps(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return (bands, h, w) in steps, not rounded; invalid pixels become 0."""
@@ -97,19 +143,25 @@ class Affinity:
         valid: NDArray[np.bool_] | None,
         nodata: tuple[float | int | None, ...],
     ) -> NDArray[Any]:
-        """Return floats (bands, h, w), invalid pixels holding their band's nodata value (NaN where none).
+        """Return samples (bands, h, w), invalid ones holding their band's nodata value, else NaN or 0.
 
-        Valid pixels at a nodata value move off it by the least a float can.
+        Valid floats at a nodata value move off it by the least a float can; steps of integers avoid it.
         """
         scale, offset, part = self._columns()
-        limits = np.finfo(self.dtype)
         values = (pixels.astype(np.float64) * (scale * part) + offset * part) / part
+        if self.top:
+            np.minimum(values, np.array(self.top)[:, None, None], out=values)
+        is_whole = np.dtype(self.dtype).kind in "iu"
+        limits: Any = np.iinfo(self.dtype) if is_whole else np.finfo(self.dtype)
+        if is_whole:
+            np.rint(values, out=values)
         out = np.clip(values, limits.min, limits.max).astype(self.dtype)
         if valid is not None:
-            out = avoid_nodata(out, valid, nodata)
+            out = out if is_whole else avoid_nodata(out, valid, nodata)
             for band in range(len(out)):
                 value = nodata[band]
-                out[band][~valid[band]] = np.nan if value is None else value
+                nothing = 0 if is_whole else np.nan
+                out[band][~valid[band]] = nothing if value is None else value
         return out
 
     def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -131,7 +183,8 @@ class Affinity:
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary."""
-        return {"dtype": self.dtype, "scale": list(self.scale), "offset": list(self.offset)}
+        top = {"top": list(self.top)} if self.top else {}
+        return {"dtype": self.dtype, "scale": list(self.scale), "offset": list(self.offset), **top}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any] | None) -> Affinity | None:
@@ -144,14 +197,17 @@ class Affinity:
             return None
         try:
             scale, offset = tuple(map(float, record["scale"])), tuple(map(float, record["offset"]))
-            dtype = str(record["dtype"])
-            if dtype not in ("float32", "float64") or len(scale) != len(offset):
+            top = tuple(map(float, record.get("top", ())))
+            dtype, bounded = str(record["dtype"]), ("uint8", "uint16", "int16") if top else ()
+            if dtype not in ("float32", "float64", *bounded) or not len(scale) == len(offset) == len(
+                top or scale
+            ):
                 raise ValueError("unusable scale")
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise ContainerError(
-                f"the archive's float scaling cannot be read ({error}): the file is damaged"
+                f"the archive's scaling cannot be read ({error}): the file is damaged"
             ) from error
-        return cls(dtype=dtype, scale=scale, offset=offset)
+        return cls(dtype=dtype, scale=scale, offset=offset, top=top)
 
 
 def _step(low: float, high: float) -> float:
@@ -160,14 +216,37 @@ def _step(low: float, high: float) -> float:
     return step if step * STEPS >= high - low else math.nextafter(step, math.inf)
 
 
+def exact_range(opened: Scene) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Return the smallest and largest valid value of every band, and how many others get lost."""
+    p = opened.profile
+    low, high = np.full(p.count, np.inf), np.full(p.count, -np.inf)
+    fills = np.array([np.nan if value is None else value for value in p.nodata], np.float64)[:, None, None]
+    not_finite = 0
+    grid = TileGrid(height=p.height, width=p.width, tile_size=_READ_SIDE)
+    for index in grid:
+        window = grid.core(index)
+        pixels = opened.read(window)
+        valid = opened.read_valid(window, pixels)
+        mask = opened.read_mask(window)
+        keep = valid & np.isfinite(pixels)
+        not_finite += int(np.count_nonzero(valid & ~keep & ~(np.isnan(pixels) & np.isnan(fills))))
+        if mask is not None:
+            keep &= mask != 0
+        low = np.minimum(low, np.where(keep, pixels, np.inf).min(axis=(1, 2)))
+        high = np.maximum(high, np.where(keep, pixels, -np.inf).max(axis=(1, 2)))
+    empty = ~np.isfinite(low)
+    low[empty], high[empty] = 0.0, 1.0
+    return tuple(map(float, low)), tuple(map(float, high)), not_finite
+
+
 class QuantisedScene:
-    """A float scene read as 16-bit integers, nodata as 0; its metadata are those of the floats."""
+    """A scene read in steps, nodata as 0; its metadata are those of the scene."""
 
     def __init__(self, scene: Scene, affinity: Affinity) -> None:
         """Wrap an open scene."""
         self._scene, self.affinity = scene, affinity
         self.profile: SceneProfile = replace(
-            scene.profile, dtype="uint16", nodata=(None,) * scene.profile.count, bits=()
+            scene.profile, dtype=affinity.stored, nodata=(None,) * scene.profile.count, bits=()
         )
 
     @property
@@ -179,7 +258,7 @@ class QuantisedScene:
         """Return all metadata of the float scene."""
         return self._scene.metadata()
 
-    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.uint16]:
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[Any]:
         """Return (bands, h, w) quantised."""
         self.profile.check_window(window, bands)
         pixels = self._scene.read(window)
@@ -194,7 +273,7 @@ class QuantisedScene:
         """Return (bands, h, w) as the scene has them."""
         return self._scene.read(window)
 
-    def read_valid(self, window: Window, pixels: NDArray[np.uint16] | None = None) -> NDArray[np.bool_]:
+    def read_valid(self, window: Window, pixels: NDArray[Any] | None = None) -> NDArray[np.bool_]:
         """Return (bands, h, w), False for nodata and for values that are not finite.
 
         Args:
@@ -216,7 +295,7 @@ class QuantisedScene:
         out_width: int,
         bands: tuple[int, ...] | None = None,
         window: Window | None = None,
-    ) -> NDArray[np.uint16]:
+    ) -> NDArray[Any]:
         """Return the scene, or a window of it, decimated to (bands, out_height, out_width), quantised."""
         floats = self._scene.read_overview(out_height, out_width, bands, window)
         chosen = range(len(floats)) if bands is None else bands
@@ -236,5 +315,7 @@ def recorded_peaks(side: SideInfo, affinity: Affinity | None) -> tuple[Peak, ...
     """Return what PSNR was measured by, per band, in the units of the scene; empty of what is not lossy."""
     if side.lossless and affinity is None:
         return ()
+    if affinity is not None and affinity.top:
+        return side.peaks  # told in the units of the scene, or not at all
     peaks = side.peaks or (Peak(kind="type", low=0.0, high=255.0),) * side.snapshot.count
     return peaks if affinity is None else affinity.peaks(peaks)

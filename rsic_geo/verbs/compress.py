@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from rsic_geo.codecs import registry
@@ -100,11 +102,14 @@ def compress(
             options=options,
             path=pending.temporary,
             enhancer=_enhancer(options, plan, report),
-            progress=report,
+            progress=report.stage(0, 0.8) if plan.is_close else report,
             bands=bands,
             damage=damage,
         )
         outcome = job.run()
+        if plan.is_close:  # pieces could not tell whether nothing need be lost for so few bytes
+            job, outcome = _smaller(job, outcome, opened, report.stage(0.8, 1))
+            plan = job.plan
         for note in damage:
             report.warn(f"the source is damaged; what it still holds was archived: {note}")
         missed = job.write_sidecar()
@@ -125,6 +130,22 @@ def compress(
                 "others_miss": missed,
             },
         )
+
+
+def _smaller(
+    job: Job[Any, Any], outcome: dict[str, Any], opened: Scene, progress: Progress
+) -> tuple[Job[Any, Any], dict[str, Any]]:
+    """Archive a scene also without loss; return the job whose file is smaller, named as the first."""
+    reader, plan = plan_scene(opened, job.options, progress, way="lossless")
+    other = job.path.with_name(f"{job.path.stem}.exact{job.path.suffix}")  # discarded with the first
+    exact = replace(job, reader=reader, plan=plan, path=other, enhancer=None, progress=progress)
+    found = exact.run()
+    if found["bytes"] >= outcome["bytes"]:
+        other.unlink()
+        return job, outcome
+    os.replace(other, job.path)
+    exact.path = job.path
+    return exact, found
 
 
 def _to_be_known(source: Scene, snapshot: MetadataSnapshot) -> list[str]:

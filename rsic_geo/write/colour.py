@@ -36,14 +36,14 @@ def colour_transform_pays(reader: Scene, *, lossless: bool) -> bool:
     if profile.count < 3 or "alpha" in names or "palette" in names:
         return False
     costs = np.array(
-        [_trial(reader, window, lossless=lossless) for window in _pieces(profile.height, profile.width)]
+        [_trial(reader, window, lossless=lossless) for window in pieces_of(profile.height, profile.width)]
     )
     with_transform, without = costs.sum(axis=0)
     worth = 1 / WORTH if set(names) == {"red", "green", "blue"} else WORTH
     return bool(with_transform < worth * without)
 
 
-def _pieces(height: int, width: int) -> list[Window]:
+def pieces_of(height: int, width: int) -> list[Window]:
     """Return up to three windows down the scene's diagonal."""
     tall, wide = min(TRIAL_SIDE, height), min(TRIAL_SIDE, width)
     offsets = {(round((height - tall) * part), round((width - wide) * part)) for part in (0.5, 0.15, 0.85)}

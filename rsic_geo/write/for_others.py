@@ -54,14 +54,14 @@ def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> l
 
 def _as_stored(coded: CodedScene) -> MetadataSnapshot:
     """Return the metadata of what is stored: of a quantised scene steps, and the scale that undoes them."""
-    snapshot, affinity = coded.plan.snapshot, coded.plan.affinity
+    snapshot, affinity = coded.plan.snapshot, coded.plan.coded_as
     if affinity is None:
         return snapshot
     own = list(zip(snapshot.scales, snapshot.offsets, strict=True))
     steps = list(zip(affinity.scale, affinity.offset, strict=True))
     return replace(
         snapshot.without_nodata_values(),
-        dtypes=("uint16",) * snapshot.count,
+        dtypes=(affinity.stored,) * snapshot.count,
         nodata=(None,) * snapshot.count,  # no step says it: the mask does
         scales=tuple(scale * step for (scale, _), (step, _) in zip(own, steps, strict=True)),
         offsets=tuple(scale * low + offset for (scale, offset), (_, low) in zip(own, steps, strict=True)),

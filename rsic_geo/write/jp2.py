@@ -43,7 +43,7 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
 
     def _code(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
         target, progress = self.options.target, self.progress
-        if target.is_lossless:
+        if self.plan.lossless:
             coded = control.lossless(search.coder, progress.stage(0, 0.85))
             return coded, self._seal(coded, writer)
         if target.is_size:

@@ -196,7 +196,7 @@ def plan_digest(plan: ScenePlan) -> str:
     """Return a digest of how tiles are read, and by what, which must be the same wherever they are made."""
     p = plan.profile
     text = repr((p.height, p.width, p.count, p.dtype, p.nodata, p.has_mask, plan.grid, plan.alpha_bands,
-                 plan.form, plan.lossless, plan.has_nodata, plan.nodata_apart, plan.affinity, plan.limits,
+                 plan.form, plan.lossless, plan.has_nodata, plan.nodata_apart, plan.coded_as, plan.limits,
                  version(), gdal_version(), reading_config()))  # fmt: skip
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -21,7 +21,7 @@ from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
-from rsic_geo.scenes.quantised import Affinity, QuantisedScene
+from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
 from rsic_geo.scenes.verdict import (
     BandFacts,
     BandSignal,
@@ -33,6 +33,7 @@ from rsic_geo.scenes.verdict import (
     target_meaning,
 )
 from rsic_geo.write.colour import colour_transform_pays
+from rsic_geo.write.near import Way, keep_within, names_sizes
 from rsic_geo.write.nodata import nodata_apart_pays
 
 JP2_TYPES = ("uint8", "uint16", "int16")
@@ -73,11 +74,20 @@ class ScenePlan:
     """What each band holds, in the units the codec sees; empty for lossless, which needs none of it."""
     peaks: tuple[Peak, ...] = ()
     """What the PSNR of each band is relative to, in the same units; empty where nothing is lost."""
+    steps: Affinity | None = None
+    """Steps within the bound asked for, which are coded without loss; ``affinity`` is then of facts alone."""
+    is_close: bool = False
+    """Whether the scene may be no larger without any loss."""
+
+    @property
+    def coded_as(self) -> Affinity | None:
+        """Scaling of the samples that the codec is given; None where they are the scene's own."""
+        return self.affinity if self.steps is None else self.steps
 
     @property
     def limits(self) -> tuple[tuple[int, int] | None, ...]:
         """Least and greatest value decoded samples of each band are held to; empty for lossless."""
-        return tuple(signal.limits for signal in self.signals)
+        return () if self.steps is not None else tuple(signal.limits for signal in self.signals)
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -199,7 +209,7 @@ def decimated_shape(profile: SceneProfile) -> tuple[int, int]:
 
 
 def plan_scene(
-    opened: Scene, options: EncodeOptions, progress: Progress | None = None
+    opened: Scene, options: EncodeOptions, progress: Progress | None = None, *, way: Way | None = None
 ) -> tuple[Scene, ScenePlan]:
     """Decide tiling, groups, colour transform and radiometry of a scene, and measure what its bands hold.
 
@@ -207,6 +217,7 @@ def plan_scene(
         opened: the scene.
         options: what is asked for.
         progress: told while a scene that is to be coded lossily is read through once.
+        way: how a largest error is kept; None: by trial.
 
     Returns:
         The reader tiles are read from (quantising, if that was asked for), and the plan.
@@ -220,7 +231,7 @@ def plan_scene(
     profile = reader.profile
     check_supported(profile)
     names = tuple(name.lower() for name in profile.colorinterp)
-    lossless = options.target.is_lossless
+    lossless = options.target.is_lossless or way == "lossless"
     if not lossless and "palette" in names:
         raise UsageError("a palette scene holds class numbers, not brightness: use --target lossless")
     seen = sample_valid(opened.profile, pixels, valid)
@@ -248,10 +259,26 @@ def plan_scene(
             progress=progress or Progress(),
         )
     snapshot = opened.metadata()
+    peaks = () if lossless and affinity is None else _peaks(radiometry, profile, signals, seen)
+    steps, choice = None, None
+    if way is None and options.target.kind == "max-error" and not lossless and names_sizes(options):
+        steps, choice = keep_within(opened, reader, options.target.value, signals, alpha)
+        if choice.way == "lossless":
+            return plan_scene(opened, options, progress, way="lossless")
+        if choice.way == "steps" and steps is not None:
+            reader = QuantisedScene(opened, steps)
+            profile, lossless = reader.profile, True
+        else:
+            steps = None
+    is_exact = lossless and affinity is None and steps is None
     mct = colour_transform_pays(reader, lossless=lossless)
     return reader, ScenePlan(
         profile=profile,
-        snapshot=snapshot if lossless and affinity is None else snapshot.without_statistics(),
+        steps=steps,
+        is_close=choice is not None and choice.is_close,
+        snapshot=snapshot
+        if lossless and affinity is None and steps is None
+        else snapshot.without_statistics(),
         radiometry=radiometry,
         grid=TileGrid(
             height=profile.height,
@@ -261,8 +288,10 @@ def plan_scene(
         groups=band_groups(profile.colorinterp),
         alpha_bands=alpha,
         mct=mct,
-        nodata_apart=lossless
+        nodata_apart=(steps is not None and choice is not None and choice.is_apart)
+        or lossless
         and affinity is None
+        and steps is None
         and options.sidecar != "never"  # others would see the filling as data
         and nodata_apart_pays(reader, valid[0], mct=mct),
         lossless=lossless,
@@ -272,7 +301,7 @@ def plan_scene(
         not_finite=not_finite,
         far_values=far,
         signals=signals,
-        peaks=() if lossless and affinity is None else _peaks(radiometry, profile, signals, seen),
+        peaks=() if is_exact else peaks,
     )
 
 
@@ -308,36 +337,14 @@ def _peaks(
 
 
 def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity | None, int]:
-    if options.quantize is None or opened.profile.dtype not in ("float32", "float64"):
+    is_bounded = options.target.kind == "max-error" and options.target.value > 0 and names_sizes(options)
+    if opened.profile.dtype not in ("float32", "float64") or (options.quantize is None and not is_bounded):
         return opened, None, 0
-    low, high, not_finite = _exact_range(opened)
+    low, high, not_finite = exact_range(opened)
     affinity = Affinity.fit(opened.profile.dtype, low, high)
     if options.target.kind == "max-error":
         affinity.steps_within(options.target.value)  # refuses what rounding alone would miss
     return QuantisedScene(opened, affinity), affinity, not_finite
-
-
-def _exact_range(opened: Scene) -> tuple[tuple[float, ...], tuple[float, ...], int]:
-    """Return the smallest and largest valid value of every band, and how many others get lost."""
-    p = opened.profile
-    low, high = np.full(p.count, np.inf), np.full(p.count, -np.inf)
-    fills = np.array([np.nan if value is None else value for value in p.nodata], np.float64)[:, None, None]
-    not_finite = 0
-    grid = TileGrid(height=p.height, width=p.width, tile_size=SAMPLE_SIDE)
-    for index in grid:
-        window = grid.core(index)
-        pixels = opened.read(window)
-        valid = opened.read_valid(window, pixels)
-        mask = opened.read_mask(window)
-        keep = valid & np.isfinite(pixels)
-        not_finite += int(np.count_nonzero(valid & ~keep & ~(np.isnan(pixels) & np.isnan(fills))))
-        if mask is not None:
-            keep &= mask != 0
-        low = np.minimum(low, np.where(keep, pixels, np.inf).min(axis=(1, 2)))
-        high = np.maximum(high, np.where(keep, pixels, -np.inf).max(axis=(1, 2)))
-    empty = ~np.isfinite(low)
-    low[empty], high[empty] = 0.0, 1.0
-    return tuple(map(float, low)), tuple(map(float, high)), not_finite
 
 
 def _footprint(profile: SceneProfile, valid: NDArray[np.bool_]) -> dict[str, Any] | None:
@@ -367,7 +374,8 @@ def check_supported(profile: SceneProfile) -> None:
     if profile.dtype in JP2_TYPES:
         return
     hint = (
-        "add --quantize uint16 to store it with a scale and offset (not lossless), or keep it in a COG "
+        "say how far samples may be off (--target max-error=0.01, in the scene's units) or add --quantize "
+        "uint16 to store it in 65536 steps, neither lossless, or keep it in a COG "
         "(gdal_translate -of COG -co COMPRESS=ZSTD -co PREDICTOR=YES)"
         if profile.dtype in ("float32", "float64")
         else "keep it in a COG (gdal_translate -of COG -co COMPRESS=ZSTD)"

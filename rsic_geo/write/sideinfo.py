@@ -66,14 +66,16 @@ def side_information(  # noqa: PLR0913 - what was measured, what was asked for, 
             "strengths": enhancement.strengths,
             "filters": enhancement.filters,
         }
-    affine = {} if plan.affinity is None else {"affine": plan.affinity.to_json()}
+    # What was kept exactly needs no word of what might have been lost.
+    is_exact = plan.lossless and plan.coded_as is None or options.target.kind == "lossless"
+    affine = {} if plan.coded_as is None else {"affine": plan.coded_as.to_json()}
     return SideInfo(
         lossless=plan.lossless,
         snapshot=plan.snapshot,
         tile_size=plan.grid.tile_size,
         pixel_crcs=_pixel_crcs(coded),
         seed=options.seed,
-        target={} if options.target.kind == "lossless" else {options.target.kind: options.target.value},
+        target={} if is_exact else {options.target.kind: options.target.value},
         limits=_stored_limits(plan),
         peaks=_stored_peaks(plan),
         extras={**(extras or {}), **affine, **noted(damage)},
@@ -97,7 +99,9 @@ def _stored_limits(plan: ScenePlan) -> tuple[tuple[int, int] | None, ...]:
 
 
 def _stored_peaks(plan: ScenePlan) -> tuple[Peak, ...]:
-    """Return the peaks an archive must tell of: those of uint8 go without saying."""
+    """Return the peaks an archive must tell of: those of uint8 and of floats in steps none."""
+    if plan.steps is not None and plan.affinity is not None:
+        return ()
     return () if all(peak.kind == "type" for peak in plan.peaks) else plan.peaks
 
 

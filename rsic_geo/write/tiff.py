@@ -106,7 +106,7 @@ class TiffJob(Job[TiffSpool, DialSearch]):
 
     def _coded(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:
         target, progress = self.options.target, self.progress
-        if target.is_lossless:
+        if self.plan.lossless:
             coded = search.lossless(progress.stage(0, 0.85))
             return coded, self._seal(coded, writer)
         if target.is_size:

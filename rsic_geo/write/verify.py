@@ -103,7 +103,7 @@ def _verify_tiles(
     plan = coded.plan
     sse = worst = 0.0
     bands, shown_sse = None, np.zeros(plan.profile.count)
-    if plan.affinity is not None:
+    if plan.coded_as is not None:
         bands = blank_errors(plan.profile, [peak.span for peak in plan.scene_peaks])
     for done, index in enumerate(plan.grid, start=1):
         window = plan.grid.core(index)
@@ -115,11 +115,15 @@ def _verify_tiles(
         if plan.lossless:
             if pixel_crc(pixels) != coded.pixel_crcs[number]:
                 raise VerificationError(f"tile {number} of the written archive does not decode to its source")
-            if plan.nodata_apart and not np.array_equal(archive.finish(pixels, window), source.read(window)):
+            if (
+                plan.nodata_apart
+                and bands is None
+                and not np.array_equal(archive.finish(pixels, window), source.read(window))
+            ):
                 raise VerificationError(f"nodata in tile {number} of the archive differs from its source")
         else:
             original = _measured_against(source, window)
-            if plan.affinity is None:
+            if plan.coded_as is None:
                 pixels = archive.finish(pixels, window)
             keep = scored_pixels(source, plan, window, original)
             per_band, largest = errors_by_band(pixels, original, keep)

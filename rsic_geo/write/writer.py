@@ -19,11 +19,11 @@ from rsic_geo.errors import StructureLostError, TargetNotReachedError
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.progress import Progress
-from rsic_geo.quality import BandErrors, finite, scored_bands, total_psnr
+from rsic_geo.quality import BandErrors, finite, psnr_of_band, quantised_quality
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.protocol import Scene
-from rsic_geo.scenes.verdict import BandQuality, decibels, lost_message, weak_warning
+from rsic_geo.scenes.verdict import BandFacts, BandQuality, lost_message, weak_warning
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import Enhancement, FitOptions, Readers, fit_enhancement
 from rsic_geo.write.kept_fit import FitLog
@@ -102,7 +102,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
         return {
             "codec": self.entry.name,
             "codec_sha256": self.codec_sha256,
-            "lossless": self.plan.lossless and self.plan.affinity is None,
+            "lossless": self.plan.lossless and self.plan.coded_as is None,
+            "step": None if self.plan.steps is None else list(self.plan.steps.scale),
             "target": {
                 "asked": str(self.options.target),
                 "achieved": achieved,
@@ -135,7 +136,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         Raises:
             StructureLostError: a band has lost its structure, and that was not accepted.
         """
-        if self.plan.lossless:
+        if self.plan.lossless and self.plan.steps is None:
             return []
         if not coded.is_measured:
             return None
@@ -150,6 +151,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
 
     def _band_qualities(self, coded: CodedScene) -> list[BandQuality]:
         """Return what became of each band but alpha, of the final output."""
+        if self.plan.steps is not None:
+            return [self._stepped(facts) for facts in self.plan.facts]
         final = coded if self.enhancement is None else self.enhancement
         return [
             facts.judged(
@@ -162,6 +165,14 @@ class Job(ABC, Generic[WriterT, SearchT]):
     @abstractmethod
     def write_sidecar(self) -> list[str]:
         """Write what lies beside the finished archive; return what programs without rsic_geo still miss."""
+
+    def _stepped(self, facts: BandFacts) -> BandQuality:
+        """Return what steps make of a band whose errors spread evenly over a step."""
+        assert self.plan.steps is not None
+        step = self.plan.steps.scale[facts.band - 1]
+        is_whole = self.plan.affinity is None
+        square = (step * step - is_whole) / 12
+        return facts.judged(square * facts.signal.count, (step - is_whole) / 2)
 
     @property
     def fitted(self) -> Fitted | None:
@@ -320,7 +331,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
             return control.check_size(target, self.plan, seal.file_bytes)
         if target.kind == "snr":
             return self._decibels("snr", self._final_sse(coded), coded.count)
-        if self.plan.affinity is not None:
+        if self.plan.coded_as is not None:
             name = {"psnr": "psnr", "max-error": "max_abs_error"}.get(target.kind)
             return None if name is None else quantised_quality(self.found)[name]
         if target.kind == "psnr":
@@ -337,10 +348,10 @@ class Job(ABC, Generic[WriterT, SearchT]):
         return finite(self.plan.yardstick(kind).decibels(sse, count)) if self.plan.signals else None
 
     def _quality(self, coded: CodedScene) -> dict[str, Any]:
-        if self.plan.affinity is not None:
+        if self.plan.coded_as is not None:
             found = quantised_quality(self.found)
             more = {"psnr_shown": self._psnr_shown(coded)}
-            return {**found, **more, "snr": self._decibels("snr", coded.sse, coded.count)}
+            return {**found, **more, "snr": self._snr_in_steps(coded)}
         if not coded.is_measured:
             return {
                 "psnr_codec": None, "psnr_shown": None, "psnr": None, "snr": None, "psnr_per_band": None,
@@ -368,27 +379,18 @@ class Job(ABC, Generic[WriterT, SearchT]):
             else float((self.enhancement.strengths > 0).mean()),
         }
 
+    def _snr_in_steps(self, coded: CodedScene) -> float | None:
+        """Return the SNR of a quantised scene (dB): of steps within a bound as verification found it."""
+        if self.plan.steps is None:
+            return self._decibels("snr", coded.sse, coded.count)
+        if self.found is None or not self.plan.signals:
+            return None
+        rod = self.plan.yardstick("snr").scaled(self.plan.factors)
+        sse = np.array([band.sse for band in self.found])
+        return finite(rod.decibels(sse, np.array([float(band.samples) for band in self.found])))
+
     def _psnr_shown(self, coded: CodedScene) -> float | None:
         """Return the PSNR of what other programs show; None where that is a preview, or was not decoded."""
         if self.shown is None or not self.shows_pixels:
             return None
         return self._decibels("psnr", self.shown, coded.count)
-
-
-def psnr_of_band(sse: float, count: float, peak: float) -> float | None:
-    """Return the PSNR of one band (dB); None without an error."""
-    return None if sse <= 0 or count <= 0 else finite(decibels(sse / count / peak**2))
-
-
-def quantised_quality(found: list[BandErrors] | None) -> dict[str, Any]:
-    """Return the report's numbers on a quantised scene, in its own units; None where nothing was verified."""
-    scored = [] if found is None else scored_bands(found)
-    psnr = finite(total_psnr(scored)) if scored else None
-    return {
-        "psnr_codec": psnr,
-        "psnr": psnr,
-        "psnr_per_band": None if found is None else [finite(band.psnr) for band in found],
-        "max_abs_error": max(band.max_abs_error for band in scored) if scored else None,
-        "model": None,
-        "cells_enhanced": 0.0,
-    }
