@@ -49,11 +49,19 @@ class Target:
     """Which quantity is asked for."""
     value: float = 0.0
     """dB, units of the scene's samples, compression ratio, bits per pixel of all bands (``bpp``) or bits per
-    sample (``bpppb``), by ``kind``; 0 for lossless."""
+    sample (``bpppb``), by ``kind``; 0 for lossless. Of several values the largest."""
+    values: tuple[float, ...] = ()
+    """Of ``max-error`` one value for each band; empty where one is for all."""
+    unit: Literal["", "%", "r"] = ""
+    """What the values of ``max-error`` are in: samples, hundredths of the range each band uses, or the units
+    of the scene's own scale and offset (reflectance, metres)."""
 
     @classmethod
     def parse(cls, text: str | Target) -> Target:
         """Return the target written as ``lossless``, ``psnr=40``, ``max-error=2``, ``bpp=0.5`` and so on.
+
+        ``max-error`` may have one value per band (``max-error=10,10,40``), and a unit: ``0.5%`` of the range
+        each band uses, ``0.001r`` in the units of the scene's own scale.
 
         Raises:
             UsageError: if the text is none of these or its value is out of range.
@@ -67,7 +75,16 @@ class Target:
             raise UsageError(f"unknown target {text!r}: use {TARGET_WORDS}")
         if kind == "lossless":
             return cls(kind=kind)
-        return cls(kind=kind, value=_target_value(kind, number))
+        if kind != "max-error":
+            return cls(kind=kind, value=_target_value(kind, number))
+        unit: Literal["", "%", "r"] = "%" if number.endswith("%") else "r" if number.endswith("r") else ""
+        values = tuple(_target_value(kind, part) for part in number.removesuffix(unit).split(","))
+        return cls(kind=kind, value=max(values), values=values if len(values) > 1 else (), unit=unit)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether one value, in the units of the samples, is meant for all bands."""
+        return not self.values and not self.unit
 
     @property
     def is_lossless(self) -> bool:
@@ -85,8 +102,18 @@ class Target:
         return self.kind != "lossless" and _QUANTITIES[self.kind].meaning == "decibels"
 
     def __str__(self) -> str:
-        """Return the spelling :meth:`parse` reads."""
-        return self.kind if self.kind == "lossless" else f"{self.kind}={self.value:g}"
+        """Return the spelling :meth:`parse` reads, as people write numbers."""
+        return self._spelled("{:g}")
+
+    @property
+    def exact(self) -> str:
+        """The spelling :meth:`parse` reads, every digit of it."""
+        return self._spelled("{!r}")
+
+    def _spelled(self, form: str) -> str:
+        if self.kind == "lossless":
+            return self.kind
+        return f"{self.kind}={','.join(map(form.format, self.values or (self.value,)))}{self.unit}"
 
 
 def _target_value(kind: TargetKind, number: str) -> float:

@@ -75,7 +75,7 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
     target = options.target
     network = {} if codec_sha256 is None else {"codec_sha256": codec_sha256}
     return json.dumps({
-        "target": target.kind if target.kind == "lossless" else f"{target.kind}={target.value!r}",
+        "target": target.exact,
         "codec": options.codec,
         **network,
         "model": options.model,

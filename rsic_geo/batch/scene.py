@@ -124,6 +124,7 @@ def _written(
                 target=job.options.target,
                 lossless=bool(report.details["lossless"]),
                 facts=tuple(map(BandFacts.from_json, report.details["signals"])),
+                bounds=tuple(report.details["bounds"]),
             ),
             job.options.execution,
             progress.stage(0.7, 1),

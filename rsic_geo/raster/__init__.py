@@ -10,7 +10,7 @@ from rsic_geo.raster.geojp2 import degenerate_geotiff, metadata_missing, write_m
 from rsic_geo.raster.members import members_of, said_of_others
 from rsic_geo.raster.read import PixelDecoder, SceneReader, open_scene
 from rsic_geo.raster.snapshot import metadata_differences
-from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, metadata_lost_in_geotiff
+from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, copy_as_cog, metadata_lost_in_geotiff
 
 __all__ = [
     "DRIVERS",
@@ -19,6 +19,7 @@ __all__ = [
     "SceneReader",
     "SceneWriter",
     "accepting_damage",
+    "copy_as_cog",
     "degenerate_geotiff",
     "fetch_raster",
     "gdal_config",

@@ -236,6 +236,16 @@ def _set_what_copying_loses(dataset: DatasetWriter, snapshot: MetadataSnapshot) 
             dataset.colorinterp = wanted
 
 
+def copy_as_cog(source: str | Path, path: str | Path, options: Mapping[str, str]) -> None:
+    """Copy a raster as GDAL's COG driver writes it with these creation options.
+
+    Raises:
+        SceneError: if it cannot.
+    """
+    with gdal_config(), scene_errors("copy", source):
+        rasterio.shutil.copy(str(source), str(path), driver="COG", **options)
+
+
 def metadata_lost_in_geotiff(snapshot: MetadataSnapshot) -> list[MetadataDifference]:
     """Return what neither a GeoTIFF nor its sidecar could say of a scene; tried on a file of one pixel."""
     small = replace(snapshot, width=1, height=1, overviews=())

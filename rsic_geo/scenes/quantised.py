@@ -55,18 +55,18 @@ class Affinity:
 
     @classmethod
     def within(
-        cls, profile: SceneProfile, ends: Sequence[tuple[float, float]], bound: float
+        cls, profile: SceneProfile, ends: Sequence[tuple[float, float]], bounds: Sequence[float]
     ) -> Affinity | None:
         """Return steps that keep every sample of a scene within a bound; None where 16 bits hold too few.
 
         Args:
             profile: of the scene.
             ends: least and greatest valid value of each band.
-            bound: largest absolute error, in the units of the scene.
+            bounds: largest absolute error of each band, in the units of the samples.
         """
         is_whole = np.dtype(profile.dtype).kind in "iu"
         scale, offset = [], []
-        for band, (low, high) in enumerate(ends):
+        for band, ((low, high), bound) in enumerate(zip(ends, bounds, strict=True)):
             if is_whole:
                 step = 1.0 if profile.colorinterp[band] == "alpha" else 2.0 * math.floor(bound) + 1
                 nodata = profile.nodata[band]

@@ -51,7 +51,8 @@ def _target(target: str | Target | None, options: Mapping[str, Any]) -> Target:
         words = [*named, *(["target"] if target is not None else [])]
         raise UsageError(f"give one target only, not {' and '.join(words)}")
     for name, value in named.items():
-        return Target.parse(f"{name}={value}")
+        values = value if isinstance(value, tuple | list) else (value,)
+        return Target.parse(f"{name}={','.join(map(str, values))}")
     return Target.parse("lossless" if target is None else target)
 
 

@@ -174,6 +174,8 @@ def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
     """
     if options.target.is_lossless and not entry.is_lossless_capable:
         raise UsageError(f"{entry.title} is lossy: use --codec jp2, or a target such as psnr=40 or bpp=0.5")
+    if not options.target.is_plain and entry.dial != "size":
+        raise UsageError(f"{options.target}: {entry.title} takes one value in the units of the samples")
     if options.sidecar == "require" and entry.container == "tiff":
         raise UsageError(f"archives of {entry.title} need no sidecar: leave out --sidecar")
     if entry.max_tile_size and options.tile_size > entry.max_tile_size:

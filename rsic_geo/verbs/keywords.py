@@ -41,7 +41,7 @@ class TargetKeywords(TypedDict, total=False):
 
     psnr: float
     snr: float
-    max_error: float
+    max_error: float | str | tuple[float, ...]
     ratio: float
     bpp: float
     bpppb: float

@@ -8,7 +8,7 @@ the codec's, and scenes of few values may be smallest as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from rsic_geo.codecs.base import LOSSLESS, TileForm
 from rsic_geo.codecs.jpeg2000 import Jpeg2000Codec
 from rsic_geo.codecs.registry import get_entry
+from rsic_geo.errors import TargetNotReachedError, UsageError
+from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.profile import sample_range
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import fill_invalid
-from rsic_geo.options import EncodeOptions
+from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene
 from rsic_geo.scenes.verdict import BandSignal
@@ -53,31 +55,89 @@ def names_sizes(options: EncodeOptions) -> bool:
     return get_entry(options.codec).dial == "size"
 
 
+def bounds_of(target: Target, snapshot: MetadataSnapshot, spans: Sequence[float]) -> tuple[float, ...]:
+    """Return the largest error a target allows each band, in the units of the samples.
+
+    Args:
+        target: a largest error.
+        snapshot: of the scene.
+        spans: range each band uses, in those units.
+
+    Raises:
+        UsageError: it names another number of bands, or the scene has no scale of its own.
+    """
+    values = target.values or (target.value,) * snapshot.count
+    if len(values) != snapshot.count:
+        raise UsageError(f"{target}: {len(values)} values for {snapshot.count} bands; give one or as many")
+    if target.unit == "%":
+        return tuple(value / 100 * span for value, span in zip(values, spans, strict=True))
+    if target.unit == "r":
+        if all(scale == 1 for scale in snapshot.scales):
+            raise UsageError(f"{target}: the scene has no scale of its own: leave the r out")
+        return tuple(value / abs(scale) for value, scale in zip(values, snapshot.scales, strict=True))
+    return values
+
+
 def keep_within(
-    opened: Scene, reader: Scene, bound: float, signals: Sequence[BandSignal], alpha: Sequence[int]
+    opened: Scene,
+    reader: Scene,
+    target: Target,
+    bounds: Sequence[float],
+    signals: Sequence[BandSignal],
 ) -> tuple[Affinity | None, Choice]:
-    """Return steps that keep a bound, if 16 bits hold them, and how the bound is kept best."""
+    """Return steps that keep the bounds of a target, if 16 bits hold them, and how they are kept best.
+
+    Args:
+        opened: the scene.
+        reader: the same, or a scene of floats in the finest steps.
+        target: a largest error.
+        bounds: what it allows each band.
+        signals: what each band holds, as ``reader`` gives it; without count for alpha.
+
+    Raises:
+        TargetNotReachedError: bounds that differ from band to band, and 16 bits hold too few steps.
+    """
+    steps, choice = _kept(opened, reader, target, bounds, signals)
+    if steps is None and choice.way == "codec" and not target.is_plain:
+        raise TargetNotReachedError(
+            f"{target}: some band would take more steps than 16 bits hold; ask for more, or for one value"
+        )
+    return steps, choice
+
+
+def _kept(
+    opened: Scene,
+    reader: Scene,
+    target: Target,
+    bounds: Sequence[float],
+    signals: Sequence[BandSignal],
+) -> tuple[Affinity | None, Choice]:
     profile = opened.profile
     if isinstance(reader, QuantisedScene):
-        steps = Affinity.within(profile, reader.affinity.ends, bound)
-        fine = reader.affinity.steps_within(bound)
-        if steps is None:
-            return None, Choice("codec")
-        return steps, choose_steps(opened, steps, reader, fine)
-    if bound < 1:
+        steps = Affinity.within(profile, reader.affinity.ends, bounds)
+        if steps is None or not target.is_plain:
+            return steps, Choice("codec" if steps is None else "steps")
+        return steps, choose_steps(opened, steps, reader, reader.affinity.steps_within(target.value))
+    if max(bounds) < 1:
         return None, Choice("lossless")
+    alpha = [band for band, name in enumerate(profile.colorinterp) if name == "alpha"]
     whole = sample_range(profile.dtype, profile.sample_bits)
     ends = [signal.limits or ((0, 0) if band not in alpha else whole) for band, signal in enumerate(signals)]
-    steps = Affinity.within(profile, ends, bound)
-    return steps, choose_way(opened, steps, bound, alpha)
+    steps = Affinity.within(profile, ends, bounds)
+    if steps is None:
+        return None, Choice("codec")
+    choice = choose_way(opened, steps, target.value, alpha)
+    if choice.way == "codec" and not target.is_plain:
+        choice = replace(choice, way="steps")
+    return steps, choice
 
 
-def choose_way(scene: Scene, steps: Affinity | None, bound: float, alpha_bands: Sequence[int]) -> Choice:
+def choose_way(scene: Scene, steps: Affinity, bound: float, alpha_bands: Sequence[int]) -> Choice:
     """Return how a scene is kept within a bound in the fewest bytes, by pieces of it.
 
     Args:
         scene: of integers, or of floats read as such (its bound is then in steps of those).
-        steps: what steps within the bound are; None where 16 bits hold too few.
+        steps: what steps within the bound are.
         bound: largest error, in the samples of the scene.
         alpha_bands: bands that are kept exactly.
     """
@@ -87,11 +147,8 @@ def choose_way(scene: Scene, steps: Affinity | None, bound: float, alpha_bands: 
         pixels, valid = scene.read(window), scene.read_valid(window)
         codec += _codec_bytes(pixels, valid, bound, alpha_bands)
         exact += _lossless_bytes(pixels, valid) - np.array([_plane_bytes(valid), 0])
-        if steps is not None:
-            stepped += _lossless_bytes(steps.quantise(pixels, valid), valid)
-    costs: dict[Way, int] = {"codec": codec, "lossless": int(exact.min())}
-    if steps is not None:
-        costs["steps"] = int(stepped.min())
+        stepped += _lossless_bytes(steps.quantise(pixels, valid), valid)
+    costs: dict[Way, int] = {"codec": codec, "lossless": int(exact.min()), "steps": int(stepped.min())}
     best = min(costs, key=lambda way: costs[way])
     most = min(CLOSE * costs["lossless"], costs["lossless"] - _OVERHEAD)
     return Choice(best, is_close=best != "lossless" and costs[best] > most, is_apart=_is_apart(stepped))

@@ -33,7 +33,7 @@ from rsic_geo.scenes.verdict import (
     target_meaning,
 )
 from rsic_geo.write.colour import colour_transform_pays
-from rsic_geo.write.near import Way, keep_within, names_sizes
+from rsic_geo.write.near import Way, bounds_of, keep_within, names_sizes
 from rsic_geo.write.nodata import nodata_apart_pays
 
 JP2_TYPES = ("uint8", "uint16", "int16")
@@ -76,6 +76,8 @@ class ScenePlan:
     """What the PSNR of each band is relative to, in the same units; empty where nothing is lost."""
     steps: Affinity | None = None
     """Steps within the bound asked for, which are coded without loss; ``affinity`` is then of facts alone."""
+    bounds: tuple[float, ...] = ()
+    """Largest error each band may have, in the units of the scene's samples; empty for other targets."""
     is_close: bool = False
     """Whether the scene may be no larger without any loss."""
 
@@ -261,8 +263,11 @@ def plan_scene(
     snapshot = opened.metadata()
     peaks = () if lossless and affinity is None else _peaks(radiometry, profile, signals, seen)
     steps, choice = None, None
+    bounds: tuple[float, ...] = ()
     if way is None and options.target.kind == "max-error" and not lossless and names_sizes(options):
-        steps, choice = keep_within(opened, reader, options.target.value, signals, alpha)
+        spans = [high - low for low, high in _used(radiometry, affinity)]
+        bounds = bounds_of(options.target, snapshot, spans)
+        steps, choice = keep_within(opened, reader, options.target, bounds, signals)
         if choice.way == "lossless":
             return plan_scene(opened, options, progress, way="lossless")
         if choice.way == "steps" and steps is not None:
@@ -275,6 +280,7 @@ def plan_scene(
     return reader, ScenePlan(
         profile=profile,
         steps=steps,
+        bounds=bounds,
         is_close=choice is not None and choice.is_close,
         snapshot=snapshot
         if lossless and affinity is None and steps is None
@@ -303,6 +309,15 @@ def plan_scene(
         signals=signals,
         peaks=() if is_exact else peaks,
     )
+
+
+def _used(radiometry: Radiometry, affinity: Affinity | None) -> list[tuple[float, float]]:
+    """Return the range each band uses in the units of the scene's samples."""
+    ends = list(zip(radiometry.low, radiometry.high, strict=True))
+    if affinity is None:
+        return ends
+    scales = zip(ends, affinity.scale, affinity.offset, strict=True)
+    return [(low * scale + offset, high * scale + offset) for (low, high), scale, offset in scales]
 
 
 def sampled_peaks(profile: SceneProfile, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[Peak, ...]:
@@ -342,7 +357,7 @@ def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity |
         return opened, None, 0
     low, high, not_finite = exact_range(opened)
     affinity = Affinity.fit(opened.profile.dtype, low, high)
-    if options.target.kind == "max-error":
+    if options.target.kind == "max-error" and options.target.is_plain:
         affinity.steps_within(options.target.value)  # refuses what rounding alone would miss
     return QuantisedScene(opened, affinity), affinity, not_finite
 

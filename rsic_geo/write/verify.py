@@ -76,7 +76,13 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
     except RsicGeoError as error:
         raise VerificationError(f"the written archive cannot be read back: {error}") from error
     bound, bands = target.value, verified.bands
-    if target.kind == "max-error" and worst > bound:
+    for band, most in zip(bands or (), coded.plan.bounds, strict=False):
+        if band.max_abs_error > most:
+            raise VerificationError(
+                f"band {band.band} of the written archive is up to {band.max_abs_error:g} off, {most:g} was "
+                "promised: the decoders of encoding and of reading disagree"
+            )
+    if target.kind == "max-error" and target.is_plain and worst > bound:
         less = f"{bound - 1:g}" if bands is None else f"{0.99 * bound:.6g}"
         raise VerificationError(
             f"the written archive decodes with an error of {worst:g}, {bound:g} was promised: the decoders "

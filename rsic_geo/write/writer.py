@@ -121,6 +121,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
                 "enhancing": round(self.enhancing_seconds, 3),
                 "verifying": round(time.perf_counter() - before, 3),
             },
+            "bounds": list(self.plan.bounds),
             "bpppb": seal.file_bytes * 8 / self.plan.pixels / self.plan.profile.count,
             **self._quality(coded),
             "peaks": [peak.to_json() for peak in self.plan.scene_peaks],

@@ -145,7 +145,7 @@ def test_a_bound_that_erases_a_band_is_refused(tmp_path):
 
 def test_steps_avoid_nodata_and_refuse_ranges_they_cannot_hold():
     profile = SceneProfile(height=1, width=1, count=1, dtype="uint16", nodata=(20,))
-    steps = Affinity.within(profile, [(10.0, 90.0)], 2)
+    steps = Affinity.within(profile, [(10.0, 90.0)], [2])
     assert steps is not None
     values = np.arange(10, 91).reshape(1, 1, -1)
     valid = values != 20
@@ -154,8 +154,69 @@ def test_steps_avoid_nodata_and_refuse_ranges_they_cannot_hold():
     assert (back[valid] != 20).all()
     assert back.min() >= 10
     wide = SceneProfile(height=1, width=1, count=1, dtype="float32")
-    assert Affinity.within(wide, [(0.0, 1e6)], 0.5) is None
-    assert Affinity.within(wide, [(0.0, 1e6)], 1e-9) is None
+    assert Affinity.within(wide, [(0.0, 1e6)], [0.5]) is None
+    assert Affinity.within(wide, [(0.0, 1e6)], [1e-9]) is None
+
+
+def scaled(path, pixels, scales, **profile):
+    write_scene(path, pixels, **profile)
+    with rasterio.open(path, "r+") as scene:
+        scene.scales = scales
+    return path
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        ("max-error=0.5%", None), ("max-error=30,2,200", (30, 2, 200)), ("max-error=0.01r", (100, 100, 50)),
+        ("max-error=0.01,0,0.02r", (100, 0, 100)), ("max-error=9,0.4,0", (9, 0, 0)),
+    ],
+)  # fmt: skip
+def test_bounds_by_band_by_range_and_in_the_units_of_the_scene(tmp_path, asked, allowed):
+    pixels = painted((3, 260, 300), "uint16")
+    pixels[1] //= 7
+    source = scaled(tmp_path / "s.tif", pixels, (0.0001, 0.0001, 0.0002))
+    archive, back = tmp_path / "a.jp2", tmp_path / "b.tif"
+    report = rsic_geo.compress(source, archive, target=asked, accept_loss=True).to_json()
+    assert report["target"]["asked"] == asked
+    rsic_geo.decompress(archive, back)
+    worst = np.abs(pixels_of(back)[0].astype(int) - pixels).max(axis=(1, 2))
+    if allowed is None:  # the range between the 0.1 % and the 99.9 % quantile
+        low, high = np.quantile(pixels, (0.001, 0.999), axis=(1, 2))
+        allowed = 1.01 * 0.005 * (high - low)
+    assert (worst <= allowed).all()
+    assert (worst >= np.floor(allowed) * 0.8).all()
+    assert archive.stat().st_size < rsic_geo.compress(source, tmp_path / "e.jp2").to_json()["bytes"]
+
+
+def test_bounds_through_python_and_a_batch(tmp_path):
+    (tmp_path / "in").mkdir()
+    source = write_scene(tmp_path / "in" / "s.tif", painted((3, 200, 220)))
+    report = rsic_geo.compress(source, tmp_path / "a.jp2", max_error=(3, 5, 0)).to_json()
+    assert report["step"] == [7.0, 11.0, 1.0]
+    words = ["batch", "run", str(tmp_path / "in"), str(tmp_path / "out"), "--target", "max-error=3,5,0"]
+    assert main([*words, "--jobs", "1"]) == 0
+    product = next((tmp_path / "out").rglob("*.jp2"))
+    with rsic_geo.open(product) as scene:
+        worst = np.abs(scene.read().astype(int) - painted((3, 200, 220))).max(axis=(1, 2))
+    assert worst.tolist() == [3, 5, 0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("max-error=1,2", "2 values for 3 bands"), ("max-error=0.1r", "no scale of its own"),
+        ("max-error=%", "no number"), ("max-error=1,x", "no number"), ("max-error=-1%", "must be between"),
+        ("psnr=40%", "no number"),
+    ],
+)  # fmt: skip
+def test_bounds_without_meaning_are_refused_in_one_line(tmp_path, capsys, asked, said):
+    source = write_scene(tmp_path / "s.tif", painted((3, 40, 50)))
+    assert main(["compress", str(source), str(tmp_path / "a.jp2"), "--target", asked]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
 
 
 @needs_shared

@@ -11,6 +11,7 @@ from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import execution_options, overwrite_option, stack, talking
 from rsic_geo.errors import OutputExistsError, UsageError
 from rsic_geo.options import Execution, Target
+from rsic_geo.progress import Progress
 
 EXIT_SEAMS = 4
 
@@ -97,6 +98,41 @@ _rd_choices = stack(
         help="Draw N scenes side by side, from the one that gains least to the one that gains most.",
     ),
 )
+
+
+def _files(places: tuple[str, ...], bounds: tuple[float, ...], console: Console) -> int:
+    from rsic_geo.evaluation.exactly import as_text, tables
+
+    entries = tables(places, bounds, Progress(callback=console.progress()))
+    console.result(entries, as_text(entries))
+    return 0
+
+
+@evaluate.command(short_help="Files without loss, ours beside those of other programs.")
+@click.argument("scenes", nargs=-1, required=True)
+@talking
+def lossless(scenes: tuple[str, ...], console: Console) -> int:
+    """Bytes of SCENES without loss: ours, COGs (ZSTD, LERC), JPEG-LS and JPEG XL (by imagecodecs)."""
+    return _files(scenes, (0.0,), console)
+
+
+@evaluate.command(name="near-lossless", short_help="Files within a largest error, ours beside others.")
+@click.argument("scenes", nargs=-1, required=True)
+@click.option(
+    "--bounds",
+    default="2,10",
+    show_default=True,
+    callback=_numbers,
+    metavar="N,...",
+    help="Largest errors, in the units of the samples.",
+)
+@talking
+def near_lossless(scenes: tuple[str, ...], console: Console, bounds: tuple[float, ...]) -> int:
+    """Bytes of SCENES within a largest error, as parts of our file without loss: ours, LERC, JPEG-LS.
+
+    Every file of ours is decoded, and its largest error counted.
+    """
+    return _files(scenes, (0.0, *(bound for bound in bounds if bound > 0)), console)
 
 
 @evaluate.command(short_help="Rate and distortion of codecs and networks.")
