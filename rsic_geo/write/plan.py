@@ -16,13 +16,14 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
-from rsic_geo.geo.sampling import far_value
+from rsic_geo.geo.sampling import core_spread, far_value
 from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene
 from rsic_geo.scenes.verdict import (
+    NOISE,
     BandFacts,
     BandSignal,
     Yardstick,
@@ -70,14 +71,14 @@ class ScenePlan:
     far_values: tuple[float | None, ...] = ()
     """Of each band a value far from all others that the target takes for signal, in the scene's units."""
     signals: tuple[BandSignal, ...] = ()
-    """What each band holds, in the units the codec sees; empty for lossless, which needs none of it."""
+    """What each band holds, in the units the codec sees; empty where nothing is lost."""
     peaks: tuple[Peak, ...] = ()
     """What the PSNR of each band is relative to, in the same units; empty where nothing is lost."""
 
     @property
     def limits(self) -> tuple[tuple[int, int] | None, ...]:
         """Least and greatest value decoded samples of each band are held to; empty for lossless."""
-        return tuple(signal.limits for signal in self.signals)
+        return () if self.lossless else tuple(signal.limits for signal in self.signals)
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -120,7 +121,7 @@ class ScenePlan:
 
     @property
     def facts(self) -> list[BandFacts]:
-        """What the bands but alpha hold; nothing for lossless."""
+        """What the bands but alpha hold; nothing where nothing is lost."""
         if not self.signals:
             return []
         return [
@@ -234,11 +235,12 @@ def plan_scene(
     alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
     has_nodata = opened.profile.has_nodata or affinity is not None
     signals: tuple[BandSignal, ...] = ()
-    if not lossless:
+    if not lossless or affinity is not None:
         signals = gather_signals(
             reader,
             alpha_bands=alpha,
             has_nodata=has_nodata,
+            cores=_cores(raw, seen, affinity),
             side=usual_tile_size(profile.count),
             progress=progress or Progress(),
         )
@@ -269,6 +271,17 @@ def plan_scene(
         signals=signals,
         peaks=() if lossless and affinity is None else _peaks(radiometry, profile, signals, seen),
     )
+
+
+def _cores(raw: NDArray[Any], seen: NDArray[np.bool_], affinity: Affinity | None) -> list[float]:
+    """Return what each band spreads without extremes, in what the codec sees; 0 where that is but noise.
+
+    Of a float scene less than a step is no noise: it is what the steps could not keep beside the extremes.
+    """
+    found = [core_spread(raw[band][seen[band]]) for band in range(len(raw))]
+    if affinity is None:
+        return [core if core >= NOISE else 0.0 for core in found]
+    return [core / step for core, step in zip(found, affinity.scale, strict=True)]
 
 
 def sampled_peaks(profile: SceneProfile, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[Peak, ...]:
