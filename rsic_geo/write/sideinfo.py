@@ -57,6 +57,7 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
     fitted: tuple[Enhancement, Enhancer] | None,
     options: EncodeOptions,
     damage: Sequence[str] = (),
+    sidecars: tuple[str, ...] = (),
 ) -> Seal:
     """Append the side information to a finished JP2 file.
 
@@ -67,6 +68,7 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
         fitted: levels and strengths and who made them, or None.
         options: what was asked for.
         damage: what the source's reader reported of damage.
+        sidecars: suffixes of what will lie beside it.
     """
     plan = coded.plan
     with path.open("rb") as file:
@@ -78,7 +80,8 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
         snapshot=plan.snapshot,
         tile_size=plan.grid.tile_size,
         header_crc=found.header,
-        box_crcs=found.boxes,
+        boxes_crc=found.of_boxes,
+        box_marks=found.marks,
         tile_crcs=tile_crcs,
         pixel_crcs=_pixel_crcs(coded, crcs),
         seed=options.seed,
@@ -86,6 +89,7 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
         target={} if options.target.kind == "lossless" else {options.target.kind: options.target.value},
         limits=stored_limits(plan),
         peaks=stored_peaks(plan),
+        sidecars=sidecars,
         extras={**({} if plan.affinity is None else {"affine": plan.affinity.to_json()}), **noted(damage)},
     )
     if fitted is not None:
