@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
 from rsic_geo.errors import UsageError
+from rsic_geo.geo.profile import SceneProfile
 
 SIMPLIFY = 1.5
 """How far the outline may leave the pixels it follows (px of the keep-map): a digital straight line is a
@@ -122,3 +123,13 @@ def _to_ground(points: npt.NDArray[np.float64], transform: Affine) -> npt.NDArra
     ground_x = transform.a * x + transform.b * y + transform.c
     ground_y = transform.d * x + transform.e * y + transform.f
     return np.stack([ground_x, ground_y], axis=1)
+
+
+def scene_footprint(profile: SceneProfile, valid: npt.NDArray[np.bool_]) -> dict[str, Any] | None:
+    """Return the outline of valid pixels (h, w), decimated, in CRS units; None where there is no place."""
+    if profile.transform.is_identity or profile.transform.is_degenerate:
+        return None
+    a, b, c, d, e, f = tuple(profile.transform)[:6]
+    across, down = profile.width / valid.shape[1], profile.height / valid.shape[0]
+    decimated = Affine(a * across, b * down, c, d * across, e * down, f)
+    return footprint_geojson(valid_footprint(valid, decimated), {"crs": profile.crs_wkt})

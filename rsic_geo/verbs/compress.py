@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from rsic_geo.codecs import registry
@@ -138,7 +137,17 @@ def _smaller(
     """Archive a scene also without loss; return the job whose file is smaller, named as the first."""
     reader, plan = plan_scene(opened, job.options, progress, way="lossless")
     other = job.path.with_name(f"{job.path.stem}.exact{job.path.suffix}")  # discarded with the first
-    exact = replace(job, reader=reader, plan=plan, path=other, enhancer=None, progress=progress)
+    exact = type(job)(
+        entry=job.entry,
+        reader=reader,
+        plan=plan,
+        options=job.options,
+        path=other,
+        enhancer=None,
+        progress=progress,
+        bands=job.bands,
+        damage=job.damage,
+    )
     found = exact.run()
     if found["bytes"] >= outcome["bytes"]:
         other.unlink()
@@ -154,6 +163,12 @@ def _to_be_known(source: Scene, snapshot: MetadataSnapshot) -> list[str]:
     beside = said_of_others(source.others)
     if beside is not None:
         notes.append(beside)
+    is_placed = snapshot.transform or len(snapshot.gcps) > 1 or snapshot.rpcs
+    if not is_placed and (snapshot.crs or snapshot.gcps):
+        notes.append(
+            "the scene has a reference system but no place in it, and so will the archive: if other programs "
+            "show it in its place, what says so is not read here; if none does, its georeference is damaged"
+        )
     lost = metadata_lost_in_geotiff(snapshot)
     if lost:
         first = "; ".join(str(item) for item in lost[:3])

@@ -7,6 +7,7 @@ the codec's, and scenes of few values may be smallest as they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,7 +27,7 @@ from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene
-from rsic_geo.scenes.verdict import BandSignal
+from rsic_geo.scenes.verdict import LOST_DB, BandSignal
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.colour import pieces_of
 
@@ -78,6 +79,15 @@ def bounds_of(target: Target, snapshot: MetadataSnapshot, spans: Sequence[float]
     return values
 
 
+def used_ranges(radiometry: Radiometry, affinity: Affinity | None) -> list[tuple[float, float]]:
+    """Return the range each band uses in the units of the scene's samples."""
+    ends = list(zip(radiometry.low, radiometry.high, strict=True))
+    if affinity is None:
+        return ends
+    scales = zip(ends, affinity.scale, affinity.offset, strict=True)
+    return [(low * scale + offset, high * scale + offset) for (low, high), scale, offset in scales]
+
+
 def keep_within(
     opened: Scene,
     reader: Scene,
@@ -98,11 +108,23 @@ def keep_within(
         TargetNotReachedError: bounds that differ from band to band, and 16 bits hold too few steps.
     """
     steps, choice = _kept(opened, reader, target, bounds, signals)
+    if steps is not None and choice.way == "steps" and target.is_plain and _erase(steps, reader, signals):
+        return None, Choice("codec")  # by errors, not bounds: may keep the band
     if steps is None and choice.way == "codec" and not target.is_plain:
         raise TargetNotReachedError(
             f"{target}: some band would take more steps than 16 bits hold; ask for more, or for one value"
         )
     return steps, choice
+
+
+def _erase(steps: Affinity, reader: Scene, signals: Sequence[BandSignal]) -> bool:
+    """Return whether steps leave nothing of some band; see :mod:`rsic_geo.scenes.verdict`."""
+    units = reader.affinity.scale if isinstance(reader, QuantisedScene) else (1.0,) * len(signals)
+    for step, unit, signal in zip(steps.scale, units, signals, strict=True):
+        rmse = math.sqrt((step * step - (step == 1)) / 12)
+        if signal.count and not signal.is_constant and signal.spread * unit < rmse * 10 ** (LOST_DB / 20):
+            return True
+    return False
 
 
 def _kept(

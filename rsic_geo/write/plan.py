@@ -6,23 +6,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.base import TileForm
 from rsic_geo.errors import UnsupportedSceneError, UsageError
-from rsic_geo.geo.footprint import footprint_geojson, valid_footprint
+from rsic_geo.geo.footprint import scene_footprint
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
-from rsic_geo.geo.sampling import far_value
+from rsic_geo.geo.sampling import core_spread, far_value
 from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
 from rsic_geo.scenes.verdict import (
+    NOISE,
     BandFacts,
     BandSignal,
     Yardstick,
@@ -33,7 +33,7 @@ from rsic_geo.scenes.verdict import (
     target_meaning,
 )
 from rsic_geo.write.colour import colour_transform_pays
-from rsic_geo.write.near import Way, bounds_of, keep_within, names_sizes
+from rsic_geo.write.near import Way, bounds_of, keep_within, names_sizes, used_ranges
 from rsic_geo.write.nodata import nodata_apart_pays
 
 JP2_TYPES = ("uint8", "uint16", "int16")
@@ -71,7 +71,7 @@ class ScenePlan:
     far_values: tuple[float | None, ...] = ()
     """Of each band a value far from all others that the target takes for signal, in the scene's units."""
     signals: tuple[BandSignal, ...] = ()
-    """What each band holds, in the units the codec sees; empty for lossless, which needs none of it."""
+    """What each band holds, in the units the codec sees; empty where nothing is lost."""
     peaks: tuple[Peak, ...] = ()
     """What the PSNR of each band is relative to, in the same units; empty where nothing is lost."""
     steps: Affinity | None = None
@@ -89,7 +89,7 @@ class ScenePlan:
     @property
     def limits(self) -> tuple[tuple[int, int] | None, ...]:
         """Least and greatest value decoded samples of each band are held to; empty for lossless."""
-        return () if self.steps is not None else tuple(signal.limits for signal in self.signals)
+        return () if self.lossless else tuple(signal.limits for signal in self.signals)
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -132,7 +132,7 @@ class ScenePlan:
 
     @property
     def facts(self) -> list[BandFacts]:
-        """What the bands but alpha hold; nothing for lossless."""
+        """What the bands but alpha hold; nothing where nothing is lost."""
         if not self.signals:
             return []
         return [
@@ -252,11 +252,12 @@ def plan_scene(
     alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
     has_nodata = opened.profile.has_nodata or affinity is not None
     signals: tuple[BandSignal, ...] = ()
-    if not lossless:
+    if not lossless or affinity is not None:
         signals = gather_signals(
             reader,
             alpha_bands=alpha,
             has_nodata=has_nodata,
+            cores=_cores(raw, seen, affinity),
             side=usual_tile_size(profile.count),
             progress=progress or Progress(),
         )
@@ -265,7 +266,7 @@ def plan_scene(
     steps, choice = None, None
     bounds: tuple[float, ...] = ()
     if way is None and options.target.kind == "max-error" and not lossless and names_sizes(options):
-        spans = [high - low for low, high in _used(radiometry, affinity)]
+        spans = [high - low for low, high in used_ranges(radiometry, affinity)]
         bounds = bounds_of(options.target, snapshot, spans)
         steps, choice = keep_within(opened, reader, options.target, bounds, signals)
         if choice.way == "lossless":
@@ -303,7 +304,7 @@ def plan_scene(
         lossless=lossless,
         has_nodata=has_nodata,
         affinity=affinity,
-        footprint=_footprint(opened.profile, valid[0]),
+        footprint=scene_footprint(opened.profile, valid[0]),
         not_finite=not_finite,
         far_values=far,
         signals=signals,
@@ -311,13 +312,15 @@ def plan_scene(
     )
 
 
-def _used(radiometry: Radiometry, affinity: Affinity | None) -> list[tuple[float, float]]:
-    """Return the range each band uses in the units of the scene's samples."""
-    ends = list(zip(radiometry.low, radiometry.high, strict=True))
+def _cores(raw: NDArray[Any], seen: NDArray[np.bool_], affinity: Affinity | None) -> list[float]:
+    """Return what each band spreads without extremes, in what the codec sees; 0 where that is but noise.
+
+    Of a float scene less than a step is no noise: it is what the steps could not keep beside the extremes.
+    """
+    found = [core_spread(raw[band][seen[band]]) for band in range(len(raw))]
     if affinity is None:
-        return ends
-    scales = zip(ends, affinity.scale, affinity.offset, strict=True)
-    return [(low * scale + offset, high * scale + offset) for (low, high), scale, offset in scales]
+        return [core if core >= NOISE else 0.0 for core in found]
+    return [core / step for core, step in zip(found, affinity.scale, strict=True)]
 
 
 def sampled_peaks(profile: SceneProfile, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[Peak, ...]:
@@ -360,15 +363,6 @@ def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity |
     if options.target.kind == "max-error" and options.target.is_plain:
         affinity.steps_within(options.target.value)  # refuses what rounding alone would miss
     return QuantisedScene(opened, affinity), affinity, not_finite
-
-
-def _footprint(profile: SceneProfile, valid: NDArray[np.bool_]) -> dict[str, Any] | None:
-    if profile.transform.is_identity or profile.transform.is_degenerate:
-        return None
-    a, b, c, d, e, f = tuple(profile.transform)[:6]
-    across, down = profile.width / valid.shape[1], profile.height / valid.shape[0]
-    decimated = Affine(a * across, b * down, c, d * across, e * down, f)
-    return footprint_geojson(valid_footprint(valid, decimated), {"crs": profile.crs_wkt})
 
 
 def usual_tile_size(bands: int) -> int:

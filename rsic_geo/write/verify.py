@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,8 @@ def _verify_tiles(
     sse = worst = 0.0
     bands, shown_sse = None, np.zeros(plan.profile.count)
     if plan.coded_as is not None:
-        bands = blank_errors(plan.profile, [peak.span for peak in plan.scene_peaks])
+        own = replace(plan.profile, dtype=plan.coded_as.dtype)  # not that of its steps
+        bands = blank_errors(own, [peak.span for peak in plan.scene_peaks])
     for done, index in enumerate(plan.grid, start=1):
         window = plan.grid.core(index)
         number = plan.grid.index_number(index)

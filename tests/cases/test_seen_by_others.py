@@ -111,6 +111,42 @@ def rsic_geo_window(height: int, width: int):
     return Window.full(height, width)
 
 
+@pytest.mark.parametrize("how", [{}, {"bpp": 6}, {"quantize": "uint16", "max_error": 0.5}], ids=str)
+def test_where_a_mask_shows_nodata_values_others_see_what_they_see_of_the_source(how, tmp_path):
+    """GDAL asks a mask and no nodata value where both are there: the .msk hid what the source shows."""
+    keep = _hole(120, 130)
+    dtype, nodata = ("float32", -9999) if "quantize" in how else ("uint16", 0)
+    pixels = painted((2, 120, 130)).astype(dtype) + 1
+    pixels[:, 60:90, 70:100] = nodata
+    pixels[1, :9] = nodata
+    source, archive = _write(tmp_path / "s.tif", pixels, mask=keep, nodata=nodata), tmp_path / "a.jp2"
+    report = rsic_geo.compress(str(source), str(archive), model="none", **how)
+    with rasterio.open(source) as theirs, rasterio.open(archive) as ours:
+        np.testing.assert_array_equal(theirs.dataset_mask() != 0, keep)
+        if "quantize" in how:  # a step is no nodata value: hidden, and said
+            keep = keep & (pixels != nodata).any(axis=0)
+        np.testing.assert_array_equal(ours.dataset_mask() != 0, keep)
+        if not how:
+            np.testing.assert_array_equal(ours.read(), pixels)
+            assert ours.nodata == nodata
+    assert any("filled samples" in text for text in report.details["others_miss"]) == ("bpp" in how)
+    assert rsic_geo.validate(str(archive))["valid"]
+    with rsic_geo.open(str(archive)) as scene:
+        np.testing.assert_array_equal(scene.read() == nodata, pixels == nodata)
+
+
+@pytest.mark.parametrize("step", [1, 200])
+def test_filled_nodata_of_an_exact_archive_is_one_line_of_the_report(step, tmp_path):
+    keep = _hole(300, 330)
+    pixels = np.where(keep, painted((1, 300, 330)).astype("uint16") * step + 9000, 0).astype("uint16")
+    source, archive = _write(tmp_path / "s.tif", pixels, nodata=0), tmp_path / "a.jp2"
+    report = rsic_geo.compress(str(source), str(archive), model="none")
+    with rasterio.open(archive) as shown:
+        is_filled = (shown.read()[0][~keep] != 0).any()
+    assert is_filled == any("no .msk" in text for text in report.details["others_miss"])
+    assert is_filled == (step == 1)
+
+
 def test_without_sidecars_it_is_said_that_others_miss_the_mask(tmp_path):
     source = _write(tmp_path / "s.tif", painted((3, 60, 70)), mask=_hole(60, 70))
     report = rsic_geo.compress(str(source), str(tmp_path / "a.jp2"), sidecar="never")
@@ -185,6 +221,75 @@ def test_no_psnr_is_told_of_what_was_not_decoded_or_lost_nothing(tmp_path):
     for name, more in (("exact", {}), ("blind", {"verify": "none", "bpp": 2})):
         archive = str(tmp_path / f"{name}.jp2")
         assert rsic_geo.compress(str(source), archive, model="none", **more).details["psnr_shown"] is None
+
+
+def _archive_with_sidecars(folder: Path) -> tuple[Path, Path, Path]:
+    """Return an archive that needs both sidecars, and these."""
+    pixels = np.random.default_rng(4).integers(1, 4000, (2, 70, 90)).astype(np.uint16)
+    pixels[:, :20, :30] = 0
+    source = _write(folder / "s.tif", pixels, nodata=0)
+    with rasterio.open(source, "r+") as scene:
+        scene.scales, scene.offsets, scene.units = (0.5, 0.25), (1, 0), ("m", "m")
+        scene.descriptions = ("red", "nir")
+        scene.update_tags(PLATFORM="x")
+        scene.update_tags(2, GAIN="3")
+    archive = folder / "a.jp2"
+    rsic_geo.compress(str(source), str(archive), bpppb=4, model="none")
+    assert rsic_geo.validate(str(archive))["valid"]
+    return archive, folder / "a.jp2.aux.xml", folder / "a.jp2.msk"
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+def test_sidecars_that_are_gone_are_missed(tmp_path, pixels):
+    archive, *beside = _archive_with_sidecars(tmp_path)
+    for sidecar in beside:
+        kept = sidecar.read_bytes()
+        sidecar.unlink()
+        found = rsic_geo.validate(str(archive), pixels=pixels)
+        assert not found["valid"]
+        assert f"{sidecar.name}, which other programs read, is missing" in str(found["problems"])
+        sidecar.write_bytes(kept)
+    assert rsic_geo.validate(str(archive), pixels=pixels)["valid"]
+
+
+def test_archives_that_need_no_sidecar_miss_none(tmp_path):
+    source = _write(tmp_path / "s.tif", painted((3, 60, 70)), ["red", "green", "blue"])
+    for sidecar in ("auto", "never", "require"):
+        archive = tmp_path / f"{sidecar}.jp2"
+        rsic_geo.compress(str(source), str(archive), sidecar=sidecar, psnr=38, model="none")
+        assert rsic_geo.validate(str(archive))["valid"]
+        assert Path(f"{archive}.aux.xml").exists() == (sidecar == "require")
+    Path(f"{archive}.aux.xml").unlink()
+    assert not rsic_geo.validate(str(archive))["valid"]
+
+
+@needs_gdalinfo
+def test_what_gdal_adds_to_a_sidecar_is_no_damage_and_what_is_altered_is(tmp_path):
+    archive, sidecar, _ = _archive_with_sidecars(tmp_path)
+    written = sidecar.read_text()
+    subprocess.run(["gdalinfo", "-stats", "-hist", str(archive)], capture_output=True, check=True)
+    added = sidecar.read_text()
+    assert "STATISTICS_MEAN" in added
+    assert "Histogram" in added
+    assert rsic_geo.validate(str(archive))["problems"] == []
+    altered = {
+        "<Scale>0.5<": "<Scale>0.6<", ">red<": ">rod<", ">m<": ">k<", "GAIN": "GAIM", ">x</MDI>": ">y</MDI>",
+        "<Offset>1": "<Offset>7",
+    }  # fmt: skip
+    for text in (written, added):
+        for ours, theirs in altered.items():
+            assert ours in text.replace("1.0", "1"), ours
+            sidecar.write_text(text.replace(ours, theirs, 1))
+            for pixels in (True, False):
+                found = rsic_geo.validate(str(archive), pixels=pixels)
+                assert "a.jp2.aux.xml was altered" in str(found["problems"]), ours
+        sidecar.write_text(
+            text.replace("</PAMDataset>", "<GeoTransform>0,1,0,0,0,1</GeoTransform></PAMDataset>")
+        )
+        assert "altered: transform" in str(rsic_geo.validate(str(archive))["problems"])
+    sidecar.write_text(added)
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"):  # the caller's own way of reading is not what others see
+        assert rsic_geo.validate(str(archive))["valid"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "bits", "xml"])
