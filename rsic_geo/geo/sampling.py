@@ -15,6 +15,8 @@ _FEW = 5
 """With fewer different values than these a band tells nothing of values that lie apart."""
 _FAR = 4.0
 """Spans of the others from which on a value lies far from them: 40 dB of the whole leave 12 dB of these."""
+_RARE = 0.01
+"""Part of the samples at either end that is too small to be more than extremes, where it lies far out."""
 
 
 class BandRange:
@@ -88,3 +90,53 @@ def far_value(values: npt.NDArray[Any], ends: tuple[float, float]) -> float | No
         span = others[-1] - others[0]
         is_far = others.size >= _FEW - 1 and gaps[widest] >= _FAR * span
     return float(far) if is_far else None
+
+
+def core_spread(values: npt.NDArray[Any]) -> float:
+    """Return the standard deviation of a band's samples without extremes that would dominate it.
+
+    Left out at either end is what lies four spans of the others or more away from them, if it is a value or
+    a few (nodata that nobody told of) or at most 1 % of the samples. Land beside a sea is no extreme.
+
+    Args:
+        values: valid samples (n,).
+
+    Returns:
+        0 where there are too few different values to tell.
+    """
+    wide = np.sort(values[np.isfinite(values)].astype(np.float64))
+    different, counts = np.unique(wide, return_counts=True)
+    if different.size < _FEW:
+        return 0.0
+    first, last = _together(different)
+    before, after = int(counts[:first].sum()), int(counts[last + 1 :].sum())
+    rare = int(len(wide) * _RARE)
+    start = before if first < _FEW or before <= rare else 0
+    stop = len(wide) - (after if different.size - 1 - last < _FEW or after <= rare else 0)
+    wide = wide[start:stop]
+    rare = int(len(wide) * _RARE)
+    low, high = wide[rare], wide[len(wide) - 1 - rare]
+    reach = _FAR * (high - low)
+    if high > low:
+        wide = wide[(wide >= low - reach) & (wide <= high + reach)]
+    return float(wide.std())
+
+
+def _together(values: npt.NDArray[np.float64]) -> tuple[int, int]:
+    """Return first and last index of those of sorted, different values that lie about the middle ones.
+
+    From the middle half outwards, until the next lies four spans of those before away.
+    """
+    first, last = values.size // 4, values.size - 1 - values.size // 4
+    with np.errstate(over="ignore"):
+        gaps = np.diff(values)
+        while True:
+            reach = _FAR * (values[last] - values[first])
+            far_below, far_above = np.nonzero(gaps[:first] >= reach)[0], np.nonzero(gaps[last:] >= reach)[0]
+            grown = (
+                int(far_below[-1]) + 1 if far_below.size else 0,
+                last + int(far_above[0]) if far_above.size else values.size - 1,
+            )
+            if grown == (first, last):
+                return grown
+            first, last = grown

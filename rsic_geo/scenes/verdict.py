@@ -44,6 +44,8 @@ class BandSignal:
     """Largest of them."""
     spread: float
     """Their standard deviation."""
+    core: float = 0.0
+    """The same without a few extreme samples; 0 where that says nothing."""
 
     @property
     def limits(self) -> tuple[int, int] | None:
@@ -59,6 +61,11 @@ class BandSignal:
     def has_signal(self) -> bool:
         """Whether SNR says something about the band."""
         return self.spread >= NOISE
+
+    @property
+    def is_dominated(self) -> bool:
+        """Whether most of the spread comes from a few extreme samples, beside which all others may vanish."""
+        return 0 < 2 * self.core < self.spread
 
 
 class _Gathering:
@@ -80,15 +87,21 @@ class _Gathering:
         self.count = total
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
 
-    def signal(self) -> BandSignal:
+    def signal(self, core: float) -> BandSignal:
         if not self.count:
             return BandSignal(count=0, low=0, high=0, spread=0.0)
         spread = math.sqrt(self.squares / self.count)
-        return BandSignal(count=self.count, low=int(self.low), high=int(self.high), spread=spread)
+        return BandSignal(count=self.count, low=int(self.low), high=int(self.high), spread=spread, core=core)
 
 
-def gather_signals(
-    reader: Scene, *, alpha_bands: Sequence[int], has_nodata: bool, side: int, progress: Progress
+def gather_signals(  # noqa: PLR0913 - a scene, what counts of it, and how it is read
+    reader: Scene,
+    *,
+    alpha_bands: Sequence[int],
+    has_nodata: bool,
+    cores: Sequence[float],
+    side: int,
+    progress: Progress,
 ) -> tuple[BandSignal, ...]:
     """Return the signal of every band, from all samples that count: one pass over the scene.
 
@@ -98,6 +111,7 @@ def gather_signals(
         reader: integers, or a float scene read as such.
         alpha_bands: indexes of bands that say what is transparent.
         has_nodata: whether some samples are no data.
+        cores: spread of each band without extremes, by a sample of the scene.
         side: of the windows read (px); less where there are many bands.
         progress: asked after every window whether to go on.
 
@@ -123,7 +137,7 @@ def gather_signals(
                 keep = shown if valid is None else shown & valid[band]
                 gathering.add(pixels[band].ravel() if keep.all() else pixels[band][keep])
         progress.report(0.0, "measuring bands")
-    return tuple(gathering.signal() for gathering in gathered)
+    return tuple(gathering.signal(core) for gathering, core in zip(gathered, cores, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,21 +228,34 @@ class BandQuality:
         return 20 * math.log10(self.signal.spread / self.rmse)
 
     @property
+    def core_snr(self) -> float | None:
+        """The same by the spread without a few extreme samples; None where they do not dominate it."""
+        if self.rmse <= 0 or not self.signal.is_dominated:
+            return None
+        return 20 * math.log10(self.signal.core / self.rmse)
+
+    @property
+    def judged_snr(self) -> float | None:
+        """What the band is judged by (dB)."""
+        return self.snr if self.core_snr is None else self.core_snr
+
+    @property
     def verdict(self) -> Verdict:
         """Exact; good; weak: below 20 dB SNR; lost: below 6 dB; empty: no sample counts.
 
-        A band without signal is judged by its largest error: weak above a count, or where it is all the band
-        has; lost above a count where it is half of all the band has.
+        Where a few extreme samples make most of the spread, what the others spread is asked. A band without
+        signal is judged by its largest error: weak above a count, or where it is all the band has; lost above
+        a count where it is half of all the band has.
         """
         signal = self.signal
         if not signal.count:
             return "empty"
         if self.rmse <= 0:
             return "exact"
-        if signal.is_constant:
-            return "weak"
+        if signal.is_constant:  # which steps keep exactly, though rounding to steps counts as an error
+            return "weak" if self.largest else "exact"
         if signal.has_signal:
-            snr = self.snr
+            snr = self.judged_snr
             assert snr is not None
             return "lost" if snr < LOST_DB else "weak" if snr < WEAK_DB else "good"
         whole = signal.high - signal.low
@@ -238,22 +265,25 @@ class BandQuality:
 
     def __str__(self) -> str:
         """Return name and what was found, as a warning tells it."""
-        if self.signal.has_signal and self.snr is not None:
-            return f"{self.name} ({self.snr:.1f} dB)"
+        if self.signal.has_signal and self.judged_snr is not None:
+            beside = "" if self.core_snr is None else " without a few extreme samples"
+            return f"{self.name} ({self.judged_snr:.1f} dB{beside})"
         spread, largest = self.signal.spread * self.scale, self.largest * self.scale
         return f"{self.name} (spread {spread:.2g}, no signal: largest error {largest:.3g})"
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary, in the units of the scene."""
-        snr = self.snr
+        snr, core = self.snr, self.core_snr
+        by = "snr" if core is None else "snr without extremes"
         return {
             "band": self.band,
             "name": self.name,
             "spread": self.signal.spread * self.scale,
             "rmse": self.rmse * self.scale,
             "snr": None if snr is None else round(snr, 4),
+            **({} if core is None else {"snr_without_extremes": round(core, 4)}),
             "max_abs_error": self.largest * self.scale,
-            "judged_by": "snr" if self.signal.has_signal else "largest error",
+            "judged_by": by if self.signal.has_signal else "largest error",
             "verdict": self.verdict,
         }
 
@@ -321,14 +351,15 @@ def lost_message(found: Sequence[BandQuality], asked: str) -> str | None:
     lost = [band for band in found if band.verdict == "lost"]
     if not lost:
         return None
+    far = "" if all(band.core_snr is None for band in lost) else "say if extremes mean no data (--nodata), "
     return (
-        f"{asked} leaves nothing of {_named(lost)} (below {LOST_DB:g} dB SNR there is no structure): ask for "
-        "more quality, or say --accept-loss (accept_loss=True)"
+        f"{asked} leaves nothing of {_named(lost)} (below {LOST_DB:g} dB SNR there is no structure): {far}"
+        "ask for more quality, or say --accept-loss (accept_loss=True)"
     )
 
 
 def _named(bands: Sequence[BandQuality]) -> str:
-    worst = sorted(bands, key=lambda band: math.inf if band.snr is None else band.snr)
+    worst = sorted(bands, key=lambda band: math.inf if band.judged_snr is None else band.judged_snr)
     more = len(worst) - _MOST_NAMED
     return ", ".join(map(str, worst[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 

@@ -16,13 +16,14 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
-from rsic_geo.geo.sampling import far_value
+from rsic_geo.geo.sampling import core_spread, far_value
 from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
 from rsic_geo.scenes.verdict import (
+    NOISE,
     BandFacts,
     BandSignal,
     Yardstick,
@@ -71,7 +72,7 @@ class ScenePlan:
     far_values: tuple[float | None, ...] = ()
     """Of each band a value far from all others that the target takes for signal, in the scene's units."""
     signals: tuple[BandSignal, ...] = ()
-    """What each band holds, in the units the codec sees; empty for lossless, which needs none of it."""
+    """What each band holds, in the units the codec sees; empty where nothing is lost."""
     peaks: tuple[Peak, ...] = ()
     """What the PSNR of each band is relative to, in the same units; empty where nothing is lost."""
     steps: Affinity | None = None
@@ -89,7 +90,7 @@ class ScenePlan:
     @property
     def limits(self) -> tuple[tuple[int, int] | None, ...]:
         """Least and greatest value decoded samples of each band are held to; empty for lossless."""
-        return () if self.steps is not None else tuple(signal.limits for signal in self.signals)
+        return () if self.lossless or self.steps is not None else tuple(each.limits for each in self.signals)
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -132,7 +133,7 @@ class ScenePlan:
 
     @property
     def facts(self) -> list[BandFacts]:
-        """What the bands but alpha hold; nothing for lossless."""
+        """What the bands but alpha hold; nothing where nothing is lost."""
         if not self.signals:
             return []
         return [
@@ -252,11 +253,12 @@ def plan_scene(
     alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
     has_nodata = opened.profile.has_nodata or affinity is not None
     signals: tuple[BandSignal, ...] = ()
-    if not lossless:
+    if not lossless or affinity is not None:
         signals = gather_signals(
             reader,
             alpha_bands=alpha,
             has_nodata=has_nodata,
+            cores=_cores(raw, seen, affinity),
             side=usual_tile_size(profile.count),
             progress=progress or Progress(),
         )
@@ -318,6 +320,17 @@ def _used(radiometry: Radiometry, affinity: Affinity | None) -> list[tuple[float
         return ends
     scales = zip(ends, affinity.scale, affinity.offset, strict=True)
     return [(low * scale + offset, high * scale + offset) for (low, high), scale, offset in scales]
+
+
+def _cores(raw: NDArray[Any], seen: NDArray[np.bool_], affinity: Affinity | None) -> list[float]:
+    """Return what each band spreads without extremes, in what the codec sees; 0 where that is but noise.
+
+    Of a float scene less than a step is no noise: it is what the steps could not keep beside the extremes.
+    """
+    found = [core_spread(raw[band][seen[band]]) for band in range(len(raw))]
+    if affinity is None:
+        return [core if core >= NOISE else 0.0 for core in found]
+    return [core / step for core, step in zip(found, affinity.scale, strict=True)]
 
 
 def sampled_peaks(profile: SceneProfile, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[Peak, ...]:

@@ -137,9 +137,9 @@ class Job(ABC, Generic[WriterT, SearchT]):
         Raises:
             StructureLostError: a band has lost its structure, and that was not accepted.
         """
-        if self.plan.lossless and self.plan.steps is None:
+        if not self.plan.facts:
             return []
-        if not coded.is_measured:
+        if not coded.is_measured and not self.plan.lossless:
             return None
         found = self._band_qualities(coded)
         message = lost_message(found, str(self.options.target))
@@ -151,13 +151,14 @@ class Job(ABC, Generic[WriterT, SearchT]):
         return found
 
     def _band_qualities(self, coded: CodedScene) -> list[BandQuality]:
-        """Return what became of each band but alpha, of the final output."""
+        """Return what became of each band but alpha, of the final output; floats rounded."""
         if self.plan.steps is not None:
             return [self._stepped(facts) for facts in self.plan.facts]
         final = coded if self.enhancement is None else self.enhancement
+        rounding = 0.0 if self.plan.affinity is None else 1 / 12
         return [
             facts.judged(
-                float(final.sse[facts.band - 1]) * facts.step**2,
+                (float(final.sse[facts.band - 1]) + rounding * facts.signal.count) * facts.step**2,
                 float(final.worst[facts.band - 1]) * facts.step,
             )
             for facts in self.plan.facts
