@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from rsic_geo.container.preset import PRESET
 from rsic_geo.errors import ContainerError
-from rsic_geo.geo.radiometry import Peak
 
 MAX_INFLATED_BYTES = 12 << 20
 """Most bytes that the deflated fields of one archive inflate to, together."""
@@ -30,7 +29,8 @@ MAX_JSON_VALUES = 300_000
 """Most values in the metadata; each takes some sixty bytes as an object."""
 _MAX_DIGITS = 20
 """Longest whole number in the metadata: 64 bits."""
-_MAX_BANDS = 16384
+MAX_BANDS = 16384
+"""Most bands of an archive: what JPEG 2000 can hold."""
 _MAX_TILES = 65535
 _MAX_KINDS = 16
 _MAX_PLANES = 3 * _MAX_TILES
@@ -145,87 +145,16 @@ def pack_groups(groups: Sequence[Sequence[int]]) -> bytes:
 
 def unpack_groups(content: bytes) -> tuple[tuple[int, ...], ...]:
     """Undo `pack_groups`. Raises ContainerError."""
-    if len(content) > 6 * _MAX_BANDS:
+    if len(content) > 6 * MAX_BANDS:
         raise ContainerError("there are more groups than bands: the side information is damaged")
     reader = Reader(content)
     groups: list[tuple[int, ...]] = []
     while not reader.is_at_end:
         count = reader.varint()
-        if count > len(content) or len(groups) >= _MAX_BANDS:
+        if count > len(content) or len(groups) >= MAX_BANDS:
             raise ContainerError("a band group is impossible: the side information is damaged")
         groups.append(tuple(reader.varint() for _ in range(count)))
     return tuple(groups)
-
-
-def pack_limits(limits: Sequence[tuple[int, int] | None]) -> bytes:
-    """Return least and greatest value of each band, as the span plus one (0 = no limits) and the least."""
-    out = []
-    for ends in limits:
-        out.append(varint(0) if ends is None else varint(ends[1] - ends[0] + 1) + _zigzag(ends[0]))
-    return b"".join(out)
-
-
-def unpack_limits(content: bytes) -> tuple[tuple[int, int] | None, ...]:
-    """Undo `pack_limits`. Raises ContainerError."""
-    reader = Reader(content)
-    limits: list[tuple[int, int] | None] = []
-    while not reader.is_at_end:
-        span = reader.varint()
-        if len(limits) >= _MAX_BANDS:
-            raise ContainerError("limits of too many bands: the side information is damaged")
-        low = _unzigzag(reader) if span else 0
-        limits.append((low, low + span - 1) if span else None)
-    return tuple(limits)
-
-
-def pack_peaks(peaks: Sequence[Peak]) -> bytes:
-    """Return each band's bits and one; or 0, its used range in halves: the span, and the low end.
-
-    Raises:
-        ContainerError: if a used range is not of whole halves.
-    """
-    out = []
-    for peak in peaks:
-        if peak.kind == "bits":
-            out.append(varint(round(math.log2(peak.high + 1)) + 1))
-        elif peak.kind == "used":
-            low, span = 2 * peak.low, 2 * peak.span
-            if low != int(low) or span != int(span):
-                raise ContainerError(f"a used range of {peak.low}..{peak.high} cannot be stored")
-            out.append(varint(0) + varint(int(span)) + _zigzag(int(low)))
-        else:
-            out.append(varint(1))
-    return b"".join(out)
-
-
-def unpack_peaks(content: bytes) -> tuple[Peak, ...]:
-    """Undo `pack_peaks`. Raises ContainerError."""
-    reader = Reader(content)
-    peaks: list[Peak] = []
-    while not reader.is_at_end:
-        told = reader.varint()
-        if told > 65 or len(peaks) >= _MAX_BANDS:
-            raise ContainerError("a peak of the side information is impossible: it is damaged")
-        if told == 1:
-            peaks.append(Peak(kind="type", low=0.0, high=255.0))
-        elif told:
-            peaks.append(Peak(kind="bits", low=0.0, high=2.0 ** (told - 1) - 1))
-        else:
-            span, low = reader.varint(), _unzigzag(reader)
-            if not span:
-                raise ContainerError("a peak of the side information is empty: it is damaged")
-            peaks.append(Peak(kind="used", low=low / 2, high=(low + span) / 2))
-    return tuple(peaks)
-
-
-def _zigzag(value: int) -> bytes:
-    """Return a signed number, those near 0 in few bytes."""
-    return varint(2 * value if value >= 0 else -2 * value - 1)
-
-
-def _unzigzag(reader: Reader) -> int:
-    value = reader.varint()
-    return -(value + 1) // 2 if value & 1 else value // 2
 
 
 def pack_cells(cells: npt.NDArray[np.uint8]) -> bytes:

@@ -38,6 +38,16 @@ class FileCrcs:
     names: tuple[str, ...]
     """What those boxes hold, for messages."""
 
+    @property
+    def of_boxes(self) -> int:
+        """One checksum of all other boxes."""
+        return zlib.crc32(b"".join(crc.to_bytes(4, "big") for crc in self.boxes))
+
+    @property
+    def marks(self) -> bytes:
+        """One byte of each other box, by which the damaged one is named; nothing where there is but one."""
+        return bytes(crc & 0xFF for crc in self.boxes) if len(self.boxes) > 1 else b""
+
 
 def file_crcs(file: BinaryIO, index: CodestreamIndex) -> FileCrcs:
     """Return the checksums of an archive's boxes.
@@ -128,10 +138,13 @@ class PayloadCheck:
         """Return what is damaged of the boxes that only other programs read; :meth:`structure` looked."""
         if self._boxes is None:
             return []
-        if len(self._boxes.boxes) != len(self._side.box_crcs):
+        if self._boxes.of_boxes == self._side.boxes_crc:
+            return []
+        if len(self._boxes.marks) != len(self._side.box_marks):
             return ["boxes were added or taken away that other programs read"]
-        pairs = zip(self._boxes.names, self._boxes.boxes, self._side.box_crcs, strict=True)
-        return [f"{name} is damaged" for name, crc, stored in pairs if crc != stored]
+        marks = zip(self._boxes.names, self._boxes.marks, self._side.box_marks, strict=True)
+        named = [f"{name} is damaged" for name, mark, stored in marks if mark != stored]
+        return named or [f"{' or '.join(self._boxes.names)} is damaged"]
 
     def window(self, window: Window) -> None:
         """Check the stored bytes of all tiles that touch a window.

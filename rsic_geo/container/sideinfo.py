@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from rsic_geo.codecs.j2k import MAX_COMPONENTS
 from rsic_geo.container import fields as codec
+from rsic_geo.container import ranges
 from rsic_geo.container.coded import MAX_CELLS, pack_coded, unpack_coded
 from rsic_geo.container.fields import Reader
 from rsic_geo.container.filters import FilterTaps
@@ -37,11 +38,13 @@ Cells = npt.NDArray[np.uint8]
 """One byte per 256 px cell, (groups, rows, columns)."""
 
 _LOSSLESS, _TILE_SIZE, _CRCS, _CELLS = range(1, 5)
-_MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _CODED, _TARGET, _LIMITS, _PEAKS = range(
-    6, 17
-)
-_BOXES = 20
-_KNOWN = frozenset((*range(_LOSSLESS, _CELLS + 1), *range(_MODEL, _PEAKS + 1), _BOXES))
+_MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _CODED, _TARGET = range(6, 15)
+_SIDECARS, _BOXES, _LIMITS, _PEAKS = range(21, 25)
+_BEFORE_RELEASE = frozenset((15, 16, 20))
+"""Limits, peaks and boxes as builds before the first release laid them out."""
+_KNOWN = frozenset((*range(_LOSSLESS, _TARGET + 1), *range(_SIDECARS, _PEAKS + 1), *_BEFORE_RELEASE))
+SIDECARS = (".aux.xml", ".msk")
+"""What the names of files beside an archive end in; one bit of a byte each, in this order."""
 _DIGEST_BYTES = 8
 _DAMAGE = "damage"
 _MAX_NOTES = 8
@@ -116,8 +119,10 @@ class SideInfo:
     """Nominal side of a codec tile (px)."""
     header_crc: int = 0
     """CRC-32 of the JP2 header and of the codestream around its tiles."""
-    box_crcs: tuple[int, ...] = ()
-    """CRC-32 of every other box of the file, file order."""
+    boxes_crc: int = 0
+    """CRC-32 of the CRC-32s of every other box of the file, file order."""
+    box_marks: bytes = b""
+    """The last byte of each of these, which says which box is damaged; empty where there is one."""
     tile_crcs: tuple[int, ...] = ()
     """CRC-32 of every tile's body, tile order."""
     pixel_crcs: tuple[int, ...] = ()
@@ -141,6 +146,8 @@ class SideInfo:
     """Least and greatest stored value of each band, which decoded ones are held to; empty: no limits."""
     peaks: tuple[Peak, ...] = ()
     """What PSNR is relative to in each band, in stored values; empty: 255 in all of them."""
+    sidecars: tuple[str, ...] = ()
+    """What was published beside the archive for other programs, of :data:`SIDECARS`."""
     extras: Mapping[str, Any] = field(default_factory=dict)
     """Anything else, JSON."""
 
@@ -185,7 +192,9 @@ def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
     writer.add(_LOSSLESS, b"\1" if side.lossless else b"")
     writer.add(_TILE_SIZE, codec.varint(side.tile_size) if side.tile_size != DEFAULT_TILE_SIZE else b"")
     writer.add(_CRCS, _pack_crcs(side))
-    writer.add(_BOXES, codec.pack_crcs(side.box_crcs))
+    writer.add(_BOXES, codec.pack_crcs((side.boxes_crc,)) + side.box_marks if side.boxes_crc else b"")
+    beside = sum(1 << SIDECARS.index(name) for name in side.sidecars)
+    writer.add(_SIDECARS, bytes((beside,)) if beside else b"")
     if side.model is not None:
         name = "" if _shipped_name(side.model.sha256) == side.model.name else side.model.name
         writer.add(_MODEL, bytes.fromhex(side.model.sha256) + name.encode())
@@ -201,8 +210,8 @@ def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
         levels = strengths = _no_cells()
     writer.add(_CODED, pack_coded(levels, strengths, side.filters, side.groups))
     writer.add(_TARGET, target)
-    writer.add(_LIMITS, codec.pack_limits(side.limits))
-    writer.add(_PEAKS, codec.pack_peaks(side.peaks))
+    writer.add(_LIMITS, ranges.pack_limits(side.limits, None if picture is None else picture.dtype))
+    writer.add(_PEAKS, ranges.pack_peaks(side.peaks, side.limits))
     writer.add(_PLANES, codec.pack_planes(side.planes))
     writer.add(_DOCUMENT, codec.pack_json({key: value for key, value in document.items() if value}))
     body = bytes((MAJOR, MINOR)) + writer.data()
@@ -231,6 +240,11 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
     if zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
         raise ChecksumError("the side information is damaged: copy the file again")
     found = codec.read_fields(data[2:-4], _KNOWN)
+    if _BEFORE_RELEASE & set(found):
+        raise VersionError(
+            "the archive was made before the first release of rsic_geo: compress the scene again"
+        )
+    limits = ranges.unpack_limits(found.get(_LIMITS, b""), None if picture is None else picture.dtype)
     document = codec.unpack_json(found.get(_DOCUMENT, b"{}"))
     header_crc, tile_crcs, pixel_crcs = _unpack_crcs(found.get(_CRCS, b""))
     side = SideInfo(
@@ -238,15 +252,17 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
         snapshot=_NO_SNAPSHOT,
         tile_size=Reader(found[_TILE_SIZE]).varint() if _TILE_SIZE in found else DEFAULT_TILE_SIZE,
         header_crc=header_crc,
-        box_crcs=codec.unpack_crcs(found.get(_BOXES, b"")),
+        boxes_crc=int.from_bytes(found.get(_BOXES, b"")[:4], "big"),
+        box_marks=found.get(_BOXES, b"")[4:],
+        sidecars=_sidecars(found.get(_SIDECARS, b"")),
         tile_crcs=tile_crcs,
         pixel_crcs=pixel_crcs,
         model=_model(found[_MODEL]) if _MODEL in found else None,
         seed=Reader(found[_SEED]).varint() if _SEED in found else 0,
         planes=codec.unpack_planes(found.get(_PLANES, b"")),
         target=_member(document, "t") or codec.unpack_target(found.get(_TARGET, b"")),
-        limits=codec.unpack_limits(found.get(_LIMITS, b"")),
-        peaks=codec.unpack_peaks(found.get(_PEAKS, b"")),
+        limits=limits,
+        peaks=ranges.unpack_peaks(found.get(_PEAKS, b""), limits),
         extras=_member(document, "x"),
     )
     plain = _Presumed.of(picture, side)
@@ -314,6 +330,11 @@ def _unpack_crcs(content: bytes) -> tuple[int, tuple[int, ...], tuple[int, ...]]
     if len(crcs) <= tiles:
         raise ContainerError("checksums are cut short: the side information is damaged")
     return crcs[0], crcs[1 : 1 + tiles], crcs[1 + tiles :]
+
+
+def _sidecars(content: bytes) -> tuple[str, ...]:
+    beside = int.from_bytes(content[:8], "little")  # bits of a later version are let be
+    return tuple(name for place, name in enumerate(SIDECARS) if beside >> place & 1)
 
 
 def _cells_shape(picture: Picture | None, groups: Sequence[Sequence[int]]) -> tuple[int, int, int]:

@@ -6,7 +6,14 @@ from rsic_geo.raster.crs import same_crs
 from rsic_geo.raster.damage import accepting_damage
 from rsic_geo.raster.env import gdal_config, gdal_version, reading_config
 from rsic_geo.raster.files import fetch_raster
-from rsic_geo.raster.geojp2 import degenerate_geotiff, metadata_missing, write_mask_sidecar, write_pam_sidecar
+from rsic_geo.raster.geojp2 import (
+    degenerate_geotiff,
+    metadata_missing,
+    needs_pam_sidecar,
+    sidecar_differences,
+    write_mask_sidecar,
+    write_pam_sidecar,
+)
 from rsic_geo.raster.members import members_of, said_of_others
 from rsic_geo.raster.read import PixelDecoder, SceneReader, open_scene
 from rsic_geo.raster.snapshot import metadata_differences
@@ -28,10 +35,12 @@ __all__ = [
     "metadata_differences",
     "metadata_lost_in_geotiff",
     "metadata_missing",
+    "needs_pam_sidecar",
     "open_scene",
     "reading_config",
     "said_of_others",
     "same_crs",
+    "sidecar_differences",
     "write_mask_sidecar",
     "write_pam_sidecar",
 ]

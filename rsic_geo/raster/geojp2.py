@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.env import Env
 from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
-from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar
+from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar, sidecar_content
 from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
 
 GEOREFERENCE = ("crs", "crs_axes", "crs_epoch", "transform", "gcps", "gcp_crs", "rpcs")
 """Snapshot fields that place a scene on earth."""
 _OF_GEOTIFF = frozenset({"overviews"})
 """What a JP2 file need not say: it holds coarser resolutions in any case."""
+_SEES_SIDECARS = partial(Env, GDAL_PAM_ENABLED="YES")
+"""GDAL as others run it, whatever the caller's own configuration is."""
 
 
 def degenerate_geotiff(snapshot: MetadataSnapshot) -> bytes | None:
@@ -68,14 +74,56 @@ def write_pam_sidecar(
     Raises:
         SceneError: the JP2 cannot be read or the sidecar not written.
     """
-    with gdal_config(), scene_errors("write the sidecar of", path):
+    with gdal_config(), _SEES_SIDECARS(), scene_errors("write the sidecar of", path):
         return restore_with_sidecar(Path(path), snapshot, everything=everything, ignore=_OF_GEOTIFF)
+
+
+def needs_pam_sidecar(path: str | Path, snapshot: MetadataSnapshot) -> bool:
+    """Return whether :func:`write_pam_sidecar` would write one beside a JP2 without. Raises SceneError."""
+    with gdal_config(), _SEES_SIDECARS(), scene_errors("read", path):
+        return bool(sidecar_content(Path(path), snapshot, ignore=_OF_GEOTIFF))
 
 
 def metadata_missing(path: str | Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
     """Return what GDAL does not find in a finished file and its sidecars. Raises SceneError."""
-    with gdal_config(), scene_errors("read", path), open_dataset(path) as dataset:
+    with gdal_config(), _SEES_SIDECARS(), scene_errors("read", path), open_dataset(path) as dataset:
         return metadata_differences(snapshot, take_snapshot(dataset), ignore=_OF_GEOTIFF)
+
+
+def sidecar_differences(path: str | Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    """Return what GDAL finds in a JP2 and its sidecars otherwise than sidecars written afresh would say it.
+
+    Values are compared, not bytes: GDAL writes sidecars anew when it adds statistics, which are no difference
+    where the scene had none.
+
+    Args:
+        path: the JP2.
+        snapshot: what its readers are to find.
+
+    Raises:
+        SceneError: the JP2 cannot be read.
+    """
+    found = [each for each in metadata_missing(path, snapshot) if not _is_statistic(each)]
+    if not found:
+        return []
+    with _temporary_folder() as folder:
+        for name in (str(path), f"{path}.msk"):
+            if os.path.exists(name):
+                _linked(os.path.abspath(name), folder / os.path.basename(name))
+        usual = write_pam_sidecar(folder / os.path.basename(path), snapshot)
+    return [each for each in found if each not in usual]
+
+
+def _is_statistic(difference: MetadataDifference) -> bool:
+    """Return whether something was added that GDAL and QGIS compute and keep in sidecars."""
+    return difference.field.startswith(("tags[][STATISTICS_", "histograms")) and not difference.ours
+
+
+def _linked(source: str, target: Path) -> None:
+    try:
+        os.symlink(source, target)
+    except OSError:  # Windows lets only some do so
+        shutil.copyfile(source, target)
 
 
 def write_mask_sidecar(

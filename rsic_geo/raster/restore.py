@@ -48,15 +48,22 @@ def restore_with_sidecar(
     """
     sidecar = sidecar_path(path)
     sidecar.unlink(missing_ok=True)
-    differences = _differences(path, snapshot, ignore)
-    if not differences and not everything:
-        return []
-    fields = _all_fields(snapshot) if everything else _sidecar_fields(differences)
-    content = pam_xml(snapshot, fields, wkt2)
-    if not content and not everything:
-        return differences
-    sidecar.write_bytes(content or b"<PAMDataset />")
+    content = sidecar_content(path, snapshot, everything=everything, ignore=ignore)
+    if content:
+        sidecar.write_bytes(content)
     return _differences(path, snapshot, ignore)
+
+
+def sidecar_content(
+    path: Path, snapshot: MetadataSnapshot, *, everything: bool = False, ignore: Iterable[str] = ()
+) -> bytes:
+    """Return what a PAM sidecar must say beside a finished file that has none; nothing where none is needed.
+
+    For the arguments see :func:`restore_with_sidecar`.
+    """
+    fields = _all_fields(snapshot) if everything else _sidecar_fields(_differences(path, snapshot, ignore))
+    content = pam_xml(snapshot, fields, wkt2)
+    return content or (b"<PAMDataset />" if everything else b"")
 
 
 def wkt2(definition: str) -> str:

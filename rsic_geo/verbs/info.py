@@ -15,14 +15,19 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress, ProgressCallback
-from rsic_geo.raster import open_scene
+from rsic_geo.raster import open_scene, sidecar_differences
 from rsic_geo.raster.incomplete import broken_xml
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.payloads import JPEG2000, OWN
 from rsic_geo.scenes.planes import Planes
+from rsic_geo.scenes.quantised import Affinity
 from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.verbs.decompress import final_pixels
+from rsic_geo.write.for_others import as_stored
+
+_MOST_ALTERED = 3
+"""Differences of one sidecar that are named."""
 
 
 def info(path: str) -> dict[str, Any]:
@@ -160,7 +165,7 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
             if pixels:
                 for window, _ in final_pixels(archive, report):
                     archive.read_mask(window)
-                out["problems"] += _damaged_sidecars(archive)
+            out["problems"] += _damaged_sidecars(archive, pixels=pixels)
     except RsicGeoError as error:
         is_about_us = isinstance(error, (MissingDependencyError, WeightsError))
         if is_about_us or not _can_be_read(path):
@@ -170,13 +175,27 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
     return out
 
 
-def _damaged_sidecars(archive: Archive) -> list[str]:
+def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
     """Return in words which of an archive's sidecars tell other programs something else than the archive."""
     side, p, mask = archive.side, archive.profile, f"{archive.path}.msk"
-    if side is None or archive.tiff is not None:
-        return []
-    found = [words] if (words := broken_xml(archive.path)) else []
-    if not os.path.isfile(mask):
+    if side is None or archive.tiff is not None or not os.path.isfile(archive.path):
+        return []  # what lies beside a name of GDAL's own is not looked at
+    found = [
+        f"{Path(archive.path).name}{suffix}, which other programs read, is missing: copy it beside the file"
+        for suffix in side.sidecars
+        if not os.path.isfile(archive.path + suffix)
+    ]
+    has_mask = os.path.isfile(mask)
+    if words := broken_xml(archive.path):
+        found.append(words)
+    elif os.path.isfile(f"{archive.path}.aux.xml"):
+        affinity = Affinity.from_json(side.extras.get("affine"))
+        said = as_stored(archive.snapshot, affinity, has_mask=has_mask)
+        found += [
+            f"{Path(archive.path).name}.aux.xml was altered: {difference}"
+            for difference in sidecar_differences(archive.path, said)[:_MOST_ALTERED]
+        ]
+    if not has_mask or not pixels:
         return found
     grid = TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)
     planes = Planes(side.planes, grid, dtype=archive.reader.profile.dtype, bands=p.count)

@@ -17,9 +17,25 @@ from numpy.typing import NDArray
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions
-from rsic_geo.raster import metadata_missing, write_mask_sidecar, write_pam_sidecar
+from rsic_geo.raster import metadata_missing, needs_pam_sidecar, write_mask_sidecar, write_pam_sidecar
 from rsic_geo.scenes.planes import Planes
+from rsic_geo.scenes.quantised import Affinity
 from rsic_geo.write.coded import CodedScene
+
+
+def sidecars_wanted(path: Path, coded: CodedScene, options: EncodeOptions) -> tuple[str, ...]:
+    """Return the suffixes of the sidecars that :func:`write_for_others` will write beside an archive.
+
+    Args:
+        path: the archive, finished but for our own box, without sidecars.
+        coded: what its tiles are.
+        options: ``sidecar`` says whether any are wanted.
+    """
+    if options.sidecar == "never":
+        return ()
+    shown = as_stored(coded.plan.snapshot, coded.plan.coded_as, has_mask=_needs_mask(coded))
+    has_pam = options.sidecar == "require" or needs_pam_sidecar(path, shown)
+    return ((".aux.xml",) if has_pam else ()) + ((".msk",) if _needs_mask(coded) else ())
 
 
 def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> list[str]:
@@ -33,18 +49,15 @@ def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> l
     Returns:
         One text for each piece of metadata that a reader of the file and its sidecars does not find.
     """
-    plan = coded.plan
-    kinds = {kind for _, kind in coded.planes}
-    needs_mask = bool(kinds & {"mask", "valid"})
-    shown = _as_stored(coded)
+    plan, needs_mask = coded.plan, _needs_mask(coded)
+    has_mask = needs_mask and options.sidecar != "never"
+    shown = as_stored(plan.snapshot, plan.coded_as, has_mask=has_mask)
     if options.sidecar == "never":
         missing = metadata_missing(path, shown)
     else:
         if needs_mask:
             shape = (plan.profile.count, plan.profile.height, plan.profile.width)
             write_mask_sidecar(path, shape, _mask_rows(coded))
-            # A mask of the whole scene comes before any nodata value.
-            shown = replace(shown, mask_flags=(("per_dataset",),) * shown.count)
         missing = write_pam_sidecar(path, shown, everything=options.sidecar == "require")
     found = [str(difference) for difference in missing]
     if needs_mask and _differs_by_band(coded):
@@ -52,9 +65,20 @@ def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> l
     return found
 
 
-def _as_stored(coded: CodedScene) -> MetadataSnapshot:
-    """Return the metadata of what is stored: of a quantised scene steps, and the scale that undoes them."""
-    snapshot, affinity = coded.plan.snapshot, coded.plan.coded_as
+def _needs_mask(coded: CodedScene) -> bool:
+    return bool({kind for _, kind in coded.planes} & {"mask", "valid"})
+
+
+def as_stored(snapshot: MetadataSnapshot, affinity: Affinity | None, *, has_mask: bool) -> MetadataSnapshot:
+    """Return the metadata of what is stored: of a quantised scene steps, and the scale that undoes them.
+
+    Args:
+        snapshot: metadata of the scene.
+        affinity: how it was quantised, if it was.
+        has_mask: whether a mask lies beside the archive: one of all bands, before any nodata value.
+    """
+    if has_mask:
+        snapshot = replace(snapshot, mask_flags=(("per_dataset",),) * snapshot.count)
     if affinity is None:
         return snapshot
     own = list(zip(snapshot.scales, snapshot.offsets, strict=True))

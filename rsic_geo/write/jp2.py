@@ -9,7 +9,7 @@ from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
-from rsic_geo.write.for_others import write_for_others
+from rsic_geo.write.for_others import sidecars_wanted, write_for_others
 from rsic_geo.write.parts import Bench, sized_codec
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
@@ -22,6 +22,8 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
     """One scene on its way into a JPEG 2000 archive."""
 
     shows_pixels = True
+    beside: tuple[str, ...] | None = None
+    """Suffixes of the sidecars to come; None before the first sealing."""
 
     def write_sidecar(self) -> list[str]:
         """Write what GDAL reads beside the archive; return what others miss."""
@@ -74,6 +76,8 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
     def _seal(self, coded: CodedScene, writer: Jp2Writer) -> Seal:
         if not self.path.exists():
             writer.finish()
+        if self.beside is None:  # it depends on the headers alone, which every sealing has alike
+            self.beside = sidecars_wanted(self.path, coded, self.options)
         return seal_archive(
             self.path,
             coded,
@@ -81,4 +85,5 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
             fitted=self.fitted,
             options=self.options,
             damage=self.damage,
+            sidecars=self.beside,
         )

@@ -113,6 +113,7 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
     fitted: Fitted | None,
     options: EncodeOptions,
     damage: Sequence[str] = (),
+    sidecars: tuple[str, ...] = (),
 ) -> Seal:
     """Append the side information to a finished JP2 file; arguments as of :func:`side_information`.
 
@@ -123,6 +124,7 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
         fitted: its enhancement, or None.
         options: what was asked for.
         damage: what the source's reader reported of damage.
+        sidecars: suffixes of what will lie beside it.
     """
     with path.open("rb") as file:
         index = jp2.find_codestream(file)
@@ -133,8 +135,10 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
         options,
         damage=damage,
         header_crc=found.header,
-        box_crcs=found.boxes,
+        boxes_crc=found.of_boxes,
+        box_marks=found.marks,
         tile_crcs=tile_crcs,
+        sidecars=sidecars,
     )
     added = jp2.append_side_information(path, sideinfo.pack(side, picture_of(index.size)))
     return Seal(file_bytes=path.stat().st_size, side_bytes=added)

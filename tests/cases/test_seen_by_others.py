@@ -187,6 +187,75 @@ def test_no_psnr_is_told_of_what_was_not_decoded_or_lost_nothing(tmp_path):
         assert rsic_geo.compress(str(source), archive, model="none", **more).details["psnr_shown"] is None
 
 
+def _archive_with_sidecars(folder: Path) -> tuple[Path, Path, Path]:
+    """Return an archive that needs both sidecars, and these."""
+    pixels = np.random.default_rng(4).integers(1, 4000, (2, 70, 90)).astype(np.uint16)
+    pixels[:, :20, :30] = 0
+    source = _write(folder / "s.tif", pixels, nodata=0)
+    with rasterio.open(source, "r+") as scene:
+        scene.scales, scene.offsets, scene.units = (0.5, 0.25), (1, 0), ("m", "m")
+        scene.descriptions = ("red", "nir")
+        scene.update_tags(PLATFORM="x")
+        scene.update_tags(2, GAIN="3")
+    archive = folder / "a.jp2"
+    rsic_geo.compress(str(source), str(archive), bpppb=4, model="none")
+    assert rsic_geo.validate(str(archive))["valid"]
+    return archive, folder / "a.jp2.aux.xml", folder / "a.jp2.msk"
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+def test_sidecars_that_are_gone_are_missed(tmp_path, pixels):
+    archive, *beside = _archive_with_sidecars(tmp_path)
+    for sidecar in beside:
+        kept = sidecar.read_bytes()
+        sidecar.unlink()
+        found = rsic_geo.validate(str(archive), pixels=pixels)
+        assert not found["valid"]
+        assert f"{sidecar.name}, which other programs read, is missing" in str(found["problems"])
+        sidecar.write_bytes(kept)
+    assert rsic_geo.validate(str(archive), pixels=pixels)["valid"]
+
+
+def test_archives_that_need_no_sidecar_miss_none(tmp_path):
+    source = _write(tmp_path / "s.tif", painted((3, 60, 70)), ["red", "green", "blue"])
+    for sidecar in ("auto", "never", "require"):
+        archive = tmp_path / f"{sidecar}.jp2"
+        rsic_geo.compress(str(source), str(archive), sidecar=sidecar, psnr=38, model="none")
+        assert rsic_geo.validate(str(archive))["valid"]
+        assert Path(f"{archive}.aux.xml").exists() == (sidecar == "require")
+    Path(f"{archive}.aux.xml").unlink()
+    assert not rsic_geo.validate(str(archive))["valid"]
+
+
+@needs_gdalinfo
+def test_what_gdal_adds_to_a_sidecar_is_no_damage_and_what_is_altered_is(tmp_path):
+    archive, sidecar, _ = _archive_with_sidecars(tmp_path)
+    written = sidecar.read_text()
+    subprocess.run(["gdalinfo", "-stats", "-hist", str(archive)], capture_output=True, check=True)
+    added = sidecar.read_text()
+    assert "STATISTICS_MEAN" in added
+    assert "Histogram" in added
+    assert rsic_geo.validate(str(archive))["problems"] == []
+    altered = {
+        "<Scale>0.5<": "<Scale>0.6<", ">red<": ">rod<", ">m<": ">k<", "GAIN": "GAIM", ">x</MDI>": ">y</MDI>",
+        "<Offset>1": "<Offset>7",
+    }  # fmt: skip
+    for text in (written, added):
+        for ours, theirs in altered.items():
+            assert ours in text.replace("1.0", "1"), ours
+            sidecar.write_text(text.replace(ours, theirs, 1))
+            for pixels in (True, False):
+                found = rsic_geo.validate(str(archive), pixels=pixels)
+                assert "a.jp2.aux.xml was altered" in str(found["problems"]), ours
+        sidecar.write_text(
+            text.replace("</PAMDataset>", "<GeoTransform>0,1,0,0,0,1</GeoTransform></PAMDataset>")
+        )
+        assert "altered: transform" in str(rsic_geo.validate(str(archive))["problems"])
+    sidecar.write_text(added)
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"):  # the caller's own way of reading is not what others see
+        assert rsic_geo.validate(str(archive))["valid"]
+
+
 @pytest.mark.parametrize("damage", ["cut", "bits", "xml"])
 def test_a_damaged_sidecar_is_found_by_validate(damage, tmp_path):
     scene, archive = tmp_path / "scene.tif", tmp_path / "a.jp2"

@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 
 import rsic_geo
 from rsic_geo.cli.entry import main
-from rsic_geo.container import fields
+from rsic_geo.container import ranges
 from rsic_geo.errors import ContainerError, StructureLostError, TargetNotReachedError, UsageError
 from rsic_geo.geo.radiometry import Peak
 from rsic_geo.options import EncodeOptions, Target
@@ -273,18 +273,36 @@ limits = st.one_of(
 
 @given(some=st.lists(peaks, max_size=9), others=st.lists(limits, max_size=9))
 def test_peaks_and_limits_survive_in_a_few_bytes_a_band(some, others):
-    packed = fields.pack_peaks(some), fields.pack_limits(others)
-    assert fields.unpack_peaks(packed[0]) == tuple(some)
-    assert fields.unpack_limits(packed[1]) == tuple(others)
-    assert len(packed[0]) <= 7 * len(some)
+    packed = ranges.pack_peaks(some, others), ranges.pack_limits(others, "uint16")
+    assert ranges.unpack_peaks(packed[0], others) == tuple(some)
+    assert ranges.unpack_limits(packed[1], "uint16") == tuple(others)
+    assert len(packed[0]) <= 6 * len(some)
     assert len(packed[1]) <= 6 * len(others)
+
+
+@given(ends=st.lists(st.none() | st.tuples(st.integers(0, 255), st.integers(0, 255)).map(sorted).map(tuple)))
+def test_limits_of_bytes_take_two_bytes_a_band(ends):
+    packed = ranges.pack_limits(ends, "uint8")
+    assert ranges.unpack_limits(packed, "uint8") == tuple(ends)
+    assert len(packed) == 2 * len(ends)
+
+
+def test_a_range_near_the_limits_takes_a_byte_or_two_a_band():
+    ends = [(210, 4007), (35, 9001)]
+    used = [Peak(kind="used", low=220.0, high=3500.0), Peak(kind="used", low=36.5, high=9001.0)]
+    assert len(ranges.pack_peaks(used, ends)) <= 5
 
 
 @given(content=st.binary(max_size=30))
 def test_hostile_peaks_and_limits_are_one_error_of_ours(content):
-    for unpack in (fields.unpack_peaks, fields.unpack_limits):
+    for unpack, about in (
+        (ranges.unpack_peaks, ()),
+        (ranges.unpack_peaks, [(5, 9)]),
+        (ranges.unpack_limits, "uint8"),
+        (ranges.unpack_limits, "int16"),
+    ):
         try:
-            found = unpack(content)
+            found = unpack(content, about)
         except ContainerError:
             continue
         assert all(isinstance(entry, Peak) is False or entry.span > 0 for entry in found)
