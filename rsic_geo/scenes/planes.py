@@ -52,6 +52,20 @@ class Planes:
         """Return the dataset mask (h, w), 255 = valid; None when the scene has none."""
         return self._window("mask", window, 1, np.dtype(np.uint8))[0] if self.has_mask else None
 
+    def for_others(self, window: Window, *, is_quantised: bool) -> NDArray[np.uint8]:
+        """Return the mask (h, w) that other programs are shown beside the archive, 255 = data.
+
+        A scene with a mask of its own is shown by that alone, as GDAL shows the scene: it asks no nodata
+        value then. Steps of a float scene have no nodata value that others could ask instead.
+        """
+        keep = np.ones((window.height, window.width), np.bool_)
+        if (mask := self.mask(window)) is not None:
+            keep &= mask != 0
+        if mask is None or is_quantised:
+            valid = self.valid(window, self._bands)
+            keep &= True if valid is None else valid.any(axis=0)
+        return np.where(keep, np.uint8(255), np.uint8(0))
+
     def alpha(self, window: Window) -> NDArray[np.generic] | None:
         """Return the alpha bands (alpha bands, h, w); None when none are stored."""
         return self._window("alpha", window, len(self.alpha_bands), self._dtype) if self.has_alpha else None

@@ -203,12 +203,8 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
         with open_scene(mask) as shown:
             for index in grid:
                 window = grid.core(index)
-                keep = np.ones((window.height, window.width), np.bool_)
-                if (valid := planes.valid(window, p.count)) is not None:
-                    keep &= valid.any(axis=0)
-                if (own := planes.mask(window)) is not None:
-                    keep &= own != 0
-                if not np.array_equal(shown.read(window)[0], np.where(keep, 255, 0)):
+                own = planes.for_others(window, is_quantised="affine" in side.extras)
+                if not np.array_equal(shown.read(window)[0], own):
                     raise ChecksumError("it shows another mask than the archive's")
     except RsicGeoError as error:
         found.append(f"the mask {mask}, which other programs read, is damaged: {error}")

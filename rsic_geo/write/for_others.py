@@ -60,7 +60,13 @@ def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> l
             write_mask_sidecar(path, shape, _mask_rows(coded))
         missing = write_pam_sidecar(path, shown, everything=options.sidecar == "require")
     found = [str(difference) for difference in missing]
-    if needs_mask and _differs_by_band(coded):
+    if not any(kind == "valid" for _, kind in coded.planes):
+        return found
+    if plan.profile.has_mask and plan.affinity is None:
+        found.append("nodata values where the mask shows the scene: they see filled samples there")
+    elif plan.nodata_apart:  # the scene is exact to us, and to who reads the mask
+        found.append("nodata, if they read no .msk beside a file: they see filled samples")
+    if _differs_by_band(coded):
         found.append("nodata that only some bands have in a place")
     return found
 
@@ -103,13 +109,7 @@ def _mask_rows(coded: CodedScene) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     for top in range(0, grid.height, grid.tile_size):
         height = min(grid.tile_size, grid.height - top)
         window = Window(row_off=top, col_off=0, height=height, width=grid.width)
-        keep = np.ones((height, grid.width), np.bool_)
-        valid, mask = planes.valid(window, coded.plan.profile.count), planes.mask(window)
-        if valid is not None:
-            keep &= valid.any(axis=0)
-        if mask is not None:
-            keep &= mask != 0
-        yield window, np.where(keep, np.uint8(255), np.uint8(0))
+        yield window, planes.for_others(window, is_quantised=coded.plan.affinity is not None)
 
 
 def _differs_by_band(coded: CodedScene) -> bool:

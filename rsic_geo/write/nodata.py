@@ -32,8 +32,10 @@ def nodata_apart_pays(reader: Scene, valid: NDArray[np.bool_], *, mct: bool) -> 
         mct: whether the first three bands are decorrelated together.
     """
     profile = reader.profile
-    # A mask of one band covers samples of any value; a palette's numbers cannot be filled in between.
-    if not profile.has_nodata or profile.has_band_masks or "palette" in profile.colorinterp:
+    # A mask covers samples of any value, and shows others those that hold nodata; a palette's numbers cannot
+    # be filled in between.
+    has_mask = profile.has_mask or profile.has_band_masks
+    if not profile.has_nodata or has_mask or "palette" in profile.colorinterp:
         return False
     inside = apart = 0
     for window in _pieces(valid, profile.height, profile.width):

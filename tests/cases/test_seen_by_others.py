@@ -111,6 +111,42 @@ def rsic_geo_window(height: int, width: int):
     return Window.full(height, width)
 
 
+@pytest.mark.parametrize("how", [{}, {"bpp": 6}, {"quantize": "uint16", "max_error": 0.5}], ids=str)
+def test_where_a_mask_shows_nodata_values_others_see_what_they_see_of_the_source(how, tmp_path):
+    """GDAL asks a mask and no nodata value where both are there: the .msk hid what the source shows."""
+    keep = _hole(120, 130)
+    dtype, nodata = ("float32", -9999) if "quantize" in how else ("uint16", 0)
+    pixels = painted((2, 120, 130)).astype(dtype) + 1
+    pixels[:, 60:90, 70:100] = nodata
+    pixels[1, :9] = nodata
+    source, archive = _write(tmp_path / "s.tif", pixels, mask=keep, nodata=nodata), tmp_path / "a.jp2"
+    report = rsic_geo.compress(str(source), str(archive), model="none", **how)
+    with rasterio.open(source) as theirs, rasterio.open(archive) as ours:
+        np.testing.assert_array_equal(theirs.dataset_mask() != 0, keep)
+        if "quantize" in how:  # a step is no nodata value: hidden, and said
+            keep = keep & (pixels != nodata).any(axis=0)
+        np.testing.assert_array_equal(ours.dataset_mask() != 0, keep)
+        if not how:
+            np.testing.assert_array_equal(ours.read(), pixels)
+            assert ours.nodata == nodata
+    assert any("filled samples" in text for text in report.details["others_miss"]) == ("bpp" in how)
+    assert rsic_geo.validate(str(archive))["valid"]
+    with rsic_geo.open(str(archive)) as scene:
+        np.testing.assert_array_equal(scene.read() == nodata, pixels == nodata)
+
+
+@pytest.mark.parametrize("step", [1, 200])
+def test_filled_nodata_of_an_exact_archive_is_one_line_of_the_report(step, tmp_path):
+    keep = _hole(300, 330)
+    pixels = np.where(keep, painted((1, 300, 330)).astype("uint16") * step + 9000, 0).astype("uint16")
+    source, archive = _write(tmp_path / "s.tif", pixels, nodata=0), tmp_path / "a.jp2"
+    report = rsic_geo.compress(str(source), str(archive), model="none")
+    with rasterio.open(archive) as shown:
+        is_filled = (shown.read()[0][~keep] != 0).any()
+    assert is_filled == any("no .msk" in text for text in report.details["others_miss"])
+    assert is_filled == (step == 1)
+
+
 def test_without_sidecars_it_is_said_that_others_miss_the_mask(tmp_path):
     source = _write(tmp_path / "s.tif", painted((3, 60, 70)), mask=_hole(60, 70))
     report = rsic_geo.compress(str(source), str(tmp_path / "a.jp2"), sidecar="never")
