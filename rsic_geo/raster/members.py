@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
+import struct
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +19,7 @@ _FROM_ELSEWHERE = frozenset({
     "STACIT", "STACTA", "TileDB", "WCS", "WMS", "WMTS", "Zarr",
 })  # fmt: skip
 """GDAL's names of formats whose pixels lie where their list of files does not say."""
+_FRAME = "frame "
 _NAMED = 3
 """Most names in one message."""
 _PAGE = re.compile(r"GTIFF_DIR:(\d+):")
@@ -72,6 +75,8 @@ def others_beside(dataset: DatasetReader) -> tuple[str, ...]:
     GDAL opens the first image of a TIFF or NITF file under the file's own name, and lists it as well.
     """
     names = [str(name) for name in dataset.subdatasets]
+    if not names:
+        return frames_beside(dataset)
     if len(names) == 1 and (_PAGE.match(names[0]) or _IMAGE.match(names[0])):
         return ()  # the image itself, alone
     own = {dataset.name}
@@ -80,10 +85,74 @@ def others_beside(dataset: DatasetReader) -> tuple[str, ...]:
     return tuple(name for name in names if name not in own)
 
 
+def frames_beside(dataset: DatasetReader) -> tuple[str, ...]:
+    """Return names of the frames of an animation, or codestreams of a JPX file, that GDAL passes over."""
+    count = _COUNTS.get(str(dataset.driver))
+    if count is None:
+        return ()
+    try:
+        with (
+            open(dataset.name, "rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            frames = count(content)
+    except (
+        OSError,
+        ValueError,
+        struct.error,
+        IndexError,
+    ):  # a name of GDAL's, or damage, which reading tells
+        return ()
+    return tuple(f"{_FRAME}{number} of {dataset.name}" for number in range(2, frames + 1))
+
+
+def _gif_frames(content: mmap.mmap) -> int:
+    """Return the number of images of a GIF: blocks are walked, since their bytes may be anything."""
+    frames, place = 0, 13 + (3 << ((content[10] & 7) + 1) if content[10] & 0x80 else 0)
+    while content[place] in (0x21, 0x2C):
+        if content[place] == 0x2C:
+            frames += 1
+            flags = content[place + 9]
+            place += 11 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+        else:
+            place += 2
+        while content[place]:
+            place += content[place] + 1
+        place += 1
+    return frames
+
+
+def _png_frames(content: mmap.mmap) -> int:
+    place = content.find(b"acTL", 8, 4096)
+    return int.from_bytes(content[place + 4 : place + 8], "big") if place > 0 else 1
+
+
+def _codestreams(content: mmap.mmap) -> int:
+    found, place = 0, 0
+    while content[:4] == b"\0\0\0\x0c" and place + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if length == 1:
+            length = struct.unpack_from(">Q", content, place + 8)[0]
+        found += kind == b"jp2c"
+        if length < 8:
+            break
+        place += length
+    return found
+
+
+_COUNTS = {"GIF": _gif_frames, "BIGGIF": _gif_frames, "PNG": _png_frames, "JP2OpenJPEG": _codestreams}  # fmt: skip
+"""How the images of a file are counted in formats of which GDAL opens the first alone."""
+
+
 def said_of_others(names: tuple[str, ...]) -> str | None:
     """Return one line that names what else a file holds and how to open it; None where there is nothing."""
     if not names:
         return None
+    if names[0].startswith(_FRAME):
+        return (
+            f"the file holds {len(names) + 1} images, of which only the first was archived: GDAL opens no "
+            "other, so save each to a file of its own by another program"
+        )
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     count = "another image" if len(names) == 1 else f"{len(names)} other images"
     return (

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -39,6 +40,7 @@ from rsic_geo.raster.files import fetch_raster
 from rsic_geo.raster.incomplete import incomplete_files
 from rsic_geo.raster.members import others_beside
 from rsic_geo.raster.snapshot import bits_of, take_snapshot
+from rsic_geo.raster.structure import opaque_colours, premultiplied_band, with_opacity
 
 Pixels = NDArray[Any]
 """Samples (bands, height, width)."""
@@ -68,18 +70,7 @@ class SceneReader:
     def __init__(
         self, path: str | Path, decoder: PixelDecoder | None = None, *, is_archive: bool = False
     ) -> None:
-        """Open a raster file.
-
-        Args:
-            path: file or GDAL name.
-            decoder: reads the pixels in GDAL's place, where GDAL cannot.
-            is_archive: it is one of ours, which has checksums, and whose sidecars are for others.
-
-        Raises:
-            SceneNotFoundError: there is no such file.
-            SceneError: it holds no raster GDAL can read.
-            UnsupportedSceneError: the bands differ in sample type.
-        """
+        """Open a raster file; see :func:`open_scene`."""
         if is_missing(path):
             raise SceneNotFoundError(f"cannot read {path}: there is no such file")
         self.path = Path(path)
@@ -95,6 +86,12 @@ class SceneReader:
             self._blocks: DatasetReader | None = None
             try:
                 self.profile = _profile(self._dataset, path)
+                self._opacity: int | None = None
+                if not is_archive:
+                    self._opacity = premultiplied_band(str(path), self.driver, self.profile.count)
+                if self._opacity is not None:
+                    colours = opaque_colours(self.profile.colorinterp, self._opacity)
+                    self.profile = replace(self.profile, colorinterp=colours)
                 self._incomplete: tuple[str, ...] = ()
                 if not is_archive:
                     self._incomplete = (*dict.fromkeys(unreadable), *incomplete_files(self._dataset))
@@ -196,7 +193,7 @@ class SceneReader:
     def metadata(self) -> MetadataSnapshot:
         """Return all metadata of the scene."""
         with gdal_config(), scene_errors("read the metadata of", self.name):
-            return take_snapshot(self._dataset)
+            return with_opacity(take_snapshot(self._dataset), self._opacity)
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         """Return the samples of a window, shape (bands, height, width).
@@ -335,7 +332,8 @@ class SceneReader:
 
     def read_valid_overview(self, out_height: int, out_width: int) -> Valid:
         """Return where the scene holds data by nodata, mask and alpha together, decimated (height, width)."""
-        if self._decoder is not None and not self.profile.has_nodata and not self.profile.has_mask:
+        is_own = self._decoder is not None or self._opacity is not None  # of which GDAL knows nothing
+        if is_own and not self.profile.has_nodata and not self.profile.has_mask:
             if self.profile.alpha_band is None:
                 return np.ones((out_height, out_width), dtype=bool)
             alpha = self.read_overview(out_height, out_width, (self.profile.alpha_band,))[0]
@@ -348,7 +346,12 @@ class SceneReader:
 def open_scene(
     path: str | Path, decoder: PixelDecoder | None = None, *, is_archive: bool = False
 ) -> SceneReader:
-    """Open a scene for reading; use it in a ``with`` statement. ``decoder``, ``is_archive``: SceneReader's.
+    """Open a scene for reading; use it in a ``with`` statement.
+
+    Args:
+        path: file or GDAL name.
+        decoder: reads the pixels in GDAL's place, where GDAL cannot.
+        is_archive: it is one of ours, which has checksums, and whose sidecars are for others.
 
     Raises:
         SceneNotFoundError: there is no such file.

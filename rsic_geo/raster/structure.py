@@ -6,21 +6,29 @@ on. Of a JP2 GDAL names no alpha where the channel definition says that it was m
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
+from xml.sax.saxutils import escape
 
 import numpy as np
 from rasterio.enums import Resampling
 from rasterio.env import Env
+from rasterio.errors import RasterioError
 
-from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.metadata import MetadataSnapshot, usual_mask_flags
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.raster.env import open_dataset
 
 _EXTRA_SAMPLES, _ASSOCIATED = 338, 1
+_MULTIPLIED = 2
+"""A channel that is an opacity, multiplied into the colours already (ISO 15444-1, I.5.3.6)."""
+_HEADER_BYTES = 1 << 16
+"""How far into a JP2 its header box is looked for."""
 _MAX_ENTRIES = 4096
 """Tags of a directory, and samples of a pixel, that are looked at."""
 _BLACK_AND_WHITE = {0: (0, 0, 0, 255), 1: (255, 255, 255, 255)}
@@ -80,7 +88,7 @@ def build_overviews(path: Path, snapshot: MetadataSnapshot) -> None:
 def is_premultiplied(name: str, driver: str, colorinterp: Sequence[str]) -> bool:
     """Return whether a file says that its alpha was multiplied into its colours.
 
-    False where it cannot be looked into: names of GDAL's own (``/vsi``), files that are damaged.
+    False where it cannot be looked into, as files that are damaged.
 
     Args:
         name: GDAL's name of the dataset; one page of a TIFF is ``GTIFF_DIR:number:file``.
@@ -94,10 +102,97 @@ def is_premultiplied(name: str, driver: str, colorinterp: Sequence[str]) -> bool
         number, _, name = name.removeprefix("GTIFF_DIR:").partition(":")
         page = int(number) if number.isdecimal() and len(number) < 6 else 1
     try:
-        with Path(name).open("rb") as file:
+        with _opened(name) as file:
             return _ASSOCIATED in _extra_samples(file, page)
-    except (OSError, ValueError, struct.error):
+    except (OSError, ValueError, struct.error, RasterioError):
         return False
+
+
+def _opened(name: str) -> BinaryIO:
+    if name.startswith("/vsi"):
+        return io.BufferedReader(_BehindGdal(name), _BehindGdal.CHUNK)
+    return Path(name).open("rb")
+
+
+class _BehindGdal(io.RawIOBase):
+    """Bytes of a file that only GDAL can open, as samples of a raster; zeros beyond its end."""
+
+    CHUNK = 4096
+
+    def __init__(self, name: str) -> None:
+        self._name, self._position = name, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            raise io.UnsupportedOperation("its length is not known")
+        self._position = offset + (self._position if whence == io.SEEK_CUR else 0)
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        text = (
+            f'<VRTDataset rasterXSize="{len(buffer)}" rasterYSize="1">'
+            '<VRTRasterBand dataType="Byte" band="1" subClass="VRTRawRasterBand">'
+            f'<SourceFilename relativetoVRT="0">{escape(self._name)}</SourceFilename>'
+            f"<ImageOffset>{self._position}</ImageOffset><PixelOffset>1</PixelOffset>"
+            f"<LineOffset>{len(buffer)}</LineOffset></VRTRasterBand></VRTDataset>"
+        )
+        with Env(GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE="ALL"), open_dataset(text) as dataset:
+            buffer[:] = dataset.read(1)[0].tobytes()
+        self._position += len(buffer)
+        return len(buffer)
+
+
+def premultiplied_band(name: str, driver: str, count: int) -> int | None:
+    """Return the band (from 0) of a JP2 whose channel definition says that it multiplied all colours.
+
+    GDAL takes it for a band of no meaning. None where there is none, or bands are no channels (palettes).
+    """
+    if driver != "JP2OpenJPEG":
+        return None
+    try:
+        with Path(name).open("rb") as file:
+            header = dict(_boxes(dict(_boxes(file.read(_HEADER_BYTES))).get(b"jp2h", b"")))
+    except OSError:
+        return None
+    definition = header.get(b"cdef", b"")[2:]
+    if b"pclr" in header:
+        return None
+    channels = struct.iter_unpack(">HHH", definition[: len(definition) // 6 * 6])
+    found = [channel for channel, kind, of in channels if (kind, of) == (_MULTIPLIED, 0) and channel < count]
+    return found[0] if len(found) == 1 else None
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield kind and content of boxes, as far as they are whole."""
+    position = 0
+    while position + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, position)
+        if length < 8 or position + length > len(content):  # a codestream, which comes last, or damage
+            return
+        yield kind, content[position + 8 : position + length]
+        position += length
+
+
+def with_opacity(snapshot: MetadataSnapshot, band: int | None) -> MetadataSnapshot:
+    """Return metadata in which a band (from 0) is an alpha that multiplied the colours; None: as is."""
+    if band is None:
+        return snapshot
+    colours = opaque_colours(snapshot.colorinterp, band)
+    flags = snapshot.mask_flags
+    if not snapshot.has_explicit_mask:
+        flags = usual_mask_flags(colours, snapshot.nodata, snapshot.dtypes[0])
+    return replace(snapshot, colorinterp=colours, is_premultiplied=True, mask_flags=flags)
+
+
+def opaque_colours(colorinterp: Sequence[str], band: int) -> tuple[str, ...]:
+    """Return what bands mean, one of them alpha."""
+    return (*colorinterp[:band], "alpha", *colorinterp[band + 1 :])
 
 
 def _extra_samples(file: BinaryIO, page: int) -> tuple[int, ...]:

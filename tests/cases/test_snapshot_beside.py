@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import nullcontext
 
 import numpy as np
+import PIL.Image
 import pytest
 import rasterio
 import tifffile
@@ -47,6 +48,40 @@ def test_a_page_opened_by_its_own_name_names_the_others_too(tmp_path):
 def test_nothing_is_beside_a_scene_alone(name, tmp_path):
     report = rsic_geo.compress(str(CASES[name](tmp_path)), str(tmp_path / "a.jp2"))
     assert report.warnings == ()
+
+
+def _animation(path, kind):
+    frames = [PIL.Image.fromarray(painted()[0] + np.uint8(shift)) for shift in (0, 40, 90)]
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], duration=90)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["gif", "png"])
+def test_frames_that_gdal_passes_over_are_said(kind, tmp_path):
+    source = _animation(tmp_path / f"s.{kind}", kind)
+    report = rsic_geo.compress(str(source), str(tmp_path / "a.jp2"), target="lossless")
+    assert any("holds 3 images, of which only the first" in text for text in report.warnings)
+    with open_scene(source) as reader:
+        assert [name.partition(" of ")[0] for name in reader.others] == ["frame 2", "frame 3"]
+    still = tmp_path / f"still.{kind}"
+    PIL.Image.fromarray(painted()[0]).save(still, kind)
+    report = rsic_geo.compress(str(still), str(tmp_path / "b.jp2"), target="lossless")
+    assert not any("images" in text for text in report.warnings)
+
+
+def test_a_second_codestream_of_a_jpx_file_is_said(tmp_path):
+    source = tmp_path / "s.jp2"
+    rsic_geo.compress(str(CASES["nbits12"](tmp_path)), str(source), sidecar="never")
+    content = source.read_bytes()
+    content = content[: content.rindex(b"uuid") - 4]
+    start = content.index(b"jp2c") - 4
+    assert int.from_bytes(content[start : start + 4], "big") == len(content) - start
+    twice = tmp_path / "twice.jp2"
+    twice.write_bytes(content + content[start:])
+    with open_scene(twice) as reader:
+        assert reader.others == (f"frame 2 of {twice}",)
+    with open_scene(source) as reader:
+        assert reader.others == ()
 
 
 def test_a_mask_and_overviews_are_no_other_images(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -150,8 +151,26 @@ def test_premultiplied_alpha_is_said_by_the_channel_definition(name, tmp_path):
     copy = tmp_path / "copy.jp2"
     content = archive.read_bytes()
     copy.write_bytes(content[: content.rindex(b"uuid") - 4])
-    with rsic_geo.raster.open_scene(copy) as reader:
-        assert not reader.metadata().is_premultiplied, "GDAL names none of its bands alpha"
+    with rsic_geo.raster.open_scene(source) as original, rsic_geo.raster.open_scene(copy) as reader:
+        assert reader.metadata().is_premultiplied
+        assert reader.profile.colorinterp == original.profile.colorinterp
+        shown = [each.read_valid_overview(30, 30) for each in (original, reader)]
+        np.testing.assert_array_equal(*shown)
+    rsic_geo.compress(str(copy), str(tmp_path / "again.jp2"), sidecar="never")
+    assert _text(jp2_boxes(tmp_path / "again.jp2"), "cTyp") == _text(jp2_boxes(copy), "cTyp")
+    back = tmp_path / "back.tif"
+    rsic_geo.decompress(str(tmp_path / "again.jp2"), str(back))
+    with rsic_geo.raster.open_scene(back) as reader:
+        assert reader.metadata().is_premultiplied
+
+
+@pytest.mark.parametrize("prefix", ["/vsizip/{}/in side/s.tif", "GTIFF_DIR:1:/vsizip/{}/in side/s.tif"])
+def test_premultiplied_alpha_is_seen_behind_names_of_gdal(prefix, tmp_path):
+    source = CASES["premultiplied"](tmp_path)
+    with zipfile.ZipFile(tmp_path / "a&b.zip", "w") as folder:
+        folder.write(source, "in side/s.tif")
+    with rsic_geo.raster.open_scene(prefix.format(tmp_path / "a&b.zip")) as reader:
+        assert reader.metadata().is_premultiplied
 
 
 @needs_gdalinfo
