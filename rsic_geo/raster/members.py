@@ -140,7 +140,7 @@ def _codestreams(content: mmap.mmap) -> int:
     return found
 
 
-_COUNTS = {"GIF": _gif_frames, "BIGGIF": _gif_frames, "PNG": _png_frames, "JP2OpenJPEG": _codestreams}  # fmt: skip
+_COUNTS = {"GIF": _gif_frames, "BIGGIF": _gif_frames, "PNG": _png_frames, "JP2OpenJPEG": _codestreams}
 """How the images of a file are counted in formats of which GDAL opens the first alone."""
 
 
