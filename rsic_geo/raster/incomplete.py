@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
+import numpy.typing as npt
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from rsic_geo.raster.env import open_dataset
+from rsic_geo.raster.structure import directory
 
 _ENVI_BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}
 _NETCDF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
@@ -41,7 +43,8 @@ def incomplete_files(dataset: DatasetReader) -> tuple[str, ...]:
                 more = []
             seen.update(more)
             todo += more
-        found += [words for words in (_cut(name), _broken_mask(name), broken_xml(name)) if words]
+        checks = (_cut, _broken_mask, broken_xml, _broken_tags)
+        found += [words for check in checks if (words := check(name))]
     if dataset.driver == "HFA":
         blocks = [
             math.ceil(dataset.height / rows) * rows * math.ceil(dataset.width / columns) * columns
@@ -182,6 +185,98 @@ def broken_xml(name: str) -> str | None:
     except (ElementTree.ParseError, OSError):
         return f"the metadata in {Path(sidecar).name} cannot be read"
     return None
+
+
+_SCALE, _POINTS, _MATRIX, _KEYS, _NUMBERS, _TEXTS, _METADATA, _NODATA = (
+    33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113,
+)  # fmt: skip
+_ASCII, _BYTES, _DOUBLE = 2, (1, 7), 12
+"""TIFF's numbers of types."""
+_TINY = 1e-60
+"""Magnitude beyond which, and its inverse, nothing lies that places a scene."""
+_TAGS = {
+    _SCALE: (12, 8), _POINTS: (12, 8), _MATRIX: (12, 8), _KEYS: (3, 2), _NUMBERS: (12, 8), _TEXTS: (2, 1),
+    _METADATA: (2, 1), _NODATA: (2, 1),
+}  # fmt: skip
+"""Type of TIFF's tags that place a scene or hold its metadata, and bytes of an element."""
+_KEY_ENTRY = 4
+"""Numbers of a key: what it is, the tag its value is in, how many, and where in it (or the value itself)."""
+
+
+def _broken_tags(name: str) -> str | None:
+    """Return that tags of a TIFF for its place, nodata or metadata contradict TIFF or each other.
+
+    GDAL leaves such tags out, some of them without a word.
+    """
+    with open(name, "rb") as file:
+        if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return None
+        file.seek(0)
+        try:
+            found = list(directory(file, {tag: size for tag, (_, size) in _TAGS.items()}))
+        except (OSError, struct.error):  # so short that GDAL opens it no more
+            return None
+    values = {tag: value for tag, _, _, value in found}
+    bad = [
+        tag
+        for tag, kind, count, value in found
+        if not _is_of_type(tag, kind) or not _is_right(tag, count, value)
+    ]
+    keys = np.frombuffer(values.get(_KEYS, b""), np.uint16)
+    if _KEYS not in values:
+        is_whole = not values.keys() & {_NUMBERS, _TEXTS}
+    else:
+        is_whole = _KEYS in bad or _keys_fit(keys, values)
+    bad += [] if is_whole else [_KEYS]
+    if _SCALE in values and not values.keys() & {_POINTS, _MATRIX}:
+        bad.append(_POINTS)
+    if not bad:
+        return None
+    return (
+        f"tags of {Path(name).name} that hold its place or metadata are damaged ({', '.join(map(str, bad))})"
+    )
+
+
+def _is_of_type(tag: int, kind: int) -> bool:
+    """Return whether a tag has its type; texts may be plain bytes, which GDAL reads as well."""
+    return kind == _TAGS[tag][0] or (_TAGS[tag][0] == _ASCII and kind in _BYTES)
+
+
+def _is_right(tag: int, count: int, value: bytes) -> bool:
+    """Return whether the value of a tag can be what it says."""
+    if len(value) != count * _TAGS[tag][1]:
+        return False
+    text = value.strip(b"\0 \t\r\n").decode("latin-1")
+    if tag == _NODATA:
+        try:
+            float(text.replace(",", "."))
+        except ValueError:
+            return "#" in text  # NaN as old compilers print it: -1.#IND
+        return True
+    if tag == _METADATA:
+        return text.startswith("<GDALMetadata") and text.endswith(">")
+    sizes = np.abs(np.frombuffer(value if _TAGS[tag][0] == _DOUBLE else b""))
+    if not ((sizes == 0) | ((sizes > _TINY) & (sizes < 1 / _TINY))).all():
+        return False
+    return {
+        _SCALE: count in (2, 3),
+        _POINTS: count > 0 and count % 6 == 0,
+        _MATRIX: count == 16,
+        _KEYS: count >= _KEY_ENTRY,
+    }.get(tag, count > 0)
+
+
+def _keys_fit(keys: npt.NDArray[np.uint16], values: Mapping[int, bytes]) -> bool:
+    """Return whether a GeoKeyDirectory is one, and what its keys refer to is there."""
+    number = int(keys[3])
+    if keys[0] != 1 or len(keys) < _KEY_ENTRY * (number + 1):
+        return False
+    room = {_NUMBERS: len(values.get(_NUMBERS, b"")) // 8, _TEXTS: len(values.get(_TEXTS, b""))}
+    entries = keys[_KEY_ENTRY : _KEY_ENTRY * (number + 1)].reshape(number, _KEY_ENTRY)
+    return all(
+        place == 0 or int(start) + int(count) <= room.get(int(place), len(keys))
+        for _, place, count, start in entries
+    )
 
 
 _MEASURES: dict[bytes, Callable[[BinaryIO], int]] = {

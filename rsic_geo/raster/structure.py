@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,9 @@ _MULTIPLIED = 2
 _HEADER_BYTES = 1 << 16
 """How far into a JP2 its header box is looked for."""
 _MAX_ENTRIES = 4096
-"""Tags of a directory, and samples of a pixel, that are looked at."""
+"""Tags of a directory that are looked at."""
+_MAX_VALUE = 1 << 24
+"""Longest value of one that is read (bytes)."""
 _BLACK_AND_WHITE = {0: (0, 0, 0, 255), 1: (255, 255, 255, 255)}
 _FEW_BITS = 2
 """Samples of so few bits are classes, not brightness."""
@@ -197,9 +200,28 @@ def opaque_colours(colorinterp: Sequence[str], band: int) -> tuple[str, ...]:
 
 def _extra_samples(file: BinaryIO, page: int) -> tuple[int, ...]:
     """Return tag ExtraSamples of one directory of a TIFF or BigTIFF; empty without one."""
+    for tag, _, count, value in directory(file, {_EXTRA_SAMPLES: 2}, page):
+        if tag == _EXTRA_SAMPLES and 2 * count == len(value):
+            return struct.unpack(f"={count}H", value)
+    return ()
+
+
+def directory(
+    file: BinaryIO, wanted: Mapping[int, int], page: int = 1
+) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield tag, type, count and value of the wanted entries of one directory of a TIFF or BigTIFF.
+
+    Args:
+        file: at its start.
+        wanted: bytes of an element by tag, in whose order, that of this machine, values come.
+        page: the directory, from 1.
+
+    Raises:
+        struct.error: the file is too short for what it says.
+    """
     order = {b"II": "<", b"MM": ">"}.get(file.read(2))
     if order is None:
-        return ()
+        return
     is_big = struct.unpack(order + "H", file.read(2))[0] == 43
     if is_big:
         file.read(4)
@@ -216,11 +238,17 @@ def _extra_samples(file: BinaryIO, page: int) -> tuple[int, ...]:
         file.seek(number(count_form) * entry.size, 1)
         offset = number(place)
     file.seek(offset)
-    for _ in range(min(number(count_form), _MAX_ENTRIES)):
-        tag, _, count, value = entry.unpack(file.read(entry.size))
-        if tag == _EXTRA_SAMPLES and count <= _MAX_ENTRIES:
-            if 2 * count > len(value):
-                file.seek(struct.unpack(order + place, value)[0])
-                value = file.read(2 * count)
-            return struct.unpack_from(f"{order}{count}H", value)
-    return ()
+    entries = [entry.unpack(file.read(entry.size)) for _ in range(min(number(count_form), _MAX_ENTRIES))]
+    for tag, kind, count, field in entries:
+        size = wanted.get(tag)
+        if size is None:
+            continue
+        length = size * min(count, _MAX_VALUE // size)
+        if length > len(field):
+            file.seek(struct.unpack(order + place, field)[0])
+        value = file.read(length) if length > len(field) else field[:length]
+        if size > 1 and (order == "<") != (sys.byteorder == "little"):
+            swapped = np.frombuffer(value[: len(value) // size * size], f"u{size}").byteswap()
+            yield tag, kind, count, swapped.tobytes()
+        else:
+            yield tag, kind, count, value

@@ -154,6 +154,12 @@ def _to_be_known(source: Scene, snapshot: MetadataSnapshot) -> list[str]:
     beside = said_of_others(source.others)
     if beside is not None:
         notes.append(beside)
+    is_placed = snapshot.transform or len(snapshot.gcps) > 1 or snapshot.rpcs
+    if not is_placed and (snapshot.crs or snapshot.gcps):
+        notes.append(
+            "the scene has a reference system but no place in it, and so will the archive: if other programs "
+            "show it in its place, what says so is not read here; if none does, its georeference is damaged"
+        )
     lost = metadata_lost_in_geotiff(snapshot)
     if lost:
         first = "; ".join(str(item) for item in lost[:3])

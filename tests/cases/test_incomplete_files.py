@@ -13,7 +13,8 @@ from rasterio.enums import MaskFlags
 from rasterio.transform import from_origin
 
 import rsic_geo
-from rsic_geo.errors import DamagedSceneError, RsicGeoError
+from rsic_geo.errors import DamagedSceneError, RsicGeoError, SceneError
+from rsic_geo.raster import metadata_differences, open_scene
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -126,3 +127,84 @@ def test_an_archive_needs_no_sidecar_to_be_read(tmp_path):
     (tmp_path / "a.jp2.msk").write_bytes(b"II*")
     with rsic_geo.open(str(archive)) as opened:
         assert opened.read().shape == (2, 64, 70)
+
+
+def _placed_tiff(path: Path) -> Path:
+    settings = {
+        "driver": "GTiff", "height": 40, "width": 50, "count": 1, "dtype": "uint8", "crs": "EPSG:32633",
+        "transform": rasterio.transform.from_origin(4e5, 5e6, 10, 10), "nodata": 7,
+    }  # fmt: skip
+    with rasterio.open(path, "w", **settings) as scene:
+        scene.write(np.random.default_rng(0).integers(0, 200, (1, 40, 50)).astype("uint8"))
+        scene.update_tags(A="b")
+    return path
+
+
+def _entries(content: bytes) -> dict[int, int]:
+    """Return where the entry of each tag lies in a little-endian TIFF."""
+    start = struct.unpack_from("<I", content, 4)[0]
+    count = struct.unpack_from("<H", content, start)[0]
+    places = [start + 2 + 12 * number for number in range(count)]
+    return {struct.unpack_from("<H", content, place)[0]: place for place in places}
+
+
+PLACING = {"scale": 33550, "points": 33922, "keys": 34735, "texts": 34737}
+
+
+@pytest.mark.parametrize("tag", [*PLACING, "metadata", "nodata"])
+@pytest.mark.parametrize(
+    "harm", ["number", "type 1", "type 4", "type 13", "type 200", "count 1", "count more"]
+)
+def test_a_tiff_whose_tags_contradict_each_other_does_not_lose_its_place_in_silence(tag, harm, tmp_path):
+    source = _placed_tiff(tmp_path / "s.tif")
+    content = bytearray(source.read_bytes())
+    place = _entries(content)[{**PLACING, "metadata": 42112, "nodata": 42113}[tag]]
+    if harm == "number":
+        if tag in ("metadata", "nodata"):
+            pytest.skip("a tag that nobody knows is no contradiction")
+        content[place] ^= 1
+    elif harm.startswith("type"):
+        struct.pack_into("<H", content, place + 2, int(harm.split()[1]))
+    else:
+        was = struct.unpack_from("<I", content, place + 4)[0]
+        struct.pack_into("<I", content, place + 4, 1 if harm == "count 1" else was + 5)
+    if content == source.read_bytes():
+        return
+    damaged = tmp_path / "d.tif"
+    damaged.write_bytes(content)
+    with open_scene(source) as sound, open_scene(damaged) as other:
+        lost = metadata_differences(sound.metadata(), other.metadata())
+    if not lost:
+        assert harm.startswith(("count", "type 1"))
+        return
+    if (tag, harm) == ("scale", "number"):  # that leaves a control point, as some scenes have
+        report = rsic_geo.compress(str(damaged), str(tmp_path / "a.jp2"))
+        assert any("no place in it" in text for text in report.warnings)
+        return
+    with pytest.raises(SceneError) as caught:
+        rsic_geo.compress(str(damaged), str(tmp_path / "a.jp2"))
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "a.jp2").exists()
+
+
+def test_a_reference_system_without_a_place_is_warned_of(tmp_path):
+    path = tmp_path / "s.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", height=40, width=50, count=1, dtype="uint8", crs="EPSG:32633"
+    ) as scene:
+        scene.write(np.ones((1, 40, 50), "uint8"))
+    report = rsic_geo.compress(str(path), str(tmp_path / "a.jp2"))
+    assert any("no place in it" in text for text in report.warnings)
+    report = rsic_geo.compress(str(_placed_tiff(tmp_path / "p.tif")), str(tmp_path / "b.jp2"))
+    assert report.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}, {"ENDIANNESS": "BIG", "BIGTIFF": "YES"}]
+)
+def test_sound_tags_of_any_order_and_size_are_read(options, tmp_path):
+    source = _placed_tiff(tmp_path / "s.tif")
+    copy = tmp_path / "c.tif"
+    rasterio.shutil.copy(source, copy, driver="GTiff", **options)
+    assert rsic_geo.compress(str(copy), str(tmp_path / "a.jp2")).warnings == ()

@@ -88,9 +88,7 @@ def test_a_mask_and_overviews_are_no_other_images(tmp_path):
     path = tmp_path / "s.tif"
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        rasterio.open(
-            path, "w", driver="GTiff", height=300, width=300, count=1, dtype="uint8", crs="EPSG:32633"
-        ) as target,
+        rasterio.open(path, "w", driver="GTiff", height=300, width=300, count=1, dtype="uint8") as target,
     ):
         target.write(np.full((1, 300, 300), 7, np.uint8))
         target.write_mask(np.eye(300, dtype=bool))
