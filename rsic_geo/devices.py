@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -30,6 +31,17 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported())
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(native and native())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread of the CPU: how sums are split decides their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def full_float32() -> AbstractContextManager[None]:

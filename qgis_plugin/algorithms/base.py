@@ -55,10 +55,6 @@ class QgisMonitor(Monitor):
         """Show what is being done."""
         self._feedback.setProgressText(plain(text, self._labels))
 
-    def command(self, text: str) -> None:
-        """Show the command, which does the same in a shell: the one place where its options are right."""
-        self._feedback.pushCommandInfo(text)
-
     def warning(self, text: str) -> None:
         """Show what the user should know."""
         self._feedback.pushWarning(plain(text, self._labels))

@@ -61,7 +61,7 @@ class _Seen(Monitor):
     def __init__(self, other: Monitor) -> None:
         self.states: dict[str, str] = {}
         self._other = other
-        self.progress, self.stage, self.command = other.progress, other.stage, other.command
+        self.progress, self.stage = other.progress, other.stage
         self.warning, self.console, self.is_cancelled = other.warning, other.console, other.is_cancelled
         self.failed_scene = other.failed_scene
 

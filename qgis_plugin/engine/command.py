@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -225,8 +223,3 @@ def likeness(reference: str, other: str) -> list[str]:
 def validate(path: str, has_pixels: bool = True) -> list[str]:
     """Return the arguments that check a file, with its pixels or without."""
     return ["validate", path, *([] if has_pixels else ["--no-pixels"]), *TALK]
-
-
-def shown(argv: Sequence[str]) -> str:
-    """Return ``argv`` as a user would type it into a shell, to run the same again there."""
-    return subprocess.list2cmdline(argv) if os.name == "nt" else " ".join(shlex.quote(word) for word in argv)

@@ -14,7 +14,6 @@ from typing import Any
 
 from . import process
 from .capabilities import Capabilities, parse_capabilities
-from .command import shown
 from .environment import clean_environment
 from .errors import EngineCancelledError, EngineError, EngineMissingError
 from .events import Event, parse_line
@@ -33,9 +32,6 @@ class Monitor:
 
     def stage(self, text: str) -> None:
         """Show what is being done."""
-
-    def command(self, text: str) -> None:
-        """Show the command that was started."""
 
     def warning(self, text: str) -> None:
         """Show what the user should know."""
@@ -105,7 +101,6 @@ class Session:
             EngineError: as :meth:`call` does.
         """
         argv = [*self.engine.argv, *arguments]
-        monitor.command(shown(argv))
         listener = _Listener(monitor)
         started = time.time()
         outcome = self._run(argv, listener.line, monitor)

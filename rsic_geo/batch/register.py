@@ -19,6 +19,7 @@ from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.source import stamps_of
 from rsic_geo.errors import JobCancelledError, RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
+from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene
@@ -204,7 +205,7 @@ def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, pr
     pixels = total = unreadable = 0
     for source in sources:
         entries = survey(source.path)
-        if not entries:
+        if not entries or not (options.accept_damaged or _is_sound(source.path)):
             unreadable += 1
             continue
         pixels += entries["width"] * entries["height"]
@@ -220,6 +221,11 @@ def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, pr
             made += _tried(path, options)
         except JobCancelledError:
             raise
+        except SceneError as error:  # a header that can be read says nothing of the pixels
+            failed.append(str(error))
+            unreadable += 1
+            del sizes[path]
+            continue
         except RsicGeoError as error:
             failed.append(str(error))
             continue
@@ -236,6 +242,18 @@ def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, pr
         product_bytes=None if scale is None else made * scale,
         seconds_one_job=None if scale is None else seconds * scale,
     )
+
+
+def _is_sound(path: str) -> bool:
+    """Return whether the first pixel of a scene can be read, which files cut short do not let."""
+    try:
+        store = open_store(path, Execution())
+        with closing(store.reader) as reader:
+            if store.learned is None:  # whose structure was checked when it was opened
+                reader.read(Window(row_off=0, col_off=0, height=1, width=1))
+    except (RsicGeoError, OSError):
+        return False
+    return True
 
 
 def _tried(path: str, options: EncodeOptions) -> int:

@@ -43,7 +43,7 @@ from rsic_geo.codecs.learned_network import (
 from rsic_geo.codecs.learned_network.exact import ENCODER_ONLY, FROZEN, ONE, SYMBOL_LIMIT
 from rsic_geo.codecs.learned_network.spec import HYPER_STRIDE
 from rsic_geo.codecs.learned_rans import NOT_AS_CODED, SymbolReader, SymbolTable, SymbolWriter
-from rsic_geo.devices import choose_device, full_float32
+from rsic_geo.devices import choose_device, full_float32, one_thread
 from rsic_geo.errors import (
     BitstreamError,
     ChecksumError,
@@ -141,7 +141,7 @@ class LearnedCodec:
         if not 0.0 <= quality <= 1.0:
             raise UsageError(f"quality {quality} is outside 0..1")
         level = round(quality * (LEVELS - 1))
-        with torch.inference_mode(), full_float32():
+        with torch.inference_mode(), full_float32(), one_thread():
             x = self._pad(samples)
             told = torch.tensor([level], device=self.device)
             v = self._network.analysis(x, self._network.gains(told), told)
@@ -175,7 +175,7 @@ class LearnedCodec:
         """
         if not 0 <= reduce <= MAX_REDUCE:
             raise UsageError(f"reduce {reduce} is outside 0..{MAX_REDUCE}")
-        with torch.inference_mode(), full_float32():
+        with torch.inference_mode(), full_float32(), one_thread():
             latents, _ = self._read(payload, shape)
             pixels = self._synthesise(latents, payload[0], shape)
         return halved(pixels, reduce)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -55,17 +55,31 @@ class EncoderSettings:
     tile_height: int
 
 
+class Sliceable(Protocol):
+    """Bytes, or what reads them from where they lie."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Return a part, shorter at the end."""
+        ...
+
+
 class _Stream:
     """A codestream in memory that OpenJPEG reads from or writes to."""
 
-    def __init__(self, data: bytes = b"") -> None:
-        self.data = bytearray(data)
+    def __init__(self, source: Sliceable = b"") -> None:
+        self.data = bytearray()
+        """What was written."""
+        self.source = source
         self.position = 0
         # ctypes callbacks die with their Python objects, so the stream keeps them.
         self.callbacks = (_TRANSFER(self._read), _TRANSFER(self._write), _SKIP(self._skip), _SEEK(self._seek))
 
     def _read(self, target: int, count: int, _: int) -> int:
-        chunk = bytes(self.data[self.position : self.position + count])
+        chunk = self.source[self.position : self.position + count]
         if not chunk:
             return _FAILED
         ctypes.memmove(target, chunk, len(chunk))
@@ -133,7 +147,7 @@ def encode(planes: npt.NDArray[Any], settings: EncoderSettings) -> bytes:
 
 
 def decode(
-    codestream: bytes,
+    codestream: Sliceable,
     *,
     layers: int = 0,
     reduce: int = 0,
@@ -143,7 +157,7 @@ def decode(
     """Decode a codestream; `consume(band, samples)` sees each band as int32 (height, width).
 
     Args:
-        codestream: A whole codestream.
+        codestream: A whole codestream, or what reads the parts of it that the area needs.
         layers: Number of quality layers to decode; 0 means all.
         reduce: Number of highest resolutions to leave out.
         area: Left, top, right and lower end of what is wanted on the reference grid (px); None for all.
@@ -232,7 +246,7 @@ def _open_stream(opj: _Foreign, stream: _Stream, *, reading: bool) -> int:
             handle, callback
         )
     set_length = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64)
-    set_length(("opj_stream_set_user_data_length", library))(handle, len(stream.data))
+    set_length(("opj_stream_set_user_data_length", library))(handle, len(stream.source))
     return int(handle)
 
 

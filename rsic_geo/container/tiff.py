@@ -30,7 +30,7 @@ from rsic_geo.container.tiff_pages import (
     version_of,
 )
 from rsic_geo.container.tiff_write import Pages, Preview, picture_bytes, write_pages
-from rsic_geo.errors import ChecksumError, ContainerError, RsicGeoError, VersionError
+from rsic_geo.errors import ChecksumError, ContainerError, RsicGeoError, SceneError, VersionError
 
 __all__ = [
     "DESCRIPTION",
@@ -327,5 +327,7 @@ class TiffArchive:
 
     def _read(self, offset: int, length: int) -> bytes:
         with self._turn:  # place and read are two steps, and threads share the file
+            if self._file.closed:
+                raise SceneError(f"{self.path} was closed: open it again")
             self._file.seek(offset)
             return self._file.read(length)

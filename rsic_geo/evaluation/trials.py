@@ -3,7 +3,8 @@
 ``python -m rsic_geo.evaluation.trials colour SCENE...`` says what the colour transform is worth on the first
 three bands; ``... blind IMAGE...`` how far shifted recompression is from the true error of a coding;
 ``... foreign IMAGE...`` what ``rsic enhance`` gains on files of other codecs, and what share of its
-correction would have gained most.
+correction would have gained most; ``... nodata SCENE...`` how many bytes nodata take in the samples and in
+planes, lossless, on pieces with borders of them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from rsic_geo.options import DecodeOptions
 from rsic_geo.raster import open_scene
 from rsic_geo.repair.blind import SHIFT
 from rsic_geo.verbs.enhance import enhance
+from rsic_geo.write.colour import colour_transform_pays
+from rsic_geo.write.nodata import nodata_sizes
+from rsic_geo.write.plan import JP2_TYPES, decimated_shape
 
 _SIDE = 512
 _BPP = (0.15, 0.3, 0.6, 1.2, 2.0)
@@ -119,14 +123,31 @@ def print_foreign(pieces: list[NDArray[Any]]) -> None:
             )
 
 
+def print_nodata(scenes: list[str]) -> None:
+    """Print one line per scene that has nodata values, no mask of its own, and a border in its pieces."""
+    for scene in scenes:
+        with open_scene(scene) as reader:
+            p = reader.profile
+            if not p.has_nodata or p.has_mask or p.has_band_masks or p.dtype not in JP2_TYPES:
+                continue
+            valid = reader.read_valid_overview(*decimated_shape(p))
+            mct = colour_transform_pays(reader, lossless=True)
+            inside, apart = nodata_sizes(reader, valid, mct=mct)
+        if inside:
+            print(f"{inside} bytes in the samples, in planes {100 * (apart / inside - 1):+.1f} % {scene}")
+
+
 def main() -> None:
     """Print one line per scene, or per rate."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("trial", choices=["colour", "blind", "foreign"])
+    parser.add_argument("trial", choices=["colour", "blind", "foreign", "nodata"])
     parser.add_argument("scenes", nargs="+", help="scenes or folders")
     parser.add_argument("--every", type=int, default=1, help="use every n-th scene")
     arguments = parser.parse_args()
     scenes = [str(path) for path in find_scenes(arguments.scenes, every=arguments.every)]
+    if arguments.trial == "nodata":
+        print_nodata(scenes)
+        return
     if arguments.trial == "colour":
         for scene in scenes:
             pixels = middle(scene)

@@ -46,6 +46,14 @@ _CAREFUL = {
 _BLOCK = re.compile(r"IReadBlock failed at X offset (\d+), Y offset (\d+)")
 """How GDAL names a block that it could not read."""
 
+_KNOWN_WORDS = (
+    ("does not exist in the file system", "there is no such file"),
+    ("No such file or directory", "there is no such file"),
+    ("HTTP response code: 404", "the server has no such file"),
+    ("HTTP response code: 403", "the server does not let it be read"),
+)
+"""What GDAL says of common failures, and what we say."""
+
 _warning_lock = threading.Lock()
 
 
@@ -173,10 +181,15 @@ def _one_line(error: BaseException, path: str | Path) -> str:
         return "it is no raster in a format GDAL knows"
     for name in (str(path), Path(path).name):
         message = message.replace(f"{name}: ", "").replace(f"{name}, ", "")
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    for words, ours in _KNOWN_WORDS:
+        if words in message:
+            return ours
     if "IReadBlock failed" in message:
         place = _BLOCK.sub(r"block of row \2, column \1", message)
-        message = f"it is damaged or cut short, copy it again ({place})"
-    return message[:300]
+        return f"it is damaged or cut short, copy it again ({place[:250]})"
+    return f"GDAL fails on it ({message[:250]})"
 
 
 def _cache_bytes(value: str) -> int:

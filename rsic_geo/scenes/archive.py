@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.container.sideinfo_check import checked_limits
-from rsic_geo.errors import ContainerError, RsicGeoError, UsageError
+from rsic_geo.errors import ContainerError, RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -63,7 +63,7 @@ class Archive:
         self.execution = execution or Execution()
         self.warnings: list[str] = []
         self._loading = threading.Lock()
-        self._held = ExitStack()
+        self._held, self._is_closed = ExitStack(), False
         self._file = self.path
         try:
             self._file = local_file(self.path, self._held)
@@ -132,10 +132,15 @@ class Archive:
 
     def __reduce__(self) -> tuple[Callable[..., Archive], tuple[Any, ...]]:
         """Pickle as a call that opens the file again: where it is read it must exist under the same name."""
+        if self._is_closed:
+            raise SceneError(
+                f"{self.path} was closed: a closed handle cannot be sent anywhere, open it again"
+            )
         return _reopened, (self.path, self._enhance, self.execution, self._allow_other_model)
 
     def close(self) -> None:
         """Close the file; further reads fail."""
+        self._is_closed = True
         self._held.close()
 
     @property
@@ -273,9 +278,12 @@ class Archive:
         shape = None
         if out_shape is not None:
             shape = rows_and_columns(out_shape, self.profile.count if bands is None else len(bands))
-        if shape is not None and shape != (area.height, area.width):
-            return self._read_reduced(area, shape, bands)
-        pixels = self.finish(self._enhanced(area), area)
+        try:
+            if shape is not None and shape != (area.height, area.width):
+                return self._read_reduced(area, shape, bands)
+            pixels = self.finish(self._enhanced(area), area)
+        except MemoryError as error:
+            raise UsageError("so many samples at once do not fit into memory: read windows") from error
         return pixels if bands is None else pixels[list(bands)]
 
     def finish(self, pixels: Pixels, area: Window) -> Pixels:

@@ -10,7 +10,6 @@ ones; what does not fit is clipped without a word.
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -56,13 +55,28 @@ class OffsetTiles:
                         raise BitstreamError("OpenJPEG decoded another window: the codestream is damaged")
                     out[place] = samples
 
-        with self._path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            stream = content[self._offset : self._offset + self._length]
         area = (left, top, left + window.width, top + window.height)
-        warnings = openjpeg.decode(stream, area=area, consume=keep)
+        with self._path.open("rb") as file:
+            stream = _FilePart(file, self._offset, self._length)
+            warnings = openjpeg.decode(stream, area=area, consume=keep)
         if warnings:
             raise BitstreamError(f"OpenJPEG warns of damage: {'; '.join(warnings)[:200]}")
         return out
+
+
+class _FilePart:
+    """A part of an open file, read as it is asked for: a window needs few of a codestream's tiles."""
+
+    def __init__(self, file: BinaryIO, offset: int, length: int) -> None:
+        self._file, self._offset, self._length = file, offset, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._length)
+        self._file.seek(self._offset + start)
+        return self._file.read(max(stop - start, 0))
 
 
 def check_samples(path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ from rsic_geo.repair.strength import apply_correction
 from rsic_geo.scenes.planes import Planes, put_nodata
 from rsic_geo.scenes.quantised import Affinity
 
+MOST_SAMPLES = 1 << 36
+"""Most samples one read is asked for: where memory is only promised, more would end the process."""
 _STRIP_SAMPLES = 1 << 23
 """Samples read at once."""
 
@@ -149,5 +152,9 @@ def rows_and_columns(out_shape: tuple[int, ...], count: int) -> tuple[int, int]:
         raise UsageError(
             f"out_shape {tuple(out_shape)}: give rows and columns from 1 on, before them {count} bands "
             "or nothing"
+        )
+    if math.prod(map(int, out_shape[-2:])) * count > MOST_SAMPLES:
+        raise UsageError(
+            f"out_shape {tuple(out_shape)} of {count} bands: no memory holds so many samples; read windows"
         )
     return int(out_shape[-2]), int(out_shape[-1])

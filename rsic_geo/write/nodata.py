@@ -25,11 +25,7 @@ def nodata_apart_pays(reader: Scene, valid: NDArray[np.bool_], *, mct: bool) -> 
     """Return whether a lossless archive is smaller with nodata in planes of their own.
 
     Never where samples that hold no data differ from the nodata value, since they would not come back.
-
-    Args:
-        reader: the scene.
-        valid: where it holds data, decimated (h, w); tells where to look.
-        mct: whether the first three bands are decorrelated together.
+    For the arguments see :func:`nodata_sizes`.
     """
     profile = reader.profile
     # A mask covers samples of any value, and shows others those that hold nodata; a palette's numbers cannot
@@ -37,6 +33,19 @@ def nodata_apart_pays(reader: Scene, valid: NDArray[np.bool_], *, mct: bool) -> 
     has_mask = profile.has_mask or profile.has_band_masks
     if not profile.has_nodata or has_mask or "palette" in profile.colorinterp:
         return False
+    inside, apart = nodata_sizes(reader, valid, mct=mct)
+    return apart < inside
+
+
+def nodata_sizes(reader: Scene, valid: NDArray[np.bool_], *, mct: bool) -> tuple[int, int]:
+    """Return the bytes of a scene's pieces with most border, nodata in the samples and in planes.
+
+    Args:
+        reader: the scene.
+        valid: where it holds data, decimated (h, w); tells where to look.
+        mct: whether the first three bands are decorrelated together.
+    """
+    profile = reader.profile
     inside = apart = 0
     for window in _pieces(valid, profile.height, profile.width):
         pixels = reader.read(window)
@@ -49,7 +58,7 @@ def nodata_apart_pays(reader: Scene, valid: NDArray[np.bool_], *, mct: bool) -> 
         apart += len(encode_tile(fill_invalid(pixels, keep), params))
         # Stored twice: in our box, and for others in the mask beside the archive, which is no smaller.
         apart += 2 * len(pack_plane(keep[:1] if same else keep))
-    return apart < inside
+    return inside, apart
 
 
 def _pieces(valid: NDArray[np.bool_], height: int, width: int) -> list[Window]:

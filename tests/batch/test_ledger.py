@@ -23,7 +23,7 @@ from rsic_geo.batch.coordinator import LEDGER_NAME, standing_of
 from rsic_geo.batch.ledger.file import Ledger, RunRecord, now
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.status import status_of
-from rsic_geo.errors import LedgerMismatchError
+from rsic_geo.errors import LedgerError, LedgerMismatchError
 from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson, geopackage_blob
 from rsic_geo.raster import open_scene
 from rsic_geo.raster.place import on_earth, outline_on_earth
@@ -292,3 +292,23 @@ def test_qgis_shows_it_by_state(tmp_path):
     for source, _, lon in seen["features"]:
         assert abs(lon - {0: 15, 1: -10.8, 2: 140}[int(Path(source).stem[1:]) % 3]) < 0.3
     assert seen["west"] < 0 < seen["east"]
+
+
+def test_a_ledger_of_an_older_rsic_is_refused_in_words_until_a_run_brings_it_up_to_date(tmp_path):
+    write_scenes(tmp_path / "in", 2)
+    run(tmp_path / "in", tmp_path / "out")
+    path = tmp_path / "out" / LEDGER_NAME
+    with sqlite3.connect(path) as connection:
+        for column in ("meaning", "snr", "codec_sha256"):
+            connection.execute(f"ALTER TABLE scenes DROP COLUMN {column}")
+    with pytest.raises(LedgerError, match="older rsic: `rsic batch run`"):
+        Ledger(path)
+    write_scenes(tmp_path / "in", 3)
+    run(tmp_path / "in", tmp_path / "out")
+    with Ledger(path) as ledger:
+        found = list(ledger.scenes(ledger.runs()[0].name))
+    assert [scene["state"] for scene in found] == ["done"] * 3
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN fingerprint")
+    with pytest.raises(LedgerError, match="laid it out otherwise"):
+        run(tmp_path / "in", tmp_path / "out")

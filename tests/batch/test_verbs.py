@@ -164,3 +164,13 @@ def test_many_jobs_archive_the_same(scenes):
         rsic("batch", "run", scenes / "in", scenes / "two", "--model", "none", "--jobs", "2").returncode == 0
     )
     assert products(scenes / "one") == products(scenes / "two")
+
+
+def test_a_plan_counts_damaged_scenes_as_unreadable(tmp_path, capsys):
+    write_scenes(tmp_path / "in", 3)
+    cut, torn = sorted(path for path in (tmp_path / "in").rglob("*") if path.is_file())[:2]
+    content = torn.read_bytes()
+    torn.write_bytes(content[: len(content) // 2])
+    cut.with_name(cut.name + ".aux.xml").write_text("<PAMDataset><Metadata>")
+    assert main(["batch", "plan", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    assert "3 scenes, 2 of them unreadable" in capsys.readouterr().out

@@ -11,7 +11,7 @@ import rasterio
 from affine import Affine
 
 import rsic_geo
-from rsic_geo.errors import RsicGeoError, SceneNotFoundError, UsageError
+from rsic_geo.errors import RsicGeoError, SceneError, SceneNotFoundError, UsageError
 from rsic_geo.geo.window import Window
 
 ROWS, COLUMNS = 330, 410
@@ -160,3 +160,30 @@ def test_a_name_no_system_takes_is_an_error_of_ours(verb, name, side, scene, arc
 def test_what_is_no_window_is_refused_by_name(kind, window, archives):
     with rsic_geo.open(archives(kind)) as archive, pytest.raises(UsageError, match="a rsic_geo.Window, not"):
         archive.read(window)
+
+
+@pytest.mark.parametrize("codec", ["jp2", "learned"])
+def test_a_closed_handle_is_one_error_of_ours(codec, tmp_path):
+    source, archive = tmp_path / "s.tif", tmp_path / ("a.jp2" if codec == "jp2" else "a.rsic.tif")
+    pixels = np.random.default_rng(1).integers(0, 99, (3, 64, 70)).astype("uint8")
+    with rasterio.open(source, "w", driver="GTiff", height=64, width=70, count=3, dtype="uint8") as scene:
+        scene.write(pixels)
+    rsic_geo.compress(str(source), str(archive), bpp=8, codec=codec, model="none")
+    handle = rsic_geo.open(str(archive))
+    with pickle.loads(pickle.dumps(handle)) as again:
+        assert again.read().shape == pixels.shape
+    handle.close()
+    for use in (pickle.dumps, lambda closed: closed.read()):
+        with pytest.raises(SceneError):
+            use(handle)
+
+
+@pytest.mark.parametrize("shape", [(10**9, 10**9), (3, 2**31, 2**31), (2**40, 1), (10**6, 10**6)])
+def test_shapes_no_memory_holds_are_one_error_of_ours(shape, tmp_path):
+    source, archive = tmp_path / "s.tif", tmp_path / "a.jp2"
+    with rasterio.open(source, "w", driver="GTiff", height=64, width=70, count=3, dtype="uint8") as scene:
+        scene.write(np.ones((3, 64, 70), "uint8"))
+    rsic_geo.compress(str(source), str(archive))
+    for path in (source, archive):
+        with rsic_geo.open(str(path)) as handle, pytest.raises(UsageError, match="read windows"):
+            handle.read(out_shape=shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -431,3 +432,24 @@ def test_the_coder_is_loaded_without_the_package_around_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"
+
+
+def test_payloads_do_not_depend_on_the_threads_torch_begins_with():
+    """How a sum is split over threads decides its last bits, and those decided symbols."""
+    program = (
+        "import hashlib, numpy as np, torch; from rsic_geo.codecs.learned import LearnedCodec\n"
+        "samples = np.random.default_rng(0).random((3, 256, 320), dtype=np.float32)\n"
+        "tiles = [LearnedCodec().encode_tile(samples, quality) for quality in (0.3, 0.8)]\n"
+        "print([hashlib.sha256(t.payload + t.reconstruction.tobytes()).hexdigest() for t in tiles])"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2", "3")
+    }
+    assert len(said) == 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import rasterio
 
-from rsic_geo.evaluation.trials import FOREIGN, blind_ratio, colour_gain, foreign_gain
+from rsic_geo.evaluation.trials import FOREIGN, blind_ratio, colour_gain, foreign_gain, print_nodata
 
 
 def textured(seed: int) -> np.ndarray:
@@ -36,3 +38,20 @@ def test_files_of_other_codecs_are_enhanced_and_measured(tmp_path) -> None:
         assert error > 3
         # what leaves less error than before is going the right way, and not more than twice too far
         assert (gain > 0) == (factor > 0.5)
+
+
+@pytest.mark.parametrize(("step", "sign"), [(9000, "-"), (0, "+")])
+def test_nodata_far_from_the_scene_belong_into_planes(step: int, sign: str, tmp_path, capsys) -> None:
+    """A jump costs more than a plane; a step that is none costs nothing."""
+    rows, columns = np.mgrid[:256, :256]
+    pixels = (step + 300 + textured(3)).astype("uint16")
+    hole = (rows - 128) ** 2 + (columns - 99) ** 2 < 60**2 if step else (rows < 64)
+    pixels[hole] = 0
+    for name, more in (("s.tif", {"nodata": 0}), ("none.tif", {})):
+        with rasterio.open(
+            tmp_path / name, "w", driver="GTiff", height=256, width=256, count=1, dtype="uint16", **more
+        ) as scene:
+            scene.write(pixels[None])
+    print_nodata([str(tmp_path / "s.tif"), str(tmp_path / "none.tif")])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert f"in planes {sign}" in line

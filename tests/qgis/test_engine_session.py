@@ -29,9 +29,6 @@ class Recorder(Monitor):
     def stage(self, text):
         self.texts.append(("stage", text))
 
-    def command(self, text):
-        self.texts.append(("command", text))
-
     def warning(self, text):
         self.texts.append(("warning", text))
 
@@ -74,7 +71,7 @@ def test_a_run_tells_everything_and_returns_the_result(session, tmp_path):
     assert result["ratio"] == 2.0
     assert monitor.fractions == [0.5, 1.0]
     kinds = [kind for kind, _ in monitor.texts]
-    assert kinds == ["command", "stage", "warning", "console", "stage"]
+    assert kinds == ["stage", "warning", "console", "stage"]
     assert ("warning", "nodata is 0") in monitor.texts
     assert "compress" in monitor.texts[0][1]
     assert result["words"][1] == str(tmp_path / "ä b'c.tif")

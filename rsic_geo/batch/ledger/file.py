@@ -103,9 +103,24 @@ class Ledger:
             return
         if found != APPLICATION_ID or not {"scenes", "runs"} <= tables:
             raise LedgerError(f"{self.path} is no ledger of rsic batch: give another name")
-        columns = {row[1] for row in self._connection.execute("PRAGMA table_info(scenes)")}
-        if not columns >= _COLUMNS:
-            raise LedgerError(f"{self.path} is the ledger of another version of rsic: use that version")
+        missing = [column for column in SCENE_COLUMNS if column[0] not in self._columns("scenes")]
+        is_older = all("NOT NULL" not in kind for _, kind in missing)
+        if not is_older or not self._columns("runs") >= set(RUN_COLUMNS):
+            raise LedgerError(
+                f"{self.path} is the ledger of another version of rsic, which laid it out otherwise: use "
+                "that version, or give a ledger of another name"
+            )
+        if missing and not self._writes:
+            raise LedgerError(
+                f"{self.path} is the ledger of an older rsic: `rsic batch run` or `rsic batch retry` of this "
+                "version brings it up to date"
+            )
+        with self._connection:
+            for name, kind in missing:
+                self._connection.execute(f"ALTER TABLE scenes ADD COLUMN {name} {kind}")
+
+    def _columns(self, table: str) -> set[str]:
+        return {row[1] for row in self._connection.execute(f"PRAGMA table_info({table})")}
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -8,8 +8,6 @@ APPLICATION_ID = 0x47504B47
 """``GPKG``, which tells a GeoPackage from any other SQLite file."""
 USER_VERSION = 10300
 """GeoPackage 1.3."""
-LEDGER_VERSION = 2
-"""Version of our tables within it."""
 
 STATES = ("pending", "running", "done", "failed", "skipped")
 _COLOURS = {
