@@ -249,7 +249,7 @@ def _is_sound(path: str) -> bool:
     try:
         store = open_store(path, Execution())
         with closing(store.reader) as reader:
-            if store.learned is None:  # whose structure was checked when it was opened
+            if store.tiff is None:  # whose structure was checked when it was opened
                 reader.read(Window(row_off=0, col_off=0, height=1, width=1))
     except (RsicGeoError, OSError):
         return False

@@ -62,7 +62,7 @@ def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> l
     found = [str(difference) for difference in missing]
     if not any(kind == "valid" for _, kind in coded.planes):
         return found
-    if plan.profile.has_mask and plan.affinity is None:
+    if plan.profile.has_mask and plan.coded_as is None:
         found.append("nodata values where the mask shows the scene: they see filled samples there")
     elif plan.nodata_apart:  # the scene is exact to us, and to who reads the mask
         found.append("nodata, if they read no .msk beside a file: they see filled samples")
@@ -109,7 +109,7 @@ def _mask_rows(coded: CodedScene) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     for top in range(0, grid.height, grid.tile_size):
         height = min(grid.tile_size, grid.height - top)
         window = Window(row_off=top, col_off=0, height=height, width=grid.width)
-        yield window, planes.for_others(window, is_quantised=coded.plan.affinity is not None)
+        yield window, planes.for_others(window, is_quantised=coded.plan.coded_as is not None)
 
 
 def _differs_by_band(coded: CodedScene) -> bool:

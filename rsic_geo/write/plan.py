@@ -16,14 +16,13 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
-from rsic_geo.geo.sampling import core_spread, far_value
+from rsic_geo.geo.sampling import core_spreads, far_value
 from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
 from rsic_geo.scenes.verdict import (
-    NOISE,
     BandFacts,
     BandSignal,
     Yardstick,
@@ -243,11 +242,8 @@ def plan_scene(
         pixels = affinity.quantise(pixels, seen)
     radiometry = Radiometry.fit(profile.dtype, [(pixels, seen)])
     far: tuple[float | None, ...] = ()
-    if (
-        profile.dtype != "uint8"
-        and not (lossless and affinity is None)
-        and options.target.kind != "max-error"
-    ):
+    may_hide = profile.dtype != "uint8" and options.target.kind != "max-error"
+    if may_hide and not (lossless and affinity is None):
         exact = zip(radiometry.low, radiometry.high, strict=True) if affinity is None else affinity.ends
         far = tuple(far_value(raw[band][seen[band]], ends) for band, ends in enumerate(exact))
     alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
@@ -258,7 +254,7 @@ def plan_scene(
             reader,
             alpha_bands=alpha,
             has_nodata=has_nodata,
-            cores=_cores(raw, seen, affinity),
+            cores=core_spreads(raw, seen, None if affinity is None else affinity.scale),
             side=usual_tile_size(profile.count),
             progress=progress or Progress(),
         )
@@ -320,17 +316,6 @@ def _used(radiometry: Radiometry, affinity: Affinity | None) -> list[tuple[float
         return ends
     scales = zip(ends, affinity.scale, affinity.offset, strict=True)
     return [(low * scale + offset, high * scale + offset) for (low, high), scale, offset in scales]
-
-
-def _cores(raw: NDArray[Any], seen: NDArray[np.bool_], affinity: Affinity | None) -> list[float]:
-    """Return what each band spreads without extremes, in what the codec sees; 0 where that is but noise.
-
-    Of a float scene less than a step is no noise: it is what the steps could not keep beside the extremes.
-    """
-    found = [core_spread(raw[band][seen[band]]) for band in range(len(raw))]
-    if affinity is None:
-        return [core if core >= NOISE else 0.0 for core in found]
-    return [core / step for core, step in zip(found, affinity.scale, strict=True)]
 
 
 def sampled_peaks(profile: SceneProfile, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[Peak, ...]:
