@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,24 @@ def core_spread(values: npt.NDArray[Any]) -> float:
     if high > low:
         wide = wide[(wide >= low - reach) & (wide <= high + reach)]
     return float(wide.std())
+
+
+def core_spreads(
+    pixels: npt.NDArray[Any], valid: npt.NDArray[np.bool_], steps: Sequence[float] | None
+) -> list[float]:
+    """Return what each band spreads without extremes, in what the codec sees; 0 where that is but noise.
+
+    Of a float scene less than a step is no noise: it is what the steps could not keep beside the extremes.
+
+    Args:
+        pixels: a sample of the scene (bands, h, w), in its own units.
+        valid: where it is valid, of the same shape.
+        steps: units of the scene in one the codec sees, per band; None for integers.
+    """
+    found = [core_spread(pixels[band][valid[band]]) for band in range(len(pixels))]
+    if steps is None:
+        return [core if core >= 1 else 0.0 for core in found]
+    return [core / step for core, step in zip(found, steps, strict=True)]
 
 
 def _together(values: npt.NDArray[np.float64]) -> tuple[int, int]:

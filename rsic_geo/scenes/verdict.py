@@ -311,13 +311,8 @@ class BandFacts:
 
     def judged_in_steps(self, rmse: float, largest: float) -> BandQuality:
         """Return the same by root mean square and largest error in steps, whose squares any step has."""
-        how: dict[str, Any] = {
-            "band": self.band,
-            "name": self.name,
-            "signal": self.signal,
-            "scale": self.step,
-        }
-        return BandQuality(**how, rmse=rmse, largest=largest)
+        own: dict[str, Any] = {"band": self.band, "name": self.name, "signal": self.signal}
+        return BandQuality(**own, scale=self.step, rmse=rmse, largest=largest)
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary."""

@@ -15,14 +15,13 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
-from rsic_geo.geo.sampling import core_spread, far_value
+from rsic_geo.geo.sampling import core_spreads, far_value
 from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
 from rsic_geo.scenes.verdict import (
-    NOISE,
     BandFacts,
     BandSignal,
     Yardstick,
@@ -89,7 +88,7 @@ class ScenePlan:
     @property
     def limits(self) -> tuple[tuple[int, int] | None, ...]:
         """Least and greatest value decoded samples of each band are held to; empty for lossless."""
-        return () if self.lossless else tuple(signal.limits for signal in self.signals)
+        return () if self.lossless or self.steps is not None else tuple(each.limits for each in self.signals)
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -242,11 +241,8 @@ def plan_scene(
         pixels = affinity.quantise(pixels, seen)
     radiometry = Radiometry.fit(profile.dtype, [(pixels, seen)])
     far: tuple[float | None, ...] = ()
-    if (
-        profile.dtype != "uint8"
-        and not (lossless and affinity is None)
-        and options.target.kind != "max-error"
-    ):
+    may_hide = profile.dtype != "uint8" and options.target.kind != "max-error"
+    if may_hide and not (lossless and affinity is None):
         exact = zip(radiometry.low, radiometry.high, strict=True) if affinity is None else affinity.ends
         far = tuple(far_value(raw[band][seen[band]], ends) for band, ends in enumerate(exact))
     alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
@@ -257,7 +253,7 @@ def plan_scene(
             reader,
             alpha_bands=alpha,
             has_nodata=has_nodata,
-            cores=_cores(raw, seen, affinity),
+            cores=core_spreads(raw, seen, None if affinity is None else affinity.scale),
             side=usual_tile_size(profile.count),
             progress=progress or Progress(),
         )
@@ -310,17 +306,6 @@ def plan_scene(
         signals=signals,
         peaks=() if is_exact else peaks,
     )
-
-
-def _cores(raw: NDArray[Any], seen: NDArray[np.bool_], affinity: Affinity | None) -> list[float]:
-    """Return what each band spreads without extremes, in what the codec sees; 0 where that is but noise.
-
-    Of a float scene less than a step is no noise: it is what the steps could not keep beside the extremes.
-    """
-    found = [core_spread(raw[band][seen[band]]) for band in range(len(raw))]
-    if affinity is None:
-        return [core if core >= NOISE else 0.0 for core in found]
-    return [core / step for core, step in zip(found, affinity.scale, strict=True)]
 
 
 def sampled_peaks(profile: SceneProfile, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[Peak, ...]:
