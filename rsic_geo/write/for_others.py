@@ -64,7 +64,7 @@ def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> l
         return found
     if plan.profile.has_mask and plan.coded_as is None:
         found.append("nodata values where the mask shows the scene: they see filled samples there")
-    elif plan.nodata_apart:  # the scene is exact to us, and to who reads the mask
+    elif plan.nodata_apart and plan.coded_as is None:  # the scene is exact to us, and to who reads the mask
         found.append("nodata, if they read no .msk beside a file: they see filled samples")
     if _differs_by_band(coded):
         found.append("nodata that only some bands have in a place")
