@@ -55,7 +55,7 @@ class PartMonitor(Monitor):
 
     def __init__(self, other: Monitor, start: float, stop: float) -> None:
         self._other, self._start, self._stop = other, start, stop
-        self.command, self.warning, self.console = other.command, other.warning, other.console
+        self.warning, self.console = other.warning, other.console
         self.is_cancelled, self.failed_scene = other.is_cancelled, other.failed_scene
 
     def progress(self, fraction: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 
 import click
@@ -110,8 +109,3 @@ def test_the_engine_understands_every_option_of_the_other_verbs():
 )
 def test_targets_are_spelled_as_the_engine_does(target, value, word):
     assert Compression(target=target, value=value).target_word() == word
-
-
-def test_the_command_shown_does_the_same_in_a_shell():
-    argv = ["/somewhere/my engine/rsic", "compress", "it's ä.tif", "$(rm -rf x).jp2"]
-    assert shlex.split(command.shown(argv)) == argv
