@@ -328,6 +328,6 @@ class TiffArchive:
     def _read(self, offset: int, length: int) -> bytes:
         with self._turn:  # place and read are two steps, and threads share the file
             if self._file.closed:
-                raise SceneError(f"{self.path} was closed: open it again")
+                raise SceneError("the archive was closed: open it again")
             self._file.seek(offset)
             return self._file.read(length)

@@ -189,7 +189,7 @@ def _one_line(error: BaseException, path: str | Path) -> str:
     if "IReadBlock failed" in message:
         place = _BLOCK.sub(r"block of row \2, column \1", message)
         return f"it is damaged or cut short, copy it again ({place[:250]})"
-    return f"GDAL fails on it ({message[:250]})"
+    return f"it is damaged or of a kind that GDAL cannot do this with ({message[:250]})"
 
 
 def _cache_bytes(value: str) -> int:

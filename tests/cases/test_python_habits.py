@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -176,6 +177,28 @@ def test_a_closed_handle_is_one_error_of_ours(codec, tmp_path):
     for use in (pickle.dumps, lambda closed: closed.read()):
         with pytest.raises(SceneError):
             use(handle)
+
+
+def test_a_learned_archive_behind_vsi_is_called_by_the_name_it_was_given_by(tmp_path):
+    source, archive = tmp_path / "s.tif", tmp_path / "a.rsic.tif"
+    pixels = np.random.default_rng(1).integers(0, 99, (3, 64, 70)).astype("uint8")
+    with rasterio.open(source, "w", driver="GTiff", height=64, width=70, count=3, dtype="uint8") as scene:
+        scene.write(pixels)
+    rsic_geo.compress(str(source), str(archive), bpp=8, codec="learned", model="none")
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 255
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as folder:
+        folder.writestr("a.rsic.tif", bytes(content))
+    name = f"/vsizip/{tmp_path / 'a.zip'}/a.rsic.tif"
+    with rsic_geo.open(name) as handle:
+        assert handle.path == handle.reader.name == name
+        with pytest.raises(RsicGeoError) as damaged:
+            handle.read()
+    with pytest.raises(RsicGeoError) as closed:
+        handle.read()
+    for caught in (damaged, closed):
+        assert "rsic-" not in str(caught.value)  # as the copy in the temporary folder is called
+    assert not rsic_geo.validate(name)["valid"]
 
 
 @pytest.mark.parametrize("shape", [(10**9, 10**9), (3, 2**31, 2**31), (2**40, 1), (10**6, 10**6)])
