@@ -157,7 +157,7 @@ def decode(
     """Decode a codestream; `consume(band, samples)` sees each band as int32 (height, width).
 
     Args:
-        codestream: A whole codestream, or what reads the parts of it that the area needs.
+        codestream: A whole codestream, or what reads it piece by piece.
         layers: Number of quality layers to decode; 0 means all.
         reduce: Number of highest resolutions to leave out.
         area: Left, top, right and lower end of what is wanted on the reference grid (px); None for all.

@@ -65,7 +65,7 @@ class OffsetTiles:
 
 
 class _FilePart:
-    """A part of an open file, read as it is asked for: a window needs few of a codestream's tiles."""
+    """A part of an open file, read a piece at a time: OpenJPEG passes over what a window does not need."""
 
     def __init__(self, file: BinaryIO, offset: int, length: int) -> None:
         self._file, self._offset, self._length = file, offset, length

@@ -18,6 +18,7 @@ import rsic_geo
 from rsic_geo.codecs import j2k
 from rsic_geo.errors import RsicGeoError, UnsupportedSceneError
 from rsic_geo.geo.window import Window
+from rsic_geo.scenes import jp2_source
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("opj_compress") is None, reason="needs libopenjp2-tools (make test)"),
@@ -76,6 +77,24 @@ def test_images_and_tiles_off_the_origin_come_back_right(words, suffix, tmp_path
         small = opened.read(out_shape=(20, 30))[0]
         assert small.shape == (20, 30)
         assert abs(float(small.mean()) - float(SCENE.mean())) < 12
+
+
+def test_a_window_off_the_origin_holds_no_copy_of_the_file(tmp_path, monkeypatch):
+    """Each window copied the whole codestream into memory, twice."""
+    noise = np.random.default_rng(4).integers(0, 256, (3, 1500, 1500)).astype(np.uint8)
+    path = _encode(tmp_path, "large.j2k", "-d", "11,21", "-t", "128,128", "-T", "3,9", pixels=noise)
+    read: list[int] = []
+
+    class Counted(jp2_source._FilePart):
+        def __getitem__(self, part: slice) -> bytes:
+            read.append(len(found := super().__getitem__(part)))
+            return found
+
+    monkeypatch.setattr(jp2_source, "_FilePart", Counted)
+    with rsic_geo.open(str(path)) as opened:
+        window = Window(row_off=20, col_off=30, height=90, width=110)
+        np.testing.assert_array_equal(opened.read(window), noise[:, 20:110, 30:140])
+    assert 0 < max(read) <= 1 << 20 < path.stat().st_size / 4
 
 
 def test_three_bands_off_the_origin_and_single_bands_of_them(tmp_path):
