@@ -27,7 +27,7 @@ WEAK_DB, LOST_DB = 20.0, 6.0
 """SNR below which a band is named in a warning, and below which its structure is gone (dB)."""
 NOISE = 1.0
 """A band whose samples spread by less than a count has no signal to speak of: SNR would weigh its noise."""
-_MOST_NAMED = 8
+_MOST_NAMED, _WITHOUT = 8, " without a few extreme samples"
 
 Verdict = Literal["exact", "good", "weak", "lost", "empty"]
 
@@ -266,8 +266,7 @@ class BandQuality:
     def __str__(self) -> str:
         """Return name and what was found, as a warning tells it."""
         if self.signal.has_signal and self.judged_snr is not None:
-            beside = "" if self.core_snr is None else " without a few extreme samples"
-            return f"{self.name} ({self.judged_snr:.1f} dB{beside})"
+            return f"{self.name} ({self.judged_snr:.1f} dB{'' if self.core_snr is None else _WITHOUT})"
         spread, largest = self.signal.spread * self.scale, self.largest * self.scale
         return f"{self.name} (spread {spread:.2g}, no signal: largest error {largest:.3g})"
 
