@@ -238,6 +238,12 @@ class EncodeOptions:
     """Bands archived, from 1, in the order of the archive; empty for all."""
     nodata: float | Literal["none"] | None = None
     """Nodata value of all bands instead of the scene's, or ``none`` of them; None for the scene's own."""
+    spectral: Literal["as-is", "rotated", "auto"] = "as-is"
+    """Whether lossy archives hold the bands themselves, which every program shows, or a rotation of them,
+    which takes fewer bytes and which others see by a VRT beside it; auto: where a trial says that it pays."""
+    band_weights: str = "range"
+    """What errors of rotated bands weigh: as parts of the range each uses (``range``), as digital numbers
+    (``error``), or a number for each band with commas between."""
     sidecar: Literal["auto", "never", "require"] = "auto"
     """Whether a GDAL ``.aux.xml`` is written beside the archive: with what GDAL would lose where that is
     something (auto), not at all (never), or always and with all of the metadata (require)."""
@@ -257,6 +263,8 @@ class EncodeOptions:
             raise UsageError(f"tile size {self.tile_size}: use one of {', '.join(map(str, TILE_SIZES))}")
         if self.quantize not in (None, "uint16"):
             raise UsageError(f"quantize {self.quantize!r}: only uint16 is known")
+        if self.spectral not in ("as-is", "rotated", "auto"):
+            raise UsageError(f"bands {self.spectral!r}: use as-is, rotated or auto")
         if self.sidecar not in ("auto", "never", "require"):
             raise UsageError(f"sidecar {self.sidecar!r}: use auto, never or require")
         if self.verify not in ("none", "full", "later"):

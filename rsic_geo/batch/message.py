@@ -83,6 +83,8 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
         "tile_size": options.tile_size,
         "seed": options.seed,
         "quantize": options.quantize,
+        "spectral": options.spectral,
+        "band_weights": options.band_weights,
         "sidecar": options.sidecar,
         "accept_damaged": options.accept_damaged,
         "accept_loss": options.accept_loss,

@@ -43,7 +43,7 @@ _SIDECARS, _BOXES, _LIMITS, _PEAKS = range(21, 25)
 _BEFORE_RELEASE = frozenset((15, 16, 20))
 """Limits, peaks and boxes as builds before the first release laid them out."""
 _KNOWN = frozenset((*range(_LOSSLESS, _TARGET + 1), *range(_SIDECARS, _PEAKS + 1), *_BEFORE_RELEASE))
-SIDECARS = (".aux.xml", ".msk")
+SIDECARS = (".aux.xml", ".msk", ".vrt")
 """What the names of files beside an archive end in; one bit of a byte each, in this order."""
 _DIGEST_BYTES = 8
 _DAMAGE = "damage"

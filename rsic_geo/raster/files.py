@@ -11,7 +11,7 @@ import rasterio.shutil
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError
 from rsic_geo.raster.env import gdal_config, scene_errors
 
-SIDECARS = (".aux.xml", ".msk", ".ovr")
+SIDECARS = (".aux.xml", ".msk", ".ovr", ".vrt")
 """What GDAL puts beside a raster and reads together with it."""
 
 

@@ -30,15 +30,14 @@ from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
 from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, open_store
 from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
-from rsic_geo.scenes.protocol import StoredScene, decimated_valid
+from rsic_geo.scenes.protocol import ReadBy, StoredScene, decimated_valid
 from rsic_geo.scenes.provenance import with_provenance
 from rsic_geo.scenes.quantised import Affinity, recorded_peaks
 from rsic_geo.scenes.reduced import masked_means, restored, rows_and_columns
+from rsic_geo.scenes.rotated import Rotation, Unrotated, rotation_of
 from rsic_geo.scenes.tiff import TiffScene
 
 Pixels = NDArray[Any]
-
-
 _CUT = "the side information of this archive is missing (was the file cut short or stripped?)"
 
 
@@ -97,6 +96,7 @@ class Archive:
         self._planes: Planes | None = None
         self._check: StoredTiles | None = None
         self._limits: tuple[tuple[int, int] | None, ...] = ()
+        self._rotation: Rotation | None = None
         self._affinity = None if side is None else Affinity.from_json(side.extras.get("affine"))
         if side is None:
             self.snapshot: MetadataSnapshot = self.reader.metadata()
@@ -105,7 +105,9 @@ class Archive:
         self.snapshot = side.snapshot
         self.profile = profile_of(self.reader.profile, side.snapshot)
         stored, said = self.reader.profile, side.snapshot
+        self._rotation = rotation_of(side.extras, said.count)
         sample = said.dtypes[0] if self._affinity is None else self._affinity.stored
+        sample = "int16" if self._rotation is not None else sample
         found = (stored.height, stored.width, stored.count, stored.dtype)
         if found != (said.height, said.width, said.count, sample):
             raise ContainerError(
@@ -113,7 +115,7 @@ class Archive:
             )
         grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
         alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
-        self._limits = checked_limits(side, stored)
+        self._limits = checked_limits(side, stored if self._rotation is None else self.profile)
         self._planes = Planes(store.planes, grid, dtype=stored.dtype, bands=stored.count, alpha_bands=alpha)
         self._check = store.check(self._file, grid)
         self._check.structure()
@@ -218,9 +220,14 @@ class Archive:
         return self.within(self.read_shown(window, bands=bands), bands)
 
     def read_shown(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
-        """Return the codec's pixels of a window as programs that know no limits show them, checked."""
+        """Return the codec's pixels of a window as programs that know no limits show them, checked.
+
+        Of rotated bands those that the VRT beside the file shows: for any of them all components are read.
+        """
         self.check_payload(window)
-        return self.reader.read(window, bands=bands)
+        if self._rotation is None:
+            return self.reader.read(window, bands=bands)
+        return Unrotated(self.reader, self._rotation).read(window, bands=bands)
 
     def within(self, pixels: Pixels, bands: Sequence[int] | None = None) -> Pixels:
         """Return pixels of some bands (None: all) within what the encoder saw of each."""
@@ -303,7 +310,7 @@ class Archive:
         side = self.side
         if not self.is_enhanced or side is None or not self._any_strength(area):
             return decoded
-        correction = correct_window(_Decoded(self), self.enhancer, self.enhancement_plan(), area)
+        correction = correct_window(ReadBy(self.read_decoded), self.enhancer, self.enhancement_plan(), area)
         for top in range(area.row_off - area.row_off % CELL, area.row_stop, CELL):
             rows = slice(max(top, area.row_off) - area.row_off, min(top + CELL, area.row_stop) - area.row_off)
             decoded[:, rows] = scaled_correction(
@@ -338,7 +345,11 @@ class Archive:
             # the coarser resolutions of a lossless archive mix nodata into the pixels around it
             chosen = tuple(range(self.profile.count)) if bands is None else bands
             return masked_means(self, area, out_shape, chosen)
-        pixels = self.reader.read_resampled(area, out_shape, bands=bands)
+        if self._rotation is None:
+            pixels = self.reader.read_resampled(area, out_shape, bands=bands)
+        else:
+            pixels = self._rotation.inverse(self.reader.read_resampled(area, out_shape))
+            pixels = pixels if bands is None else pixels[list(bands)]
         planes = self._planes
         if planes is None:
             return pixels
@@ -386,13 +397,3 @@ class Archive:
 
 def _reopened(path: str, enhance: str, execution: Execution, allow_other_model: bool) -> Archive:
     return Archive(path, enhance=enhance, execution=execution, allow_other_model=allow_other_model)
-
-
-class _Decoded:
-    """The decoded pixels of an archive, as the enhancement windows read them."""
-
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-
-    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
-        return self._archive.read_decoded(window, bands=bands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -89,6 +90,14 @@ class StoredScene(Scene, Protocol):
     def close(self) -> None:
         """Close the file."""
         ...
+
+
+class ReadBy:
+    """Pixels that a function reads."""
+
+    def __init__(self, read: Callable[..., Pixels]) -> None:
+        """Hold the function; called as :meth:`Scene.read` is."""
+        self.read = read
 
 
 def decimated_valid(scene: Scene, out_height: int, out_width: int) -> NDArray[np.bool_]:

@@ -111,7 +111,7 @@ def compress(
             plan = job.plan
         for note in damage:
             report.warn(f"the source is damaged; what it still holds was archived: {note}")
-        missed = job.write_sidecar()
+        missed = job.write_sidecar(pending.path.name)
         beside = {name.name: name.stat().st_size for name in pending.sidecars}
         pending.publish()
         report.report(1.0, "done")
@@ -191,6 +191,8 @@ def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
         raise UsageError(f"{entry.title} is lossy: use --codec jp2, or a target such as psnr=40 or bpp=0.5")
     if not options.target.is_plain and entry.dial != "size":
         raise UsageError(f"{options.target}: {entry.title} takes one value in the units of the samples")
+    if options.spectral == "rotated" and entry.dial != "size":
+        raise UsageError(f"rotated bands are for JPEG 2000: leave out --bands, or --codec {entry.name}")
     if options.sidecar == "require" and entry.container == "tiff":
         raise UsageError(f"archives of {entry.title} need no sidecar: leave out --sidecar")
     if entry.max_tile_size and options.tile_size > entry.max_tile_size:

@@ -22,6 +22,7 @@ from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.payloads import JPEG2000, OWN
 from rsic_geo.scenes.planes import Planes
 from rsic_geo.scenes.quantised import Affinity
+from rsic_geo.scenes.rotated import rotation_of, vrt_of
 from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.verbs.decompress import final_pixels
 from rsic_geo.write.for_others import as_stored
@@ -189,12 +190,17 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
     if words := broken_xml(archive.path):
         found.append(words)
     elif os.path.isfile(f"{archive.path}.aux.xml"):
-        affinity = Affinity.from_json(side.extras.get("affine"))
-        said = as_stored(archive.snapshot, affinity, has_mask=has_mask)
+        scaling = rotation_of(side.extras, p.count) or Affinity.from_json(side.extras.get("affine"))
+        said = as_stored(archive.snapshot, scaling, has_mask=has_mask)
         found += [
             f"{Path(archive.path).name}.aux.xml was altered: {difference}"
             for difference in sidecar_differences(archive.path, said)[:_MOST_ALTERED]
         ]
+    rotation, vrt = rotation_of(side.extras, p.count), Path(f"{archive.path}.vrt")
+    if rotation is not None and vrt.exists():
+        text = vrt_of(Path(archive.path).name, archive.snapshot, rotation, has_mask=has_mask)
+        if vrt.read_bytes() != text.encode():
+            found.append(f"{vrt.name}, by which other programs see bands, was altered: copy it again")
     if not has_mask or not pixels:
         return found
     grid = TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)

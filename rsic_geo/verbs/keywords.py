@@ -56,6 +56,8 @@ class EncodeKeywords(ExecutionKeywords, PartKeywords, TargetKeywords, total=Fals
     seed: int
     quantize: str | None
     nodata: float | Literal["none"] | None
+    spectral: Literal["as-is", "rotated", "auto"]
+    band_weights: str
     sidecar: Literal["auto", "never", "require"]
     accept_damaged: bool
     accept_loss: bool

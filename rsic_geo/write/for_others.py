@@ -20,6 +20,7 @@ from rsic_geo.options import EncodeOptions
 from rsic_geo.raster import metadata_missing, needs_pam_sidecar, write_mask_sidecar, write_pam_sidecar
 from rsic_geo.scenes.planes import Planes
 from rsic_geo.scenes.quantised import Affinity
+from rsic_geo.scenes.rotated import Rotation, vrt_of
 from rsic_geo.write.coded import CodedScene
 
 
@@ -33,16 +34,18 @@ def sidecars_wanted(path: Path, coded: CodedScene, options: EncodeOptions) -> tu
     """
     if options.sidecar == "never":
         return ()
-    shown = as_stored(coded.plan.snapshot, coded.plan.coded_as, has_mask=_needs_mask(coded))
+    shown = as_stored(coded.plan.snapshot, coded.plan.scaling, has_mask=_needs_mask(coded))
     has_pam = options.sidecar == "require" or needs_pam_sidecar(path, shown)
-    return ((".aux.xml",) if has_pam else ()) + ((".msk",) if _needs_mask(coded) else ())
+    vrt = () if coded.plan.rotation is None else (".vrt",)
+    return ((".aux.xml",) if has_pam else ()) + ((".msk",) if _needs_mask(coded) else ()) + vrt
 
 
-def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> list[str]:
+def write_for_others(path: Path, name: str, coded: CodedScene, options: EncodeOptions) -> list[str]:
     """Write the sidecars of a finished archive as far as they are wanted; return what others miss.
 
     Args:
         path: the archive.
+        name: what it will be called.
         coded: what its tiles are.
         options: ``sidecar`` says whether any are wanted.
 
@@ -51,7 +54,7 @@ def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> l
     """
     plan, needs_mask = coded.plan, _needs_mask(coded)
     has_mask = needs_mask and options.sidecar != "never"
-    shown = as_stored(plan.snapshot, plan.coded_as, has_mask=has_mask)
+    shown = as_stored(plan.snapshot, plan.scaling, has_mask=has_mask)
     if options.sidecar == "never":
         missing = metadata_missing(path, shown)
     else:
@@ -60,6 +63,13 @@ def write_for_others(path: Path, coded: CodedScene, options: EncodeOptions) -> l
             write_mask_sidecar(path, shape, _mask_rows(coded))
         missing = write_pam_sidecar(path, shown, everything=options.sidecar == "require")
     found = [str(difference) for difference in missing]
+    if plan.rotation is not None:
+        if options.sidecar == "never":
+            found.append("the bands: they see components of them")
+        else:
+            text = vrt_of(name, plan.snapshot, plan.rotation, has_mask=has_mask)
+            path.with_name(path.name + ".vrt").write_text(text, encoding="utf-8")
+            found.append("the bands, if they open the file and not the .vrt beside it: they see components")
     if not any(kind == "valid" for _, kind in coded.planes):
         return found
     if plan.profile.has_mask and plan.coded_as is None:
@@ -75,18 +85,33 @@ def _needs_mask(coded: CodedScene) -> bool:
     return bool({kind for _, kind in coded.planes} & {"mask", "valid"})
 
 
-def as_stored(snapshot: MetadataSnapshot, affinity: Affinity | None, *, has_mask: bool) -> MetadataSnapshot:
+def as_stored(
+    snapshot: MetadataSnapshot, affinity: Affinity | Rotation | None, *, has_mask: bool
+) -> MetadataSnapshot:
     """Return the metadata of what is stored: of a quantised scene steps, and the scale that undoes them.
 
     Args:
         snapshot: metadata of the scene.
-        affinity: how it was quantised, if it was.
+        affinity: how it was quantised or rotated, if it was.
         has_mask: whether a mask lies beside the archive: one of all bands, before any nodata value.
     """
     if has_mask:
         snapshot = replace(snapshot, mask_flags=(("per_dataset",),) * snapshot.count)
     if affinity is None:
         return snapshot
+    if isinstance(affinity, Rotation):
+        nothing = (None,) * snapshot.count
+        return replace(
+            snapshot.without_nodata_values(),
+            dtypes=("int16",) * snapshot.count,
+            nodata=nothing,
+            descriptions=tuple(f"component {n}" for n in range(1, snapshot.count + 1)),
+            colorinterp=("gray", *("undefined",) * (snapshot.count - 1)),
+            scales=(1.0,) * snapshot.count,
+            offsets=(0.0,) * snapshot.count,
+            units=nothing,
+            bits=nothing,
+        ).without_statistics()
     own = list(zip(snapshot.scales, snapshot.offsets, strict=True))
     steps = list(zip(affinity.scale, affinity.offset, strict=True))
     return replace(

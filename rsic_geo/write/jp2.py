@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.progress import Progress
-from rsic_geo.raster import SceneReader, open_scene
+from rsic_geo.raster import open_scene
+from rsic_geo.repair.plan import PixelSource
+from rsic_geo.scenes.rotated import Unrotated
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.for_others import sidecars_wanted, write_for_others
@@ -25,9 +29,9 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
     beside: tuple[str, ...] | None = None
     """Suffixes of the sidecars to come; None before the first sealing."""
 
-    def write_sidecar(self) -> list[str]:
+    def write_sidecar(self, name: str) -> list[str]:
         """Write what GDAL reads beside the archive; return what others miss."""
-        return [] if self.coded is None else write_for_others(self.path, self.coded, self.options)
+        return [] if self.coded is None else write_for_others(self.path, name, self.coded, self.options)
 
     def _open(self) -> Jp2Writer:
         return Jp2Writer(self.path, layout_of(self.plan), boxes_of(self.plan))
@@ -69,9 +73,12 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
     def _store(self, writer: Jp2Writer) -> None:
         writer.finish()
 
-    def _decoded(self, writer: Jp2Writer) -> SceneReader:
+    @contextmanager
+    def _decoded(self, writer: Jp2Writer) -> Iterator[PixelSource]:
         del writer
-        return open_scene(self.path)
+        with open_scene(self.path) as stored:
+            rotation = self.plan.rotation
+            yield stored if rotation is None else Unrotated(stored, rotation)
 
     def _seal(self, coded: CodedScene, writer: Jp2Writer) -> Seal:
         if not self.path.exists():

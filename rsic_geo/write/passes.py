@@ -56,7 +56,7 @@ class TilePass:
         """Do the work of this pass on one tile; a pure function, any thread may call it."""
         tile = tilework.prepare(raw, lossless=self.work == "lossless")
         if self.work == "curves":
-            points = codec.curve(tile.pixels, self.layers, tile.scored)
+            points = codec.curve(tile.pixels, self.layers, tile.counted)
             return TileRecord(number=tile.number, points=(points.bytes, points.sse))
         if self.work == "within":
             result = tilework.code_within(tile, codec, self.bound)

@@ -21,6 +21,7 @@ from rsic_geo.options import TILE_SIZES, EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
+from rsic_geo.scenes.rotated import Rotation
 from rsic_geo.scenes.verdict import (
     BandFacts,
     BandSignal,
@@ -31,7 +32,7 @@ from rsic_geo.scenes.verdict import (
     snr_yardstick,
     target_meaning,
 )
-from rsic_geo.write.colour import colour_transform_pays
+from rsic_geo.write.colour import choose_rotation, colour_transform_pays
 from rsic_geo.write.near import Way, bounds_of, keep_within, names_sizes, used_ranges
 from rsic_geo.write.nodata import nodata_apart_pays
 
@@ -77,6 +78,8 @@ class ScenePlan:
     """Steps within the bound asked for, which are coded without loss; ``affinity`` is then of facts alone."""
     bounds: tuple[float, ...] = ()
     """Largest error each band may have, in the units of the scene's samples; empty for other targets."""
+    rotation: Rotation | None = None
+    """How the bands of a lossy archive are rotated; None leaves them."""
     is_close: bool = False
     """Whether the scene may be no larger without any loss."""
 
@@ -84,6 +87,11 @@ class ScenePlan:
     def coded_as(self) -> Affinity | None:
         """Scaling of the samples that the codec is given; None where they are the scene's own."""
         return self.affinity if self.steps is None else self.steps
+
+    @property
+    def scaling(self) -> Affinity | Rotation | None:
+        """What the samples of the file become those of the scene by; None where they are the same."""
+        return self.coded_as if self.rotation is None else self.rotation
 
     @property
     def limits(self) -> tuple[tuple[int, int] | None, ...]:
@@ -154,6 +162,9 @@ class ScenePlan:
     @property
     def form(self) -> TileForm:
         """What all tiles have in common, for the codec; of all bands."""
+        if self.rotation is not None:
+            whole = Radiometry.whole_range("int16", self.profile.count)
+            return TileForm(radiometry=whole, tile_size=self.grid.tile_size)
         return TileForm(
             radiometry=self.radiometry,
             groups=self.groups,
@@ -161,6 +172,11 @@ class ScenePlan:
             bits=self.profile.sample_bits,
             tile_size=self.grid.tile_size,
         )
+
+    @property
+    def coded_bytes(self) -> int:
+        """Bytes of the samples that the codec is given, uncompressed."""
+        return self.pixels * self.profile.count * self.form.dtype.itemsize
 
     @property
     def pixels(self) -> int:
@@ -273,9 +289,12 @@ def plan_scene(
         else:
             steps = None
     is_exact = lossless and affinity is None and steps is None
-    mct = colour_transform_pays(reader, lossless=lossless)
+    ranges = used_ranges(radiometry, affinity)
+    rotation = choose_rotation(reader, options, (pixels, seen), ranges, progress or Progress())
+    mct = rotation is None and colour_transform_pays(reader, lossless=lossless)
     return reader, ScenePlan(
         profile=profile,
+        rotation=rotation,
         steps=steps,
         bounds=bounds,
         is_close=choice is not None and choice.is_close,

@@ -60,6 +60,7 @@ def raw_tiles(reader: Scene, plan: ScenePlan, only: Collection[int] | None = Non
             is_apart=plan.nodata_apart,
             pixels=pixels,
             exact=exact,
+            rotation=plan.rotation,
             nodata_valid=valid,
             mask=_mask(reader, plan, window),
             alpha=plan.alpha_bands,

@@ -68,6 +68,7 @@ def side_information(  # noqa: PLR0913 - what was measured, what was asked for, 
         }
     # What was kept exactly needs no word of what might have been lost.
     is_exact = plan.lossless and plan.coded_as is None or options.target.kind == "lossless"
+    rotated = {} if plan.rotation is None else {"rotation": plan.rotation.to_json()}
     affine = {} if plan.coded_as is None else {"affine": plan.coded_as.to_json()}
     return SideInfo(
         lossless=plan.lossless,
@@ -78,7 +79,7 @@ def side_information(  # noqa: PLR0913 - what was measured, what was asked for, 
         target={} if is_exact else {options.target.kind: options.target.value},
         limits=_stored_limits(plan),
         peaks=_stored_peaks(plan),
-        extras={**(extras or {}), **affine, **noted(damage)},
+        extras={**(extras or {}), **affine, **rotated, **noted(damage)},
         **{"planes": coded.planes, **stored, **more},
     )
 

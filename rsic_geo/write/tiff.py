@@ -53,7 +53,7 @@ class TiffJob(Job[TiffSpool, DialSearch]):
         self._decoder = TileDecoder(self._codec, coded, plan.profile.count)
         self._previews = PreviewMaker(self.reader, plan)
 
-    def write_sidecar(self) -> list[str]:
+    def write_sidecar(self, name: str) -> list[str]:
         """Write nothing: the preview describes itself, and the rest is for rsic alone."""
         return []
 

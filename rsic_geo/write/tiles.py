@@ -16,6 +16,7 @@ from rsic_geo.geo.lattice import CELL, cell_sums
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.validity import avoid_nodata, clamp, fill_invalid
 from rsic_geo.scenes.planes import within_bits
+from rsic_geo.scenes.rotated import Rotation
 
 Pixels = NDArray[Any]
 
@@ -40,6 +41,15 @@ class TileInput:
     """Bits a sample uses, which the output keeps to; None for all of its type."""
     planes: dict[str, bytes] = field(default_factory=dict)
     """Planes kept losslessly beside the codec: valid, mask, alpha."""
+    rotation: Rotation | None = None
+    """What ``pixels`` are components of; None where they are bands."""
+
+    @property
+    def counted(self) -> NDArray[np.bool_] | None:
+        """Where errors of ``pixels`` count: of components where any band does."""
+        if self.rotation is None or self.scored is None:
+            return self.scored
+        return np.broadcast_to(self.scored.any(axis=0), self.scored.shape)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -96,6 +106,8 @@ class RawTile:
     """Bits a sample uses; None for all of its type."""
     exact: NDArray[np.float64] | None = None
     """(bands, h, w) in steps of the pixels, not rounded; None where the pixels are the scene's own."""
+    rotation: Rotation | None = None
+    """How lossy coding rotates the bands; None leaves them."""
 
 
 def pixel_crc(pixels: Pixels) -> int:
@@ -135,7 +147,8 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
         scored[list(raw.alpha)] = False
     return TileInput(
         number=raw.number,
-        pixels=pixels,
+        pixels=pixels if raw.rotation is None else raw.rotation.forward(pixels),
+        rotation=raw.rotation,
         original=raw.pixels if raw.exact is None else raw.exact,
         scored=None if scored.all() else scored,
         nodata=raw.nodata,
@@ -230,7 +243,8 @@ def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
         stream: what it was coded to.
         decoded: (bands, h, w) that gives.
     """
-    final = within_bits(clamp(decoded, tile.limits), tile.bits)
+    shown = decoded if tile.rotation is None else tile.rotation.inverse(decoded)
+    final = within_bits(clamp(shown, tile.limits), tile.bits)
     if tile.nodata is not None:
         valid = np.ones((1, *decoded.shape[1:]), np.bool_) if tile.scored is None else tile.scored
         final = avoid_nodata(final, valid, tile.nodata, bits=tile.bits)

@@ -123,6 +123,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
                 "verifying": round(time.perf_counter() - before, 3),
             },
             "bounds": list(self.plan.bounds),
+            "spectral": "as-is" if self.plan.rotation is None else "rotated",
             "bpppb": seal.file_bytes * 8 / self.plan.pixels / self.plan.profile.count,
             **self._quality(coded),
             "peaks": [peak.to_json() for peak in self.plan.scene_peaks],
@@ -166,8 +167,8 @@ class Job(ABC, Generic[WriterT, SearchT]):
         ]
 
     @abstractmethod
-    def write_sidecar(self) -> list[str]:
-        """Write what lies beside the finished archive; return what programs without rsic_geo still miss."""
+    def write_sidecar(self, name: str) -> list[str]:
+        """Write what lies beside the archive, to be called so; return what other programs still miss."""
 
     def _stepped(self, facts: BandFacts) -> BandQuality:
         """Return what steps make of a band whose errors spread evenly over a step."""

@@ -152,6 +152,10 @@ SCENES = {
     "vrt": (mosaic, raster),
     "lossless archive": (archived(with_nodata, target="lossless"), archive),
     "lossy archive": (archived(with_nodata, target="psnr=45"), archive),
+    "archive of rotated bands": (
+        archived(with_nodata, target="snr=20", spectral="rotated", accept_loss=True),
+        archive,
+    ),
     "enhanced archive": (archived(rgb, target="psnr=40", model="smoother"), archive),
     "archive with a mask": (archived(with_mask, target="psnr=40"), archive),
     "archive with alpha": (archived(with_alpha, target="psnr=40"), archive),

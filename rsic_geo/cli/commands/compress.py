@@ -94,6 +94,23 @@ archive_choices = stack(
         help="Accept a float scene, stored as this integer type with a scale and offset (lossy).",
     ),
     click.option(
+        "--bands",
+        "spectral",
+        type=click.Choice(["as-is", "rotated", "auto"]),
+        default="as-is",
+        show_default=True,
+        help="Lossy archives: the bands themselves, or rotated into components that take fewer bytes (other "
+        "programs see true bands through the .vrt beside it), or (auto) rotated where a trial saves 15 %.",
+    ),
+    click.option(
+        "--band-weights",
+        default="range",
+        show_default=True,
+        metavar="range|error|W,...",
+        help="What errors of rotated bands weigh: as parts of each band's range, as digital numbers, or by "
+        "these numbers.",
+    ),
+    click.option(
         "--sidecar",
         type=click.Choice(["auto", "never", "require"]),
         default="auto",

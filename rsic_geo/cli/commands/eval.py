@@ -135,6 +135,26 @@ def near_lossless(scenes: tuple[str, ...], console: Console, bounds: tuple[float
     return _files(scenes, (0.0, *(bound for bound in bounds if bound > 0)), console)
 
 
+@evaluate.command(short_help="What rotating bands saves.")
+@click.argument("scenes", nargs=-1, required=True)
+@click.option(
+    "--rates",
+    default="0.1,0.2,0.4,0.8",
+    show_default=True,
+    callback=_numbers,
+    metavar="B,...",
+    help="Sizes of the files (bits per sample).",
+)
+@talking
+def bands(scenes: tuple[str, ...], console: Console, rates: tuple[float, ...]) -> int:
+    """Archives of SCENES with bands as they are and rotated, every byte of the file counted."""
+    from rsic_geo.evaluation.bands import as_text, tables
+
+    entries = tables(scenes, rates, Progress(callback=console.progress()))
+    console.result(entries, as_text(entries))
+    return 0
+
+
 @evaluate.command(short_help="Rate and distortion of codecs and networks.")
 @click.argument("places", nargs=-1, required=True, metavar="FOLDER|SCENE...")
 @_rd_choices

@@ -115,9 +115,10 @@ class RateSearch:
 
 def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:
     """Return the compression ratios of the measuring layers, falling (the last layer is the largest)."""
-    raw_bpp = plan.raw_bytes * 8 / plan.pixels
+    raw_bpp = plan.coded_bytes * 8 / plan.pixels
     if around is None:
-        rates = [rate * plan.profile.count**0.75 * (raw_bpp / plan.profile.count / 8) for rate in _LAYER_BPP]
+        own = plan.raw_bytes * 8 / plan.pixels / plan.profile.count
+        rates = [rate * plan.profile.count**0.75 * own / 8 for rate in _LAYER_BPP]
     else:
         rates = [around * factor for factor in _LAYER_FACTORS]
     ratios = [raw_bpp / rate for rate in rates]
@@ -179,8 +180,10 @@ def to_decibels(
     Raises:
         TargetNotReachedError: if even exact samples miss the target, as those of quantised floats may.
     """
-    rod = search.plan.yardstick(target.kind)
-    mean_square = rod.mean_square(target.value)
+    plan = search.plan
+    rod = plan.yardstick(target.kind)
+    # Curves are in what the codec sees, which for rotated bands has units of its own.
+    mean_square = rod.mean_square(target.value) * (1 if plan.rotation is None else plan.rotation.error_scale)
     curves = search.curves(progress.stage(0, 0.3), mean_square=mean_square)
     wanted = mean_square * sum(signal.count for signal in search.plan.signals)
     margin = ENHANCED_MARGIN if expected_gain else PSNR_MARGIN
@@ -234,7 +237,7 @@ def to_decibels(
 
 def _everything(plan: ScenePlan) -> tuple[int, ...]:
     """Return more bytes than any tile needs at the finest quality."""
-    per_pixel = plan.profile.count * plan.raw_bytes / plan.pixels
+    per_pixel = plan.profile.count * plan.coded_bytes / plan.pixels
     return tuple(math.ceil(plan.grid.core(index).pixel_count * per_pixel) for index in plan.grid)
 
 

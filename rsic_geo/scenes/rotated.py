@@ -1,0 +1,256 @@
+"""Bands rotated into components that have little in common: the Karhunen-Loeve transform, group by group.
+
+Neighbouring bands show the same ground. An orthonormal rotation (Pearson, 1901; as a spectral transform
+before JPEG 2000: Penna et al., IEEE TGRS 45(5), 2007) moves what they share into few components, which
+JPEG 2000 then codes in few bytes. It is measured on the scene's valid pixels and kept in the archive.
+
+::
+
+    components = round(gain * Q^T (weight * (bands - mean)))      16 bits, signed
+    bands      = mean + Q components / (gain * weight)
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.errors import ContainerError, UsageError
+from rsic_geo.geo.metadata import MetadataSnapshot
+from rsic_geo.geo.profile import sample_range
+from rsic_geo.geo.window import Window
+from rsic_geo.repair.plan import PixelSource
+
+Pixels = NDArray[Any]
+LARGEST_GROUP = 32
+"""Bands rotated together at most: the matrix of a group takes 4 bytes for each pair of its bands."""
+_ROOM = 30000
+"""Largest component that is aimed at; 16 bits hold 32767."""
+_FINEST = 64.0
+"""Steps of a component in one of its band's: finer ones say nothing."""
+_ORTHONORMAL = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Rotation:
+    """How the bands of a scene become components, and components bands."""
+
+    dtype: str
+    """Sample type of the bands: uint8, uint16 or int16."""
+    mean: NDArray[np.float32]
+    """Of each band (bands,)."""
+    weight: NDArray[np.float32]
+    """What an error of 1 in each band weighs beside those of the others (bands,)."""
+    gain: float
+    """Steps of a component in a unit of the weighted bands."""
+    matrices: tuple[NDArray[np.float32], ...]
+    """Orthonormal, (size, size) for each run of bands; the columns are components, strongest first."""
+
+    @classmethod
+    def fit(cls, pixels: Pixels, valid: NDArray[np.bool_], weight: Sequence[float]) -> Rotation | None:
+        """Return the rotation of a sample of a scene; None for one band, or fewer valid pixels than bands.
+
+        Args:
+            pixels: integers (bands, h, w).
+            valid: (bands, h, w); a pixel counts where all of its bands are valid.
+            weight: of each band.
+        """
+        count = len(pixels)
+        live = valid.any(axis=(1, 2))  # a band that holds nothing rules out no pixel
+        seen = pixels[:, valid[live].all(axis=0)].astype(np.float64)
+        seen[~live] = 0
+        if count < 2 or not live.any() or seen.shape[1] <= count:
+            return None
+        weights = np.asarray(weight, np.float32)
+        mean = seen.mean(axis=1).astype(np.float32)
+        centred = (seen - mean[:, None]) * weights[:, None]
+        matrices = []
+        for group in _runs(count):
+            part = centred[group]
+            _, vectors = np.linalg.eigh(part @ part.T)
+            vectors = vectors[:, ::-1]  # eigh sorts from the least on
+            # Of v and -v take one, so that no rounding of another machine decides which is stored.
+            signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
+            matrices.append(np.ascontiguousarray(vectors * signs, np.float32))
+        ends = np.abs(np.array([_ends(pixels.dtype.name)] * count, np.float64) - mean[:, None]).max(axis=1)
+        used = np.abs(centred).max(axis=1)
+        # Beyond what the sample showed there may be more: twice its reach, but no more than the type holds.
+        reach = np.minimum(2 * used, ends * weights)
+        largest = max(float(np.linalg.norm(reach[group])) for group in _runs(count))
+        gain = min(_ROOM / max(largest, 1e-6), _FINEST / float(weights.max()))
+        return cls(pixels.dtype.name, mean, weights, float(np.float32(gain)), tuple(matrices))
+
+    @property
+    def count(self) -> int:
+        """Bands, and components."""
+        return len(self.mean)
+
+    def forward(self, pixels: Pixels) -> NDArray[np.int16]:
+        """Return the components (bands, h, w) of bands, whose samples all hold something."""
+        flat = (pixels.reshape(self.count, -1) - self.mean[:, None].astype(np.float64)) * self.weight[:, None]
+        out = np.empty(flat.shape, np.int16)
+        for group, matrix in zip(_runs(self.count), self.matrices, strict=True):
+            values = np.rint(self.gain * (matrix.T.astype(np.float64) @ flat[group]))
+            out[group] = np.clip(values, -32768, 32767)
+        return out.reshape(pixels.shape)
+
+    def inverse(self, components: Pixels) -> Pixels:
+        """Return the bands (bands, h, w) of components, rounded and within the type."""
+        flat = components.reshape(self.count, -1).astype(np.float64)
+        out = np.empty(flat.shape, self.dtype)
+        low, high = _ends(self.dtype)
+        for group, matrix in zip(_runs(self.count), self.matrices, strict=True):
+            values = (matrix.astype(np.float64) @ flat[group]) / (self.gain * self.weight[group][:, None])
+            values += self.mean[group][:, None]
+            out[group] = np.clip(np.rint(values), low, high)
+        return out.reshape(components.shape)
+
+    @property
+    def error_scale(self) -> float:
+        """About what a squared error of the components is, of one in the bands."""
+        return self.gain**2 * float(np.square(self.weight.astype(np.float64)).mean())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON: the numbers as little-endian float32 in base64."""
+        numbers = np.concatenate([self.mean, self.weight, *(m.ravel() for m in self.matrices)])
+        packed = base64.b64encode(numbers.astype("<f4").tobytes()).decode("ascii")
+        return {"dtype": self.dtype, "gain": self.gain, "numbers": packed}
+
+    @classmethod
+    def from_json(cls, record: Any, count: int) -> Rotation | None:  # noqa: ANN401
+        """Rebuild what :meth:`to_json` gave of so many bands; None for None.
+
+        Raises:
+            ContainerError: the record is no such dictionary, or its matrices are not orthonormal.
+        """
+        if record is None:
+            return None
+        try:
+            dtype, gain = str(record["dtype"]), float(record["gain"])
+            raw = np.frombuffer(base64.b64decode(record["numbers"], validate=True), "<f4").astype(np.float32)
+            sizes = [run.stop - run.start for run in _runs(count)]
+            if dtype not in ("uint8", "uint16", "int16") or len(raw) != 2 * count + sum(n * n for n in sizes):
+                raise ValueError("of another scene")
+            mean, weight, at, matrices = raw[:count], raw[count : 2 * count], 2 * count, []
+            for size in sizes:
+                matrices.append(raw[at : at + size * size].reshape(size, size))
+                at += size * size
+            if not (np.isfinite(raw).all() and math.isfinite(gain) and gain > 0 and (weight > 0).all()):
+                raise ValueError("numbers without meaning")
+            if any(np.abs(m.T @ m - np.eye(len(m))).max() > _ORTHONORMAL for m in matrices):
+                raise ValueError("the matrix is not orthonormal")
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            raise ContainerError(f"the archive's rotation of bands cannot be used ({error})") from error
+        return cls(dtype, mean, weight, gain, tuple(matrices))
+
+
+class Unrotated:
+    """Components read as the bands they are made of."""
+
+    def __init__(self, source: PixelSource, rotation: Rotation) -> None:
+        """Hold what components are read from."""
+        self._source, self._rotation = source, rotation
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
+        """Return bands (bands, h, w) of a window; all components are needed for any."""
+        pixels = self._rotation.inverse(self._source.read(window))
+        return pixels if bands is None else pixels[list(bands)]
+
+
+def weights_of(asked: str, spans: Sequence[float]) -> tuple[float, ...]:
+    """Return what an error in each band weighs.
+
+    Args:
+        asked: ``range`` (errors count as parts of the range each band uses), ``error`` (as digital numbers),
+            or a number for each band.
+        spans: range each band uses.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if asked == "error":
+        return (1.0,) * len(spans)
+    if asked == "range":
+        most = max(spans)
+        return tuple(most / span for span in spans)
+    try:
+        weights = tuple(float(word) for word in asked.split(","))
+    except ValueError:
+        weights = ()
+    if len(weights) != len(spans) or not all(0 < weight < math.inf for weight in weights):
+        raise UsageError(
+            f"band weights {asked!r}: use range, error, or {len(spans)} positive numbers with commas between"
+        )
+    return weights
+
+
+def vrt_of(name: str, snapshot: MetadataSnapshot, rotation: Rotation, *, has_mask: bool) -> str:
+    """Return a VRT that shows GDAL the true bands of a rotated archive.
+
+    Args:
+        name: of the archive, in the same folder.
+        snapshot: metadata of the scene.
+        rotation: how its bands were rotated.
+        has_mask: whether a mask lies beside the archive.
+    """
+    height, width = snapshot.height, snapshot.width
+    kind = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16"}[rotation.dtype]
+    source = f'<SourceFilename relativeToVRT="1">{escape(name)}</SourceFilename>'
+    rect = f'xOff="0" yOff="0" xSize="{width}" ySize="{height}"'
+    lines = [f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">']
+    if snapshot.crs:
+        axes = ",".join(map(str, snapshot.crs_axes or ()))
+        mapping = f" dataAxisToSRSAxisMapping={quoteattr(axes)}" if axes else ""
+        lines.append(f"<SRS{mapping}>{escape(snapshot.crs)}</SRS>")
+    if snapshot.transform:
+        a, b, c, d, e, f = tuple(snapshot.transform)[:6]
+        lines.append(f"<GeoTransform>{c!r},{a!r},{b!r},{f!r},{d!r},{e!r}</GeoTransform>")
+    for group, matrix in zip(_runs(rotation.count), rotation.matrices, strict=True):
+        for row, band in enumerate(range(group.start, group.stop)):
+            head = f'dataType="{kind}" band="{band + 1}" subClass="VRTDerivedRasterBand"'
+            lines.append(f"<VRTRasterBand {head}>")
+            if description := snapshot.descriptions[band]:
+                lines.append(f"<Description>{escape(description)}</Description>")
+            if not has_mask and (nodata := snapshot.nodata[band]) is not None:
+                lines.append(f"<NoDataValue>{nodata!r}</NoDataValue>")
+            lines.append(f"<ColorInterp>{snapshot.colorinterp[band].capitalize()}</ColorInterp>")
+            lines.append("<PixelFunctionType>sum</PixelFunctionType>")
+            lines.append("<SourceTransferType>Float64</SourceTransferType>")
+            for column, component in enumerate(range(group.start, group.stop)):
+                ratio = float(matrix[row, column]) / (rotation.gain * float(rotation.weight[band]))
+                offset = float(rotation.mean[band]) if column == 0 else 0.0
+                scale = f"<ScaleOffset>{offset!r}</ScaleOffset><ScaleRatio>{ratio!r}</ScaleRatio>"
+                lines.append(
+                    f"<ComplexSource>{source}<SourceBand>{component + 1}</SourceBand><SrcRect {rect}/>"
+                    f"<DstRect {rect}/>{scale}</ComplexSource>"
+                )
+            lines.append("</VRTRasterBand>")
+    if has_mask:
+        lines.append(
+            f'<MaskBand><VRTRasterBand dataType="Byte"><SimpleSource>{source}<SourceBand>mask,1</SourceBand>'
+            "</SimpleSource></VRTRasterBand></MaskBand>"
+        )
+    return "\n".join([*lines, "</VRTDataset>", ""])
+
+
+def _runs(count: int) -> list[slice]:
+    """Return the runs of bands that are rotated together, about equally long."""
+    groups = -(-count // LARGEST_GROUP)
+    edges = [round(n * count / groups) for n in range(groups + 1)]
+    return [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _ends(dtype: str) -> tuple[int, int]:
+    return sample_range(dtype)
+
+
+def rotation_of(extras: Mapping[str, Any], count: int) -> Rotation | None:
+    """Return the rotation that an archive's side information tells of. Raises ContainerError."""
+    return Rotation.from_json(extras.get("rotation"), count)
