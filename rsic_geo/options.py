@@ -135,7 +135,7 @@ class Execution:
     """Threads of the codec, of GDAL and of networks on a CPU; 0 = all cores."""
     device: str = "auto"
     """Device of the enhancer: auto, cpu, cuda, cuda:N."""
-    window_size: int = 512
+    window_size: int = 1024
     """Core of an enhancement window (px, multiple of 64)."""
     memory_mib: int = 256
     """Raster block cache (MiB)."""

@@ -241,7 +241,7 @@ def execution_options(verb: Verb) -> Verb:
         click.option(
             "--window-size",
             type=int,
-            default=512,
+            default=1024,
             show_default=True,
             metavar="PX",
             help="Enhancement window, a multiple of 64.",
