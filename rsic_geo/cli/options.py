@@ -200,7 +200,7 @@ fast_option = click.option(
     "--fast",
     "is_fast_reading",
     is_flag=True,
-    help="Network in bfloat16: twice the speed, PSNR within 0.001 dB, at most 1 of 255 off.",
+    help="Float networks in bfloat16: twice the speed, at most 1 of 255 off; integers stay exact.",
 )
 """For verbs that read; :func:`execution_options` takes it in."""
 

@@ -75,7 +75,7 @@ def surroundings(qemu: str | None) -> list[Surroundings]:
     if qemu:
         found += [
             Surroundings(name=f"emulated {model} ({what})", program=(qemu, "-cpu", model))
-            for model, what in (("Haswell", "AVX2"), ("Nehalem", "SSE4.2"))
+            for model, what in (("Haswell", "AVX2"), ("SandyBridge", "AVX"))
         ]
     return found
 

@@ -227,12 +227,13 @@ def corrections(
         source: decoded pixels; the threads begun here take turns at it, but not with the caller.
         enhancer: proposes corrections.
         plan: levels, groups and radiometry of the scene.
-        progress: told after each window.
+        progress: told before the first window and after each.
         area: pixels wanted; None for the whole scene.
     """
     area = area or Window.full(plan.height, plan.width)
     work = partial(_correct_core, _InTurn(source), enhancer, plan)
     done = 0
+    progress.report(0.0, "enhancing")
     with ExitStack() as held:
         pool = None
         if plan.workers > 1:
