@@ -98,15 +98,15 @@ def _propose(
         found = enhancer.correct(sight, plan.seed)
         proposed.append(found.reshape(enhancer.proposals, len(group), wider.height, wider.width))
     members = [band for number in numbers for band in plan.groups[number]]
+    correction = proposed[0] if len(numbers) == 1 else np.concatenate(proposed, axis=1)
+    correction = correction.reshape(-1, wider.height, wider.width)
+    pixels = decoded[0] if len(numbers) == 1 else np.concatenate(decoded)
     # above and left of the scene its edge is repeated; below and right it was continued
     above, left = margin - (core.row_off - wider.row_off), margin - (core.col_off - wider.col_off)
-    around = ((0, 0), (above, 0), (left, 0))
-    correction = np.concatenate(proposed, axis=1).reshape(-1, wider.height, wider.width)
-    return Proposal(
-        members=members,
-        decoded=np.pad(np.concatenate(decoded), around, mode="edge"),
-        correction=np.pad(correction, around, mode="edge"),
-    )
+    if above or left:
+        around = ((0, 0), (above, 0), (left, 0))
+        pixels, correction = (np.pad(part, around, mode="edge") for part in (pixels, correction))
+    return Proposal(members=members, decoded=pixels, correction=correction)
 
 
 def _fitting(correction: Steps, taps: FilterTaps) -> Steps:
