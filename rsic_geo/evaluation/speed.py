@@ -58,6 +58,8 @@ class Row:
     """Scene pixels (all bands of a pixel are one) per second; the halo is paid for, not counted."""
     mib_per_window: float
     """Largest memory while a window is corrected, beyond what was there before: host, or GPU on CUDA."""
+    arithmetic: str
+    """``float32``, ``bfloat16``, ``integers``; empty for the codec."""
     largest_difference: float
     """Largest difference of a correction from the CPU's in float32 (digital numbers of 8 bits)."""
 
@@ -84,7 +86,7 @@ def measure(image: str, job: Job, seconds: float) -> Row:
     original, decoded, coded = coded_tile(image)
     if job.system == CODEC:
         rate = _TILE**2 / 1e6 / _fastest(lambda: _decode(coded), seconds)
-        return Row(job=job, mpx_per_second=rate, mib_per_window=0.0, largest_difference=0.0)
+        return Row(job=job, mpx_per_second=rate, mib_per_window=0.0, arithmetic="", largest_difference=0.0)
     from rsic_geo.geo.lattice import level_from_rmse
     from rsic_geo.geo.radiometry import Radiometry
     from rsic_geo.geo.window import Window
@@ -117,6 +119,7 @@ def measure(image: str, job: Job, seconds: float) -> Row:
         job=job,
         mpx_per_second=_ROUNDS * CORE**2 / 1e6 / took,
         mib_per_window=memory,
+        arithmetic="integers" if enhancer.is_exact else "bfloat16" if job.fast else "float32",
         largest_difference=float(np.abs(correction.astype(np.int32) - exact).max()) / 256,
     )
 
@@ -152,9 +155,8 @@ def table(rows: Sequence[Row]) -> str:
     lines = ["{:<20} {:<6} {:>7} {:>5} {:<8} {:>9} {:>10} {:>7} {}".format(*head)]
     for row in rows:
         job = row.job
-        kind = "" if job.system == CODEC else "bfloat16" if job.fast else "float32"
         lines.append(
-            f"{job.system[-20:]:<20} {job.device:<6} {job.threads:>7} {job.bands:>5} {kind:<8} "
+            f"{job.system[-20:]:<20} {job.device:<6} {job.threads:>7} {job.bands:>5} {row.arithmetic:<8} "
             f"{row.mpx_per_second:>9.2f} {row.mib_per_window:>10.0f} {row.largest_difference:>7.3f} "
             f"{row.mpx_per_second / codec:>6.3f}"
         )
