@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support import REPOSITORY
 
-UNWANTED = {"qgis", "dask", "distributed", "compressai", "gdal", "pillow", "pytest"}
+UNWANTED = {"qgis", "torch", "dask", "distributed", "compressai", "gdal", "pillow", "pytest"}
 SCRIPT = REPOSITORY / ".ci" / "system-packages"
 
 
@@ -111,7 +111,7 @@ def test_an_old_python_is_refused_by_name(machine):
 def test_a_plain_installation_pulls_nothing_it_does_not_need():
     plain = [text for text in requires("rsic-geo") or [] if "extra ==" not in text]
     names = {re.split(r"[^A-Za-z0-9_-]", text, maxsplit=1)[0].lower() for text in plain}
-    assert {"numpy", "rasterio", "glymur", "torch", "click"} <= names
+    assert {"numpy", "rasterio", "glymur", "onnxruntime", "click"} <= names
     assert not names & UNWANTED
 
 

@@ -19,11 +19,11 @@ from typing import Literal
 from rsic_geo.cli.console import one_line
 from rsic_geo.cli.summary import bytes_text
 from rsic_geo.cli.surroundings import VARIABLES, dropped_variables
-from rsic_geo.errors import RsicGeoError
+from rsic_geo.errors import INSTALL_TORCH, RsicGeoError
 
 Status = Literal["ok", "warning", "missing"]
 
-PACKAGES = ("numpy", "rasterio", "shapely", "glymur", "torch", "safetensors", "click", "tqdm")
+PACKAGES = ("numpy", "rasterio", "shapely", "glymur", "onnxruntime", "safetensors", "click", "tqdm")
 DRIVERS = {"GTiff": "missing", "COG": "missing", "VRT": "warning", "JP2OpenJPEG": "missing"}
 """GDAL drivers, and how bad it is to have none."""
 LOW_SPACE = 2 * 10**9
@@ -133,12 +133,42 @@ def proj() -> Finding:
     return Finding(name="PROJ", status="ok", detail="EPSG database found")
 
 
+def engines() -> Finding:
+    """Who computes the networks: engines that give the bytes the weights promise, the fastest first."""
+    name = "engines"
+    try:
+        from rsic_geo.repair.integer.engines import judge
+        from rsic_geo.repair.integer.weights import unpack
+        from rsic_geo.weights import open_weights
+
+        weights = open_weights("auto")
+        networks, golden = unpack(weights.content, weights.spec, weights.name)
+        verdicts = [verdict for verdict, _ in judge(networks, golden)]
+    except (ImportError, OSError, RsicGeoError) as error:
+        return Finding(name=name, status="missing", detail=one_line(str(error)), advice="see models below")
+    admitted = [verdict.engine for verdict in verdicts if verdict.is_admitted]
+    refused = [f"not {one.engine}: {one.reason}" for one in verdicts if not one.is_admitted]
+    advice = "pip install --force-reinstall onnxruntime"
+    if not admitted:
+        return Finding(name=name, status="missing", detail="; ".join(refused), advice=advice)
+    is_fast = admitted[0] == verdicts[0].engine
+    used = f"{admitted[0]} computes the networks, exact on their golden window"
+    spare = [f"as exact: {', '.join(admitted[1:])}"] if admitted[1:] else []
+    detail = one_line("; ".join([used, *spare, *refused]))
+    return Finding(
+        name=name, status="ok" if is_fast else "warning", detail=detail, advice="" if is_fast else advice
+    )
+
+
 def devices() -> Finding:
-    """Where torch can run the networks."""
+    """Where torch, which need not be there, can run what needs it."""
     try:
         torch = _probe("torch")
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         total = float(torch.ones(8, 8).sum())
+    except ModuleNotFoundError:
+        detail = f"cpu; for CUDA, the learned codec and diffusion priors: {INSTALL_TORCH}"
+        return Finding(name="devices", status="ok", detail=detail)
     except (ImportError, OSError, RuntimeError) as error:
         return Finding(
             name="devices", status="missing", detail=str(error), advice="pip install --force-reinstall torch"
@@ -147,7 +177,7 @@ def devices() -> Finding:
         return Finding(
             name="devices", status="missing", detail="torch adds wrongly", advice="reinstall torch"
         )
-    cpu = f"cpu ({torch.get_num_threads()} threads)"
+    cpu = f"cpu (torch {torch.__version__})"
     return Finding(name="devices", status="ok", detail=", ".join([cpu, *(f"cuda ({n})" for n in names)]))
 
 
@@ -204,6 +234,7 @@ def examine() -> list[Finding]:
         openjpeg,
         gdal,
         proj,
+        engines,
         devices,
         weights,
         space,

@@ -21,9 +21,14 @@ from PIL import Image
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile_bytes
 from rsic_geo.container.coded import filter_bits
 from rsic_geo.container.filters import KINDS, FilterTaps, coefficient_kinds
+from rsic_geo.geo.lattice import cell_counts, level_from_rmse
+from rsic_geo.geo.radiometry import Radiometry
+from rsic_geo.geo.window import Window
 from rsic_geo.repair import load_enhancer
-from rsic_geo.repair.base import ALIGN, Enhancer
+from rsic_geo.repair.base import Enhancer, Sight, bounds_of
+from rsic_geo.repair.filter import MARGIN
 from rsic_geo.repair.filter_fit import NormalEquations, fit_filters, unfiltered_error
+from rsic_geo.repair.steps import Scale
 
 Image8 = NDArray[np.uint8]
 LENGTHS = 6
@@ -49,14 +54,20 @@ def try_image(image: Image8, rate: float, enhancer: Enhancer) -> Trial:
     """Fit a filter to an image (3, h, w) coded at a rate in bits per pixel."""
     _, height, width = image.shape
     coded = encode_tile_bytes(image, J2KParams(lossless=False, mct=True), int(rate * height * width / 8))
-    plain = (decode_tile(coded) / 255).astype(np.float32)
-    error = (image / 255).astype(np.float32) - plain
-    x = np.pad(plain, ((0, 0), (0, -height % ALIGN), (0, -width % ALIGN)), mode="edge")[None]
+    decoded, scale = decode_tile(coded), Scale(Radiometry.whole_range("uint8", 3))
+    error = (image / 255).astype(np.float32) - (decoded / 255).astype(np.float32)
     rmse = max(float(np.sqrt(np.square(error).mean())), 2.0**-10)
-    sigma = np.full((1, x.shape[2] // ALIGN, x.shape[3] // ALIGN), rmse, np.float32)
-    correction = enhancer.correct(x, sigma)[0, :, :height, :width]
+    bounds = bounds_of(height, width)
+    below, right = bounds.height - height, bounds.width - width
+    pixels = scale.forward(np.pad(decoded, ((0, 0), (0, below), (0, right)), mode="edge"), (0, 1, 2))
+    core = Window.full(height, width)
+    cells = np.full(cell_counts(height, width), level_from_rmse(rmse), np.uint8)
+    correction = enhancer.correct(Sight(pixels=pixels, window=bounds, core=core, cells=cells))
     sums = NormalEquations(bands=3, proposals=enhancer.proposals)
-    sums.add(plain, np.ascontiguousarray(correction), error, np.ones((height, width), np.bool_))
+    around = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
+    inside = pixels[:, :height, :width]
+    scored = np.ones((height, width), np.bool_)
+    sums.add(np.pad(inside, around, mode="edge"), np.pad(correction, around, mode="edge"), error, scored)
     size = len(coded)
     (taps,) = fit_filters([sums], [np.ones(3)], 8 * size)
     if taps is None:

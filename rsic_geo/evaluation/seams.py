@@ -35,6 +35,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Execution, Target
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.repair.strength import scaled_correction
+from rsic_geo.repair.units import Steps
 from rsic_geo.repair.windows import corrections
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
@@ -271,7 +272,7 @@ class _Run:
             final[:, window.row_off : window.row_stop] = pixels
         return final
 
-    def _rows(self, progress: Progress) -> Iterator[tuple[Window, Pixels, NDArray[np.float32], Pixels]]:
+    def _rows(self, progress: Progress) -> Iterator[tuple[Window, Pixels, Steps, Pixels]]:
         side = self.archive.side
         if side is None:
             raise AssertionError("only archives are enhanced here")
@@ -280,7 +281,7 @@ class _Run:
         for rows in corrections(self.archive.reader, self.archive.enhancer, plan, progress):
             decoded = self.archive.read_decoded(rows.window)
             strengths = side.strengths[:, rows.window.row_off // CELL]
-            final = scaled_correction(decoded, rows.correction, strengths, side.groups)
+            final = scaled_correction(decoded, rows.correction, strengths, plan)
             yield rows.window, decoded, rows.correction, final
 
     def borders(self) -> Places:

@@ -2,8 +2,8 @@
 
 ``python -m rsic_geo.evaluation.speed IMAGE [--models rsic-tiny ...] [--threads 1 2]``. Imports no raster
 library and no glymur, so it runs on a bare machine with a GPU; the codec is Pillow's OpenJPEG there and here.
-Every row is a process of its own, so that memory is that of the row. Windows are as `rsic` cuts them: 512 px
-and a halo.
+Every row is a process of its own, so that memory is that of the row. Windows are as `rsic` cuts them: 1024
+px and a halo.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-CORE = 512
+CORE = 1024
 """Side of the pixels whose correction is used (px)."""
 CODEC = "JPEG 2000 decode"
 _TILE = 1024
+_HALO = 256
+"""More than any network sees around its windows (px)."""
+_ROUNDS = 4
+"""Windows corrected in each run, side by side where there are threads."""
 _BPP = 0.5
 
 
@@ -54,6 +58,8 @@ class Row:
     """Scene pixels (all bands of a pixel are one) per second; the halo is paid for, not counted."""
     mib_per_window: float
     """Largest memory while a window is corrected, beyond what was there before: host, or GPU on CUDA."""
+    arithmetic: str
+    """``float32``, ``bfloat16``, ``integers``; empty for the codec."""
     largest_difference: float
     """Largest difference of a correction from the CPU's in float32 (digital numbers of 8 bits)."""
 
@@ -80,27 +86,41 @@ def measure(image: str, job: Job, seconds: float) -> Row:
     original, decoded, coded = coded_tile(image)
     if job.system == CODEC:
         rate = _TILE**2 / 1e6 / _fastest(lambda: _decode(coded), seconds)
-        return Row(job=job, mpx_per_second=rate, mib_per_window=0.0, largest_difference=0.0)
+        return Row(job=job, mpx_per_second=rate, mib_per_window=0.0, arithmetic="", largest_difference=0.0)
+    from rsic_geo.geo.lattice import level_from_rmse
+    from rsic_geo.geo.radiometry import Radiometry
+    from rsic_geo.geo.window import Window
     from rsic_geo.repair import load_enhancer
+    from rsic_geo.repair.base import Sight, side_by_side
+    from rsic_geo.repair.steps import Scale
 
-    enhancer = load_enhancer(job.system, job.device, fast=job.fast, threads=job.threads)
-    side = CORE + 2 * enhancer.halo
-    count = 8 if job.device.startswith("cuda") else 1
-    part = decoded[:side, :side, : job.bands].transpose(2, 0, 1)[None]
-    window: NDArray[np.float32] = np.ascontiguousarray(part, dtype=np.float32) / np.float32(255)
+    enhancer = load_enhancer(job.system, job.device, fast=job.fast)
+    core = Window(row_off=_HALO, col_off=_HALO, height=CORE, width=CORE)
+    window = enhancer.view(core, Window.full(CORE + 2 * _HALO, CORE + 2 * _HALO))
+    scale = Scale(Radiometry.whole_range("uint8", job.bands))
+    seen = np.pad(decoded, ((0, 2 * _HALO), (0, 2 * _HALO), (0, 0)), mode="symmetric")[window.slices]
     rmse = float(np.sqrt(np.mean((original.astype(np.float64) - decoded) ** 2))) / 255
-    sigma = np.full((1, side // enhancer.align, side // enhancer.align), rmse, dtype=np.float32)
+    sight = Sight(
+        pixels=scale.forward(seen.transpose(2, 0, 1)[: job.bands], range(job.bands)),
+        window=window,
+        core=core,
+        cells=np.full((8, 8), level_from_rmse(rmse), np.uint8),
+    )
     before = _peak_mib(job.device)
-    correction = enhancer.correct(window, sigma)
+    correction = enhancer.correct(sight)
     memory = _peak_mib(job.device) - before
-    exact = load_enhancer(job.system, "cpu", threads=job.threads).correct(window, sigma)
-    many, sigmas = np.repeat(window, count, axis=0), np.repeat(sigma, count, axis=0)
-    took = _fastest(lambda: enhancer.correct(many, sigmas), seconds)
+    exact = load_enhancer(job.system, "cpu").correct(sight)
+
+    def once(_: int) -> None:
+        enhancer.correct(sight)
+
+    took = _fastest(lambda: side_by_side(once, range(_ROUNDS), job.threads), seconds)
     return Row(
         job=job,
-        mpx_per_second=count * CORE**2 / 1e6 / took,
+        mpx_per_second=_ROUNDS * CORE**2 / 1e6 / took,
         mib_per_window=memory,
-        largest_difference=float(np.abs(correction - exact).max()) * 255,
+        arithmetic="integers" if enhancer.is_exact else "bfloat16" if job.fast else "float32",
+        largest_difference=float(np.abs(correction.astype(np.int32) - exact).max()) / 256,
     )
 
 
@@ -135,9 +155,8 @@ def table(rows: Sequence[Row]) -> str:
     lines = ["{:<20} {:<6} {:>7} {:>5} {:<8} {:>9} {:>10} {:>7} {}".format(*head)]
     for row in rows:
         job = row.job
-        kind = "" if job.system == CODEC else "bfloat16" if job.fast else "float32"
         lines.append(
-            f"{job.system[-20:]:<20} {job.device:<6} {job.threads:>7} {job.bands:>5} {kind:<8} "
+            f"{job.system[-20:]:<20} {job.device:<6} {job.threads:>7} {job.bands:>5} {row.arithmetic:<8} "
             f"{row.mpx_per_second:>9.2f} {row.mib_per_window:>10.0f} {row.largest_difference:>7.3f} "
             f"{row.mpx_per_second / codec:>6.3f}"
         )

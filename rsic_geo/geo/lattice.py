@@ -152,11 +152,32 @@ def sigma_lattice(levels: Bytes, window: Window) -> Floats:
     """
     if any(side % NODE for side in (window.row_off, window.col_off, window.height, window.width)):
         raise GridError(f"{window} is not aligned to the lattice of {NODE} px: round it outwards")
-    present = levels[levels > 0]
-    smallest = present.min() if present.size else np.uint8(1)
-    codes = _interpolate(np.maximum(levels, smallest), window, NODE)
+    codes = _interpolate(_present(levels), window, NODE)
     # Weights on the lattice are multiples of 1/8 on each axis, so a table of 1/64 levels holds every result.
     return _rmse_table()[codes]
+
+
+def level_field(levels: Bytes, window: Window, step: int) -> tuple[npt.NDArray[np.int32], int]:
+    """Return the level at the centres of the squares of ``step`` px of ``window``, in whole numbers.
+
+    Interpolated as by :func:`sigma_lattice`, which takes the error of it.
+
+    Args:
+        levels: level bytes of one band group of the whole scene, shape (cell rows, cell columns).
+        window: pixels of the scene, offsets and sides multiples of ``step``; it may reach beyond the scene.
+        step: side of the squares (px), an even divisor of a cell.
+
+    Returns:
+        Levels (height / step, width / step), and the unit they are given in: so many are one level, a power
+        of two.
+    """
+    return _interpolate(_present(levels), window, step), (2 * CELL // step) ** 2
+
+
+def _present(levels: Bytes) -> Bytes:
+    """Return levels with none below the smallest that is not 0."""
+    present = levels[levels > 0]
+    return np.maximum(levels, present.min() if present.size else np.uint8(1))
 
 
 def cell_field(values: Bytes, window: Window) -> Floats:

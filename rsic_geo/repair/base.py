@@ -1,29 +1,53 @@
-"""What an enhancer is, and the one that does nothing."""
+"""What an enhancer is, the units it works in, and the ones that do nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import GridError
+from rsic_geo.geo.lattice import NODE
+from rsic_geo.geo.window import Window
+from rsic_geo.repair.units import Steps
 
-ALIGN = 64
-"""Windows begin and end on multiples of this many px of the scene, and distortion is given on it."""
+ALIGN = NODE
+"""Scenes are continued to multiples of this many px, and once more, before an enhancer sees their end."""
 
-Place = tuple[int, int]
-"""Lattice row and column (units of 64 px, from the scene's origin)."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """What an enhancer sees of a scene."""
+
+    pixels: Steps
+    """(1 or 3, h, w) decoded pixels of ``window`` in steps of 1/STEPS of each band's used range."""
+    window: Window
+    """Their place in the scene, as :meth:`Enhancer.view` asked for."""
+    core: Window
+    """Part of it that is to be corrected."""
+    cells: NDArray[np.uint8]
+    """Level bytes of these bands' distortion, of the whole scene (cell rows, cell columns)."""
+
+    def check(self) -> None:
+        """Raise GridError for shapes that do not belong together."""
+        bands, *sides = self.pixels.shape if self.pixels.ndim == 3 else (0,)
+        if bands not in (1, 3) or self.pixels.dtype != np.int16 or self.cells.ndim != 2:
+            raise GridError(
+                f"windows are (1 or 3, h, w) of int16, not {self.pixels.dtype} {self.pixels.shape}"
+            )
+        if (
+            sides != [self.window.height, self.window.width]
+            or self.core.intersection(self.window) != self.core
+        ):
+            raise GridError(f"pixels of {sides} are not those of {self.window}, or do not hold {self.core}")
 
 
 class Enhancer(Protocol):
-    """Predicts what to add to decoded pixels. Knows no scene, no file, no neighbouring window.
-
-    Windows begin on the scene's 64 px lattice. No result depends on how large the window is, as far
-    as pixels at least ``halo`` px inside it are concerned (within one DN of 8 bits for 99.9 % of them).
-    """
+    """Predicts what to add to decoded pixels. Knows no scene, no file, no neighbouring window."""
 
     @property
     def name(self) -> str:
@@ -35,33 +59,30 @@ class Enhancer(Protocol):
 
     @property
     def halo(self) -> int:
-        """Margin in px a window needs around the pixels whose result is used; a multiple of ``align``."""
+        """Largest margin (px) of what it has to see around what it corrects."""
 
     @property
     def proposals(self) -> int:
         """Corrections proposed for every band: the first stands alone, a filter may mix in the others."""
 
     @property
-    def align(self) -> int:
-        """Window offsets, heights and widths are multiples of this many px."""
+    def is_exact(self) -> bool:
+        """Whether every machine, device and window gives the same bits."""
 
-    def correct(
-        self,
-        x: NDArray[np.float32],
-        sigma: NDArray[np.float32],
-        *,
-        origins: Sequence[Place] | None = None,
-        seed: int = 0,
-    ) -> NDArray[np.float32]:
-        """Return corrections to add to ``x``: (n, proposals * bands, h, w), float32, finite.
+    def view(self, core: Window, bounds: Window) -> Window:
+        """Return what has to be seen so that ``core`` is corrected as if all of ``bounds`` were seen.
 
-        Proposal after proposal, each with the bands of ``x``; the first is the one to use alone.
+        ``bounds``: the scene, continued below and right to where nothing more is seen of it; it begins at 0.
+        Networks of integers keep this to the bit, others within one DN of 8 bits for 99.9 % of the pixels.
+        """
 
-        ``x``: (n, 1 or 3, h, w) decoded pixels in units of 0..1. ``sigma``: (n, h/64, w/64) RMSE of x in
-        the same units at the lattice nodes. ``origins``: lattice row and column of each window's first
-        node (default: all at the scene's origin), ``seed``: of the scene; enhancers that begin with noise
-        key it by both, others ignore them. The same input gives the same result, and a window's result
-        does not depend on the others in the batch. Raises GridError for other shapes.
+    def correct(self, sight: Sight, seed: int = 0) -> Steps:
+        """Return corrections of ``sight.core``: int16 (proposals * bands, h, w) in 1/FINE of the used range.
+
+        Proposal after proposal, each with the bands of the pixels; the first is the one to use alone.
+        ``seed``: of the scene; enhancers that begin with noise key it by this and the place in the scene.
+        The same input gives the same result. May be called by several threads at once. Raises GridError for
+        shapes that do not belong together.
         """
 
 
@@ -71,20 +92,16 @@ class IdentityEnhancer:
     name = ""
     sha256 = ""
     halo = 0
-    align = ALIGN
     proposals = 1
+    is_exact = True
 
-    def correct(
-        self,
-        x: NDArray[np.float32],
-        sigma: NDArray[np.float32],
-        *,
-        origins: Sequence[Place] | None = None,
-        seed: int = 0,
-    ) -> NDArray[np.float32]:
+    def view(self, core: Window, bounds: Window) -> Window:
+        """Return the core itself."""
+        return core
+
+    def correct(self, sight: Sight, seed: int = 0) -> Steps:
         """Return zeros."""
-        check_windows(x, sigma, origins)
-        return np.zeros(x.shape, dtype=np.float32)
+        return np.zeros((len(sight.pixels), sight.core.height, sight.core.width), np.int16)
 
 
 LINEAR_FORMAT = "rsic-linear-1"
@@ -92,9 +109,7 @@ LINEAR_FORMAT = "rsic-linear-1"
 
 
 class LinearEnhancer(IdentityEnhancer):
-    """Proposes nothing itself: all gain is that of the scene's adaptive filter. Needs no torch."""
-
-    halo = ALIGN
+    """Proposes nothing itself: all gain is that of the scene's adaptive filter."""
 
     def __init__(self, name: str, sha256: str) -> None:
         """Take the name and digest archives will record."""
@@ -105,7 +120,7 @@ def side_by_side(work: Callable[[int], None], items: Sequence[int], workers: int
     """Do a piece of work for each item, in threads of Python's own; the first error is raised.
 
     For work that leaves Python's lock to others. One thread for a window beats several inside of one: a small
-    network is all waiting there, and its sums depend on how many took part.
+    network is all waiting there.
     """
     if min(workers, len(items)) <= 1:
         for item in items:
@@ -116,15 +131,6 @@ def side_by_side(work: Callable[[int], None], items: Sequence[int], workers: int
             pass
 
 
-def check_windows(
-    x: NDArray[np.float32], sigma: NDArray[np.float32], origins: Sequence[Place] | None = None
-) -> None:
-    """Raise GridError unless the arguments have the shapes of :meth:`Enhancer.correct`."""
-    sides = x.shape[2:]
-    if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in sides or any(side % ALIGN for side in sides):
-        raise GridError(f"windows are (n, 1 or 3, h, w) with sides in multiples of {ALIGN}, not {x.shape}")
-    nodes = (x.shape[0], x.shape[2] // ALIGN, x.shape[3] // ALIGN)
-    if sigma.shape != nodes:
-        raise GridError(f"distortion must be given at {nodes} nodes, not {sigma.shape}")
-    if origins is not None and len(origins) != x.shape[0]:
-        raise GridError(f"{x.shape[0]} windows need as many origins, not {len(origins)}")
+def bounds_of(height: int, width: int) -> Window:
+    """Return a scene continued below and right, as enhancers see it: their result has no other edge there."""
+    return Window.full(-(-height // ALIGN) * ALIGN + ALIGN, -(-width // ALIGN) * ALIGN + ALIGN)

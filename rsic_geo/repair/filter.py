@@ -18,98 +18,156 @@ Bands that were coded apart hold the same edges with other errors, so neighbours
 Three bands were decorrelated by the codec already; they are turned into one sum and two differences, which
 differ most in what their corrections are worth. Every pixel depends on its neighbourhood of 7 px only, so
 windows agree.
+
+All of it is whole numbers: pixels and corrections in steps of the used range, coefficients over a power of
+two. Products are added up by the matrix product of float32 where no sum can reach 2**24, of float64 where one
+might: whole numbers either way, so no order of adding up, and no machine, makes a difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.filters import LIGHTS, MIX_STEP, TAP_STEP, FilterTaps, column_count, tap_offsets
+from rsic_geo.repair.units import FINE, STEPS, Steps
 
 FloatArray = NDArray[np.float32]
+Whole: TypeAlias = NDArray[np.int64]
 
+MARGIN = 3
+"""Pixels around a window that its filter looks at, at most."""
 BRIGHTNESS_REACH = 2
 """Half the side of the square whose mean is a pixel's brightness (px)."""
-_STRIP_PIXELS = 1 << 16
-_OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]], np.float64)
+_STRIP_PIXELS = 1 << 14
+_OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]], np.int64)
 """Sum, red against blue, green against both; orthonormal once scaled."""
+_BITS = 8
+"""Bits behind the point of weights, in steps of a correction."""
+_TURN_BITS = 16
+_TURNS = np.array([[21845, 26755, 15447], [26755, 32768, 18919], [15447, 18919, 10923]], np.int64)
+"""2**16 over the root of the product of the squared lengths of two axes, which are 3, 2 and 6."""
+
+
+def _axes(bands: int) -> tuple[Whole, Whole]:
+    """Return whole axes (bands, bands), and what turning back from one axis to another is worth (2**-16)."""
+    if bands == 3:
+        return _OPPONENT, _TURNS
+    return np.eye(bands, dtype=np.int64), np.full((bands, bands), 1 << _TURN_BITS, np.int64)
 
 
 def colour_axes(bands: int) -> NDArray[np.float64]:
     """Return the orthonormal matrix (bands, bands) whose rows the bands are turned onto."""
-    axes = _OPPONENT if bands == 3 else np.eye(bands)
+    axes = _axes(bands)[0]
     unit: NDArray[np.float64] = axes / np.linalg.norm(axes, axis=1, keepdims=True)
     return unit
 
 
-def brightness(decoded: FloatArray) -> FloatArray:
-    """Return the mean of pixels (bands, h, w) over bands and 5 x 5 px; shape (h, w), edges repeated.
-
-    Sums are made in one order everywhere, so that a pixel's class does not depend on the window.
-    """
-    side = 2 * BRIGHTNESS_REACH + 1
-    height, width = decoded.shape[1:]
-    luma = decoded[0].copy()
-    for band in decoded[1:]:
-        luma += band
-    padded = np.pad(luma, BRIGHTNESS_REACH, mode="edge")
-    rows = padded[:height].copy()
+def brightness(decoded: Steps) -> NDArray[np.int32]:
+    """Return sums of pixels (bands, h + 6, w + 6) over bands and 5 x 5 px; shape (h, w)."""
+    side, skipped = 2 * BRIGHTNESS_REACH + 1, MARGIN - BRIGHTNESS_REACH
+    inner = decoded[:, skipped:-skipped, skipped:-skipped]
+    luma: NDArray[np.int32] = inner.sum(axis=0, dtype=np.int32)
+    height, width = luma.shape[0] - side + 1, luma.shape[1] - side + 1
+    rows = luma[:height].copy()
     for step in range(1, side):
-        rows += padded[step : step + height]
-    out = rows[:, :width].copy()
+        rows += luma[step : step + height]
+    out: NDArray[np.int32] = rows[:, :width].copy()
     for step in range(1, side):
         out += rows[:, step : step + width]
-    out *= np.float32(1 / (side * side * len(decoded)))
     return out
 
 
-def classes_of(light: FloatArray, edges: tuple[int, ...]) -> NDArray[np.intp]:
-    """Return the class of every pixel's brightness, same shape."""
-    return np.searchsorted(np.array(edges, np.float32), light * np.float32(LIGHTS), side="right")
+def lights(sums: NDArray[np.int32], bands: int) -> NDArray[np.intp]:
+    """Return the part of the used range (0..LIGHTS - 1) that each of :func:`brightness`'s sums lies in."""
+    parts = sums.astype(np.int64) * LIGHTS // (bands * (2 * BRIGHTNESS_REACH + 1) ** 2 * STEPS)
+    return np.clip(parts, 0, LIGHTS - 1).astype(np.intp)
 
 
-def columns(decoded: FloatArray, correction: FloatArray, reach: int) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield, strip by strip, rows of the window and the planes a filter adds up.
+def _classes(sums: NDArray[np.int32], bands: int, edges: tuple[int, ...]) -> NDArray[np.intp]:
+    """Return the class of each of :func:`brightness`'s sums: how many edges it has reached."""
+    whole = bands * (2 * BRIGHTNESS_REACH + 1) ** 2 * STEPS
+    out = np.zeros(sums.shape, np.intp)
+    for edge in edges:
+        out += sums >= -(-edge * whole // LIGHTS)
+    return out
+
+
+def _enhanced(decoded: Steps, correction: Steps) -> Steps:
+    """Return pixels as first proposed, on the colour axes: (bands, h, w) in steps.
+
+    Held to the used range, so that the differences taken of them fit 16 bits.
+    """
+    bands = len(decoded)
+    found: Steps = correction[:bands] >> np.int16(3)
+    found += 1
+    found >>= 1
+    found += decoded
+    np.clip(found, 0, STEPS, out=found)
+    if bands != 3:
+        return found
+    red, green, blue = found
+    return np.array([red + green + blue, red - blue, 2 * green - red - blue], np.int16)
+
+
+def _differences(enhanced: Steps, rows: slice, column: int, out: Steps) -> None:
+    """Write what a pair of opposite neighbours has more than twice the pixel, (rows, w).
+
+    ``enhanced``: (bands, h + 6, w + 6); ``column``: number of the tap times the bands, plus the axis.
+    """
+    place, axis = divmod(column, len(enhanced))
+    dy, dx = _OFFSETS[place]
+    plane: Steps = enhanced[axis]
+    height, width = rows.stop - rows.start, plane.shape[1] - 2 * MARGIN
+
+    def moved(dy: int, dx: int) -> Steps:
+        top = rows.start + MARGIN + dy
+        return plane[top : top + height, MARGIN + dx : MARGIN + dx + width]
+
+    np.add(moved(dy, dx), moved(-dy, -dx), out=out)
+    out -= moved(0, 0)
+    out -= moved(0, 0)
+
+
+_OFFSETS = tap_offsets(MARGIN)
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    count = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, count):
+        yield slice(top, min(top + count, height))
+
+
+def columns(decoded: Steps, correction: Steps, reach: int) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield, strip by strip, rows of a window and the planes a filter adds up, in units of the used range.
 
     Args:
-        decoded: (bands, h, w) in units of the used range.
-        correction: (proposals * bands, h, w) in the same units, proposal after proposal.
+        decoded: (bands, h + 6, w + 6) in steps.
+        correction: (proposals * bands, h + 6, w + 6) in 1/FINE, proposal after proposal.
         reach: of the taps (px).
 
     Yields:
         Rows, and planes (columns, rows, w) on the colour axes: the corrections; then, tap by tap and axis by
         axis, what a pair of opposite neighbours has more than twice the pixel, enhanced as first proposed.
     """
-    bands, height, width = decoded.shape
-    mixed = len(correction)
-    axes = colour_axes(bands).astype(np.float32)
-
-    def turned(planes: FloatArray) -> FloatArray:
-        return np.tensordot(axes, planes, axes=1) if bands == 3 else planes
-
-    enhanced = np.pad(decoded + correction[:bands], ((0, 0), (reach, reach), (reach, reach)), mode="edge")
-    count = max(1, _STRIP_PIXELS // width)
-    offsets = tap_offsets(reach)
-    for top in range(0, height, count):
-        stop = min(top + count, height)
-        out = np.empty((column_count(bands, reach, mixed // bands), stop - top, width), np.float32)
+    bands, mixed = len(decoded), len(correction)
+    axes, enhanced = colour_axes(bands), _enhanced(decoded, correction)
+    lengths = np.linalg.norm(_axes(bands)[0], axis=1)
+    inner = correction[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    height, width = inner.shape[1:]
+    for rows in _strips(height, width):
+        shape = (column_count(bands, reach, mixed // bands), rows.stop - rows.start, width)
+        out, plane = np.empty(shape, np.float32), np.empty(shape[1:], np.int16)
         for first in range(0, mixed, bands):
-            out[first : first + bands] = turned(correction[first : first + bands, top:stop])
-        around = turned(enhanced[:, top : stop + 2 * reach])
-        rows = stop - top
-
-        def moved(dy: int, dx: int, planes: FloatArray = around, rows: int = rows) -> FloatArray:
-            return planes[:, reach + dy : reach + dy + rows, reach + dx : reach + dx + width]
-
-        middle = 2 * moved(0, 0)
-        for place, (dy, dx) in enumerate(offsets):
-            tap = out[mixed + bands * place : mixed + bands * (place + 1)]
-            np.add(moved(dy, dx), moved(-dy, -dx), out=tap)
-            tap -= middle
-        yield slice(top, stop), out
+            turned = np.tensordot(axes, inner[first : first + bands, rows].astype(np.float64), axes=1)
+            out[first : first + bands] = turned / FINE
+        for column in range(shape[0] - mixed):
+            _differences(enhanced, rows, column, plane)
+            out[mixed + column] = plane / (STEPS * lengths[column % bands])
+        yield rows, out
 
 
 def step_sizes(bands: int, reach: int, proposals: int) -> NDArray[np.float64]:
@@ -119,30 +177,74 @@ def step_sizes(bands: int, reach: int, proposals: int) -> NDArray[np.float64]:
     return sizes
 
 
-def apply_filter(taps: FilterTaps, decoded: FloatArray, correction: FloatArray) -> FloatArray:
-    """Return the correction (bands, h, w) the filter makes of another one; both in units of the used range.
+def whole_weights(taps: FilterTaps) -> Whole:
+    """Return what each plane counts in each band, (classes, bands, columns) in 2**-8 of a correction's steps.
+
+    Planes are the corrections of the bands as they are, then differences of pixels on the whole axes.
+    """
+    bands, mixed = taps.bands, taps.bands * taps.proposals
+    axes, turns = _axes(bands)
+    # coefficients (classes, axes out, columns) -> (classes, bands, columns), in 2**-16
+    per_axis = np.tile(turns, (1, taps.coefficients.shape[2] // bands))
+    back = np.einsum("jb,kjc->kbc", axes, taps.coefficients * per_axis)
+    shifts = np.full(back.shape[2], _TURN_BITS - _BITS + round(np.log2(STEPS / FINE / TAP_STEP)))
+    shifts[:mixed] = _TURN_BITS - _BITS + round(np.log2(1 / MIX_STEP))
+    parts = back[:, :, :mixed].reshape(*back.shape[:2], taps.proposals, bands)
+    back[:, :, :mixed] = (parts @ axes).reshape(*back.shape[:2], mixed)
+    whole: Whole = (back + (1 << shifts - 1)) >> shifts
+    return whole
+
+
+def apply_filter(taps: FilterTaps, decoded: Steps, correction: Steps) -> Steps:
+    """Return the corrections (bands, h, w) a filter makes of others, in 1/FINE of the used range.
 
     Args:
         taps: coefficients of the cluster these bands are.
-        decoded: (bands, h, w).
-        correction: (proposals * bands, h, w), as the enhancer proposes it.
+        decoded: (bands, h + 6, w + 6) in steps: the window and :data:`MARGIN` around it.
+        correction: (proposals * bands, h + 6, w + 6), as the enhancer proposes it.
     """
-    bands, _, width = decoded.shape
-    scaled = taps.coefficients * step_sizes(bands, taps.reach, taps.proposals)
-    back = colour_axes(bands).T @ scaled  # (classes, bands, columns)
-    used = np.flatnonzero(scaled.any(axis=(0, 1)))
-    weights = back[:, :, used].astype(np.float32)
-    light = brightness(decoded) if taps.edges else None
-    out = np.empty_like(decoded)
-    for rows, planes in columns(decoded, correction, taps.reach):
-        flat = planes.reshape(len(planes), -1)[used]
-        if light is None:
-            out[:, rows] = (weights[0] @ flat).reshape(bands, -1, width)
-            continue
-        kinds = classes_of(light[rows], taps.edges).ravel()
-        strip = np.empty((bands, kinds.size), np.float32)
-        for kind in range(len(weights)):
-            here = np.flatnonzero(kinds == kind)
-            strip[:, here] = weights[kind] @ flat[:, here]
-        out[:, rows] = strip.reshape(bands, -1, width)
+    bands, mixed = taps.bands, taps.bands * taps.proposals
+    weights = whole_weights(taps)
+    used = np.flatnonzero(weights.any(axis=(0, 1)))
+    height, width = (side - 2 * MARGIN for side in decoded.shape[1:])
+    out = np.zeros((bands, height, width), np.int16)
+    if not len(used):
+        return out
+    weights = weights[:, :, used].reshape(-1, len(used))  # (classes * bands, used)
+    enhanced = _enhanced(decoded, correction) if (used >= mixed).any() else decoded
+    sums = brightness(decoded) if taps.edges else None
+    for rows in _strips(height, width):
+        planes = np.empty((len(used), rows.stop - rows.start, width), np.int16)
+        for place, column in enumerate(used):
+            if column < mixed:
+                inner = correction[column, MARGIN:-MARGIN, MARGIN:-MARGIN]
+                planes[place] = inner[rows]
+            else:
+                _differences(enhanced, rows, int(column - mixed), planes[place])
+        found = _products(weights, planes.reshape(len(used), -1))
+        if sums is not None:
+            kinds = _classes(sums[rows], bands, taps.edges).ravel()
+            found = _chosen(found.reshape(-1, bands, kinds.size), kinds)
+        whole = found.astype(np.int32)
+        whole += 1 << _BITS - 1
+        whole >>= _BITS
+        np.clip(whole, -32767, 32767, out=whole)
+        out[:, rows] = whole.reshape(bands, -1, width)
     return out
+
+
+def _products(weights: Whole, planes: Steps) -> NDArray[np.floating[Any]]:
+    """Return the matrix product, exact: in float32 if no partial sum can leave its whole numbers."""
+    largest = np.maximum(planes.max(axis=1), -planes.min(axis=1).astype(np.int64))
+    kind = np.float32 if (np.abs(weights) @ largest).max() < 1 << 24 else np.float64
+    found: NDArray[np.floating[Any]] = weights.astype(kind) @ planes.astype(kind)
+    return np.clip(found, -(2.0**30), 2.0**30) if kind is np.float64 else found
+
+
+def _chosen(found: NDArray[Any], kinds: NDArray[np.intp]) -> NDArray[Any]:
+    """Return (bands, n): of every pixel what was found (classes, bands, n) for its class."""
+    _, bands, count = found.shape
+    places = kinds * (bands * count)
+    places += np.arange(count)
+    flat = found.reshape(-1)
+    return np.stack([flat[band * count :].take(places) for band in range(bands)])

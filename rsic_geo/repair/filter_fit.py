@@ -26,7 +26,8 @@ from rsic_geo.container.filters import (
     neutral,
     reach_of,
 )
-from rsic_geo.repair.filter import brightness, colour_axes, columns, step_sizes
+from rsic_geo.repair.filter import brightness, colour_axes, columns, lights, step_sizes
+from rsic_geo.repair.units import Steps
 
 FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -67,8 +68,8 @@ class NormalEquations:
 
     def add(
         self,
-        decoded: FloatArray,
-        correction: FloatArray,
+        decoded: Steps,
+        correction: Steps,
         error: FloatArray,
         scored: NDArray[np.bool_],
         *,
@@ -77,14 +78,14 @@ class NormalEquations:
         """Count the pixels of a window.
 
         Args:
-            decoded: (bands, h, w) in units of the used range.
-            correction: (proposals * bands, h, w), as the enhancer proposes it.
-            error: (bands, h, w), original minus decoded.
+            decoded: (bands, h + 6, w + 6) in steps: the window and what a filter sees around it.
+            correction: (proposals * bands, h + 6, w + 6), as the enhancer proposes it.
+            error: (bands, h, w), original minus decoded in units of the used range.
             scored: (h, w), True where a pixel counts.
             stride: every so many pixels of those that count are used.
         """
         axes = colour_axes(self.bands)
-        bins = np.clip((brightness(decoded) * LIGHTS).astype(np.intp), 0, LIGHTS - 1)
+        bins = lights(brightness(decoded), self.bands)
         for rows, planes in columns(decoded, correction, self.reach):
             used = np.flatnonzero(scored[rows])[::stride]
             used = used[np.argsort(bins[rows].ravel()[used], kind="stable")]

@@ -1,9 +1,13 @@
-"""From a name to an enhancer; torch is imported only when a network is asked for."""
+"""From a name to an enhancer; torch is imported only for networks that need it."""
 
 from __future__ import annotations
 
-from rsic_geo.errors import MissingDependencyError, WeightsError
+from importlib.util import find_spec
+
+from rsic_geo.errors import INSTALL_TORCH, MissingDependencyError, UsageError, WeightsError
 from rsic_geo.repair.base import LINEAR_FORMAT, Enhancer, IdentityEnhancer, LinearEnhancer
+from rsic_geo.repair.integer.enhancer import IntegerEnhancer
+from rsic_geo.repair.integer.weights import INTEGER_FORMAT
 from rsic_geo.weights import open_weights
 
 IDENTITY_NAMES = ("", "none")
@@ -11,36 +15,40 @@ IDENTITY_NAMES = ("", "none")
 
 
 def load_enhancer(
-    name: str = "auto",
-    device: str = "auto",
-    *,
-    sha256: str | None = None,
-    fast: bool = False,
-    threads: int = 0,
+    name: str = "auto", device: str = "auto", *, sha256: str | None = None, fast: bool = False
 ) -> Enhancer:
     """Return the enhancer of a name.
 
     ``name``: ``auto`` (the default weights), ``none``, a name of the weights store or a path ending in
-    ``.safetensors``. ``device``: ``auto`` (CUDA if there is one), ``cpu``, ``cuda`` or ``cuda:N``. With
-    ``sha256`` exactly those weights are demanded. ``fast`` allows arithmetic in bfloat16: up to twice the
-    speed, a few pixels in a hundred differ by one digital number of 8 bits. ``threads``: of the CPU, while
-    it corrects; 0 = as many as torch is set to. Raises the WeightsError family, UsageError (no such
-    device) or MissingDependencyError (torch is not installed).
+    ``.safetensors``. ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; networks of integers run on CUDA
+    only if asked to, others on CUDA if there is one. With ``sha256`` exactly those weights are demanded.
+    ``fast`` lets float networks compute in bfloat16: up to twice the speed, a few pixels in a hundred differ
+    by one digital number of 8 bits. Raises the WeightsError family, UsageError (no such device) or
+    MissingDependencyError (no engine for integers, or no torch for what needs it).
     """
     if name in IDENTITY_NAMES:
         return IdentityEnhancer()
     weights = open_weights(name, sha256=sha256)
-    if weights.metadata.get("format") == LINEAR_FORMAT:
+    kind = weights.metadata.get("format", "")
+    if kind == LINEAR_FORMAT:
         return LinearEnhancer(weights.name, weights.sha256)
-    try:
-        from rsic_geo.repair.ldm import LdmEnhancer
-        from rsic_geo.repair.network import LDM_FORMAT
-        from rsic_geo.repair.torch_enhancer import TorchEnhancer
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"enhancement needs PyTorch ({error.name} is missing): pip install torch safetensors"
-        ) from error
-    if weights.metadata.get("format", "").startswith("rsic-codec"):
+    if kind == INTEGER_FORMAT:
+        return IntegerEnhancer.from_weights(weights, device=_device(device))
+    if kind.startswith("rsic-codec"):
         raise WeightsError(f"{name} is a learned codec, not an enhancer: `rsic models list` says which are")
-    kind = LdmEnhancer if weights.metadata.get("format") == LDM_FORMAT else TorchEnhancer
-    return kind.from_weights(weights, device=device, fast=fast, threads=threads)
+    if find_spec("torch") is None:
+        raise MissingDependencyError(f"model {name} needs PyTorch: {INSTALL_TORCH}")
+    from rsic_geo.repair.torch_enhancer import TorchEnhancer
+
+    return TorchEnhancer.from_weights(weights, device=device, fast=fast)
+
+
+def _device(name: str) -> str:
+    """Return the device for a network of integers. Raises UsageError if it is not there."""
+    if name in ("auto", "cpu"):
+        return "cpu"
+    if find_spec("torch") is None:
+        raise UsageError(f"device {name!r} needs PyTorch ({INSTALL_TORCH}); use auto or cpu")
+    from rsic_geo.devices import choose_device
+
+    return str(choose_device(name))

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.filters import FilterTaps, clusters
-from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.lattice import CELL, NODE
+from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
-from rsic_geo.repair.base import Enhancer
+from rsic_geo.repair.steps import Scale
 
 
 class PixelSource(Protocol):
@@ -40,7 +39,7 @@ class EnhancementPlan:
     radiometry: Radiometry
     active: NDArray[np.bool_]
     """(groups, cell rows, cell columns), False where a correction is not asked for."""
-    window_size: int = 512
+    window_size: int = 1024
     """Core of an enhancement window (px)."""
     seed: int = 0
     """Seed of enhancers that begin with noise."""
@@ -70,7 +69,7 @@ class EnhancementPlan:
         numbers = clusters(self.groups)
         yield from zip(numbers, self.filters or (None,) * len(numbers), strict=True)
 
-    def grid(self, enhancer: Enhancer) -> TileGrid:
-        """Return the enhancement windows of the whole scene."""
-        halo = -(-enhancer.halo // NODE) * NODE
-        return TileGrid(height=self.height, width=self.width, tile_size=self.window_size, halo=halo)
+    @property
+    def scale(self) -> Scale:
+        """Return what turns samples into steps, and corrections into samples."""
+        return Scale(self.radiometry)

@@ -20,14 +20,14 @@ def recorded_enhancer(model: ModelReference, name: str, how: Execution, *, is_ot
     Raises:
         WeightsMismatchError: if they differ, or no weights here are known by the archive's digest.
     """
-    from rsic_geo.repair import load_enhancer  # torch only when needed
+    from rsic_geo.repair import load_enhancer  # looked up late: tests put others in its place
 
     if name == UNKNOWN_MODEL:
         raise WeightsMismatchError(
             f"the archive was made with a model this rsic_geo does not ship ({model.sha256}): "
             "install the version that made it, or decode with --enhance off"
         )
-    enhancer = load_enhancer(name, how.device, threads=how.threads, fast=how.fast)
+    enhancer = load_enhancer(name, how.device, fast=how.fast)
     if not model.matches(enhancer.sha256) and not is_other_fine:
         raise WeightsMismatchError(
             f"the archive was made with model {model.name} ({model.sha256}), here is "

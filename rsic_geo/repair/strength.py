@@ -10,13 +10,16 @@ lower by a margin; otherwise it is 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.geo.lattice import CELL, byte_from_strength, strength_from_byte
+from rsic_geo.geo.lattice import CELL, byte_from_strength
+from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import avoid_nodata, clamp
+from rsic_geo.repair.steps import Scale
+from rsic_geo.repair.units import Steps
 
 MARGIN = 1e-3
 """Least relative gain in squared error worth switching a cell on: covers rounding between devices."""
@@ -24,24 +27,24 @@ MARGIN = 1e-3
 _STEP = 8
 """Strengths are fitted to sixteenths: a finer one gains less than its bits cost."""
 
-FloatArray = NDArray[np.float32]
 
+class Grouped(Protocol):
+    """What is known of the bands of a scene: an enhancement plan, or that of an encoder."""
 
-def apply_correction(decoded: NDArray[Any], correction: FloatArray) -> NDArray[Any]:
-    """Return ``decoded + correction`` rounded and clipped to the type of ``decoded`` (same shape)."""
-    if not np.issubdtype(decoded.dtype, np.integer):
-        return np.asarray(decoded + correction, decoded.dtype)
-    limits = np.iinfo(decoded.dtype)
-    out = np.rint(decoded.astype(np.float32) + correction)
-    np.clip(out, limits.min, limits.max, out=out)
-    return np.asarray(out.astype(decoded.dtype))
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Bands of each group (from 0)."""
+
+    @property
+    def radiometry(self) -> Radiometry:
+        """Used range of every band."""
 
 
 def scaled_correction(
     decoded: NDArray[Any],
-    correction: FloatArray,
+    correction: Steps,
     row: NDArray[np.uint8],
-    groups: tuple[tuple[int, ...], ...],
+    plan: Grouped,
     *,
     col_off: int = 0,
 ) -> NDArray[Any]:
@@ -49,21 +52,21 @@ def scaled_correction(
 
     Args:
         decoded: (bands, h, w), inside one row of cells.
-        correction: (bands, h, w) at strength 1, digital numbers.
+        correction: (bands, h, w) at strength 1, in 1/FINE of each band's used range.
         row: strength bytes (groups, cells) of that row of cells, the whole scene's width.
-        groups: bands of each group; bands of no group stay as they are.
+        plan: groups and used ranges; bands of no group stay as they are.
         col_off: columns of the scene left of the pixels (px).
     """
-    out = decoded.copy()
+    out, scale = decoded.copy(), Scale(plan.radiometry)
     width = decoded.shape[2]
     first = col_off // CELL
-    for g, members in enumerate(groups):
+    for g, members in enumerate(plan.groups):
         cells = row[g, first : (col_off + width - 1) // CELL + 1]
         if not cells.any():
             continue
-        factors = strength_from_byte(np.repeat(cells, CELL)[col_off - first * CELL :][:width])
+        factors = np.repeat(cells, CELL)[col_off - first * CELL :][:width]
         for band in members:
-            out[band] = apply_correction(decoded[band], correction[band] * factors)
+            out[band] = scale.corrected(decoded[band], correction[band], band, factors)
     return out
 
 
@@ -75,8 +78,8 @@ class CellBand:
     """(bands, h, w), h at most one cell."""
     decoded: NDArray[Any]
     """(bands, h, w), the type of the output."""
-    correction: FloatArray
-    """(bands, h, w) in digital numbers, to be added at strength 1."""
+    correction: Steps
+    """(bands, h, w) to be added at strength 1, in 1/FINE of each band's used range."""
     valid: NDArray[np.bool_]
     """(bands, h, w), True where the pixel counts."""
     nodata: tuple[float | int | None, ...] | None = None
@@ -104,38 +107,41 @@ class CellBand:
         return missing
 
 
-def fit_cell_row(
-    band: CellBand, groups: tuple[tuple[int, ...], ...], *, max_error: float | None = None
-) -> NDArray[np.uint8]:
+def fit_cell_row(band: CellBand, plan: Grouped, *, max_error: float | None = None) -> NDArray[np.uint8]:
     """Return the strength bytes (groups, cells) of one row of cells.
 
     Args:
         band: pixels of the row.
-        groups: bands of each group (indexes from 0).
+        plan: groups of bands and their used ranges.
         max_error: largest absolute error allowed in the output; a cell that exceeds it is switched off.
     """
     _, height, width = band.decoded.shape
     cells = -(-width // CELL)
-    out = np.zeros((len(groups), cells), np.uint8)
-    for g, members in enumerate(groups):
+    out = np.zeros((len(plan.groups), cells), np.uint8)
+    for g, members in enumerate(plan.groups):
         for c in range(cells):
             columns = slice(c * CELL, min((c + 1) * CELL, width))
-            out[g, c] = _fit_cell(band.part(members, columns), max_error)
+            out[g, c] = _fit_cell(band.part(members, columns), members, Scale(plan.radiometry), max_error)
     return out
 
 
-def _fit_cell(cell: CellBand, max_error: float | None) -> int:
+def _fit_cell(cell: CellBand, members: tuple[int, ...], scale: Scale, max_error: float | None) -> int:
     wanted = cell.errors(cell.decoded)
-    offered = cell.correction[cell.valid].astype(np.float64)
+    units = np.array([scale.unit(band) for band in members])
+    offered = (cell.correction * units[:, None, None])[cell.valid]
     energy = float(offered @ offered)
     if energy <= 0:
         return 0
     byte = _STEP * round(int(byte_from_strength(float(wanted @ offered) / energy)) / _STEP)
     if byte == 0:
         return 0
-    # float32 product, as the decoder computes it
-    scaled = cell.correction * np.float32(strength_from_byte(byte))
-    remaining = cell.errors(apply_correction(cell.decoded, scaled))
+    final = np.stack(
+        [
+            scale.corrected(cell.decoded[place], cell.correction[place], band, byte)
+            for place, band in enumerate(members)
+        ]
+    )
+    remaining = cell.errors(final)
     before, after = float(wanted @ wanted), float(remaining @ remaining)
     if after > before * (1 - MARGIN):
         return 0

@@ -1,33 +1,32 @@
 """Enhancement of a decoded scene, window by window, in bounded memory.
 
-Padded windows are cut from the decoded mosaic (the halo costs no bits), corrected, blended by weights that
-sum to one, and given back as rows of cells from top to bottom. Every quantity a window sees hangs on its
-absolute place in the scene, so window size, order and workers do not matter beyond rounding.
+What an enhancer has to see around a window is cut from the decoded mosaic (the halo costs no bits), and what
+it proposes for the window itself is filtered and put into its place, without any blending: windows agree.
+Every quantity a window sees hangs on its absolute place in the scene, so window size, order and workers do
+not matter; with networks of integers to the bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.filters import FilterTaps
-from rsic_geo.geo.grid import TileGrid, TileIndex
-from rsic_geo.geo.lattice import CELL, NODE, sigma_lattice
-from rsic_geo.geo.seam import SeamAccumulator, window_weights
+from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
-from rsic_geo.repair.base import Enhancer, side_by_side
-from rsic_geo.repair.filter import apply_filter
+from rsic_geo.repair.base import Enhancer, Sight, bounds_of
+from rsic_geo.repair.filter import MARGIN, apply_filter
 from rsic_geo.repair.plan import EnhancementPlan, PixelSource
-
-BATCH = 2
-"""Windows given to the enhancer at once, at least."""
-MOST = 8
-"""Windows held at once, at most: each takes some tens of megabytes."""
+from rsic_geo.repair.units import Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +35,19 @@ class CorrectedRows:
 
     window: Window
     """Pixels of the scene that are covered."""
-    correction: NDArray[np.float32]
-    """(bands, h, w), digital numbers to add at strength 1; zero in bands of no group."""
+    correction: Steps
+    """(bands, h, w) to add at strength 1, in 1/FINE of each band's used range; zero in bands of no group."""
+
+
+class _InTurn:
+    """Pixels that several threads want, of a file that serves one at a time."""
+
+    def __init__(self, source: PixelSource) -> None:
+        self._source, self._lock = source, Lock()
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.generic]:
+        with self._lock:
+            return self._source.read(window, bands=bands)
 
 
 def _read_extended(
@@ -53,108 +63,53 @@ def _read_extended(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    index: TileIndex
-    padded: Window
-    """Where the correction is used."""
-    is_wanted: bool
-    """Whether any cell needs it."""
-    outer: Window
-    """What the enhancer sees: aligned to the lattice, may reach below and right of the scene."""
-
-
-def _outer_window(padded: Window, plan: EnhancementPlan, side: int) -> Window:
-    """Return the lattice-aligned window around ``padded``, at most ``side`` px a side.
-
-    At the scene's far edges it ends one lattice square after the scene, so that the repeated edge is seen.
-    """
-
-    def reach(offset: int, length: int) -> int:
-        return min(side, -(-(length - offset) // NODE) * NODE + NODE)
-
-    return Window(
-        row_off=padded.row_off,
-        col_off=padded.col_off,
-        height=reach(padded.row_off, plan.height),
-        width=reach(padded.col_off, plan.width),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Proposal:
-    """What an enhancer proposes for some bands of some windows, in units of their used ranges."""
+class Proposal:
+    """What an enhancer proposes for some bands of a window and a margin around it."""
 
     members: list[int]
     """Bands of the scene."""
-    decoded: NDArray[np.float32]
-    """(windows, bands, h, w)."""
-    correction: NDArray[np.float32]
-    """(windows, proposals * bands, h, w), proposal after proposal."""
+    decoded: Steps
+    """(bands, h + 2 * margin, w + 2 * margin) in steps."""
+    correction: Steps
+    """(proposals * bands, h + 2 * margin, w + 2 * margin) in 1/FINE, proposal after proposal."""
 
 
 def _propose(
-    jobs: list[_Job], numbers: tuple[int, ...], source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan
-) -> _Proposal:
-    """Return corrections of some groups of equally large windows, side by side."""
-    scene = Window.full(plan.height, plan.width)
-    origins = [(job.outer.row_off // NODE, job.outer.col_off // NODE) for job in jobs]
+    core: Window,
+    margin: int,
+    numbers: tuple[int, ...],
+    source: PixelSource,
+    job: tuple[Enhancer, EnhancementPlan],
+) -> Proposal:
+    """Return what is proposed for some groups, one after the other."""
+    enhancer, plan = job
+    scene, bounds = Window.full(plan.height, plan.width), bounds_of(plan.height, plan.width)
+    wider = Window.between(
+        max(core.row_off - margin, 0), core.row_stop + margin,
+        max(core.col_off - margin, 0), core.col_stop + margin,
+    )  # fmt: skip
     decoded, proposed = [], []
     for number in numbers:
         group = plan.groups[number]
-        pixels = [_read_extended(source, job.outer, group, scene) for job in jobs]
-        decoded.append(np.stack([plan.radiometry.forward(p, group) for p in pixels]))
-        sigma = np.stack([sigma_lattice(plan.levels[number], job.outer) for job in jobs])
-        proposed.append(enhancer.correct(decoded[-1], sigma, origins=origins, seed=plan.seed))
+        window = enhancer.view(wider, bounds)
+        pixels = plan.scale.forward(_read_extended(source, window, group, scene), group)
+        sight = Sight(pixels=pixels, window=window, core=wider, cells=plan.levels[number])
+        decoded.append(pixels[(slice(None), *wider.within(window).slices)])
+        found = enhancer.correct(sight, plan.seed)
+        proposed.append(found.reshape(enhancer.proposals, len(group), wider.height, wider.width))
     members = [band for number in numbers for band in plan.groups[number]]
-    if len(numbers) == 1:
-        return _Proposal(members=members, decoded=decoded[0], correction=proposed[0])
-    windows, _, *sides = proposed[0].shape
-    split = [one.reshape(windows, enhancer.proposals, -1, *sides) for one in proposed]
-    return _Proposal(
-        members=members,
-        decoded=np.concatenate(decoded, axis=1),
-        correction=np.concatenate(split, axis=2).reshape(windows, -1, *sides),
-    )
+    correction = proposed[0] if len(numbers) == 1 else np.concatenate(proposed, axis=1)
+    correction = correction.reshape(-1, wider.height, wider.width)
+    pixels = decoded[0] if len(numbers) == 1 else np.concatenate(decoded)
+    # above and left of the scene its edge is repeated; below and right it was continued
+    above, left = margin - (core.row_off - wider.row_off), margin - (core.col_off - wider.col_off)
+    if above or left:
+        around = ((0, 0), (above, 0), (left, 0))
+        pixels, correction = (np.pad(part, around, mode="edge") for part in (pixels, correction))
+    return Proposal(members=members, decoded=pixels, correction=correction)
 
 
-def _correct_batch(
-    jobs: list[_Job], source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan
-) -> list[NDArray[np.float32]]:
-    """Return the corrections (bands, h, w) in digital numbers of the padded windows of ``jobs``."""
-    out = [np.zeros((plan.radiometry.bands, job.padded.height, job.padded.width), np.float32) for job in jobs]
-    for cluster, taps in plan.clusters():
-        # a filter mixes the bands of its cluster: what one of them needs is made of all
-        for numbers in [(number,) for number in cluster] if taps is None else [cluster]:
-            if not any(plan.wants(number, job.padded) for number in numbers for job in jobs):
-                continue
-            found = _propose(jobs, numbers, source, enhancer, plan)
-            spans = np.array(
-                [plan.radiometry.high[b] - plan.radiometry.low[b] for b in found.members], np.float32
-            )
-            finish = partial(_finish, jobs, found, taps, spans, out)
-            side_by_side(finish, range(len(jobs)), plan.workers)
-    return out
-
-
-def _finish(  # noqa: PLR0913, PLR0917 - one window of a batch
-    jobs: list[_Job],
-    found: _Proposal,
-    taps: FilterTaps | None,
-    spans: NDArray[np.float32],
-    out: list[NDArray[np.float32]],
-    number: int,
-) -> None:
-    """Filter what was proposed for one window of a batch, and put it into its output."""
-    result = found.correction[number]
-    if taps is None:
-        result = result[: len(found.members)]
-    else:
-        result = apply_filter(taps, found.decoded[number], _fitting(result, taps))
-    used = result[:, : jobs[number].padded.height, : jobs[number].padded.width]
-    out[number][found.members] = used * spans[:, None, None]
-
-
-def _fitting(correction: NDArray[np.float32], taps: FilterTaps) -> NDArray[np.float32]:
+def _fitting(correction: Steps, taps: FilterTaps) -> Steps:
     """Return as many proposals as a filter mixes; other networks than its own, if asked for, have others."""
     wanted = taps.bands * taps.proposals
     if len(correction) >= wanted:
@@ -162,20 +117,31 @@ def _fitting(correction: NDArray[np.float32], taps: FilterTaps) -> NDArray[np.fl
     return np.pad(correction, ((0, wanted - len(correction)), (0, 0), (0, 0)))
 
 
+def _correct_core(
+    source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan, core: Window, out: Steps
+) -> None:
+    """Put the corrections of a window into ``out`` (bands, h, w)."""
+    for cluster, taps in plan.clusters():
+        # a filter mixes the bands of its cluster: what one of them needs is made of all
+        for numbers in [(number,) for number in cluster] if taps is None else [cluster]:
+            if not any(plan.wants(number, core) for number in numbers):
+                continue
+            found = _propose(core, 0 if taps is None else MARGIN, numbers, source, (enhancer, plan))
+            if taps is None:
+                out[found.members] = found.correction[: len(found.members)]
+            else:
+                out[found.members] = apply_filter(taps, found.decoded, _fitting(found.correction, taps))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSample:
-    """What an enhancer proposes for one cluster of band groups in the core of one window."""
+    """What an enhancer proposes for one cluster of band groups in one window."""
 
     core: Window
-    """Pixels of the scene that are covered."""
+    """Pixels of the scene that are covered; what is proposed reaches MARGIN px further on all sides."""
     cluster: int
     """Number of the cluster."""
-    members: list[int]
-    """Its bands."""
-    decoded: NDArray[np.float32]
-    """(bands of the cluster, h, w) in units of the used range."""
-    correction: NDArray[np.float32]
-    """(proposals * bands, h, w) in the same units."""
+    proposal: Proposal
     done: float
     """Share of the work behind it, 0..1."""
 
@@ -188,60 +154,49 @@ def sample_corrections(
     Args:
         source: decoded pixels.
         enhancer: proposes corrections.
-        plan: levels, groups and radiometry of the scene.
+        plan: levels, groups and radiometry of the scene; the size of the windows.
         count: windows looked at.
     """
-    grid = plan.grid(enhancer)
-    jobs = [job for job in _jobs(enhancer, plan) if job.is_wanted]
-    places = sorted({round(i) for i in np.linspace(0, len(jobs) - 1, min(count, len(jobs)))})
+    cores = [core for core in _cores(plan, Window.full(plan.height, plan.width)) if _is_wanted(plan, core)]
+    places = sorted({round(i) for i in np.linspace(0, len(cores) - 1, min(count, len(cores)))})
     parts = list(plan.clusters())
     for looked, place in enumerate(places):
-        job = jobs[place]
-        core = grid.core(job.index)
-        inner = (0, slice(None), *core.within(job.padded).slices)
+        core = cores[place]
         for k, (numbers, _) in enumerate(parts):
-            if any(plan.wants(number, job.padded) for number in numbers):
-                found = _propose([job], numbers, source, enhancer, plan)
+            if any(plan.wants(number, core) for number in numbers):
                 yield ClusterSample(
                     core=core,
                     cluster=k,
-                    members=found.members,
-                    decoded=found.decoded[inner],
-                    correction=found.correction[inner],
+                    proposal=_propose(core, MARGIN, numbers, source, (enhancer, plan)),
                     done=(looked + (k + 1) / len(parts)) / len(places),
                 )
 
 
-def _jobs(enhancer: Enhancer, plan: EnhancementPlan, area: Window | None = None) -> Iterator[_Job]:
-    grid = plan.grid(enhancer)
-    side = grid.tile_size + 2 * grid.halo
-    for index in grid:
-        padded = grid.padded(index)
-        if area is None or padded.intersection(area) is not None:
-            wanted = any(plan.wants(g, padded) for g in range(len(plan.groups)))
-            yield _Job(index=index, padded=padded, is_wanted=wanted, outer=_outer_window(padded, plan, side))
+def _is_wanted(plan: EnhancementPlan, core: Window) -> bool:
+    return any(plan.wants(group, core) for group in range(len(plan.groups)))
 
 
-def _batches(jobs: Iterator[_Job], workers: int) -> Iterator[list[_Job]]:
-    """Group consecutive jobs of one row of windows and one shape, one for each worker."""
-    held: list[_Job] = []
-    most = min(max(BATCH, workers), MOST)
-    for job in jobs:
-        if held:
-            first = held[0]
-            alike = (first.outer.height, first.outer.width) == (job.outer.height, job.outer.width)
-            alike = alike and first.is_wanted == job.is_wanted
-            if len(held) == most or not alike or first.index.row != job.index.row:
-                yield held
-                held = []
-        held.append(job)
-    if held:
-        yield held
+def _strips(plan: EnhancementPlan, area: Window) -> Iterator[Window]:
+    """Cut an area into strips of whole rows of cells, each about as high as a window."""
+    height = max(CELL, plan.window_size // CELL * CELL)
+    top = area.row_off
+    while top < area.row_stop:
+        stop = min(top - top % height + height, area.row_stop)
+        yield Window.between(top, stop, area.col_off, area.col_stop)
+        top = stop
 
 
-def correct_window(
-    source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan, area: Window
-) -> NDArray[np.float32]:
+def _cores(plan: EnhancementPlan, area: Window) -> Iterator[Window]:
+    """Cut an area into windows, at multiples of their size in the scene, row after row."""
+    size = plan.window_size
+    for top in range(area.row_off - area.row_off % size, area.row_stop, size):
+        for left in range(area.col_off - area.col_off % size, area.col_stop, size):
+            core = Window.between(top, top + size, left, left + size).intersection(area)
+            if core is not None:
+                yield core
+
+
+def correct_window(source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan, area: Window) -> Steps:
     """Return the correction (bands, h, w) of one window of the scene, equal to that part of the whole's.
 
     Args:
@@ -250,131 +205,93 @@ def correct_window(
         plan: levels, groups and radiometry of the scene.
         area: pixels wanted, inside the scene.
     """
-    out = np.zeros((plan.radiometry.bands, area.height, area.width), np.float32)
-    for rows in corrections_in(source, enhancer, plan, area, Progress()):
+    out = np.zeros((plan.radiometry.bands, area.height, area.width), np.int16)
+    for rows in corrections(source, enhancer, plan, Progress(), area):
         out[(slice(None), *rows.window.within(area).slices)] = rows.correction
     return out
 
 
-def corrections_in(
-    source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan, area: Window, progress: Progress
+def corrections(
+    source: PixelSource,
+    enhancer: Enhancer,
+    plan: EnhancementPlan,
+    progress: Progress,
+    area: Window | None = None,
 ) -> Iterator[CorrectedRows]:
-    """Yield the corrections of one window of the scene from top to bottom, equal to that part of the whole's.
+    """Yield the corrections of a scene, or a window of it, from top to bottom, cut where rows of cells end.
 
-    Memory is the width of the window times the reach of one row of enhancement windows.
+    With several workers the windows of a strip are corrected side by side, and the next strip's while what
+    was yielded is used. Memory is the width of the area times the height of two strips.
 
     Args:
-        source: decoded pixels.
+        source: decoded pixels; the threads begun here take turns at it, but not with the caller.
         enhancer: proposes corrections.
         plan: levels, groups and radiometry of the scene.
-        area: pixels wanted, inside the scene.
-        progress: told after each batch.
+        progress: told before the first window and after each.
+        area: pixels wanted; None for the whole scene.
     """
-    grid = plan.grid(enhancer)
-    touched = list(_jobs(enhancer, plan, area))
-    top = area.row_off
-    sums = np.zeros((plan.radiometry.bands, 0, area.width), np.float32)
+    area = area or Window.full(plan.height, plan.width)
+    work = partial(_correct_core, _InTurn(source), enhancer, plan)
     done = 0
-    for row in sorted({job.index.row for job in touched}):
-        row_jobs = [job for job in touched if job.index.row == row]
-        reach = min(max(job.padded.row_stop for job in row_jobs), area.row_stop) - top
-        grown = np.zeros((sums.shape[0], max(reach, sums.shape[1]), area.width), np.float32)
-        grown[:, : sums.shape[1]] = sums
-        sums = grown
-        for jobs in _batches(iter(row_jobs), plan.workers):
-            if jobs[0].is_wanted:
-                held = Window.between(top, top + sums.shape[1], area.col_off, area.col_stop)
-                for job, result in zip(jobs, _correct_batch(jobs, source, enhancer, plan), strict=True):
-                    _add(sums, held, job, result, grid)
-            done += len(jobs)
-            progress.report(done / len(touched), "enhancing")
-        is_last = row == touched[-1].index.row
-        stop = area.row_stop if is_last else max(top, (row + 1) * grid.tile_size - grid.halo)
-        yield from _cut(top, stop, area, sums)
-        sums, top = sums[:, stop - top :], stop
+    progress.report(0.0, "enhancing")
+    with ExitStack() as held:
+        pool = None
+        if plan.workers > 1:
+            pool = held.enter_context(ThreadPoolExecutor(plan.workers))
+            held.callback(pool.shutdown, cancel_futures=True)
+        begun: deque[_Begun] = deque()
+        for strip in _strips(plan, area):
+            begun.append(_begin(plan, strip, work, pool))
+            if pool is None or len(begun) > 1:
+                yield from _finish(begun.popleft(), progress, (done, area.height))
+                done += strip.height
+        while begun:
+            yield from _finish(begun.popleft(), progress, (done, area.height))
 
 
-def _add(
-    sums: NDArray[np.float32], held: Window, job: _Job, result: NDArray[np.float32], grid: TileGrid
-) -> None:
-    """Add a weighted window to the rows ``held`` of an area."""
-    shared = job.padded.intersection(held)
-    if shared is None:
-        return
-    inner = shared.within(job.padded).slices
-    weights = window_weights(grid, job.index)[inner]
-    sums[(slice(None), *shared.within(held).slices)] += weights * result[(slice(None), *inner)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A strip whose windows are at work, or wait for it."""
+
+    strip: Window
+    out: Steps
+    jobs: list[Callable[[], object]]
+    """Each ends when its window is in ``out``."""
 
 
-def _cut(top: int, stop: int, area: Window, sums: NDArray[np.float32]) -> Iterator[CorrectedRows]:
-    """Yield rows ``top`` to before ``stop`` of the scene, cut where a row of cells ends."""
-    first = top
-    while first < stop:
-        last = min(first - first % CELL + CELL, stop)
+def _begin(
+    plan: EnhancementPlan,
+    strip: Window,
+    work: Callable[[Window, Steps], None],
+    pool: ThreadPoolExecutor | None,
+) -> _Begun:
+    out = np.zeros((plan.radiometry.bands, strip.height, strip.width), np.int16)
+    jobs: list[Callable[[], object]] = []
+    for core in _cores(plan, strip):
+        if _is_wanted(plan, core):
+            place = out[(slice(None), *core.within(strip).slices)]
+            jobs.append(partial(work, core, place) if pool is None else pool.submit(work, core, place).result)
+    return _Begun(strip=strip, out=out, jobs=jobs)
+
+
+def _finish(begun: _Begun, progress: Progress, share: tuple[int, int]) -> Iterator[CorrectedRows]:
+    """Wait for a strip's windows, then yield it; ``share``: rows behind it, and rows of all."""
+    done, height = share
+    for number, job in enumerate(begun.jobs, start=1):
+        job()
+        progress.report((done + begun.strip.height * number / len(begun.jobs)) / height, "enhancing")
+    if not begun.jobs:
+        progress.report((done + begun.strip.height) / height, "enhancing")
+    yield from _cut(begun.strip, begun.out)
+
+
+def _cut(strip: Window, out: Steps) -> Iterator[CorrectedRows]:
+    """Yield a strip, cut where a row of cells ends."""
+    first = strip.row_off
+    while first < strip.row_stop:
+        last = min(first - first % CELL + CELL, strip.row_stop)
         yield CorrectedRows(
-            window=Window.between(first, last, area.col_off, area.col_stop),
-            correction=sums[:, first - top : last - top],
+            window=Window.between(first, last, strip.col_off, strip.col_stop),
+            correction=out[:, first - strip.row_off : last - strip.row_off],
         )
         first = last
-
-
-def corrections(
-    source: PixelSource, enhancer: Enhancer, plan: EnhancementPlan, progress: Progress
-) -> Iterator[CorrectedRows]:
-    """Yield the corrections of the whole scene from top to bottom, as full-width rows of cells.
-
-    Args:
-        source: decoded pixels.
-        enhancer: proposes corrections.
-        plan: levels, groups and radiometry of the scene.
-        progress: told after each batch.
-    """
-    grid = plan.grid(enhancer)
-    seam = SeamAccumulator(grid, plan.radiometry.bands)
-    buffer = _CellRows(plan.height)
-    done = 0
-    for jobs in _batches(_jobs(enhancer, plan), plan.workers):
-        if jobs[0].is_wanted:
-            for job, result in zip(jobs, _correct_batch(jobs, source, enhancer, plan), strict=True):
-                seam.add(job.index, result)
-        else:
-            for job in jobs:
-                seam.skip(job.index)
-        done += len(jobs)
-        progress.report(done / len(grid), "enhancing")
-        yield from buffer.drain(seam)
-
-
-class _CellRows:
-    """Cuts rows of any height into rows of cells."""
-
-    def __init__(self, height: int) -> None:
-        self._height = height
-        self._next = 0
-        self._pieces: list[NDArray[np.float32]] = []
-
-    def drain(self, seam: SeamAccumulator) -> Iterator[CorrectedRows]:
-        """Yield what is complete; of the rest a copy is kept, so that the rows around it are let go."""
-        for window, rows in seam.finished_rows():
-            self._pieces.append(rows)
-            held = sum(piece.shape[1] for piece in self._pieces)
-            while held and (held >= CELL or self._next + held == self._height):
-                take = min(CELL, held)
-                yield CorrectedRows(
-                    window=Window(row_off=self._next, col_off=0, height=take, width=window.width),
-                    correction=self._take(take),
-                )
-                self._next += take
-                held -= take
-            self._pieces = [piece.copy() for piece in self._pieces]
-
-    def _take(self, count: int) -> NDArray[np.float32]:
-        """Return the first rows held, as a copy: a caller may keep them while the next ones are made."""
-        parts = []
-        while count:
-            piece = self._pieces.pop(0)
-            parts.append(piece[:, :count])
-            if piece.shape[1] > count:
-                self._pieces.insert(0, piece[:, count:])
-            count -= parts[-1].shape[1]
-        return np.concatenate(parts, axis=1)

@@ -310,14 +310,15 @@ class Archive:
         side = self.side
         if not self.is_enhanced or side is None or not self._any_strength(area):
             return decoded
-        correction = correct_window(ReadBy(self.read_decoded), self.enhancer, self.enhancement_plan(), area)
+        plan = self.enhancement_plan()
+        correction = correct_window(ReadBy(self.read_decoded), self.enhancer, plan, area)
         for top in range(area.row_off - area.row_off % CELL, area.row_stop, CELL):
             rows = slice(max(top, area.row_off) - area.row_off, min(top + CELL, area.row_stop) - area.row_off)
             decoded[:, rows] = scaled_correction(
                 decoded[:, rows],
                 correction[:, rows],
                 side.strengths[:, top // CELL],
-                side.groups,
+                plan,
                 col_off=area.col_off,
             )
         return decoded

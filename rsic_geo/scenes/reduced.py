@@ -13,7 +13,6 @@ from rsic_geo.errors import UsageError
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
-from rsic_geo.repair.strength import apply_correction
 from rsic_geo.scenes.planes import Planes, put_nodata
 from rsic_geo.scenes.quantised import Affinity
 
@@ -62,7 +61,8 @@ def masked_means(
         for i, band in enumerate(bands):
             means = sums[i] / np.maximum(counts[i], 1)
             value, found = nodata[band], counts[i] > 0
-            strip = apply_correction(np.zeros(means.shape, out.dtype), means.astype(np.float32))
+            limits = np.iinfo(out.dtype)
+            strip = np.clip(np.rint(means), limits.min, limits.max).astype(out.dtype)
             strip = avoid_nodata(strip[None], found[None], [value], bits=scene.profile.sample_bits)[0]
             if value is not None:
                 strip[~found] = value

@@ -33,6 +33,11 @@ from rsic_geo.repair.network import (
 from rsic_geo.training.ldm_state import LdmState
 from rsic_geo.training.state import RunState, TrainState, read_payload
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 FORMAT = "rsic-unet-1"
 """Kind of network and version of its input convention."""
 MAX_BYTES = 10_000_000
@@ -275,6 +280,13 @@ def _card(options: ExportOptions, shipped: Shipped, digest: str) -> str:
         single=shipped.single + taught,
         measured=options.measured.strip(),
     )
+
+
+def list_rows(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of a folder's manifest."""
+    with (folder / "manifest.toml").open("rb") as stream:
+        rows: list[dict[str, str]] = tomllib.load(stream)["weights"]
+    return rows
 
 
 def update_manifest(options: ExportOptions, digest: str) -> None:

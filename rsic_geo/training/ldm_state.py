@@ -9,9 +9,12 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
+from rsic_geo.repair.integer.weights import INTEGER_FORMAT
 from rsic_geo.repair.network import LdmNetwork, LdmSpec, PriorEncoder
+from rsic_geo.training.rounding import float_again
 from rsic_geo.training.state import RunState, make_optimizer, read_payload
 
 STAGES = ("plain", "1", "2", "regress", "joint")
@@ -101,7 +104,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Of a pair of networks it is that of three bands.
     """
     if path.suffix == ".safetensors":
-        weights = safetensors.torch.load_file(path)
+        with safe_open(path, "pt") as opened:
+            is_whole = opened.metadata().get("format") == INTEGER_FORMAT
+        weights = float_again(path).state_dict() if is_whole else safetensors.torch.load_file(path)
         own = {name.removeprefix("rgb."): value for name, value in weights.items() if name.startswith("rgb.")}
         weights = own or weights
         prefix = "network." if any(name.startswith("restorer.") for name in weights) else "network.restorer."

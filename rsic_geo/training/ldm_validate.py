@@ -15,12 +15,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from rsic_geo.repair.integer.ends import fold, unfold
+from rsic_geo.repair.integer.engines import choose_engine
+from rsic_geo.repair.integer.graph import TABLE
+from rsic_geo.repair.integer.weights import INTEGER_FORMAT, unpack
 from rsic_geo.repair.network import UNetVariants, network_of
+from rsic_geo.repair.network.unet import LATTICE
+from rsic_geo.repair.units import FINE, STEPS
 from rsic_geo.training.ldm import true_prior
 from rsic_geo.training.ldm_state import LdmState, Workshop
 from rsic_geo.training.state import TrainState, read_payload
@@ -86,12 +94,36 @@ def _exported(path: Path, device: torch.device, *, is_grey: bool) -> Predictor:
     """Return the predictor of a file of weights; of a pair the network for such pictures."""
     with safe_open(path, "pt") as opened:
         metadata = opened.metadata()
+    if metadata["format"] == INTEGER_FORMAT:
+        return _integer(path, metadata, is_grey=is_grey)
     network = network_of(metadata["format"], json.loads(metadata["spec"]))
     network.load_state_dict(load_file(path))
     network = network.eval().requires_grad_(False).to(device)
     if is_grey and isinstance(network, UNetVariants):
         return lambda x, sigma, _: network(x[:, :1], sigma).repeat_interleave(3, dim=1)
     return lambda x, sigma, _: network(x, sigma)
+
+
+def _integer(path: Path, metadata: dict[str, str], *, is_grey: bool) -> Predictor:
+    """Return the predictor of integer networks, run as they are used but for the distortion they are told.
+
+    That is interpolated from the nodes here, as float networks do it, in the product from the cells.
+    """
+    networks, golden = unpack(path.read_bytes(), json.loads(metadata["spec"]), path.stem)
+    network = networks[1 if is_grey else 0]
+    engine = choose_engine(networks, golden)(network)
+
+    def predict(x: Tensor, sigma: Tensor, _: Tensor) -> Tensor:
+        octaves = F.interpolate(sigma.log2(), scale_factor=LATTICE // 2, mode="bilinear", align_corners=False)
+        levels = (8 * 16 * (octaves[0, 0].numpy() + 15.9)).round()
+        index = np.clip(levels, 0, TABLE - 1).astype(np.intp)
+        pixels = (x[0, : network.bands] * STEPS).round().numpy().astype(np.int16)
+        whole = (slice(0, pixels.shape[1]), slice(0, pixels.shape[2]))
+        out = unfold(network, engine.run(fold(network, pixels, whole, index)), index)
+        found = torch.from_numpy(out.astype(np.float32) / FINE)[None]
+        return found.repeat_interleave(3, dim=1) if is_grey else found
+
+    return predict
 
 
 def _against(first: Sequence[ImageResult], other: Sequence[ImageResult], column: str) -> str:

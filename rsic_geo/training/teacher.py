@@ -18,9 +18,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from rsic_geo.repair.integer.weights import INTEGER_FORMAT
 from rsic_geo.repair.network import ResidualUNet, network_of
 from rsic_geo.training.data import Crop
 from rsic_geo.training.proposals import fitted_correction
+from rsic_geo.training.rounding import float_again
 
 ToBatch: TypeAlias = Callable[[list[Crop], torch.device], tuple[Tensor, Tensor, Tensor]]
 """Crops -> decoded (n, 3, h, w), original, and distortion (n, 1, h/64, w/64), as tensors."""
@@ -42,9 +44,11 @@ class Teacher:
 
     @classmethod
     def read(cls, path: Path, *, device: torch.device, dtype: torch.dtype) -> Teacher:
-        """Read a shipped U-Net (.safetensors). Raises ValueError if it holds another network."""
+        """Read a U-Net of three bands (.safetensors). Raises ValueError if the file holds another network."""
         with safe_open(path, "pt") as opened:
             metadata = opened.metadata()
+            if metadata["format"] == INTEGER_FORMAT:
+                return cls(float_again(path), device=device, dtype=dtype)
             network = network_of(metadata["format"], json.loads(metadata["spec"]))
             network.load_state_dict({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
         if type(network) is not ResidualUNet:

@@ -26,9 +26,8 @@ from rsic_geo.repair.network import UNetSpec
 from rsic_geo.training.codec_degrade import degrade_batch, read_codec
 from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
 from rsic_geo.training.degrade import DegradeOptions, Samples, as_deep
-from rsic_geo.training.plot import draw_history
 from rsic_geo.training.proposals import LossShares, proposals_loss, widened
-from rsic_geo.training.state import RunState, TrainState, read_payload
+from rsic_geo.training.state import RunState, TrainState, draw_history, read_payload
 from rsic_geo.training.teacher import Teacher, spread
 
 STATE_NAME = "state.pt"

@@ -253,11 +253,11 @@ def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress) -> En
         if options.model != "auto":
             open_weights(options.model)  # a name nobody knows is a mistake even where no network is used
         return None
-    from rsic_geo.repair import load_enhancer  # torch only when needed
+    from rsic_geo.repair import load_enhancer
 
     try:
         name = enhancer_name(options.model, options.codec)
-        return load_enhancer(name, options.execution.device, threads=options.execution.threads)
+        return load_enhancer(name, options.execution.device)
     except WeightsError as error:
         if options.model != "auto":
             raise

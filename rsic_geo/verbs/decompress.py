@@ -23,7 +23,7 @@ from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
 from rsic_geo.repair.strength import scaled_correction
-from rsic_geo.repair.windows import corrections, corrections_in
+from rsic_geo.repair.windows import corrections
 from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
@@ -226,16 +226,14 @@ def _enhanced_rows(
     if side is None:
         raise AssertionError("only archives are enhanced here")
     plan = archive.enhancement_plan()
-    if part is None:
-        found = corrections(_Source(archive), archive.enhancer, plan, progress)
-    else:
-        plan = plan.for_bands(part.bands)
-        found = corrections_in(_Source(archive), archive.enhancer, plan, part.window, progress)
-    for rows in found:
+    area = None
+    if part is not None:
+        plan, area = plan.for_bands(part.bands), part.window
+    for rows in corrections(_Source(archive), archive.enhancer, plan, progress, area):
         window = rows.window
         decoded = archive.read_decoded(window)
         strengths = side.strengths[:, window.row_off // CELL]
-        pixels = scaled_correction(decoded, rows.correction, strengths, side.groups, col_off=window.col_off)
+        pixels = scaled_correction(decoded, rows.correction, strengths, plan, col_off=window.col_off)
         yield window, archive.finish(pixels, window)
 
 

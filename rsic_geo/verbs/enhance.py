@@ -27,7 +27,7 @@ from rsic_geo.repair.base import Enhancer, LinearEnhancer
 from rsic_geo.repair.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
 from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.strength import scaled_correction
-from rsic_geo.repair.windows import CorrectedRows, corrections, corrections_in
+from rsic_geo.repair.windows import CorrectedRows, corrections
 from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
@@ -88,13 +88,13 @@ def enhance(
 
 
 def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progress: Progress) -> Report:
-    from rsic_geo.repair import load_enhancer  # torch only when needed
+    from rsic_geo.repair import load_enhancer
 
     started = time.perf_counter()
     check_enhanceable(archive.profile)
     part = choose_part(archive.snapshot, options, progress)
     how = options.execution
-    enhancer = load_enhancer(options.enhance, how.device, threads=how.threads, fast=how.fast)
+    enhancer = load_enhancer(options.enhance, how.device, fast=how.fast)
     if isinstance(enhancer, LinearEnhancer):
         raise UsageError(f"{enhancer.name} knows only what an original tells an archive: name a network")
     reach = options.execution.window_size + 2 * enhancer.halo + CELL
@@ -124,10 +124,7 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     )
     with writer, Changes(archive, part, options, profile, snapshot) as changes:
         source, stage = _Filled(archive), progress.stage(0.3, 0.97)
-        if part is None:
-            found = corrections(source, enhancer, plan, stage)
-        else:
-            found = corrections_in(source, enhancer, plan, part.window, stage)
+        found = corrections(source, enhancer, plan, stage, None if part is None else part.window)
         for window, pixels in changes.through(_rows(archive, plan, strengths, part, found)):
             writer.write(window, pixels)
             mask = archive.read_mask(window) if part is None else part_mask(archive, part, window)
@@ -241,7 +238,7 @@ def _rows(
         window = rows.window
         cells = strengths[:, window.row_off // CELL]
         decoded = archive.reader.read(window)
-        out = scaled_correction(decoded, rows.correction, cells, plan.groups, col_off=window.col_off)
+        out = scaled_correction(decoded, rows.correction, cells, plan, col_off=window.col_off)
         valid = archive.reader.read_valid(window, decoded)
         bits = archive.profile.sample_bits
         out = within_bits(out, bits)

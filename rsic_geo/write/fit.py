@@ -15,10 +15,11 @@ from rsic_geo.geo.validity import avoid_nodata, clamp
 from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
 from rsic_geo.repair.base import Enhancer
+from rsic_geo.repair.filter import MARGIN
 from rsic_geo.repair.filter_fit import NormalEquations, fit_filters
-from rsic_geo.repair.kept_windows import Remembering
 from rsic_geo.repair.plan import EnhancementPlan, PixelSource
 from rsic_geo.repair.strength import CellBand, fit_cell_row, scaled_correction
+from rsic_geo.repair.units import STEPS
 from rsic_geo.repair.windows import CorrectedRows, corrections, sample_corrections
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.coded import CodedScene
@@ -32,8 +33,6 @@ SAMPLE_SIDE = 512
 """Core of these windows (px), whatever windows the work is done in: filters do not depend on those."""
 LEAST_WINDOWS = 2
 """Windows looked at in a scene of many band groups."""
-KEPT_BYTES = 1 << 27
-"""Memory for corrections of those windows, which are needed again."""
 SAMPLE_PIXELS = 2_000_000
 """Pixels of them that are used; more change nothing."""
 _NO_CELLS = np.zeros((0, 0, 0), np.uint8)
@@ -79,7 +78,7 @@ class Readers:
 class FitOptions:
     """How strengths are fitted."""
 
-    window_size: int = 512
+    window_size: int = 1024
     """Core of an enhancement window (px)."""
     workers: int = 1
     """Windows worked on at once."""
@@ -167,9 +166,7 @@ def fit_enhancement(
         filters = options.filters
         todo = replace(todo, filters=filters)
     elif options.is_adaptive and enhancer.name:
-        enhancer = Remembering(enhancer, KEPT_BYTES)
         filters = _fit_filters(readers, coded, enhancer, todo, progress.stage(0, 0.3))
-        enhancer.stop()
         todo, progress = replace(todo, filters=filters), progress.stage(0.3, 1)
     kept: dict[int, FittedRow] = {}
     if options.log is not None:
@@ -224,10 +221,11 @@ def _fit_filters(
         if part.core != seen:
             seen, pixels = part.core, readers.source.read(part.core)
             scored = scored_pixels(readers.source, plan, part.core, pixels)
-        members = part.members
-        error = plan.radiometry.forward(pixels[members], members) - part.decoded
+        found, members = part.proposal, part.proposal.members
+        decoded = found.decoded[:, MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32) / np.float32(STEPS)
+        error = plan.radiometry.forward(pixels[members], members) - decoded
         counted = np.all(scored[members], axis=0)
-        sums[part.cluster].add(part.decoded, part.correction, error, counted, stride=stride)
+        sums[part.cluster].add(found.decoded, found.correction, error, counted, stride=stride)
     spans = np.array(plan.radiometry.high) - np.array(plan.radiometry.low)
     filters = fit_filters(sums, [np.square(spans[members]) for members in bands], 8 * coded.body_bytes)
     return filters if any(filters) else ()
@@ -244,8 +242,8 @@ def _fit_row(readers: Readers, plan: ScenePlan, rows: CorrectedRows, options: Fi
         nodata=plan.profile.nodata if plan.profile.has_nodata else None,
         limits=plan.limits,
     )
-    strengths = fit_cell_row(band, plan.groups, max_error=options.max_error)
-    final = scaled_correction(band.decoded, rows.correction, strengths, plan.groups)
+    strengths = fit_cell_row(band, plan, max_error=options.max_error)
+    final = scaled_correction(band.decoded, rows.correction, strengths, plan)
     final = clamp(final, band.limits)
     if band.nodata is not None:
         final = avoid_nodata(final, band.valid, band.nodata)

@@ -225,13 +225,13 @@ class Job(ABC, Generic[WriterT, SearchT]):
 
     @property
     def _fit_bound(self) -> float | None:
-        """Largest error strengths may leave: less than asked for, since devices and windows round apart."""
+        """Largest error strengths may leave: less than asked for, where devices and windows round apart."""
         return None if self._bound is None else max(self._bound - self._rounding, 0.0)
 
     @property
     def _rounding(self) -> int:
         """How far apart devices and windows may round the final output (DN)."""
-        return 1
+        return 0 if self.enhancer is None or self.enhancer.is_exact else 1
 
     @property
     def _bound(self) -> float | None:

@@ -70,7 +70,7 @@ def test_bytes_and_pixels_are_those_of_the_real_pipeline(name, tmp_path, monkeyp
     options = EncodeOptions(target=Target.parse("bpp=0.4"), execution=QUICK)
     with ArchiveCoder(VAL / name, tmp_path, options) as coder:
         plain, enhanced = coder.at_budget(
-            budgets[-1], Target.parse("bpp=0.4"), [load_enhancer("rsic-tiny", "cpu", threads=1)]
+            budgets[-1], Target.parse("bpp=0.4"), [load_enhancer("rsic-tiny", "cpu")]
         )
     assert enhanced.file_bytes == archive.stat().st_size
     assert enhanced.side_bytes == report.details["side_information_bytes"]

@@ -35,9 +35,9 @@ def test_the_table_sets_networks_beside_the_codec(image, tmp_path, capsys):
     assert all(row["mpx_per_second"] > 0 for row in rows)
     exact, fast = rows[1], rows[2]
     assert exact["largest_difference"] == 0
-    assert fast["largest_difference"] < 8
+    assert fast["largest_difference"] == 0  # integers are what they are
     assert 10 < exact["mib_per_window"] < 1000
-    assert "float32" in capsys.readouterr().out
+    assert "integers" in capsys.readouterr().out
 
 
 @pytest.mark.slow

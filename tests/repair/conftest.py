@@ -10,7 +10,6 @@ torch = pytest.importorskip("torch")
 
 from enhance_support import WEIGHTS, stir  # noqa: E402
 
-from rsic_geo.repair.ldm import LdmEnhancer  # noqa: E402
 from rsic_geo.repair.network import (  # noqa: E402
     LdmNetwork,
     LdmSpec,
@@ -64,7 +63,7 @@ def busy_pair(small_spec: UNetSpec) -> TorchEnhancer:
 
 
 @pytest.fixture(scope="session")
-def busy_ldm(small_ldm_spec: LdmSpec) -> LdmEnhancer:
+def busy_ldm(small_ldm_spec: LdmSpec) -> TorchEnhancer:
     """The same with a generated prior that matters."""
     torch.manual_seed(6)
-    return LdmEnhancer(stir(LdmNetwork(small_ldm_spec)), WEIGHTS, device=torch.device("cpu"))
+    return TorchEnhancer(stir(LdmNetwork(small_ldm_spec)), WEIGHTS, device=torch.device("cpu"))

@@ -9,12 +9,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from enhance_support import corrected, look  # noqa: E402
 from safetensors.torch import save  # noqa: E402
 
 from rsic_geo.errors import WeightsError  # noqa: E402
 from rsic_geo.repair import load_enhancer  # noqa: E402
-from rsic_geo.repair.ldm import LdmEnhancer  # noqa: E402
 from rsic_geo.repair.network import LDM_FORMAT, LdmNetwork  # noqa: E402
+from rsic_geo.repair.torch_enhancer import TorchEnhancer  # noqa: E402
 
 
 def scene(rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
@@ -24,23 +25,14 @@ def scene(rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_place_and_the_seed_of_a_window_matter_and_repeat(busy_ldm):
-    x, sigma = scene(2, 2)
+    x = scene(2, 2)[0][0]
     here, there, other = (
-        busy_ldm.correct(x, sigma, origins=[origin], seed=seed)
-        for origin, seed in (((3, 4), 7), ((4, 3), 7), ((3, 4), 8))
+        corrected(busy_ldm, look(x, 0.03, 64 * row, 64 * col), seed)
+        for row, col, seed in ((3, 4, 7), (4, 3, 7), (3, 4, 8))
     )
     assert not np.array_equal(here, there)
     assert not np.array_equal(here, other)
-    np.testing.assert_array_equal(here, busy_ldm.correct(x, sigma, origins=[(3, 4)], seed=7))
-
-
-def test_a_batch_gives_every_window_its_own_place(busy_ldm):
-    x, sigma = scene(2, 2)
-    origins = [(0, 0), (5, 1), (0, 1)]
-    together = busy_ldm.correct(np.repeat(x, 3, 0), np.repeat(sigma, 3, 0), origins=origins, seed=2)
-    for number, origin in enumerate(origins):
-        alone = busy_ldm.correct(x, sigma, origins=[origin], seed=2)
-        np.testing.assert_allclose(together[number], alone[0], atol=1e-6)
+    np.testing.assert_array_equal(here, corrected(busy_ldm, look(x, 0.03, 192, 256), 7))
 
 
 @pytest.mark.parametrize("size", [3, 4, 6])
@@ -67,10 +59,10 @@ def test_weights_carry_their_spec_and_load_by_their_format(tmp_path, busy_ldm, s
     path = tmp_path / "small.safetensors"
     path.write_bytes(save(tensors, metadata=metadata))
     enhancer = load_enhancer(str(path), "cpu")
-    assert isinstance(enhancer, LdmEnhancer)
+    assert isinstance(enhancer, TorchEnhancer)
     assert enhancer._network.spec == small_ldm_spec
-    x, sigma = scene(1, 2)
-    ours, theirs = (e.correct(x, sigma, origins=[(2, 2)], seed=1) for e in (busy_ldm, enhancer))
+    sight = look(scene(1, 2)[0][0], 0.02, 128, 128)
+    ours, theirs = (e.correct(sight, seed=1) for e in (busy_ldm, enhancer))
     np.testing.assert_array_equal(ours, theirs)
     path.write_bytes(save(tensors, metadata={**metadata, "spec": '{"restorer": {}, "depth": 4}'}))
     with pytest.raises(WeightsError, match="do not fit"):
@@ -78,10 +70,9 @@ def test_weights_carry_their_spec_and_load_by_their_format(tmp_path, busy_ldm, s
 
 
 def test_a_single_band_is_seen_as_three_equal_ones(busy_ldm):
-    x, sigma = scene(1, 1)
-    grey = x[:, :1]
-    three = busy_ldm.correct(np.repeat(grey, 3, axis=1), sigma)
-    np.testing.assert_allclose(busy_ldm.correct(grey, sigma)[0, 0], three[0].mean(axis=0), atol=1e-6)
+    grey = scene(1, 1)[0][0, :1]
+    three = corrected(busy_ldm, look(np.repeat(grey, 3, axis=0), 0.02))
+    np.testing.assert_allclose(corrected(busy_ldm, look(grey, 0.02))[0], three.mean(axis=0), atol=2e-5)
 
 
 def test_an_untrained_network_enhances_nothing(small_ldm_spec):

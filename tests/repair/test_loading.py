@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import json
+import re
 import subprocess
 import sys
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,14 +14,15 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from enhance_support import corrected, look
 from pipeline_support import crop
 from rasterio.windows import Window
 from safetensors.torch import load, save
 
 import rsic_geo
-from rsic_geo.container.jp2 import strip_side_information
 from rsic_geo.errors import UsageError, WeightsError, WeightsMismatchError, WeightsNotFoundError
 from rsic_geo.repair import IdentityEnhancer, load_enhancer
+from rsic_geo.repair.network import LDM_FORMAT
 from rsic_geo.repair.torch_enhancer import TorchEnhancer
 from rsic_geo.weights import default_name, open_weights
 
@@ -43,18 +44,16 @@ def test_the_digest_asked_for_is_demanded():
 
 
 def test_shipped_weights_reduce_the_error_of_a_coded_image():
-    from rsic_geo.training.degrade import cell_levels, code_jpeg2000, octaves_at_nodes
+    from rsic_geo.training.degrade import cell_levels, code_jpeg2000
 
     rng = np.random.default_rng(3)
     rows, cols = np.mgrid[0:256, 0:256]
     shade = 120 + 60 * np.sin(rows / 19) * np.cos(cols / 23) + 40 * ((rows // 37 + cols // 29) % 2)
     image = (shade[:, :, None] + rng.normal(0, 3, (256, 256, 1))).clip(0, 255).astype(np.uint8).repeat(3, 2)
     decoded, _ = code_jpeg2000(image, 0.3)
-    centres = np.arange(4) * 64 + 32
-    sigma = np.exp2(octaves_at_nodes(cell_levels(image, decoded), centres, centres))[None]
-    x = decoded.transpose(2, 0, 1)[None].astype(np.float32) / 255
-    target = image.transpose(2, 0, 1)[None].astype(np.float32) / 255
-    enhanced = x + load_enhancer("auto", "cpu").correct(x, sigma)[:, :3]
+    x = decoded.transpose(2, 0, 1).astype(np.float32) / 255
+    target = image.transpose(2, 0, 1).astype(np.float32) / 255
+    enhanced = x + corrected(load_enhancer("auto", "cpu"), look(x, cell_levels(image, decoded)))[:3]
     assert np.square(enhanced - target).mean() < 0.98 * np.square(x - target).mean()
 
 
@@ -92,74 +91,83 @@ def test_the_door_of_the_room_loads_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.fixture
-def threads_seen(monkeypatch):
-    """Return the number of threads torch has while networks run; outside it has two."""
-    seen = []
-    run = TorchEnhancer.predict
+def test_float_networks_have_one_thread_for_a_window(busy_enhancer, monkeypatch):
+    """More threads inside a window wait for each other, and round its sums in another order."""
+    seen, run = [], TorchEnhancer._run
 
-    def predict(self, *words):
+    def watched(self, *words):
         seen.append(torch.get_num_threads())
         return run(self, *words)
 
-    monkeypatch.setattr(TorchEnhancer, "predict", predict)
+    monkeypatch.setattr(TorchEnhancer, "_run", watched)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    yield seen
-    torch.set_num_threads(before)
+    try:
+        sight = look(np.random.default_rng(0).random((3, 64, 64), np.float32), 0.02)
+        with ThreadPoolExecutor(3) as pool:
+            together = list(pool.map(busy_enhancer.correct, [sight] * 6))
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+        assert len({found.tobytes() for found in together}) == 1
+
+        def broken(self, *_):
+            raise RuntimeError
+
+        monkeypatch.setattr(TorchEnhancer, "_run", broken)
+        with pytest.raises(RuntimeError):
+            busy_enhancer.correct(sight)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("asked", [0, 1, 3])
-def test_a_window_has_one_thread_and_so_many_are_side_by_side(threads_seen, monkeypatch, asked):
-    """More threads inside a window wait for each other, and round its sums in another order."""
-    at_work, most, lock, run = 0, 0, threading.Lock(), TorchEnhancer.predict
-
-    def predict(self, *words):
-        nonlocal at_work, most
-        with lock:
-            at_work += 1
-            most = max(most, at_work)
-        time.sleep(0.02)
-        found = run(self, *words)
-        with lock:
-            at_work -= 1
-        return found
-
-    monkeypatch.setattr(TorchEnhancer, "predict", predict)
-    rng = np.random.default_rng(0)
-    x, sigma = rng.random((6, 3, 64, 64), np.float32), np.full((6, 1, 1), 0.02, np.float32)
-    enhancer = load_enhancer("rsic-nano", "cpu", threads=asked)
-    together = enhancer.correct(x, sigma)
-    assert set(threads_seen) == {1}
-    assert torch.get_num_threads() == 2
-    assert most <= (asked or os.cpu_count())
-    assert asked == 1 or os.cpu_count() == 1 or most > 1
-    for number in range(6):
-        alone = enhancer.correct(x[number : number + 1], sigma[number : number + 1])
-        np.testing.assert_array_equal(together[number : number + 1], alone)
+def run_without(blocked: set[str], code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python where packages cannot be imported."""
+    none = f"import sys; sys.modules.update(dict.fromkeys({sorted(blocked)}))\n"
+    return subprocess.run([sys.executable, "-c", none + code], check=False, capture_output=True, text=True)
 
 
-def test_torch_gets_its_threads_back_when_a_network_fails(threads_seen, monkeypatch):
-    def broken(self, *_):
-        raise RuntimeError
+def test_a_scene_is_archived_enhanced_and_read_without_torch(tmp_path, sample_data):
+    source = crop(sample_data / "fields_rgb_utm.tif", tmp_path / "s.tif", Window(200, 200, 300, 280))
+    code = f"""
+import rsic_geo, sys
+rsic_geo.compress({str(source)!r}, {str(tmp_path / "a.jp2")!r}, target="psnr=32")
+with rsic_geo.open({str(tmp_path / "a.jp2")!r}) as scene:
+    scene.read(rsic_geo.Window(row_off=10, col_off=20, height=100, width=90)).tofile({str(tmp_path / "w")!r})
+assert not any(name.startswith("torch.") for name in sys.modules)
+"""
+    done = run_without({"torch"}, code)
+    assert done.returncode == 0, done.stderr
+    with rsic_geo.open(tmp_path / "a.jp2") as scene:
+        assert scene.is_enhanced
+        part = scene.read(rsic_geo.Window(row_off=10, col_off=20, height=100, width=90))
+    assert part.tobytes() == (tmp_path / "w").read_bytes()
+    # nor with onnxruntime: numpy is slow, and the bytes are the same
+    code = code.replace("rsic_geo.compress", "(lambda *_, **__: None)").replace(
+        str(tmp_path / "w"), str(tmp_path / "v")
+    )
+    done = run_without({"torch", "onnxruntime"}, code)
+    assert done.returncode == 0, done.stderr
+    assert part.tobytes() == (tmp_path / "v").read_bytes()
 
-    monkeypatch.setattr(TorchEnhancer, "predict", broken)
-    with pytest.raises(RuntimeError):
-        load_enhancer("rsic-tiny", "cpu", threads=1).correct(
-            np.zeros((1, 3, 64, 64), np.float32), np.zeros((1, 1, 1), np.float32)
-        )
-    assert torch.get_num_threads() == 2
 
-
-def test_every_verb_that_enhances_hands_its_threads_to_torch(threads_seen, tmp_path, sample_data):
-    source = crop(sample_data / "fields_rgb_utm.tif", tmp_path / "s.tif", Window(200, 200, 256, 256))
-    work = {"model": "rsic-tiny", "threads": 1, "device": "cpu"}
-    rsic_geo.compress(source, tmp_path / "a.jp2", target="psnr=30", **work)
-    counts = [len(threads_seen)]
-    rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "b.tif", threads=1, device="cpu")
-    counts.append(len(threads_seen))
-    strip_side_information(tmp_path / "a.jp2", tmp_path / "foreign.jp2")
-    rsic_geo.enhance(tmp_path / "foreign.jp2", tmp_path / "c.tif", **work)
-    counts.append(len(threads_seen))
-    assert 0 < counts[0] < counts[1] < counts[2]
-    assert set(threads_seen) == {1}
+@pytest.mark.parametrize("what", ["model='rsic-float'", "codec='learned'", "device='cuda'"])
+def test_what_needs_torch_says_what_to_install(tmp_path, sample_data, busy_ldm, what):
+    spec = json.dumps(busy_ldm._network.spec.to_json())
+    tensors = {key: value.contiguous() for key, value in busy_ldm._network.state_dict().items()}
+    (tmp_path / "rsic-float.safetensors").write_bytes(save(tensors, {"format": LDM_FORMAT, "spec": spec}))
+    source = crop(sample_data / "fields_rgb_utm.tif", tmp_path / "s.tif", Window(200, 200, 200, 180))
+    name = "a.rsic.tif" if "codec" in what else "a.jp2"
+    code = f"""
+import os; os.environ["RSIC_GEO_WEIGHTS"] = {str(tmp_path)!r}
+import rsic_geo
+from rsic_geo.errors import RsicGeoError
+try:
+    rsic_geo.compress({str(source)!r}, {str(tmp_path / name)!r}, target="psnr=32", {what})
+except RsicGeoError as error:
+    print(error.exit_code, error)
+"""
+    done = run_without({"torch"}, code)
+    assert re.search(r"rsic-geo\[torch\]|pip install torch", done.stdout), done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stdout[0] in "52"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from support import SCENES, needs_shared
 
 import rsic_geo
 from rsic_geo.geo.lattice import CELL
+from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.repair import IdentityEnhancer
 from rsic_geo.repair.strength import CellBand, fit_cell_row, scaled_correction
+from rsic_geo.repair.units import FINE
 
 TYPES = ("uint8", "uint16", "int16")
 
@@ -36,7 +39,7 @@ def squared_errors(
 
 
 @st.composite
-def cell_rows(draw: st.DrawFn) -> tuple[CellBand, tuple[tuple[int, ...], ...]]:
+def cell_rows(draw: st.DrawFn) -> tuple[CellBand, Bands]:
     """Draw a row of cells: an original, something like it, and a correction good, useless or mad."""
     groups = draw(st.sampled_from([((0,),), ((0, 1, 2),), ((2, 1, 0), (3,)), ((1,),)]))
     bands = 1 + max(band for group in groups for band in group)
@@ -55,13 +58,27 @@ def cell_rows(draw: st.DrawFn) -> tuple[CellBand, tuple[tuple[int, ...], ...]]:
     nodata = draw(st.sampled_from([None, limits.min, limits.max, 0, 100]))
     if nodata is not None:
         original[valid & (original == nodata)] += 1 if nodata < limits.max else -1
+    ranges = [(float(limits.min), float(limits.max)), (100.0, 9000.0), (-3.5, 12.5)]
+    low, high = (0.0, 255.0) if dtype == "uint8" else draw(st.sampled_from(ranges))
+    radiometry = Radiometry(dtype=dtype, low=(low,) * bands, high=(high,) * bands)
     return CellBand(
         original=original.astype(dtype),
         decoded=decoded.astype(dtype),
-        correction=correction.astype(np.float32),
+        correction=in_steps(correction, high - low),
         valid=valid,
         nodata=None if nodata is None else (nodata,) * bands,
-    ), groups
+    ), Bands(groups, radiometry)
+
+
+@dataclass(frozen=True)
+class Bands:
+    groups: tuple[tuple[int, ...], ...]
+    radiometry: Radiometry
+
+
+def in_steps(correction: NDArray[Any], span: float = 255.0) -> NDArray[np.int16]:
+    """Return a correction of digital numbers in steps of the used range."""
+    return np.clip(np.rint(correction * FINE / span), -32767, 32767).astype(np.int16)
 
 
 def without_nodata(pixels: NDArray[Any], band: CellBand) -> NDArray[Any]:
@@ -77,9 +94,10 @@ def without_nodata(pixels: NDArray[Any], band: CellBand) -> NDArray[Any]:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cell_rows(), st.sampled_from([None, 0, 3, 50]))
 def test_no_cell_gets_worse(drawn, bound):
-    band, groups = drawn
-    strengths = fit_cell_row(band, groups, max_error=bound)
-    final = without_nodata(scaled_correction(band.decoded, band.correction, strengths, groups), band)
+    band, plan = drawn
+    groups = plan.groups
+    strengths = fit_cell_row(band, plan, max_error=bound)
+    final = without_nodata(scaled_correction(band.decoded, band.correction, strengths, plan), band)
     alone = without_nodata(band.decoded, band)
     assert final.dtype == band.decoded.dtype
     for g, members in enumerate(groups):
@@ -101,14 +119,18 @@ def test_a_perfect_correction_is_taken_whole(dtype):
     original = rng.integers(20, 200, (1, CELL, CELL)).astype(dtype)
     decoded = (original + rng.integers(-9, 9, original.shape)).astype(dtype)
     missing = original.astype(np.float32) - decoded
+    plan = Bands(((0,),), Radiometry(dtype=dtype, low=(0.0,), high=(255.0,)))
     band = CellBand(
-        original=original, decoded=decoded, correction=missing, valid=np.ones(original.shape, bool)
+        original=original, decoded=decoded, correction=in_steps(missing), valid=np.ones(original.shape, bool)
     )
-    assert fit_cell_row(band, ((0,),)).tolist() == [[128]]
+    assert fit_cell_row(band, plan).tolist() == [[128]]
     over = CellBand(
-        original=original, decoded=decoded, correction=missing / 10, valid=np.ones(original.shape, bool)
+        original=original,
+        decoded=decoded,
+        correction=in_steps(missing / 10),
+        valid=np.ones(original.shape, bool),
     )
-    assert fit_cell_row(over, ((0,),)).tolist() == [[192]]
+    assert fit_cell_row(over, plan).tolist() == [[192]]
 
 
 class Noise(Smoother):
@@ -116,7 +138,7 @@ class Noise(Smoother):
 
     name = "noise"
 
-    def correct(self, x, sigma, **_):
+    def propose(self, x, sigma):
         seed = int.from_bytes(hashlib.sha256(x.tobytes()).digest()[:8], "big")
         return np.random.default_rng(seed).normal(0, 0.05, x.shape).astype(np.float32)
 
@@ -126,7 +148,7 @@ class Brighter(Smoother):
 
     name = "brighter"
 
-    def correct(self, x, sigma, **_):
+    def propose(self, x, sigma):
         return np.full(x.shape, 0.25, np.float32)
 
 
@@ -135,9 +157,9 @@ class Contrary(Smoother):
 
     name = "contrary"
 
-    def correct(self, x, sigma, **_):
-        sign = np.where(np.add.outer(np.arange(sigma.shape[1]), np.arange(sigma.shape[2])) % 2, -1, 1)
-        return super().correct(x, sigma) * np.kron(sign, np.ones((64, 64))).astype(np.float32)
+    def propose(self, x, sigma):
+        sign = np.where(np.add.outer(np.arange(sigma.shape[0]), np.arange(sigma.shape[1])) % 2, -1, 1)
+        return super().propose(x, sigma) * np.kron(sign, np.ones((64, 64))).astype(np.float32)
 
 
 def compare_cells(source: Path, archive: Path, folder: Path) -> int:

@@ -11,9 +11,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import safetensors.torch  # noqa: E402
-from enhance_support import WEIGHTS, stir  # noqa: E402
+from enhance_support import WEIGHTS, corrected, look, stir  # noqa: E402
 
 from rsic_geo.errors import WeightsError  # noqa: E402
+from rsic_geo.geo.lattice import sigma_lattice  # noqa: E402
 from rsic_geo.repair import load_enhancer  # noqa: E402
 from rsic_geo.repair.network import (  # noqa: E402
     VARIANTS_FORMAT,
@@ -26,6 +27,7 @@ from rsic_geo.repair.network import (  # noqa: E402
     single_band,
 )
 from rsic_geo.repair.torch_enhancer import TorchEnhancer  # noqa: E402
+from rsic_geo.repair.units import STEPS  # noqa: E402
 
 
 def window(bands: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +49,11 @@ def test_one_band_is_corrected_as_three_equal_ones_on_average(small_spec: UNetSp
     assert tripled.abs().max() > 1e-3
     torch.testing.assert_close(alone, tripled, atol=1e-6, rtol=0)
     enhancer = TorchEnhancer(three, WEIGHTS, device=torch.device("cpu"))
-    np.testing.assert_allclose(enhancer.correct(x, sigma), tripled, atol=1e-6)
+    sight = look(x[0], 0.02)
+    told = torch.from_numpy(sigma_lattice(sight.cells, sight.window))[None, None]
+    with torch.inference_mode():
+        seen = one(torch.from_numpy(sight.pixels.astype(np.float32) / STEPS)[None], told)[0]
+    np.testing.assert_allclose(corrected(enhancer, sight), seen, atol=2e-5)
     assert single_band(one) is one
 
 
@@ -58,10 +64,12 @@ def test_the_network_asked_is_that_of_the_bands(busy_pair: TorchEnhancer, small_
     )
     pair = stir(UNetVariants(spec)).eval()
     for bands, network in ((3, pair.rgb), (1, pair.single)):
-        x, sigma = window(bands)
+        sight = look(window(bands)[0][0], 0.02)
+        x = torch.from_numpy(sight.pixels.astype(np.float32) / STEPS)[None]
+        sigma = torch.from_numpy(sigma_lattice(sight.cells, sight.window))[None, None]
         with torch.inference_mode():
-            wanted = network(torch.from_numpy(x), torch.from_numpy(sigma)[:, None]).numpy()
-        np.testing.assert_allclose(busy_pair.correct(x, sigma), wanted, atol=1e-6)
+            wanted = network(x, sigma)[0].numpy()
+        np.testing.assert_allclose(corrected(busy_pair, sight), wanted, atol=2e-5)
 
 
 def test_the_work_of_a_network_of_single_bands_is_what_its_spec_says(small_spec: UNetSpec) -> None:
@@ -77,9 +85,9 @@ def test_a_pair_travels_in_a_file(small_spec: UNetSpec, tmp_path) -> None:
     path = tmp_path / "pair.safetensors"
     safetensors.torch.save_file(network.state_dict(), path, metadata)
     enhancer = load_enhancer(str(path), "cpu")
-    x, sigma = window(1)
-    ours = TorchEnhancer(network, WEIGHTS, device=torch.device("cpu")).correct(x, sigma)
-    assert np.array_equal(enhancer.correct(x, sigma), ours)
+    sight = look(window(1)[0][0], 0.02)
+    ours = TorchEnhancer(network, WEIGHTS, device=torch.device("cpu")).correct(sight)
+    assert np.array_equal(enhancer.correct(sight), ours)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from enhance_support import corrected, look, stir
 
 torch = pytest.importorskip("torch")
 
-from enhance_support import stir  # noqa: E402
 from PIL import Image  # noqa: E402
 from training_support import picture  # noqa: E402
 
@@ -53,15 +53,13 @@ def exported(tmp_path) -> dict[str, Path]:
 
 def test_a_pair_does_what_either_network_did(exported):
     rng = np.random.default_rng(0)
-    sigma = np.full((1, 1, 1), 0.03, np.float32)
     pair, rgb, single = (load_enhancer(str(exported[name]), "cpu") for name in ("two", "one", "other"))
     for bands, alone in ((3, rgb), (1, single)):
-        x = rng.random((1, bands, 64, 64), np.float32)
-        wanted = alone.correct(x, sigma)
+        sight = look(rng.random((bands, 64, 64), np.float32), 0.03)
+        wanted = corrected(alone, sight)
         assert np.abs(wanted).max() > 1e-3
-        np.testing.assert_allclose(
-            pair.correct(x, sigma), wanted, atol=2e-4
-        )  # sums and means in half precision
+        # sums and means in half precision
+        np.testing.assert_allclose(corrected(pair, sight), wanted, atol=2e-4)
     card = exported["two"].with_suffix(".md").read_text()
     assert "single bands by the other" in card
     assert "three equal ones" in exported["one"].with_suffix(".md").read_text()

@@ -9,14 +9,21 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from enhance_support import corrected, look  # noqa: E402
 from training_support import picture, write_pack  # noqa: E402
 
 from rsic_geo.repair import load_enhancer  # noqa: E402
 from rsic_geo.repair.network import LdmSpec, ResidualUNet, UNetSpec  # noqa: E402
 from rsic_geo.training import export, ldm, train  # noqa: E402
 from rsic_geo.training.ldm_state import LdmState  # noqa: E402
-from rsic_geo.training.losses import relative_loss, structure_loss  # noqa: E402
-from rsic_geo.training.proposals import LossShares, fitted_correction, proposals_loss, widened  # noqa: E402
+from rsic_geo.training.proposals import (  # noqa: E402
+    LossShares,
+    fitted_correction,
+    proposals_loss,
+    relative_loss,
+    structure_loss,
+    widened,
+)
 from rsic_geo.training.state import TrainState  # noqa: E402
 from rsic_geo.training.train import STATE_NAME  # noqa: E402
 from rsic_geo.training.validate import assess_folder, fit  # noqa: E402
@@ -181,10 +188,9 @@ def test_a_run_goes_on_with_more_proposals_and_what_it_exports_has_them(pack_fol
     export.main([str(path), "--name", "wide", "--summary", "", "--folder", str(tmp_path)])
     enhancer = load_enhancer(str(tmp_path / "wide.safetensors"), "cpu")
     assert enhancer.proposals == 2
-    x = np.random.default_rng(0).random((1, 1, 64, 64)).astype(np.float32)
-    found = enhancer.correct(x, np.full((1, 1, 1), 0.03, np.float32))
-    assert found.shape == (1, 2, 64, 64)
-    assert not np.array_equal(found[0, 0], found[0, 1])
+    found = corrected(enhancer, look(np.random.default_rng(0).random((1, 64, 64), np.float32), 0.03))
+    assert found.shape == (2, 64, 64)
+    assert not np.array_equal(found[0], found[1])
 
 
 def test_the_restorer_of_a_diffusion_takes_proposals_over(pack_folder, tmp_path):

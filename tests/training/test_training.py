@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from enhance_support import corrected, look  # noqa: E402
 from PIL import Image  # noqa: E402
 from training_support import picture, write_pack  # noqa: E402
 
@@ -163,7 +164,7 @@ def test_exported_weights_load_and_a_changed_file_is_refused(tmp_path, monkeypat
     assert row.sha256 in (tmp_path / "test-net.md").read_text()
     enhancer = load_enhancer("auto", "cpu")
     assert enhancer.name == "test-net"
-    assert not enhancer.correct(np.ones((1, 1, 64, 64), np.float32), np.ones((1, 1, 1), np.float32)).any()
+    assert not corrected(enhancer, look(np.ones((1, 64, 64), np.float32), 1.0)).any()
     path = tmp_path / row.file
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     with pytest.raises(WeightsMismatchError):

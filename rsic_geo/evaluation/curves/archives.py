@@ -21,13 +21,14 @@ from rsic_geo.container.header import file_header
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.errors import UsageError
 from rsic_geo.evaluation.metrics import Scale
+from rsic_geo.geo.lattice import CELL, NEUTRAL_STRENGTH_BYTE
 from rsic_geo.geo.validity import clamp, fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
 from rsic_geo.repair.base import Enhancer
-from rsic_geo.repair.strength import CellBand, apply_correction
+from rsic_geo.repair.strength import CellBand, scaled_correction
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
@@ -178,10 +179,14 @@ class ArchiveCoder:
     ) -> list[Decoded]:
         """Return the archive, and what the corrections at strength 1 would give with the same bytes."""
         final, full = np.empty_like(self.original), np.empty_like(self.original)
+        every = -(-self.plan.profile.width // CELL)
 
         def watch(window: Window, band: CellBand, pixels: Pixels) -> None:
             final[:, window.row_off : window.row_stop] = pixels
-            full[:, window.row_off : window.row_stop] = apply_correction(band.decoded, band.correction)
+            neutral = np.full((len(self.plan.groups), every), NEUTRAL_STRENGTH_BYTE, np.uint8)
+            full[:, window.row_off : window.row_stop] = scaled_correction(
+                band.decoded, band.correction, neutral, self.plan
+            )
 
         fit = FitOptions(
             window_size=options.execution.window_size,

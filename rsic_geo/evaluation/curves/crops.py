@@ -110,9 +110,7 @@ def draw_crops(
     rate = options.rates[min(1, len(options.rates) - 1)]
     names = _chosen(result, count)
     how = options.execution
-    enhancers = [
-        load_enhancer(name, how.device, fast=options.fast, threads=how.threads) for name in options.models
-    ]
+    enhancers = [load_enhancer(name, how.device, fast=options.fast) for name in options.models]
     enhancers = [enhancer for enhancer in enhancers if enhancer.name]
     rows = []
     for done, name in enumerate(names, start=1):

@@ -222,7 +222,7 @@ def _enhancers(options: RdOptions, codec: str) -> list[Enhancer]:
     """
     how = options.execution
     chosen = dict.fromkeys(enhancer_name(name, codec) for name in options.models)
-    found = [load_enhancer(name, how.device, fast=options.fast, threads=how.threads) for name in chosen]
+    found = [load_enhancer(name, how.device, fast=options.fast) for name in chosen]
     found = [enhancer for enhancer in found if enhancer.name]
     names = [enhancer.name for enhancer in found]
     if len(set(names)) != len(names):
