@@ -46,10 +46,10 @@ def compress(source, archive, target="psnr=40", **options):
     return rsic_geo.compress(source, archive, target=target, **given).to_json()
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     dtype=st.sampled_from(["uint8", "uint16", "int16"]),
-    bands=st.sampled_from([2, 5, 40]),
+    bands=st.sampled_from([2, 5, 33]),
     extra=st.sampled_from(["none", "nodata", "mask"]),
     target=st.sampled_from(["psnr=42", "snr=20", "bpppb=0.5", "ratio=30"]),
     weights=st.sampled_from(["range", "error"]),
