@@ -76,6 +76,7 @@ def _side(archive: Archive) -> dict[str, Any]:
         "tile_size": side.tile_size,
         "tiles": len(TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)),
         "codec": _codec(archive),
+        **_representation(archive),
         "target": dict(side.target),
         "meaning": _meaning(archive),
         "peaks": _peaks(archive),
@@ -121,6 +122,17 @@ def _peaks(archive: Archive) -> dict[str, Any] | None:
     if not peaks:
         return None
     return {name: [getattr(peak, name) for peak in peaks] for name in ("kind", "low", "high")}
+
+
+def _representation(archive: Archive) -> dict[str, Any]:
+    """Return what the samples of the file are where they are not those of the scene: components, or steps."""
+    side, count = archive.side, archive.profile.count
+    if side is None:
+        return {}
+    if rotation_of(side.extras, count) is not None:
+        return {"spectral": "rotated"}
+    affinity = Affinity.from_json(side.extras.get("affine"))
+    return {} if affinity is None else {"step": list(affinity.scale)}
 
 
 def _codec(archive: Archive) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def as_stored(
             dtypes=("int16",) * snapshot.count,
             nodata=nothing,
             descriptions=tuple(f"component {n}" for n in range(1, snapshot.count + 1)),
-            colorinterp=("gray", *("undefined",) * (snapshot.count - 1)),
+            colorinterp=("undefined",) * snapshot.count,
             scales=(1.0,) * snapshot.count,
             offsets=(0.0,) * snapshot.count,
             units=nothing,
