@@ -28,6 +28,8 @@ KINDS = {
     "lossless": {"target": "lossless"},
     "lossy with a filter": {"target": "bpp=3", "model": "rsic-linear"},
     "nodata and a mask": {"target": "bpp=4", "model": "none"},
+    "steps": {"target": "max-error=3", "model": "none"},
+    "rotated": {"target": "bpp=4", "model": "none", "spectral": "rotated"},
     "learned": {"target": "bpp=2", "codec": "learned", "model": "none"},
 }
 pytestmark = pytest.mark.filterwarnings("ignore")
