@@ -1,10 +1,11 @@
-"""Trials behind three choices of the pipeline, to be made again on any scenes, or folders of them.
+"""Trials behind choices of the pipeline, to be made again on any scenes, or folders of them.
 
 ``python -m rsic_geo.evaluation.trials colour SCENE...`` says what the colour transform is worth on the first
 three bands; ``... blind IMAGE...`` how far shifted recompression is from the true error of a coding;
 ``... foreign IMAGE...`` what ``rsic enhance`` gains on files of other codecs, and what share of its
 correction would have gained most; ``... nodata SCENE...`` how many bytes nodata take in the samples and in
-planes, lossless, on pieces with borders of them.
+planes, lossless, on pieces with borders of them; ``... side IMAGE...`` what the arithmetic coder of cells and
+filters saves against deflating them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import warnings
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, encode_tile_bytes
+from rsic_geo.container.coded import pack_coded
+from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.evaluation.imagery import find_scenes
 from rsic_geo.geo.window import Window
-from rsic_geo.options import DecodeOptions
+from rsic_geo.options import DecodeOptions, EncodeOptions, Target
 from rsic_geo.raster import open_scene
 from rsic_geo.repair.blind import SHIFT
+from rsic_geo.scenes.open import open_archive
+from rsic_geo.verbs.compress import compress
 from rsic_geo.verbs.enhance import enhance
 from rsic_geo.write.colour import colour_transform_pays
 from rsic_geo.write.nodata import nodata_sizes
@@ -137,14 +143,56 @@ def print_nodata(scenes: list[str]) -> None:
             print(f"{inside} bytes in the samples, in planes {100 * (apart / inside - 1):+.1f} % {scene}")
 
 
+def deflated(side: SideInfo) -> int:
+    """Return the bytes that levels, strengths and filters of an archive would take deflated.
+
+    Cells as differences along the columns, coefficients as bytes where they fit, each number of a filter's
+    head as one byte: what a plain format would hold.
+    """
+    parts = [
+        np.diff(cells.astype(np.int8), axis=-1, prepend=0).tobytes()
+        for cells in (side.levels, side.strengths)
+    ]
+    for taps in side.filters:
+        if taps is None:
+            parts.append(b"\0")
+            continue
+        wide = np.abs(taps.differences).max(initial=0) > 127
+        parts.append(bytes((taps.bands, taps.reach, taps.proposals, *taps.edges)))
+        parts.append(np.asarray(taps.differences, "<i2" if wide else "<i1").tobytes())
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return len(packer.compress(b"".join(parts)) + packer.flush())
+
+
+def print_side(scenes: list[str]) -> None:
+    """Print per scene what coded cells and filters of an archive at 0.4 bpp take, and would take deflated."""
+    total = np.zeros(3)
+    with tempfile.TemporaryDirectory() as folder:
+        for scene in scenes:
+            archive = str(Path(folder) / "a.jp2")
+            options = EncodeOptions(target=Target(kind="bpp", value=0.4), overwrite=True, accept_loss=True)
+            size = int(compress(scene, archive, options).details["bytes"])
+            with open_archive(archive) as product:
+                side = product.side
+                assert side is not None
+                coded = len(pack_coded(side.levels, side.strengths, side.filters, side.groups))
+                total += coded, deflated(side), size
+                print(f"{coded} bytes coded arithmetically, {deflated(side)} deflated, of {size}: {scene}")
+    more = 100 * (total[1] - total[0]) / total[2]
+    print(f"in all {total[0]:.0f} against {total[1]:.0f} bytes, {more:.2f} % of the files")
+
+
 def main() -> None:
     """Print one line per scene, or per rate."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("trial", choices=["colour", "blind", "foreign", "nodata"])
+    parser.add_argument("trial", choices=["colour", "blind", "foreign", "nodata", "side"])
     parser.add_argument("scenes", nargs="+", help="scenes or folders")
     parser.add_argument("--every", type=int, default=1, help="use every n-th scene")
     arguments = parser.parse_args()
     scenes = [str(path) for path in find_scenes(arguments.scenes, every=arguments.every)]
+    if arguments.trial == "side":
+        print_side(scenes)
+        return
     if arguments.trial == "nodata":
         print_nodata(scenes)
         return
