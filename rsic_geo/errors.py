@@ -6,7 +6,7 @@ and what to do about it, and carries the process exit code that the command line
 
 from __future__ import annotations
 
-INSTALL_LEARNED = "pip install torch, then pip install --no-deps 'compressai>=1.2.8,<2' tifffile"
+INSTALL_LEARNED = "pip install torch && pip install --no-deps 'compressai>=1.2.8,<2' tifffile"
 """What the learned codec needs; compressai's own dependencies are not used, and pull numpy back below 2."""
 
 INSTALL_TORCH = "pip install 'rsic-geo[torch]'"

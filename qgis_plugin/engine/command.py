@@ -54,6 +54,8 @@ class Compression:
     tile_size: int = 0
     """px, 0 for the engine's default."""
     quantize: str = ""
+    spectral: str = "as-is"
+    """Whether bands are stored as they are, rotated, or rotated where that pays (auto)."""
     sidecar: str = AUTO
     is_damage_accepted: bool = False
     is_verified: bool = True
@@ -77,6 +79,8 @@ class Compression:
             words += ["--tile-size", str(self.tile_size)]
         if self.quantize:
             words += ["--quantize", self.quantize]
+        if self.spectral and self.spectral != "as-is":
+            words += ["--bands", self.spectral]
         if self.sidecar and self.sidecar != AUTO:
             words += ["--sidecar", self.sidecar]
         if self.is_damage_accepted:

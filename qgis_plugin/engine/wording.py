@@ -35,6 +35,7 @@ _OPTIONS = {
     "accept-loss": "ACCEPT_LOSS",
     "allow-other-model": "ALLOW_OTHER_MODEL",
     "band": "BANDS",
+    "bands": "SPECTRAL",
     "bbox": "EXTENT",
     "change": "CHANGE",
     "codec": "CODEC",
@@ -76,6 +77,8 @@ _OPTIONS = {
 _INSTALL = r"install the Python package \1"
 _PHRASES = (
     (r"use --overwrite to replace it", "", "choose another name"),
+    (r"--bands rotated would save", "SPECTRAL", "“{label}” set to rotated would save"),
+    (r"say how far samples may be off \(--target [^)]*\)", "", "choose the target max-error"),
     (r",? or keep it in a COG \(gdal_translate [^)]*\)", "", ", or keep it in a COG"),
     (r"add --quantize \w+ to store it", "QUANTIZE", "tick “{label}” to store it"),
     (r"say --accept-loss \(accept_loss=True\)", "ACCEPT_LOSS", "tick “{label}”"),

@@ -10,7 +10,7 @@ import pytest
 
 from rsic_geo.batch.inputs import Selection, Source, discover, gdal_name
 from rsic_geo.batch.register import product_path, usual_template
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import UnknownCodecError, UsageError
 from rsic_geo.verbs.names import archive_suffixes
 
 JP2 = archive_suffixes("jp2")
@@ -139,7 +139,7 @@ def test_the_codec_decides_the_suffix():
     assert product_path(scene, usual_template("learned"), "r", found) == f"a/x{found[0]}"
     with pytest.raises(UsageError, match="archives end in"):
         product_path(scene, usual_template("jp2"), "r", found)
-    with pytest.raises(UsageError, match="codec 'jpeg' is not known: use jp2"):
+    with pytest.raises(UnknownCodecError, match="codec 'jpeg' is not known: use jp2"):
         usual_template("jpeg")
 
 
