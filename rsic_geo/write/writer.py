@@ -354,8 +354,9 @@ class Job(ABC, Generic[WriterT, SearchT]):
     def _quality(self, coded: CodedScene) -> dict[str, Any]:
         if self.plan.coded_as is not None:
             found = quantised_quality(self.found)
-            more = {"psnr_shown": self._psnr_shown(coded)}
-            return {**found, **more, "snr": self._snr_in_steps(coded)}
+            # Steps kept without loss are shown as they are; of others the codec's pixels are.
+            shown = self._psnr_shown(coded) if self.plan.steps is None else found["psnr"]
+            return {**found, "psnr_shown": shown, "snr": self._snr_in_steps(coded)}
         if not coded.is_measured:
             return {
                 "psnr_codec": None, "psnr_shown": None, "psnr": None, "snr": None, "psnr_per_band": None,

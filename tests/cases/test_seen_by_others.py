@@ -216,6 +216,20 @@ def test_the_psnr_that_others_see_is_that_of_what_others_read(tmp_path, dtype):
         assert report["psnr_shown"] < report["psnr_codec"] - 0.01
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_the_psnr_that_others_see_of_steps_within_a_bound_is_told(tmp_path, dtype):
+    pixels = painted((1, 160, 200)).astype(dtype) * (16 if dtype == "uint16" else 0.25)
+    source = _write(tmp_path / "s.tif", pixels.astype(dtype))
+    more = {"quantize": "uint16"} if dtype == "float32" else {}
+    options = {"model": "none", "max_error": 9 if dtype == "uint16" else 0.5, **more}
+    report = rsic_geo.compress(str(source), str(tmp_path / "a.jp2"), **options).details
+    with rasterio.open(tmp_path / "a.jp2") as shown:
+        assert shown.scales[0] != 1  # kept in steps, or this test tries nothing
+        errors = shown.read() * shown.scales[0] + shown.offsets[0] - pixels
+    peak = report["peaks"][0]["high"] - report["peaks"][0]["low"]
+    assert report["psnr_shown"] == pytest.approx(10 * np.log10(peak**2 / np.mean(errors**2)), abs=0.01)
+
+
 def test_no_psnr_is_told_of_what_was_not_decoded_or_lost_nothing(tmp_path):
     source = _write(tmp_path / "s.tif", painted((1, 300, 290)))
     for name, more in (("exact", {}), ("blind", {"verify": "none", "bpp": 2})):
