@@ -90,6 +90,15 @@ def _errors(entries: Mapping[str, Any]) -> str:
     return f"{quality}, RMSE {entries['rmse']:.4g}, largest error {entries['max_abs_error']:g}"
 
 
+def validate_summary(entries: Mapping[str, Any]) -> str:
+    """Return the lines of ``rsic validate``: every problem whole and on a line, whatever their number."""
+    lines = [outline({"valid": entries["valid"]})]
+    problems = [" ".join(str(problem).split()) for problem in entries["problems"]]
+    lines += ["problems:", *(f"  - {problem}" for problem in problems)] if problems else ["problems: none"]
+    rest = {key: value for key, value in entries.items() if key not in ("valid", "problems")}
+    return "\n".join([*lines, outline(rest)]) if rest else "\n".join(lines)
+
+
 def finish_job(console: Console, report: Report) -> None:
     """Print what a job reached; a report file also holds the checksums of both files."""
     entries = report.to_json(checksums=console.report_path is not None)

@@ -106,6 +106,22 @@ def test_validate_accepts_what_is_whole_and_refuses_what_is_not(scene, tmp_path,
     assert main(["validate", str(archive), "-q"]) != 0
 
 
+def test_validate_prints_every_problem_whole(tmp_path, capsys):
+    scene = write_scene(tmp_path / "scene.tif", nodata=0)
+    archive = tmp_path / ("a_scene_of_a_long_name" * 4 + ".jp2")
+    assert main(["compress", str(scene), str(archive), "--target", "psnr=40", "--model", "none", "-q"]) == 0
+    beside = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(f"{archive.name}."))
+    assert len(beside) > 1  # or nothing is long enough to be cut
+    for name in beside:
+        (tmp_path / name).unlink()
+    assert main(["validate", str(archive)]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    begin = lines.index("problems:") + 1
+    for line, name in zip(lines[begin : begin + len(beside)], beside, strict=True):
+        assert line.startswith(f"  - {name}, which")
+        assert line.endswith("copy it beside the file")
+
+
 def test_nothing_is_overwritten_unasked(scene, tmp_path, capsys):
     archive = tmp_path / "a.jp2"
     archive.write_bytes(b"precious")

@@ -6,7 +6,7 @@ import click
 
 from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import talking
-from rsic_geo.cli.summary import outline
+from rsic_geo.cli.summary import validate_summary
 
 EXIT_INVALID = 4
 
@@ -23,5 +23,5 @@ def validate(path: str, console: Console, no_pixels: bool) -> int:
     from rsic_geo.verbs.info import validate as run
 
     entries = run(path, pixels=not no_pixels, progress=console.progress())
-    console.result(entries, outline(entries))
+    console.result(entries, validate_summary(entries))
     return 0 if entries["valid"] else EXIT_INVALID
