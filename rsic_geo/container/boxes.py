@@ -87,12 +87,20 @@ def read_content(file: BinaryIO, box: Box, max_length: int) -> bytes:
         ContainerError: It is longer than `max_length`, or the file ends early.
     """
     if box.content_length > max_length:
-        raise ContainerError(f"box {box.kind!r} holds {box.content_length} bytes, {max_length} are plausible")
+        raise ContainerError(
+            f"{named(box.kind)} holds {box.content_length} bytes, {max_length} are plausible"
+        )
     file.seek(box.content_offset)
     content = file.read(box.content_length)
     if len(content) != box.content_length:
-        raise ContainerError(f"box {box.kind!r} is cut short: copy the file again")
+        raise ContainerError(f"{named(box.kind)} is cut short: copy the file again")
     return content
+
+
+def named(kind: bytes) -> str:
+    """Return what messages call a box; damage may leave anything for its four letters."""
+    letters = kind.decode("latin-1").strip()
+    return f"the {letters} box" if letters.isascii() and letters.isalnum() else "a box"
 
 
 def _read_box(file: BinaryIO, position: int, limit: int) -> Box:
@@ -110,9 +118,14 @@ def _read_box(file: BinaryIO, position: int, limit: int) -> Box:
     elif is_open_ended:
         length = limit - position
     if length < header_length:
-        raise ContainerError(f"the box at byte {position} is shorter than its header: the file is damaged")
+        raise ContainerError(
+            f"the box at byte {position} is shorter than its header: the file is damaged, copy it again"
+        )
     if position + length > limit:
-        raise ContainerError(f"box {kind!r} at byte {position} reaches past the end: the file is cut short")
+        raise ContainerError(
+            f"{named(kind)} at byte {position} reaches past the end: the file is damaged or cut short, "
+            "copy it again"
+        )
     return Box(
         kind=kind, offset=position, header_length=header_length, length=length, is_open_ended=is_open_ended
     )

@@ -16,7 +16,7 @@ from rasterio.env import Env
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader, DatasetWriter
 
-from rsic_geo.errors import RsicGeoError, SceneError, UsageError
+from rsic_geo.errors import BitstreamError, RsicGeoError, SceneError, UsageError
 
 T = TypeVar("T")
 
@@ -45,6 +45,8 @@ _CAREFUL = {
 }
 _BLOCK = re.compile(r"IReadBlock failed at X offset (\d+), Y offset (\d+)")
 """How GDAL names a block that it could not read."""
+_REFERRED = re.compile(r"(\S.*): No such file or directory")
+"""How GDAL names a file that another one refers to; the other's own name is taken out before."""
 
 _KNOWN_WORDS = (
     ("does not exist in the file system", "there is no such file"),
@@ -126,6 +128,8 @@ def scene_errors(action: str, path: str | Path) -> Iterator[None]:
         yield
     except SceneError as error:
         raise type(error)(f"cannot {action} {path}: {error}") from error
+    except BitstreamError as error:  # of a decoder of ours, which knows no names
+        raise BitstreamError(f"cannot {action} {path}: {error}") from error
     except RsicGeoError:
         raise
     except Exception as error:  # rasterio lets GDAL's own, private exception classes through
@@ -183,6 +187,8 @@ def _one_line(error: BaseException, path: str | Path) -> str:
         message = message.replace(f"{name}: ", "").replace(f"{name}, ", "")
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if referred := _REFERRED.search(message):
+        return f"it refers to {referred[1]}, and there is no such file: put that back beside it"
     for words, ours in _KNOWN_WORDS:
         if words in message:
             return ours

@@ -28,7 +28,7 @@ from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
-from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, open_store
+from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, name_file, open_store
 from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
 from rsic_geo.scenes.protocol import ReadBy, StoredScene, decimated_valid
 from rsic_geo.scenes.provenance import with_provenance
@@ -78,8 +78,8 @@ class Archive:
             self._set_up(store, enhance, allow_other_model)
         except BaseException as error:
             self._held.close()
-            if isinstance(error, RsicGeoError):  # a copy's name says nothing to who gave another
-                error.args = tuple(str(each).replace(self._file, self.path) for each in error.args)
+            if isinstance(error, RsicGeoError):
+                name_file(error, self.path, self._file)
             raise
 
     def _set_up(self, store: Store, enhance: str, allow_other_model: bool) -> None:

@@ -104,6 +104,20 @@ def check_samples(path: str) -> None:
             )
 
 
+def why_unopened(path: str) -> str | None:
+    """Return in words why GDAL has no driver for a JPEG 2000 file that can be one; None for any other file.
+
+    GDAL opens subsampled components only where the first band is whole and the others are halves of it.
+    """
+    found = _look_at(path)
+    if found is None or all((each.dx, each.dy) == (1, 1) for each in found[0].components):
+        return None
+    return (
+        "its bands are subsampled in a way that GDAL does not open: write them at full size first "
+        "(opj_decompress -upsample)"
+    )
+
+
 def has_lost_box(path: str) -> bool:
     """Return whether a JPEG 2000 file was an archive of ours whose side information is gone."""
     found = _look_at(path)

@@ -15,13 +15,13 @@ from rsic_geo.container.integrity import picture_of as picture_of_codestream
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.container.sideinfo_check import check_side
 from rsic_geo.container.tiff import DESCRIPTION, SUFFIX, TiffArchive, is_tiff_archive
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import CodecError, ContainerError, RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import fetch_raster, open_scene
 from rsic_geo.raster.files import check_source
-from rsic_geo.scenes.jp2_source import check_samples, has_lost_box, offset_tiles
+from rsic_geo.scenes.jp2_source import check_samples, has_lost_box, offset_tiles, why_unopened
 from rsic_geo.scenes.protocol import StoredScene
 from rsic_geo.scenes.tiff import TiffScene, picture_of
 
@@ -94,7 +94,13 @@ def open_store(path: str, execution: Execution) -> Store:
             raise
         return Store(reader=scene, side=side, tiff=scene)
     side_of_jp2 = _jp2_side(path)
-    reader = open_scene(path, offset_tiles(path), is_archive=side_of_jp2 is not None)
+    try:
+        reader = open_scene(path, offset_tiles(path), is_archive=side_of_jp2 is not None)
+    except SceneError as error:
+        words = why_unopened(path)
+        if words is None:
+            raise
+        raise SceneError(f"cannot read {path}: {words}") from error
     try:
         for name in reader.files:  # of a VRT also the files it refers to
             check_samples(str(name))
@@ -102,6 +108,13 @@ def open_store(path: str, execution: Execution) -> Store:
         reader.close()
         raise
     return Store(reader=reader, side=side_of_jp2, is_cut=side_of_jp2 is None and has_lost_box(path))
+
+
+def name_file(error: RsicGeoError, path: str, copy: str) -> None:
+    """Tell in an error met while opening which file it is about: ``path``, where a copy was read that one."""
+    words = str(error).replace(copy, path)
+    is_of_file = isinstance(error, ContainerError | CodecError) and path not in words
+    error.args = (f"cannot read {path}: {words}" if is_of_file else words,)
 
 
 def _jp2_side(path: str) -> SideInfo | None:

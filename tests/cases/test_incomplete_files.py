@@ -74,6 +74,30 @@ def test_nor_is_a_mosaic_of_mosaics_of_it(tmp_path):
             rsic_geo.compress(str(mosaic), str(tmp_path / "a.jp2"), model="none")
 
 
+@pytest.mark.parametrize("suffix", [".jp2", ".rsic.tif"])
+def test_an_error_of_an_archive_names_it(suffix, tmp_path):
+    # Of two files that are compared, "the box at byte 54 is cut short" told of neither.
+    source, archive = _write(tmp_path, "s.tif"), tmp_path / f"a{suffix}"
+    options = {"codec": "learned", "bpp": 8} if suffix == ".rsic.tif" else {}
+    rsic_geo.compress(str(source), str(archive), model="none", **options)
+    whole = archive.read_bytes()
+    for length in (12, 60, 200, len(whole) // 2):
+        archive.write_bytes(whole[:length])
+        with pytest.raises(RsicGeoError) as refused:
+            rsic_geo.compare(str(source), str(archive))
+        assert str(archive) in str(refused.value)
+        assert "b'" not in str(refused.value)  # as Python writes bytes
+
+
+def test_of_a_mosaic_the_file_that_is_missing_is_named(tmp_path):
+    tile, mosaic = _write(tmp_path, "tile.tif"), tmp_path / "mosaic.vrt"
+    rasterio.shutil.copy(str(tile), str(mosaic), driver="VRT")
+    tile.unlink()
+    with pytest.raises(SceneError, match=r"mosaic\.vrt: it refers to .*tile\.tif, and there is no such file"):
+        rsic_geo.compress(str(mosaic), str(tmp_path / "a.jp2"))
+    assert not (tmp_path / "a.jp2").exists()
+
+
 def test_what_it_still_holds_is_archived_with_a_note(tmp_path):
     path = _write(tmp_path, "envi.img")
     path.write_bytes(path.read_bytes()[:9000])

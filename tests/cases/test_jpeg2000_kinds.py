@@ -16,7 +16,7 @@ import rasterio.shutil
 
 import rsic_geo
 from rsic_geo.codecs import j2k
-from rsic_geo.errors import RsicGeoError, UnsupportedSceneError
+from rsic_geo.errors import RsicGeoError, SceneError, UnsupportedSceneError
 from rsic_geo.geo.window import Window
 from rsic_geo.scenes import jp2_source
 
@@ -206,6 +206,19 @@ def test_components_of_other_sizes_are_read_as_gdal_says_or_refused(tmp_path):
     done = subprocess.run(["opj_compress", *words], capture_output=True, text=True, check=False)
     assert path.exists(), done.stdout + done.stderr
     with pytest.raises(RsicGeoError):
+        _there_and_back(path, tmp_path)
+
+
+@pytest.mark.parametrize("steps", ["2x2:2x2:2x2", "1x1:2x1:2x1"])
+def test_subsampled_components_that_gdal_does_not_open_are_called_that(steps, tmp_path):
+    # It said "no raster in a format GDAL knows" of what is a sound JPEG 2000 file.
+    colours = np.stack([SCENE, SCENE[::-1], SCENE[:, ::-1]])
+    raw, path = tmp_path / "in.raw", tmp_path / "subsampled.j2k"
+    parts = [tuple(map(int, each.split("x"))) for each in steps.split(":")]
+    raw.write_bytes(b"".join(c[::dy, ::dx].tobytes() for c, (dx, dy) in zip(colours, parts, strict=True)))
+    words = ["-F", f"{COLUMNS},{ROWS},3,8,u@{steps}", "-i", raw, "-o", path]
+    subprocess.run(["opj_compress", *words], capture_output=True, text=True, check=True)
+    with pytest.raises(SceneError, match=r"subsampled\.j2k: its bands are subsampled .* -upsample"):
         _there_and_back(path, tmp_path)
 
 
