@@ -23,6 +23,7 @@ from rsic_geo.batch.publish import (
 from rsic_geo.batch.source import SourceState, check_unchanged, companions_of, look_at, sha256_of
 from rsic_geo.batch.verify import Promise, Proof, prove
 from rsic_geo.errors import (
+    ChecksumError,
     DamagedSceneError,
     OutputExistsError,
     RsicGeoError,
@@ -42,6 +43,7 @@ from rsic_geo.raster.place import on_earth, outline_on_earth
 from rsic_geo.report import Report
 from rsic_geo.scenes.verdict import BandFacts, lost_message, weak_warning
 from rsic_geo.verbs import compress
+from rsic_geo.verbs.info import damaged_sidecars, validate
 from rsic_geo.write.parts import BandStore
 
 RECEIPT_SCHEMA = "rsic-batch-scene-1"
@@ -175,13 +177,19 @@ def _existing(job: SceneJob, state: SourceState, product: Path) -> SceneOutcome:
     receipt = read_json(job.report)
     if receipt is not None and receipt.get("schema") == RECEIPT_SCHEMA and receipt.get("verified"):
         values = _plain_values(receipt)
-        if values.get("product_sha256") == sha256_of(product):
+        is_ours = receipt.get("fingerprint") == job.fingerprint
+        is_as_proven = values.get("product_sha256") == sha256_of(product)
+        if is_ours and not is_as_proven:
+            raise _rotten(product, validate(str(product))["problems"])
+        if is_as_proven:
             if values.get("content_key") != state.content_key:
                 raise SourceChangedError(
                     f"{job.source} changed after it was archived as {product}: move that product away, or "
                     "archive the new content in another run"
                 )
-            if receipt.get("fingerprint") == job.fingerprint:
+            if is_ours:
+                if beside := damaged_sidecars(str(product)):
+                    raise _rotten(product, beside)
                 return SceneOutcome(
                     fid=job.fid, state="done", values={**values, **_source_values(state)}, adopted=True
                 )
@@ -189,6 +197,15 @@ def _existing(job: SceneJob, state: SourceState, product: Path) -> SceneOutcome:
         text = f"{product} exists already and was left alone"
         return SceneOutcome(fid=job.fid, state="skipped", error=text, error_kind="exists")
     raise OutputExistsError(f"{product} exists and is no verified product of this run: move it away")
+
+
+def _rotten(product: Path, problems: list[str]) -> ChecksumError:
+    """Return the error of a product that was proven and is another now, with what its checksums say."""
+    found = "; ".join(problems) or "it is whole, but another file than was verified"
+    return ChecksumError(
+        f"{product} changed since it was verified: {found}; put back a copy of it and what lies beside it, "
+        "or move it away and try again"
+    )
 
 
 def _plain_values(receipt: dict[str, Any]) -> dict[str, Any]:

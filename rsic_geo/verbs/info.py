@@ -188,6 +188,16 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
     return out
 
 
+def damaged_sidecars(path: str) -> list[str]:
+    """Return in words what is wrong with the files beside an archive that other programs read.
+
+    Raises:
+        RsicGeoError: the archive itself cannot be read.
+    """
+    with open_archive(path, enhance="off", execution=Execution()) as archive:
+        return _damaged_sidecars(archive, pixels=True)
+
+
 def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
     """Return in words which of an archive's sidecars tell other programs something else than the archive."""
     side, p, mask = archive.side, archive.profile, f"{archive.path}.msk"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -214,6 +215,51 @@ def test_a_lost_product_is_made_again_and_a_changed_source_is_told(tmp_path):
     assert outcomes["s00001.tif"].error_kind == "changed"
     assert (standing.done, standing.failed) == (2, 1)
     assert products(tmp_path / "out") == before
+
+
+def _flip(path, place=None):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 if place is None else place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda product: _flip(product, product.read_bytes().index(b"\xff\x93") + 60), "1 damaged tile"),
+        (lambda product: _flip(product, product.read_bytes().index(b"gml:id")), "the GML box"),
+        (lambda product: product.write_bytes(product.read_bytes()[:100]), "reaches past the end"),
+        (lambda product: _flip(product.with_name("s.jp2.msk")), "s.jp2.msk, which other programs read"),
+        (lambda product: product.with_name("s.jp2.msk").unlink(), "s.jp2.msk.* is missing"),
+        (
+            lambda product: product.with_name("s.jp2.aux.xml").write_text("<PAMDataset></PAMDataset>"),
+            "s.jp2.aux.xml was altered: nodata of band 1: 0 became nothing",
+        ),
+    ],
+)
+def test_checking_again_says_what_became_of_a_product(tmp_path, harm, words):
+    # Bit rot was "no verified product of this run", and of sidecars nothing was said.
+    source = write_scene(tmp_path / "in" / "s.tif", size=96, nodata=0)
+    with rasterio.open(source, "r+") as scene:
+        pixels = scene.read()
+        pixels[:, :20, :30] = 0
+        scene.write(pixels)
+    wanted = options("psnr=35")
+    run(tmp_path / "in", tmp_path / "out", wanted)
+    product = tmp_path / "out" / "s.jp2"
+    standing, _ = run(tmp_path / "in", tmp_path / "out", wanted, recheck=True)
+    assert (standing.done, standing.failed) == (1, 0)
+    harm(product)
+    left = {path.name: path.read_bytes() for path in product.parent.glob("s.jp2*")}
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out", wanted, recheck=True)
+    assert (standing.done, standing.failed) == (0, 1)
+    outcome = outcomes["s.tif"]
+    assert outcome.error_kind == "ChecksumError"
+    assert re.search(f"s.jp2 changed since it was verified: .*{words}", outcome.error), outcome.error
+    assert left == {path.name: path.read_bytes() for path in product.parent.glob("s.jp2*")}
+    for path in product.parent.glob("s.jp2*"):
+        path.unlink()
+    assert retry_batch(tmp_path / "out", serial(), Watcher()).done == 1
 
 
 def test_a_lost_ledger_is_made_again_from_the_receipts(tmp_path):
