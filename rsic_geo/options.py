@@ -318,6 +318,10 @@ class DecodeOptions:
         if self.driver not in ("GTiff", "COG"):
             raise UsageError(f"output format {self.driver!r}: use GTiff or COG")
         given: dict[str, str] = {}
+        if any(isinstance(pair, str) or len(pair) != 2 for pair in self.creation_options):
+            raise UsageError(
+                "creation_options are pairs of a name and a value, such as (('COMPRESS', 'ZSTD'),)"
+            )
         for name, value in self.creation_options:
             if given.setdefault(name.upper(), value) != value:
                 raise UsageError(f"creation option {name.upper()} is given twice, with different values")

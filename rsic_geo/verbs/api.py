@@ -37,6 +37,18 @@ _EXECUTION = tuple(field.name for field in fields(Execution))
 _TARGETS = tuple(kind.replace("-", "_") for kind in TARGETS if kind != "lossless")
 
 
+def _name(place: StrPath) -> str:
+    """Return the name of a file. Raises UsageError for arrays, datasets and whatever else is none."""
+    try:
+        return os.fspath(place)
+    except TypeError:
+        kind = type(place).__name__
+        raise UsageError(
+            f"a path or a name that GDAL knows is wanted, not {kind}: of an open dataset give its name, "
+            "write pixels to a file first"
+        ) from None
+
+
 def _split(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as fields of an options class, those of the execution as one value."""
     execution = {name: value for name, value in options.items() if name in _EXECUTION}
@@ -83,7 +95,7 @@ def compress(
     check_keywords("compress", options, EncodeKeywords.__annotations__)
     own = {name: value for name, value in options.items() if name not in _TARGETS}
     chosen = EncodeOptions(target=_target(target, options), **_split(own))
-    return encode.compress(os.fspath(src), os.fspath(dst), chosen, progress)
+    return encode.compress(_name(src), _name(dst), chosen, progress)
 
 
 def decompress(
@@ -102,7 +114,7 @@ def decompress(
         options: fields of :class:`DecodeOptions` and :class:`Execution`.
     """
     check_keywords("decompress", options, DecodeKeywords.__annotations__)
-    return decode.decompress(os.fspath(src), os.fspath(dst), DecodeOptions(**_split(options)), progress)
+    return decode.decompress(_name(src), _name(dst), DecodeOptions(**_split(options)), progress)
 
 
 def enhance(
@@ -124,7 +136,7 @@ def enhance(
     """
     check_keywords("enhance", options, ProductKeywords.__annotations__)
     chosen = DecodeOptions(enhance=model, **_split(options))
-    return foreign.enhance(os.fspath(src), os.fspath(dst), chosen, progress)
+    return foreign.enhance(_name(src), _name(dst), chosen, progress)
 
 
 def open(  # noqa: A001 - as in rasterio
@@ -143,8 +155,10 @@ def open(  # noqa: A001 - as in rasterio
         options: fields of :class:`Execution`.
     """
     check_keywords("open", options, ExecutionKeywords.__annotations__)
+    if not isinstance(enhance, str):
+        raise UsageError(f"enhance={enhance!r}: give 'auto', 'off' or the name of a model")
     return open_archive(
-        os.fspath(path),
+        _name(path),
         enhance=enhance,
         allow_other_model=allow_other_model,
         execution=Execution(**options),
@@ -171,8 +185,8 @@ def compare(
         progress: told a fraction and a text; returning False cancels.
     """
     return comparing.compare(
-        os.fspath(reference),
-        os.fspath(other),
+        _name(reference),
+        _name(other),
         ignore=ignore,
         accept_damaged=accept_damaged,
         progress=progress,
@@ -181,11 +195,11 @@ def compare(
 
 def info(path: StrPath) -> dict[str, Any]:
     """Return a plain dictionary about a scene or archive; see :func:`rsic_geo.verbs.info.info`."""
-    return looking.info(os.fspath(path))
+    return looking.info(_name(path))
 
 
 def validate(
     path: StrPath, *, pixels: bool = True, progress: ProgressCallback | None = None
 ) -> dict[str, Any]:
     """Return whether a file is whole, and what is wrong with it; see :func:`rsic_geo.verbs.info.validate`."""
-    return looking.validate(os.fspath(path), pixels=pixels, progress=progress)
+    return looking.validate(_name(path), pixels=pixels, progress=progress)

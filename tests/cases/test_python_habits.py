@@ -57,6 +57,27 @@ def archives(scene):
     return of
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda path, out: rsic_geo.open(path, enhance=False), "enhance=False: give 'auto', 'off'"),
+        (lambda path, out: rsic_geo.compress(np.zeros((3, 9, 9)), out), "not ndarray: .* to a file first"),
+        (lambda path, out: rsic_geo.compress(rasterio.open(path), out), "not DatasetReader: .* its name"),
+        (lambda path, out: rsic_geo.open(7), "not int"),
+        (
+            lambda path, out: rsic_geo.decompress(path, out, creation_options={"COMPRESS": "ZSTD"}),
+            r"pairs of a name and a value, such as \(\('COMPRESS', 'ZSTD'\),\)",
+        ),
+        (lambda path, out: rsic_geo.decompress(path, out, creation_options=("COMPRESS=ZSTD",)), "pairs of"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_a_rasterio_user_types_is_an_error_that_says_what_to_type(call, words, archives, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        call(archives("lossless"), str(tmp_path / "out.tif"))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads_on_one_handle_get_right_pixels(kind, archives):
     """Two threads on one handle of a lossless archive got wrong pixels, most without any error."""
