@@ -202,15 +202,16 @@ def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, pr
     Bytes and seconds are scaled by raw bytes. The sample is drawn with a fixed seed.
     """
     sizes: dict[str, int] = {}
-    pixels = total = unreadable = 0
+    areas: dict[str, tuple[int, int]] = {}
+    unreadable = 0
     for source in sources:
         entries = survey(source.path)
         if not entries or not (options.accept_damaged or _is_sound(source.path)):
             unreadable += 1
             continue
-        pixels += entries["width"] * entries["height"]
-        total += entries.get("source_bytes", 0)
-        sizes[source.path] = entries["width"] * entries["height"] * entries["bands"]
+        area = entries["width"] * entries["height"]
+        areas[source.path] = area, entries.get("source_bytes", 0)
+        sizes[source.path] = area * entries["bands"]
     drawn = random.Random(0).sample(sorted(sizes), min(sample_size, len(sizes)))
     raw = made = 0
     seconds, failed = 0.0, []
@@ -224,7 +225,7 @@ def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, pr
         except SceneError as error:  # a header that can be read says nothing of the pixels
             failed.append(str(error))
             unreadable += 1
-            del sizes[path]
+            del sizes[path], areas[path]
             continue
         except RsicGeoError as error:
             failed.append(str(error))
@@ -235,8 +236,8 @@ def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, pr
     return Estimate(
         scenes=len(sources),
         unreadable=unreadable,
-        pixels=pixels,
-        source_bytes=total,
+        pixels=sum(area for area, _ in areas.values()),
+        source_bytes=sum(size for _, size in areas.values()),
         sampled=len(drawn),
         sample_failed=tuple(failed),
         product_bytes=None if scale is None else made * scale,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from rsic_geo.errors import RsicGeoError
 
+_OURS = "rsic: error: "
+"""How a line of ours begins that says why a command failed."""
 _MIB_PER_UNIT = 1 / 2**20 if sys.platform == "darwin" else 1 / 2**10
 """``ru_maxrss`` counts bytes on macOS, KiB elsewhere."""
 
@@ -75,6 +77,8 @@ def run_measured(command: Sequence[str]) -> Measured:
         seconds, cpu, peak, code = json.loads(took.read() or "[0, 0, 0, -1]")
         if process.returncode != 0 or code != 0:
             said = (err.read().strip() or out.read().strip() or f"exit code {code}").splitlines()
+            if said[-1].startswith(_OURS):  # it says what is wrong, and of which file
+                raise RsicGeoError(said[-1].removeprefix(_OURS))
             raise RsicGeoError(f"{' '.join(command[:4])} ... failed: {said[-1]}")
         return Measured(seconds=seconds, cpu_seconds=cpu, peak_mib=peak * _MIB_PER_UNIT, output=out.read())
 

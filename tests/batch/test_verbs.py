@@ -174,3 +174,9 @@ def test_a_plan_counts_damaged_scenes_as_unreadable(tmp_path, capsys):
     cut.with_name(cut.name + ".aux.xml").write_text("<PAMDataset><Metadata>")
     assert main(["batch", "plan", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
     assert "3 scenes, 2 of them unreadable" in capsys.readouterr().out
+    assert main(["batch", "plan", str(tmp_path / "in"), str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    sound = next(path for path in (tmp_path / "in").rglob("*.tif") if path not in (cut, torn))
+    with rasterio.open(sound) as scene:
+        assert found["pixels"] == scene.width * scene.height
+    assert found["source_bytes"] == sound.stat().st_size

@@ -36,6 +36,11 @@ def test_memory_is_the_programs_even_when_ours_is_larger():
     assert len(ballast) > 0
 
 
+def test_what_rsic_says_of_a_failure_is_all_that_is_said():
+    with pytest.raises(RsicGeoError, match=r"^cannot read x\.tif$"):
+        run_measured(python("import sys; sys.exit('rsic: error: cannot read x.tif')"))
+
+
 def test_a_failing_program_is_an_error_with_its_last_words():
     with pytest.raises(RsicGeoError, match="no such band"):
         run_measured(python("import sys; print('first'); sys.exit('no such band')"))
