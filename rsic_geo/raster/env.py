@@ -182,6 +182,8 @@ def _one_line(error: BaseException, path: str | Path) -> str:
         return "its name is no UTF-8, which GDAL wants: rename it, or set a UTF-8 locale (LC_ALL=C.UTF-8)"
     message = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
     if "not recognized as being in a supported file format" in message:
+        if os.path.isdir(path):
+            return "it is a folder, and no raster in a format GDAL knows: give a file of it"
         return "it is no raster in a format GDAL knows"
     for name in (str(path), Path(path).name):
         message = message.replace(f"{name}: ", "").replace(f"{name}, ", "")

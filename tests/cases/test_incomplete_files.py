@@ -89,6 +89,11 @@ def test_an_error_of_an_archive_names_it(suffix, tmp_path):
         assert "b'" not in str(refused.value)  # as Python writes bytes
 
 
+def test_a_folder_is_called_one(tmp_path):
+    with pytest.raises(SceneError, match="it is a folder, .*: give a file of it"):
+        rsic_geo.info(str(tmp_path))
+
+
 def test_of_a_mosaic_the_file_that_is_missing_is_named(tmp_path):
     tile, mosaic = _write(tmp_path, "tile.tif"), tmp_path / "mosaic.vrt"
     rasterio.shutil.copy(str(tile), str(mosaic), driver="VRT")
