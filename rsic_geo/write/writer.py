@@ -353,8 +353,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
 
     def _quality(self, coded: CodedScene) -> dict[str, Any]:
         if self.plan.coded_as is not None:
-            found = quantised_quality(self.found)
-            # Steps kept without loss are shown as they are; of others the codec's pixels are.
+            found = quantised_quality(self.found)  # others show steps within a bound as they are
             shown = self._psnr_shown(coded) if self.plan.steps is None else found["psnr"]
             return {**found, "psnr_shown": shown, "snr": self._snr_in_steps(coded)}
         if not coded.is_measured:
