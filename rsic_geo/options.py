@@ -40,6 +40,17 @@ TARGET_WORDS = f"{', '.join(_WORDS[:-1])} or {_WORDS[-1]}"
 TILE_SIZES = (256, 512, 1024, 2048, 4096)
 """Codec tile sizes (px). Powers of two keep code-blocks aligned between tiles."""
 
+MAX_TILE_SAMPLES = 1 << 24
+"""Samples of a tile: the encoder takes about 8 bytes for each, per thread."""
+
+
+def usual_tile_size(bands: int) -> int:
+    """Return 1024 px, or less where a tile of so many bands would not fit a thread's share of memory."""
+    size = 1024
+    while size > TILE_SIZES[0] and size * size * bands > MAX_TILE_SAMPLES:
+        size //= 2
+    return size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:

@@ -154,7 +154,9 @@ class SideInfo:
     @property
     def is_exact(self) -> bool:
         """Whether the pixels that come back are those of the scene, each and every one."""
-        return self.lossless and "affine" not in self.extras
+        affine = self.extras.get("affine")
+        is_plain = affine is None or (isinstance(affine, dict) and affine.get("whole") is True)
+        return self.lossless and is_plain
 
     @property
     def source_damage(self) -> tuple[str, ...]:

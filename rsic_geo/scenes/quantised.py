@@ -46,6 +46,8 @@ class Affinity:
     offset: tuple[float, ...]
     top: tuple[float, ...] = ()
     """Of steps within a bound the greatest value of each band, which none may exceed; else empty."""
+    is_whole: bool = False
+    """Whether the floats are whole numbers, of which every one is a step: then nothing is lost."""
 
     @classmethod
     def fit(cls, dtype: str, low: tuple[float, ...], high: tuple[float, ...]) -> Affinity:
@@ -101,6 +103,7 @@ class Affinity:
             scale=tuple(self.scale[band] for band in bands),
             offset=tuple(self.offset[band] for band in bands),
             top=tuple(self.top[band] for band in bands) if self.top else (),
+            is_whole=self.is_whole,
         )
 
     def quantise(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
@@ -183,7 +186,8 @@ class Affinity:
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary."""
-        top = {"top": list(self.top)} if self.top else {}
+        top: dict[str, Any] = {"top": list(self.top)} if self.top else {}
+        top |= {"whole": True} if self.is_whole else {}
         return {"dtype": self.dtype, "scale": list(self.scale), "offset": list(self.offset), **top}
 
     @classmethod
@@ -207,13 +211,38 @@ class Affinity:
             raise ContainerError(
                 f"the archive's scaling cannot be read ({error}): the file is damaged"
             ) from error
-        return cls(dtype=dtype, scale=scale, offset=offset, top=top)
+        whole = record.get("whole") is True
+        return cls(dtype=dtype, scale=scale, offset=offset, top=top, is_whole=whole)
 
 
 def _step(low: float, high: float) -> float:
     """Return the least step with which all of a range is reached; never 0 or infinite."""
     step = (high / 4 - low / 4) / STEPS * 4 if high / 4 - low / 4 > _ENORMOUS else (high - low) / STEPS
     return step if step * STEPS >= high - low else math.nextafter(step, math.inf)
+
+
+def whole_numbers(opened: Scene) -> Affinity | None:
+    """Return the scale of a scene of floats that are whole numbers, each a step; None for any other.
+
+    Also samples under a mask must be, since they come back; and no -0.0, which no integer says.
+    """
+    p = opened.profile
+    low, high = np.full(p.count, np.inf), np.full(p.count, -np.inf)
+    for index in (grid := TileGrid(height=p.height, width=p.width, tile_size=_READ_SIDE)):
+        window = grid.core(index)
+        pixels = opened.read(window)
+        valid = opened.read_valid(window, pixels)
+        held = np.where(valid, pixels, 1.0)
+        with np.errstate(invalid="ignore"):
+            is_whole = np.isfinite(held) & (np.rint(held) == held) & ~(np.signbit(held) & (held == 0))
+        if not is_whole.all():
+            return None
+        low = np.minimum(low, np.where(valid, pixels, np.inf).min(axis=(1, 2)))
+        high = np.maximum(high, np.where(valid, pixels, -np.inf).max(axis=(1, 2)))
+        if (high - low > STEPS).any():
+            return None
+    low[~np.isfinite(low)] = 0.0
+    return Affinity(dtype=p.dtype, scale=(1.0,) * p.count, offset=tuple(map(float, low)), is_whole=True)
 
 
 def exact_range(opened: Scene) -> tuple[tuple[float, ...], tuple[float, ...], int]:
@@ -313,7 +342,7 @@ class QuantisedScene:
 
 def recorded_peaks(side: SideInfo, affinity: Affinity | None) -> tuple[Peak, ...]:
     """Return what PSNR was measured by, per band, in the units of the scene; empty of what is not lossy."""
-    if side.lossless and affinity is None:
+    if side.is_exact:
         return ()
     if affinity is not None and affinity.top:
         return side.peaks  # told in the units of the scene, or not at all

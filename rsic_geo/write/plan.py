@@ -17,10 +17,10 @@ from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
 from rsic_geo.geo.sampling import core_spreads, far_value
 from rsic_geo.geo.validity import equals_nodata
-from rsic_geo.options import TILE_SIZES, EncodeOptions
+from rsic_geo.options import EncodeOptions, usual_tile_size
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
-from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
+from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range, whole_numbers
 from rsic_geo.scenes.rotated import Rotation
 from rsic_geo.scenes.verdict import (
     BandFacts,
@@ -37,8 +37,6 @@ from rsic_geo.write.near import Way, bounds_of, keep_within, names_sizes, used_r
 from rsic_geo.write.nodata import nodata_apart_pays
 
 JP2_TYPES = ("uint8", "uint16", "int16")
-MAX_TILE_SAMPLES = 1 << 24
-"""Samples of a tile: the encoder takes about 8 bytes for each, per thread."""
 SAMPLE_SIDE = 1024
 """Longest side of the decimated read that decides the used range (px)."""
 
@@ -87,6 +85,16 @@ class ScenePlan:
     def coded_as(self) -> Affinity | None:
         """Scaling of the samples that the codec is given; None where they are the scene's own."""
         return self.affinity if self.steps is None else self.steps
+
+    @property
+    def is_integral(self) -> bool:
+        """Whether the scene's samples are whole numbers, so that no rounding was needed to code them."""
+        return self.affinity is None or self.affinity.is_whole
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every sample of the scene comes back."""
+        return self.lossless and (self.coded_as is None or self.coded_as.is_whole)
 
     @property
     def scaling(self) -> Affinity | Rotation | None:
@@ -258,8 +266,9 @@ def plan_scene(
     radiometry = Radiometry.fit(profile.dtype, [(pixels, seen)])
     far: tuple[float | None, ...] = ()
     may_hide = profile.dtype != "uint8" and options.target.kind != "max-error"
-    if may_hide and not (lossless and affinity is None):
-        exact = zip(radiometry.low, radiometry.high, strict=True) if affinity is None else affinity.ends
+    is_integral = affinity is None or affinity.is_whole
+    if may_hide and not (lossless and is_integral):
+        exact = used_ranges(radiometry, affinity) if affinity is None or is_integral else affinity.ends
         far = tuple(far_value(raw[band][seen[band]], ends) for band, ends in enumerate(exact))
     alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
     has_nodata = opened.profile.has_nodata or affinity is not None
@@ -288,7 +297,7 @@ def plan_scene(
             profile, lossless = reader.profile, True
         else:
             steps = None
-    is_exact = lossless and affinity is None and steps is None
+    is_exact = lossless and (affinity is None or affinity.is_whole) and steps is None
     ranges = used_ranges(radiometry, affinity)
     rotation = choose_rotation(reader, options, (pixels, seen), ranges, progress or Progress())
     mct = rotation is None and colour_transform_pays(reader, lossless=lossless)
@@ -298,9 +307,7 @@ def plan_scene(
         steps=steps,
         bounds=bounds,
         is_close=choice is not None and choice.is_close,
-        snapshot=snapshot
-        if lossless and affinity is None and steps is None
-        else snapshot.without_statistics(),
+        snapshot=snapshot if is_exact else snapshot.without_statistics(),
         radiometry=radiometry,
         grid=TileGrid(
             height=profile.height,
@@ -323,7 +330,7 @@ def plan_scene(
         not_finite=not_finite,
         far_values=far,
         signals=signals,
-        peaks=() if is_exact else peaks,
+        peaks=() if is_exact and affinity is None else peaks,
     )
 
 
@@ -359,6 +366,8 @@ def _peaks(
 
 
 def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity | None, int]:
+    if opened.profile.dtype in ("float32", "float64") and (whole := whole_numbers(opened)) is not None:
+        return QuantisedScene(opened, whole), whole, 0
     is_bounded = options.target.kind == "max-error" and options.target.value > 0 and names_sizes(options)
     if opened.profile.dtype not in ("float32", "float64") or (options.quantize is None and not is_bounded):
         return opened, None, 0
@@ -367,14 +376,6 @@ def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity |
     if options.target.kind == "max-error" and options.target.is_plain:
         affinity.steps_within(options.target.value)  # refuses what rounding alone would miss
     return QuantisedScene(opened, affinity), affinity, not_finite
-
-
-def usual_tile_size(bands: int) -> int:
-    """Return 1024 px, or less where a tile of so many bands would not fit a thread's share of memory."""
-    size = 1024
-    while size > TILE_SIZES[0] and size * size * bands > MAX_TILE_SAMPLES:
-        size //= 2
-    return size
 
 
 def check_supported(profile: SceneProfile) -> None:

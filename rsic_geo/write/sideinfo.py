@@ -67,7 +67,7 @@ def side_information(  # noqa: PLR0913 - what was measured, what was asked for, 
             "filters": enhancement.filters,
         }
     # What was kept exactly needs no word of what might have been lost.
-    is_exact = plan.lossless and plan.coded_as is None or options.target.kind == "lossless"
+    is_exact = plan.is_exact or options.target.kind == "lossless"
     rotated = {} if plan.rotation is None else {"rotation": plan.rotation.to_json()}
     affine = {} if plan.coded_as is None else {"affine": plan.coded_as.to_json()}
     return SideInfo(
@@ -101,7 +101,7 @@ def _stored_limits(plan: ScenePlan) -> tuple[tuple[int, int] | None, ...]:
 
 def _stored_peaks(plan: ScenePlan) -> tuple[Peak, ...]:
     """Return the peaks an archive must tell of: those of uint8 and of floats in steps none."""
-    if plan.steps is not None and plan.affinity is not None:
+    if plan.is_exact or (plan.steps is not None and plan.affinity is not None):
         return ()
     return () if all(peak.kind == "type" for peak in plan.peaks) else plan.peaks
 

@@ -76,6 +76,8 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
     except RsicGeoError as error:
         raise VerificationError(f"the written archive cannot be read back: {error}") from error
     bound, bands = target.value, verified.bands
+    if bands is not None and coded.plan.is_exact and any(band.different for band in bands):
+        raise VerificationError("the written archive does not decode to its source")
     for band, most in zip(bands or (), coded.plan.bounds, strict=False):
         if band.max_abs_error > most:
             raise VerificationError(

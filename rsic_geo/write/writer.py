@@ -103,7 +103,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         return {
             "codec": self.entry.name,
             "codec_sha256": self.codec_sha256,
-            "lossless": self.plan.lossless and self.plan.coded_as is None,
+            "lossless": self.plan.is_exact,
             "step": None if self.plan.steps is None else list(self.plan.steps.scale),
             "target": {
                 "asked": str(self.options.target),
@@ -157,7 +157,7 @@ class Job(ABC, Generic[WriterT, SearchT]):
         if self.plan.steps is not None:
             return [self._stepped(facts) for facts in self.plan.facts]
         final = coded if self.enhancement is None else self.enhancement
-        rounding = 0.0 if self.plan.affinity is None else 1 / 12
+        rounding = 0.0 if self.plan.is_integral else 1 / 12
         return [
             facts.judged_in_steps(
                 math.sqrt(float(final.sse[facts.band - 1]) / max(facts.signal.count, 1) + rounding),
