@@ -199,6 +199,13 @@ _TAGS = {
     _METADATA: (2, 1), _NODATA: (2, 1),
 }  # fmt: skip
 """Type of TIFF's tags that place a scene or hold its metadata, and bytes of an element."""
+_NEAR = {
+    tag ^ (1 << bit): tag
+    for tag in (_METADATA, _NODATA)
+    for bit in range(16)
+    if tag ^ (1 << bit) not in _TAGS
+}
+"""Numbers that one flipped bit makes of those two tags, which contradict nothing when they are gone."""
 _KEY_ENTRY = 4
 """Numbers of a key: what it is, the tag its value is in, how many, and where in it (or the value itself)."""
 
@@ -213,11 +220,20 @@ def _broken_tags(name: str) -> str | None:
             return None
         file.seek(0)
         try:
-            found = list(directory(file, {tag: size for tag, (_, size) in _TAGS.items()}))
+            wanted = {tag: size for tag, (_, size) in _TAGS.items()} | dict.fromkeys(_NEAR, 1)
+            every = list(directory(file, wanted))
         except (OSError, struct.error):  # so short that GDAL opens it no more
             return None
+    found = [entry for entry in every if entry[0] in _TAGS]
     values = {tag: value for tag, _, _, value in found}
+    # What reads as the value of a tag that is missing, under a number a bit away from its own, is that tag.
+    strays = [(_NEAR[tag], kind, count, value) for tag, kind, count, value in every if tag in _NEAR]
     bad = [
+        tag
+        for tag, kind, count, value in strays
+        if tag not in values and kind == _ASCII and _is_right(tag, count, value)
+    ]
+    bad += [
         tag
         for tag, kind, count, value in found
         if not _is_of_type(tag, kind) or not _is_right(tag, count, value)
