@@ -91,6 +91,11 @@ def wkt_of(definition: str | None) -> str | None:
 
 
 @lru_cache(maxsize=256)
+def crs_object(wkt: str) -> CRS:
+    """Return a reference system as rasterio has it."""
+    return CRS.from_wkt(wkt)
+
+
 def same_crs(ours: str, theirs: str) -> bool:
     """Return True if two definitions (WKT or EPSG code) are the same reference system."""
     if ours == theirs:

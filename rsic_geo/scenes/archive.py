@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +29,7 @@ from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
+from rsic_geo.scenes.habits import Habits
 from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, name_file, open_store
 from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
 from rsic_geo.scenes.protocol import ReadBy, StoredScene, decimated_valid
@@ -41,7 +43,7 @@ Pixels = NDArray[Any]
 _CUT = "the side information of this archive is missing (was the file cut short or stripped?)"
 
 
-class Archive:
+class Archive(Habits):
     """A scene open for reading, rasterio-like. Use :func:`rsic_geo.scenes.open.open_archive`.
 
     Pixels come as (bands, height, width). Where the file is an archive of rsic_geo, every tile's bytes are
@@ -135,10 +137,9 @@ class Archive:
     def __reduce__(self) -> tuple[Callable[..., Archive], tuple[Any, ...]]:
         """Pickle as a call that opens the file again: where it is read it must exist under the same name."""
         if self._is_closed:
-            raise SceneError(
-                f"{self.path} was closed: a closed handle cannot be sent anywhere, open it again"
-            )
-        return _reopened, (self.path, self._enhance, self.execution, self._allow_other_model)
+            raise SceneError(f"{self.path} was closed: open it again to send it anywhere")
+        how: dict[str, Any] = {"enhance": self._enhance, "execution": self.execution}
+        return partial(Archive, **how, allow_other_model=self._allow_other_model), (self.path,)
 
     def close(self) -> None:
         """Close the file; further reads fail."""
@@ -263,6 +264,7 @@ class Archive:
         *,
         out_shape: tuple[int, int] | tuple[int, int, int] | None = None,
         bands: tuple[int, ...] | None = None,
+        **other: object,
     ) -> Pixels:
         """Return pixels (bands, height, width) of a window, final: enhanced, nodata and alpha exact.
 
@@ -274,12 +276,15 @@ class Archive:
                 window: the codec's reduced resolutions are read and resampled, without enhancement, which
                 exists at full resolution only.
             bands: indexes from 0; None for all.
+            other: nothing; named in an error.
 
         Raises:
             ChecksumError: if the stored bytes of a tile are damaged.
             SceneError: if the file cannot be decoded.
             UsageError: if the window, a band or ``out_shape`` is none of this scene.
         """
+        for name in other:
+            raise UsageError(f"read() has no {name}: it takes window, out_shape, and bands counted from 0")
         area = Window.full(self.profile.height, self.profile.width) if window is None else window
         self.profile.check_window(area, bands)
         shape = None
@@ -326,12 +331,9 @@ class Archive:
     def _any_strength(self, area: Window) -> bool:
         if self.side is None:
             return False
-        cells = self.side.strengths[
-            :,
-            area.row_off // CELL : (area.row_stop - 1) // CELL + 1,
-            area.col_off // CELL : (area.col_stop - 1) // CELL + 1,
-        ]
-        return bool(cells.any())
+        rows = slice(area.row_off // CELL, (area.row_stop - 1) // CELL + 1)
+        cols = slice(area.col_off // CELL, (area.col_stop - 1) // CELL + 1)
+        return bool(self.side.strengths[:, rows, cols].any())
 
     def _read_reduced(
         self, area: Window, out_shape: tuple[int, int], bands: tuple[int, ...] | None
@@ -394,7 +396,3 @@ class Archive:
     def read_valid_overview(self, out_height: int, out_width: int) -> NDArray[np.bool_]:
         """Return where there is data by nodata, mask and alpha together, decimated (height, width)."""
         return decimated_valid(self, out_height, out_width)
-
-
-def _reopened(path: str, enhance: str, execution: Execution, allow_other_model: bool) -> Archive:
-    return Archive(path, enhance=enhance, execution=execution, allow_other_model=allow_other_model)

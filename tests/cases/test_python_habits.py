@@ -231,3 +231,47 @@ def test_shapes_no_memory_holds_are_one_error_of_ours(shape, tmp_path):
     for path in (source, archive):
         with rsic_geo.open(str(path)) as handle, pytest.raises(UsageError, match="read windows"):
             handle.read(out_shape=shape)
+
+
+def test_attributes_are_those_rasterio_has(tmp_path):
+    source, archive = tmp_path / "s.tif", tmp_path / "a.jp2"
+    with rasterio.open(
+        source, "w", driver="GTiff", height=30, width=40, count=3, dtype="uint16", nodata=7, crs="EPSG:32633",
+        transform=rasterio.transform.from_origin(4e5, 5e6, 10, 20),
+    ) as scene:  # fmt: skip
+        scene.write(np.random.default_rng(1).integers(9, 900, (3, 30, 40)).astype("uint16"))
+        scene.descriptions, scene.scales, scene.offsets = ("a", "b", None), (0.5, 1, 1), (3, 0, 0)
+        scene.update_tags(A="b")
+        scene.update_tags(ns="OWN", C="d")
+    rsic_geo.compress(str(source), str(archive))
+    names = [
+        "width", "height", "shape", "count", "dtypes", "crs", "transform", "res", "nodata", "nodatavals",
+        "descriptions", "scales", "offsets",
+    ]  # fmt: skip
+    with rasterio.open(source) as theirs, rsic_geo.open(str(archive)) as ours:
+        for name in names:
+            assert getattr(ours, name) == getattr(theirs, name), name
+        assert ours.bounds == tuple(theirs.bounds)
+        assert ours.tags() == {k: v for k, v in theirs.tags().items() if k != "AREA_OR_POINT"}
+        assert ours.tags("OWN") == theirs.tags(ns="OWN")
+        assert ours.profile["dtype"] == theirs.profile["dtype"]
+        with pytest.raises(KeyError):
+            ours.profile["driver"]
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        (lambda s: s.read(1), "bands counted from 0"),
+        (lambda s: s.read(masked=True), "read.. has no masked"),
+        (lambda s: s.read(bands=0), "a tuple, counted from 0"),
+        (np.asarray, r"read\(\) gives its pixels"),
+    ],
+)
+def test_what_is_typed_otherwise_is_told(tmp_path, use, said):
+    source, archive = tmp_path / "s.tif", tmp_path / "a.jp2"
+    with rasterio.open(source, "w", driver="GTiff", height=30, width=40, count=1, dtype="uint8") as scene:
+        scene.write(np.ones((1, 30, 40), "uint8"))
+    rsic_geo.compress(str(source), str(archive))
+    with rsic_geo.open(str(archive)) as scene, pytest.raises(UsageError, match=said):
+        use(scene)
