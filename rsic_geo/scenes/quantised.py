@@ -239,7 +239,7 @@ def whole_numbers(opened: Scene) -> Affinity | None:
             return None
         low = np.minimum(low, np.where(valid, pixels, np.inf).min(axis=(1, 2)))
         high = np.maximum(high, np.where(valid, pixels, -np.inf).max(axis=(1, 2)))
-        if (high - low > STEPS).any():
+        if (high / 2 - low / 2 > STEPS / 2).any():  # halves, since doubles have ends
             return None
     low[~np.isfinite(low)] = 0.0
     return Affinity(dtype=p.dtype, scale=(1.0,) * p.count, offset=tuple(map(float, low)), is_whole=True)

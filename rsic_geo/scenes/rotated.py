@@ -179,7 +179,7 @@ def weights_of(asked: str, spans: Sequence[float]) -> tuple[float, ...]:
         return (1.0,) * len(spans)
     if asked == "range":
         most = max(spans)
-        return tuple(most / span for span in spans)
+        return tuple(most / span if span > 0 else 1.0 for span in spans)
     try:
         weights = tuple(float(word) for word in asked.split(","))
     except ValueError:
