@@ -127,6 +127,8 @@ class Affinity:
         Raises:
             TargetNotReachedError: rounding to steps alone may be further off.
         """
+        if self.is_whole:
+            return max_error  # every step is a sample: nothing is rounded
         bounds, least = [], 0.0
         for scale, offset in zip(self.scale, self.offset, strict=True):
             end = max(abs(offset), abs(offset + STEPS * scale))

@@ -136,6 +136,8 @@ def _kept(
 ) -> tuple[Affinity | None, Choice]:
     profile = opened.profile
     if isinstance(reader, QuantisedScene):
+        if reader.affinity.is_whole and max(bounds) < 1:
+            return None, Choice("lossless")
         steps = Affinity.within(profile, reader.affinity.ends, bounds)
         if steps is None or not target.is_plain:
             return steps, Choice("codec" if steps is None else "steps")
