@@ -23,7 +23,7 @@ def folder(tmp_path_factory) -> Path:
     write_scene(place / "tags.tif", painted((1, 100, 120)), crs="EPSG:32634")
     write_scene(place / "wider.tif", painted((1, 100, 121)))
     write_scene(place / "bands.tif", painted((2, 100, 120)))
-    write_scene(place / "float.tif", painted((1, 20, 20)).astype("float32"))
+    write_scene(place / "float.tif", painted((1, 20, 20)).astype("float32") + 0.5)
     rsic_geo.compress(source, place / "a.jp2")
     rsic_geo.compress(source, place / "lossy.jp2", target="max-error=3")
     whole = (place / "a.jp2").read_bytes()

@@ -53,6 +53,6 @@ def test_scenes_jpeg_2000_cannot_hold_are_refused(tmp_path):
 
     path = tmp_path / "float.tif"
     with rasterio.open(path, "w", driver="GTiff", width=4, height=4, count=1, dtype="float32") as scene:
-        scene.write(np.zeros((1, 4, 4), np.float32))
+        scene.write(np.full((1, 4, 4), 0.5, np.float32))
     with pytest.raises(UnsupportedSceneError, match="float32"):
         bench(str(path), BenchOptions())

@@ -34,7 +34,7 @@ from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, scored_pixels
 from rsic_geo.write.parts import Bench, sized_codec
-from rsic_geo.write.plan import ScenePlan, plan_scene
+from rsic_geo.write.plan import ScenePlan, check_supported, plan_scene
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
 from rsic_geo.write.reading import Clamped
@@ -81,6 +81,7 @@ class ArchiveCoder:
         try:
             self.reader: Scene
             self.plan: ScenePlan
+            check_supported(self._opened.profile)  # floats that are whole numbers are archived, not measured
             self.reader, self.plan = plan_scene(self._opened, self.options)
             whole = Window.full(self.plan.profile.height, self.plan.profile.width)
             self.original: Pixels = self.reader.read(whole)
