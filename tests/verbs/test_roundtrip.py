@@ -153,7 +153,10 @@ def test_the_place_on_earth_as_gdal_sees_it(tmp_path, place, meaning):
 
 @pytest.mark.parametrize("source", of_types(supported=False))
 def test_other_types_are_refused(source, tmp_path, capsys):
-    """One line, exit code 2, not a single file."""
+    """One line, exit code 2, not a single file; floats that are whole numbers are no other type."""
+    if source.name == "spacenet_ms1.tif":
+        assert rsic_geo.compress(source, tmp_path / "a.jp2").to_json()["lossless"]
+        return
     with pytest.raises(UnsupportedSceneError):
         rsic_geo.compress(source, tmp_path / "a.jp2")
     assert main(["compress", str(source), str(tmp_path / "a.jp2")]) == 2
