@@ -6,10 +6,16 @@ fails, or is only said to have failed. OpenJPEG itself decodes any area of such 
 
 GDAL gives all bands the type that the first component needs, and takes signed samples of 8 bits for unsigned
 ones; what does not fit is clipped without a word.
+
+It opens no file all of whose components are subsampled alike. On a grid as coarse as they are, the same
+packets are those of an ordinary file, so such a file is read with another header.
 """
 
 from __future__ import annotations
 
+import shutil
+import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -107,7 +113,8 @@ def check_samples(path: str) -> None:
 def why_unopened(path: str) -> str | None:
     """Return in words why GDAL has no driver for a JPEG 2000 file that can be one; None for any other file.
 
-    GDAL opens subsampled components only where the first band is whole and the others are halves of it.
+    GDAL opens subsampled components only where the first band is whole and the others are halves of it;
+    :func:`coarse_grid` helps where all are subsampled alike.
     """
     found = _look_at(path)
     if found is None or all((each.dx, each.dy) == (1, 1) for each in found[0].components):
@@ -116,6 +123,46 @@ def why_unopened(path: str) -> str | None:
         "its bands are subsampled in a way that GDAL does not open: write them at full size first "
         "(opj_decompress -upsample)"
     )
+
+
+def coarse_grid(path: str) -> ImageSize | None:
+    """Return the grid of its samples of a file whose components are all subsampled alike; None for any other.
+
+    Samples, tiles, precincts and the order of packets are the same on both grids (ISO/IEC 15444-1, B.2, B.3
+    and B.12).
+    """
+    found = _look_at(path)
+    if found is None:
+        return None
+    size = found[0]
+    steps = {(each.dx, each.dy) for each in size.components}
+    dx, dy = next(iter(steps))
+    # Where a step does not divide the tiles, they differ in samples, as those of no plain grid do.
+    is_even = (size.tile_width % dx, size.tile_height % dy) == (
+        0,
+        0,
+    ) or size.tile_columns * size.tile_rows == 1
+    if steps == {(1, 1)} or len(steps) > 1 or not is_even:
+        return None
+    return replace(
+        size,
+        **{name: -(-getattr(size, name) // dx) for name in ("width", "x0", "tile_width", "tile_x0")},
+        **{name: -(-getattr(size, name) // dy) for name in ("height", "y0", "tile_height", "tile_y0")},
+        components=tuple(replace(each, dx=1, dy=1) for each in size.components),
+    )
+
+
+def write_on_grid(path: str, target: str, grid: ImageSize) -> None:
+    """Copy a JPEG 2000 file to ``target``, with another grid in its headers."""
+    shutil.copyfile(path, target)
+    with Path(target).open("r+b") as file:
+        start, _ = _codestream(file)
+        header = next((box for box in iter_boxes(file) if box.kind == b"jp2h"), None) if start else None
+        if header is not None:  # its first box begins with the height and width of the image
+            file.seek(header.content_offset + 8)
+            file.write(struct.pack(">II", grid.height - grid.y0, grid.width - grid.x0))
+        file.seek(start + 2)  # SIZ comes first after the codestream's start
+        file.write(grid.to_segment().to_bytes())
 
 
 def has_lost_box(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -20,8 +21,15 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import fetch_raster, open_scene
-from rsic_geo.raster.files import check_source
-from rsic_geo.scenes.jp2_source import check_samples, has_lost_box, offset_tiles, why_unopened
+from rsic_geo.raster.files import check_source, sidecars_of
+from rsic_geo.scenes.jp2_source import (
+    check_samples,
+    coarse_grid,
+    has_lost_box,
+    offset_tiles,
+    why_unopened,
+    write_on_grid,
+)
 from rsic_geo.scenes.protocol import StoredScene
 from rsic_geo.scenes.tiff import TiffScene, picture_of
 
@@ -139,10 +147,11 @@ def _starts_like_jp2(path: str) -> bool:
 def local_file(path: str, held: ExitStack) -> str:
     """Return the path; of what may be an archive behind a name of GDAL's, a copy kept by ``held``.
 
-    GDAL hides the boxes of a JP2 file, and of a learned archive all but its preview.
+    GDAL hides the boxes of a JP2 file, and of a learned archive all but its preview. Also a copy, as GDAL can
+    open it, of a JPEG 2000 file all of whose components are subsampled.
     """
     if not path.startswith("/vsi") and "://" not in path:
-        return path
+        return _at_full_size(path, held) or path
     is_learned = path.lower().endswith(SUFFIX)
     if not is_learned:
         with open_scene(path) as reader:
@@ -152,4 +161,15 @@ def local_file(path: str, held: ExitStack) -> str:
     name = "scene" + (SUFFIX if is_learned else ".jp2")
     copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / name
     fetch_raster(path, str(copy))
+    return str(copy)
+
+
+def _at_full_size(path: str, held: ExitStack) -> str | None:
+    grid = coarse_grid(path)
+    if grid is None:
+        return None
+    copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / Path(path).name
+    write_on_grid(path, str(copy), grid)
+    for sidecar, suffix in sidecars_of(Path(path)):
+        shutil.copyfile(sidecar, f"{copy}{suffix}")
     return str(copy)

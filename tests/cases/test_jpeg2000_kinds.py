@@ -209,7 +209,7 @@ def test_components_of_other_sizes_are_read_as_gdal_says_or_refused(tmp_path):
         _there_and_back(path, tmp_path)
 
 
-@pytest.mark.parametrize("steps", ["2x2:2x2:2x2", "1x1:2x1:2x1"])
+@pytest.mark.parametrize("steps", ["2x2:2x1:2x2", "1x1:2x1:2x1"])
 def test_subsampled_components_that_gdal_does_not_open_are_called_that(steps, tmp_path):
     # It said "no raster in a format GDAL knows" of what is a sound JPEG 2000 file.
     colours = np.stack([SCENE, SCENE[::-1], SCENE[:, ::-1]])
@@ -220,6 +220,45 @@ def test_subsampled_components_that_gdal_does_not_open_are_called_that(steps, tm
     subprocess.run(["opj_compress", *words], capture_output=True, text=True, check=True)
     with pytest.raises(SceneError, match=r"subsampled\.j2k: its bands are subsampled .* -upsample"):
         _there_and_back(path, tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["j2k", "jp2"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["-d", "11,21", "-T", "3,9", "-t", "96,64"],
+        ["-t", "64,32", "-p", "PCRL"],
+        ["-t", "64,64", "-p", "RPCL", "-c", "[32,32]"],
+    ],
+)
+@pytest.mark.parametrize(("step", "bands"), [("2x2", 3), ("3x1", 1), ("2x4", 1)])
+def test_bands_all_subsampled_alike_are_read_by_the_samples_they_have(step, bands, options, ending, tmp_path):
+    # GDAL has no driver for such a file; the samples are those that OpenJPEG's own program decodes.
+    dx, dy = map(int, step.split("x"))
+    options = ["48,32" if each in ("64,32", "64,64") and dx == 3 else each for each in options]
+    small = np.stack([SCENE, SCENE[::-1], SCENE[:, ::-1]])[:bands, ::dy, ::dx]
+    raw, path = tmp_path / "in.raw", tmp_path / f"subsampled.{ending}"
+    raw.write_bytes(small.tobytes())
+    words = [
+        "-F",
+        f"{COLUMNS},{ROWS},{bands},8,u@{':'.join([step] * bands)}",
+        "-i",
+        raw,
+        "-o",
+        path,
+        *options,
+    ]
+    subprocess.run(["opj_compress", *words], capture_output=True, text=True, check=True)
+    with pytest.raises(rasterio.errors.RasterioIOError):
+        rasterio.open(path)
+    decoded = tmp_path / "decoded.raw"
+    subprocess.run(["opj_decompress", "-i", path, "-o", decoded], capture_output=True, check=True)
+    back = _there_and_back(path, tmp_path)
+    assert (
+        abs(np.subtract(back.shape, small.shape)).max() <= 1
+    )  # where the image begins decides on a last row
+    np.testing.assert_array_equal(back.ravel(), np.frombuffer(decoded.read_bytes(), np.uint8))
 
 
 def test_signed_samples_of_8_bits_are_refused_since_gdal_would_clip_them(tmp_path):
