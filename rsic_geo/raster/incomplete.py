@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import os
 import struct
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree
@@ -19,21 +21,25 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
+from rasterio.shutil import copyfiles
 
 from rsic_geo.raster.env import open_dataset
-from rsic_geo.raster.structure import directory
+from rsic_geo.raster.structure import directory, opened
 
 _ENVI_BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}
 _NETCDF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 
 
+_LONGEST_TEXT = 1 << 26
+
+
 def incomplete_files(dataset: DatasetReader) -> tuple[str, ...]:
-    """Return in words which of an open scene's local files, and sidecars, are cut short or cannot be read."""
+    """Return in words which of an open scene's files, and sidecars, are cut short or cannot be read."""
     todo = [str(name) for name in dataset.files]
     seen, found = set(todo), []
     while todo:
         name = todo.pop(0)
-        if not os.path.isfile(name):
+        if not is_file(name):
             continue
         if name.lower().endswith(".vrt"):
             try:
@@ -46,19 +52,48 @@ def incomplete_files(dataset: DatasetReader) -> tuple[str, ...]:
         checks = (_cut, _broken_mask, broken_xml, _broken_tags)
         found += [words for check in checks if (words := check(name))]
     if dataset.driver == "HFA":
-        blocks = [
-            math.ceil(dataset.height / rows) * rows * math.ceil(dataset.width / columns) * columns
-            for rows, columns in dataset.block_shapes
-        ]
-        whole = 8 * np.dtype(dataset.dtypes[0]).itemsize
-        bits = int(dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", whole))
-        needed = sum(blocks) * bits // 8
-        found += [
-            _words(name, os.path.getsize(name), needed)
-            for name in map(str, dataset.files)
-            if name.lower().endswith(".ige") and os.path.getsize(name) < needed
-        ]
+        with _near(dataset) as local:
+            found += _cut_spill(local)
     return tuple(dict.fromkeys(found))
+
+
+def _cut_spill(dataset: DatasetReader) -> list[str]:
+    blocks = [
+        math.ceil(dataset.height / rows) * rows * math.ceil(dataset.width / columns) * columns
+        for rows, columns in dataset.block_shapes
+    ]
+    whole = 8 * np.dtype(dataset.dtypes[0]).itemsize
+    bits = int(dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", whole))
+    needed = sum(blocks) * bits // 8
+    return [
+        _words(name, os.path.getsize(name), needed)
+        for name in map(str, dataset.files)
+        if name.lower().endswith(".ige") and os.path.getsize(name) < needed
+    ]
+
+
+@contextmanager
+def _near(dataset: DatasetReader) -> Iterator[DatasetReader]:
+    """Yield an open scene, or a copy of it where its files are not the system's, which alone tells sizes."""
+    if not any(str(name).startswith("/vsi") for name in dataset.files):
+        yield dataset
+        return
+    with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
+        copy = str(Path(folder) / Path(dataset.name).name)
+        copyfiles(dataset.name, copy)
+        with open_dataset(copy) as local:
+            yield local
+
+
+def is_file(name: str) -> bool:
+    """Return whether there is such a file, of the system's or of GDAL's."""
+    if not name.startswith("/vsi"):
+        return os.path.isfile(name)
+    try:
+        with opened(name) as file:
+            return len(file.read(1)) == 1
+    except (OSError, RasterioError):
+        return False
 
 
 def _words(name: str, size: int, needed: int) -> str:
@@ -67,17 +102,21 @@ def _words(name: str, size: int, needed: int) -> str:
 
 def _cut(name: str) -> str | None:
     """Return that a file is shorter than it says of itself; None where it is not, or of no such format."""
-    size = os.path.getsize(name)
+    needed = 0
     try:
-        with open(name, "rb") as file:
+        with opened(name) as file:
             magic = file.read(16)
-            needed = 0
-            for start, measure in _MEASURES.items():
-                if magic.startswith(start):
-                    needed = measure(file)
-    except (OSError, ValueError, struct.error, LookupError):
+            measure = next((each for start, each in _MEASURES.items() if magic.startswith(start)), None)
+            if name.startswith("/vsi"):
+                if measure is None and not _headers(name):
+                    return None
+                with open_dataset(name) as dataset, _near(dataset) as local:
+                    return _cut(local.name)
+            if measure is not None:
+                needed = measure(file)
+    except (OSError, ValueError, struct.error, LookupError, RasterioError):
         return None  # its own reader says what is wrong with what it cannot make out
-    needed = needed or _envi(name)
+    needed, size = needed or _envi(name), os.path.getsize(name)
     return _words(name, size, needed) if size < needed else None
 
 
@@ -138,11 +177,15 @@ def _netcdf(file: BinaryIO) -> int:
     return max(ends)
 
 
+def _headers(name: str) -> list[str]:
+    """Return the files beside a raster that may be its ENVI header."""
+    names = dict.fromkeys((f"{name}.hdr", os.path.splitext(name)[0] + ".hdr"))
+    return [header for header in names if header != name and is_file(header)]
+
+
 def _envi(name: str) -> int:
     """Return the bytes an ENVI raster needs by the header beside it; 0 for other files."""
-    for header in (f"{name}.hdr", os.path.splitext(name)[0] + ".hdr"):
-        if header == name or not os.path.isfile(header):
-            continue
+    for header in _headers(name):
         text = Path(header).read_text("latin-1")
         if not text.startswith("ENVI"):
             continue
@@ -166,7 +209,7 @@ def _envi(name: str) -> int:
 
 def _broken_mask(name: str) -> str | None:
     mask = f"{name}.msk"
-    if not os.path.isfile(mask):
+    if not is_file(mask):
         return None
     try:
         with open_dataset(mask):
@@ -178,13 +221,24 @@ def _broken_mask(name: str) -> str | None:
 def broken_xml(name: str) -> str | None:
     """Return in words that the metadata beside a file cannot be read; None where they can be."""
     sidecar = f"{name}.aux.xml"
-    if not os.path.isfile(sidecar):
+    if not is_file(sidecar):
         return None
     try:
-        ElementTree.parse(sidecar)
+        with opened(sidecar) as file:
+            ElementTree.fromstring(_text_of(file))
     except (ElementTree.ParseError, OSError):
         return f"the metadata in {Path(sidecar).name} cannot be read"
     return None
+
+
+def _text_of(file: BinaryIO) -> bytes:
+    """Return a file up to its end, or to the zeros that stand for it."""
+    found = b""
+    while len(found) < _LONGEST_TEXT and (part := file.read(1 << 16)):
+        found += part
+        if part.endswith(b"\0"):
+            break
+    return found.rstrip(b"\0")
 
 
 _SCALE, _POINTS, _MATRIX, _KEYS, _NUMBERS, _TEXTS, _METADATA, _NODATA = (
@@ -215,7 +269,7 @@ def _broken_tags(name: str) -> str | None:
 
     GDAL leaves such tags out, some of them without a word.
     """
-    with open(name, "rb") as file:
+    with opened(name) as file:
         if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             return None
         file.seek(0)

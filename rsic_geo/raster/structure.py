@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from rasterio.enums import Resampling
 from rasterio.env import Env
-from rasterio.errors import RasterioError
+from rasterio.errors import RasterioError, RasterioIOError
 
 from rsic_geo.geo.metadata import MetadataSnapshot, usual_mask_flags
 from rsic_geo.geo.profile import SceneProfile
@@ -105,13 +105,18 @@ def is_premultiplied(name: str, driver: str, colorinterp: Sequence[str]) -> bool
         number, _, name = name.removeprefix("GTIFF_DIR:").partition(":")
         page = int(number) if number.isdecimal() and len(number) < 6 else 1
     try:
-        with _opened(name) as file:
+        with opened(name) as file:
             return _ASSOCIATED in _extra_samples(file, page)
     except (OSError, ValueError, struct.error, RasterioError):
         return False
 
 
-def _opened(name: str) -> BinaryIO:
+def opened(name: str) -> BinaryIO:
+    """Open a file of the system, or one of GDAL's, for reading bytes; zeros follow the end of the latter.
+
+    Raises:
+        OSError, RasterioError: there is none.
+    """
     if name.startswith("/vsi"):
         return io.BufferedReader(_BehindGdal(name), _BehindGdal.CHUNK)
     return Path(name).open("rb")
@@ -138,17 +143,29 @@ class _BehindGdal(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        length = len(buffer)
+        while length:
+            try:
+                buffer[:length] = self._bytes(length)
+            except RasterioIOError as error:
+                if "too small" not in str(error):
+                    raise
+                length //= 2  # GDAL refuses a raster of which most lies beyond the end of its file
+                continue
+            self._position += length
+            return length
+        return 0
+
+    def _bytes(self, length: int) -> bytes:
         text = (
-            f'<VRTDataset rasterXSize="{len(buffer)}" rasterYSize="1">'
+            f'<VRTDataset rasterXSize="{length}" rasterYSize="1">'
             '<VRTRasterBand dataType="Byte" band="1" subClass="VRTRawRasterBand">'
             f'<SourceFilename relativetoVRT="0">{escape(self._name)}</SourceFilename>'
             f"<ImageOffset>{self._position}</ImageOffset><PixelOffset>1</PixelOffset>"
-            f"<LineOffset>{len(buffer)}</LineOffset></VRTRasterBand></VRTDataset>"
+            f"<LineOffset>{length}</LineOffset></VRTRasterBand></VRTDataset>"
         )
         with Env(GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE="ALL"), open_dataset(text) as dataset:
-            buffer[:] = dataset.read(1)[0].tobytes()
-        self._position += len(buffer)
-        return len(buffer)
+            return bytes(dataset.read(1)[0].tobytes())
 
 
 def premultiplied_band(name: str, driver: str, count: int) -> int | None:

@@ -165,7 +165,7 @@ def local_file(path: str, held: ExitStack) -> str:
 
 
 def _at_full_size(path: str, held: ExitStack) -> str | None:
-    grid = coarse_grid(path)
+    grid = coarse_grid(path) if Path(path).is_file() else None  # no pipe is waited for
     if grid is None:
         return None
     copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / Path(path).name

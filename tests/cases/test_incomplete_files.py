@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,45 @@ def test_a_cut_file_is_never_archived_as_sound(name, share, tmp_path):
     with pytest.raises(RsicGeoError):
         rsic_geo.compress(str(path), str(archive), model="none")
     assert not archive.exists()
+
+
+def _zipped(folder: Path) -> str:
+    """Put all files of a folder into an archive, and return how GDAL calls it."""
+    with zipfile.ZipFile(folder / "all.zip", "w") as pack:
+        for file in sorted(folder.iterdir()):
+            if file.name != "all.zip":
+                pack.write(file, file.name)
+    return f"/vsizip/{folder / 'all.zip'}"
+
+
+@pytest.mark.parametrize("name", sorted(set(CUT) - {"classic.nc", "large.nc"}))  # GDAL reads netCDF from disk
+def test_nor_is_one_behind_vsi(name, tmp_path):
+    path, archive = _write(tmp_path, name), tmp_path / "a.jp2"
+    cut = tmp_path / CUT[name][2]
+    rsic_geo.compress(f"{_zipped(tmp_path)}/{path.name}", str(archive), model="none")
+    archive.unlink()
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 9 // 10])
+    with pytest.raises(RsicGeoError):
+        rsic_geo.compress(f"{_zipped(tmp_path)}/{path.name}", str(archive), model="none", overwrite=True)
+    assert not archive.exists()
+
+
+def test_nor_is_one_with_broken_tags_or_sidecars_behind_vsi(tmp_path):
+    path, archive = _write(tmp_path, "s.tif"), tmp_path / "out" / "a.jp2"
+    archive.parent.mkdir()
+    content = path.read_bytes()
+    place = content.index(struct.pack("<HHI", 42113, 2, 6))
+    path.write_bytes(content[:place] + struct.pack("<HHI", 42112, 3, 6) + content[place + 8 :])
+    with pytest.raises(DamagedSceneError, match="tags of s.tif"):
+        rsic_geo.compress(f"{_zipped(tmp_path)}/s.tif", str(archive), model="none")
+    path.write_bytes(content)
+    for suffix, words in ((".msk", "the mask s.tif.msk"), (".aux.xml", "the metadata in s.tif.aux.xml")):
+        sidecar = tmp_path / f"s.tif{suffix}"
+        sidecar.write_bytes(b"<PAMDataset><Meta")
+        with pytest.raises(DamagedSceneError, match=words):
+            rsic_geo.compress(f"{_zipped(tmp_path)}/s.tif", str(archive), model="none")
+        sidecar.unlink()
+    rsic_geo.compress(f"{_zipped(tmp_path)}/s.tif", str(archive), model="none")
 
 
 def test_nor_is_a_mosaic_of_mosaics_of_it(tmp_path):
