@@ -32,6 +32,9 @@ _QUANTITIES: dict[TargetKind, _Quantity] = {
     "bpp": _Quantity("B", 1e-4, 1e5, "size"),
     "bpppb": _Quantity("B", 1e-5, 1e5, "size"),
 }
+Effort = Literal["fast", "normal", "best"]
+EFFORTS: tuple[Effort, ...] = ("fast", "normal", "best")
+"""Time to write and to read an archive: which model ``auto`` is, and how near its target a search ends."""
 TARGETS: tuple[TargetKind, ...] = ("lossless", *_QUANTITIES)
 _WORDS = ["lossless", *(f"{kind}={quantity.unit}" for kind, quantity in _QUANTITIES.items())]
 TARGET_WORDS = f"{', '.join(_WORDS[:-1])} or {_WORDS[-1]}"
@@ -230,7 +233,10 @@ class EncodeOptions:
     target: Target = field(default_factory=lambda: Target(kind="lossless"))
     codec: str = "jp2"
     model: str = "auto"
-    """Enhancer told to the archive: auto, none, or a name from ``rsic models``."""
+    """Enhancer told to the archive: auto (by ``effort``), none, or a name from ``rsic models``."""
+    effort: Effort = "normal"
+    """Time for bytes: the scene's filter alone (fast), the smallest network (normal), a larger one and a
+    search that ends nearer its target (best). A larger network takes longer to read, too."""
     tile_size: int = 0
     """Side of a codec tile (px); 0 = 1024, less for scenes of very many bands."""
     seed: int = 0
@@ -272,6 +278,8 @@ class EncodeOptions:
         """Raise UsageError where a value makes no sense."""
         if self.tile_size not in (0, *TILE_SIZES):
             raise UsageError(f"tile size {self.tile_size}: use one of {', '.join(map(str, TILE_SIZES))}")
+        if self.effort not in EFFORTS:
+            raise UsageError(f"effort {self.effort!r}: use {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}")
         if self.quantize not in (None, "uint16"):
             raise UsageError(f"quantize {self.quantize!r}: only uint16 is known")
         if self.spectral not in ("as-is", "rotated", "auto"):

@@ -226,6 +226,13 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
             choice("CODEC", tr("Codec"), known.codecs or (AUTO,), known.codecs[0] if known.codecs else AUTO),
             codec_help(known),
         ),
+        explained(
+            choice("EFFORT", tr("Effort"), ("fast", "normal", "best"), "normal"),
+            tr(
+                "How long writing and reading may take, where something may be lost. fast: the scene's own "
+                "filter alone. normal: the smallest network. best: a larger network and a longer search."
+            ),
+        ),
         advanced(choice("TILE_SIZE", tr("Codec tile (pixels)"), sizes, AUTO)),
         advanced(
             choice("SPECTRAL", tr("Bands in a lossy archive"), ("as-is", "rotated", AUTO), "as-is"),
@@ -278,6 +285,7 @@ def read_compression(
         value=None if target == LOSSLESS else value,
         codec="" if codec == AUTO else codec,
         model=word(algorithm, parameters, "MODEL", context) or AUTO,
+        effort=word(algorithm, parameters, "EFFORT", context),
         tile_size=int(size) if size.isdigit() else 0,
         quantize="uint16" if algorithm.parameterAsBool(parameters, "QUANTIZE", context) else "",
         spectral=word(algorithm, parameters, "SPECTRAL", context),

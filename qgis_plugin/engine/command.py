@@ -51,6 +51,8 @@ class Compression:
     """dB, DN, ratio, bits per pixel or per sample, whatever the target is in; None for lossless."""
     codec: str = ""
     model: str = AUTO
+    effort: str = ""
+    """How long it may take: fast, normal or best; empty for the engine's default."""
     tile_size: int = 0
     """px, 0 for the engine's default."""
     quantize: str = ""
@@ -75,6 +77,8 @@ class Compression:
             words += ["--codec", self.codec]
         if self.model and self.model != AUTO:
             words += ["--model", self.model]
+        if self.effort and self.effort != "normal":
+            words += ["--effort", self.effort]
         if self.tile_size:
             words += ["--tile-size", str(self.tile_size)]
         if self.quantize:

@@ -41,6 +41,7 @@ _OPTIONS = {
     "codec": "CODEC",
     "creation-option": "CREATION_OPTIONS",
     "device": "DEVICE",
+    "effort": "EFFORT",
     "enhance": "ENHANCE",
     "fast": "FAST",
     "format": "FORMAT",

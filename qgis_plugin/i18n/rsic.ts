@@ -738,6 +738,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>How long writing and reading may take, where something may be lost. fast: the scene's own filter alone. normal: the smallest network. best: a larger network and a longer search.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>rotated: what bands have in common is stored once, which saves a fifth or more where there are four or more of them; other programs, and this one without rsic, then show the bands by the .vrt file beside the archive. auto: rotated where a trial saves 15 %.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -799,6 +804,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>Codec</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Effort</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -766,6 +766,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>How long writing and reading may take, where something may be lost. fast: the scene's own filter alone. normal: the smallest network. best: a larger network and a longer search.</source>
+        <translation>Wie lange Schreiben und Lesen dauern dürfen, wo etwas verloren gehen darf. fast: nur der eigene Filter der Szene. normal: das kleinste Netz. best: ein größeres Netz und eine längere Suche.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>rotated: what bands have in common is stored once, which saves a fifth or more where there are four or more of them; other programs, and this one without rsic, then show the bands by the .vrt file beside the archive. auto: rotated where a trial saves 15 %.</source>
         <translation>rotated: Was die Kanäle gemeinsam haben, wird einmal gespeichert; das spart ein Fünftel oder mehr, wo es vier oder mehr gibt. Andere Programme, und dieses ohne rsic, zeigen die Kanäle dann durch die .vrt-Datei neben dem Archiv. auto: rotated, wo ein Versuch 15 % spart.</translation>
     </message>
@@ -828,6 +833,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
         <location filename="../algorithms/parameters.py"/>
         <source>Codec</source>
         <translation>Codec</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Effort</source>
+        <translation>Aufwand</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>

@@ -80,6 +80,7 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
         **network,
         "model": options.model,
         "model_sha256": model_sha256,
+        "effort": options.effort,
         "tile_size": options.tile_size,
         "seed": options.seed,
         "quantize": options.quantize,

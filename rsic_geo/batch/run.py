@@ -266,7 +266,7 @@ def _weights(options: EncodeOptions) -> str | None:
     from rsic_geo.weights import enhancer_name, open_weights
 
     try:
-        digest = open_weights(enhancer_name(options.model, options.codec)).sha256
+        digest = open_weights(enhancer_name(options.model, options.codec, options.effort)).sha256
     except WeightsError:
         if options.model != "auto":
             raise

@@ -135,13 +135,20 @@ class RDPoints:
 class SizedCodec(Codec, Protocol):
     """A codec whose tiles can be cut at any size, so that bytes can be shared out among tiles."""
 
-    def curve(self, pixels: Pixels, ratios: Sequence[float], valid: npt.NDArray[np.bool_] | None) -> RDPoints:
+    def curve(
+        self,
+        pixels: Pixels,
+        ratios: Sequence[float],
+        valid: npt.NDArray[np.bool_] | None,
+        near: float | None = None,
+    ) -> RDPoints:
         """Return bytes and squared error of a tile at falling compression ratios, by one coding.
 
         Args:
             pixels: samples (bands, height, width).
             ratios: bytes of the samples over those of the payload, falling.
             valid: (height, width) or (bands, height, width); other samples count no error.
+            near: a mean squared error that is wanted; ratios far from it may be left out. None: all of them.
         """
         ...
 

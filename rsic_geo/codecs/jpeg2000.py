@@ -108,9 +108,15 @@ class Jpeg2000Codec:
             raise BitstreamError(f"the tile has {pixels.shape} samples, not {wanted}: it is damaged")
         return pixels
 
-    def curve(self, pixels: Pixels, ratios: Sequence[float], valid: npt.NDArray[np.bool_] | None) -> RDPoints:
+    def curve(
+        self,
+        pixels: Pixels,
+        ratios: Sequence[float],
+        valid: npt.NDArray[np.bool_] | None,
+        near: float | None = None,
+    ) -> RDPoints:
         """Return bytes and squared error at falling ratios, by one layered coding; see `layer_profile`."""
-        return layer_profile(pixels, replace(self._lossy, layers=tuple(ratios)), valid=valid)
+        return layer_profile(pixels, replace(self._lossy, layers=tuple(ratios)), valid=valid, near=near)
 
 
 def encode_tile(pixels: Pixels, params: J2KParams) -> bytes:
@@ -191,7 +197,11 @@ def body_size(codestream: bytes) -> int:
 
 
 def layer_profile(
-    pixels: Pixels, params: J2KParams, *, valid: npt.NDArray[np.bool_] | None = None
+    pixels: Pixels,
+    params: J2KParams,
+    *,
+    valid: npt.NDArray[np.bool_] | None = None,
+    near: float | None = None,
 ) -> RDPoints:
     """Measure bytes and squared error of a tile at each of `params.layers` (DEFAULT_LAYERS when None).
 
@@ -201,6 +211,8 @@ def layer_profile(
         pixels: Samples (bands, height, width).
         params: Lossy parameters; a `ratio` in them is not looked at.
         valid: Optional (height, width) or (bands, height, width) keep-map; other samples count no error.
+        near: A mean squared error; only the layers that lie about it, found by halving, are decoded and
+            returned. Decoding layers takes most of the time of measuring.
 
     Raises:
         As `encode_tile`.
@@ -210,15 +222,27 @@ def layer_profile(
     codestream = encode_tile(pixels, layered)
     keep = None if valid is None else np.broadcast_to(valid, pixels.shape)
     sizes = _layer_bytes(codestream, len(layers))
-    sse: list[float] = []
-    for layer, size in enumerate(sizes):
-        # Once everything is coded, further layers hold nothing but empty packets.
-        is_empty = layer > 0 and size - sizes[layer - 1] <= params.num_resolutions * pixels.shape[0]
-        sse.append(sse[-1] if is_empty else _squared_error(codestream, pixels, keep, layer + 1))
+    samples = int(pixels.size if keep is None else np.count_nonzero(keep))
+    # Once everything is coded, further layers hold nothing but empty packets.
+    empty = params.num_resolutions * pixels.shape[0]
+    filled = [k for k in range(len(sizes)) if k == 0 or sizes[k] - sizes[k - 1] > empty]
+    errors: dict[int, float] = {}
+
+    def error(layer: int) -> float:
+        if layer not in errors:
+            errors[layer] = _squared_error(codestream, pixels, keep, layer + 1)
+        return errors[layer]
+
+    if near is not None:
+        coarse, fine = 0, len(filled) - 1
+        while fine - coarse > 1:
+            middle = (coarse + fine) // 2
+            coarse, fine = (middle, fine) if error(filled[middle]) > near * samples else (coarse, middle)
+        filled = sorted({*errors, filled[coarse], filled[fine]})
+    else:
+        filled = [max(each for each in filled if each <= layer) for layer in range(len(sizes))]
     return RDPoints(
-        bytes=sizes,
-        sse=tuple(sse),
-        samples=int(pixels.size if keep is None else np.count_nonzero(keep)),
+        bytes=tuple(sizes[layer] for layer in filled), sse=tuple(map(error, filled)), samples=samples
     )
 
 

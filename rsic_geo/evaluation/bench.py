@@ -27,7 +27,8 @@ from rsic_geo.verbs.compare import compare
 SIZE_MATCH = 0.01
 """GDAL's file is brought within this part of ours before the two are compared."""
 _QUALITY_TRIALS = 4
-_OURS = (sys.executable, "-m", "rsic_geo")
+OURS = (sys.executable, "-m", "rsic_geo")
+"""How the program is started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +76,8 @@ def bench(scene: str, options: BenchOptions, progress: ProgressCallback | None =
         RsicGeoError: if one of the programs fails.
     """
     report = Progress(callback=progress)
-    with open_scene(scene) as reader:
-        profile = reader.profile
-    if profile.dtype not in ("uint8", "uint16", "int16"):
-        raise UnsupportedSceneError(f"{scene} holds {profile.dtype}: GDAL and rsic write no JPEG 2000 of it")
     with tempfile.TemporaryDirectory(prefix="rsic-bench-") as folder:
-        work = _Bench(scene=scene, profile=profile, options=options, folder=Path(folder))
+        work = BenchWork.of(scene, Path(folder), options)
         result: dict[str, Any] = {
             "scene": work.describe(),
             "settings": {
@@ -97,17 +94,36 @@ def bench(scene: str, options: BenchOptions, progress: ProgressCallback | None =
 
 
 @dataclass(slots=True, kw_only=True)
-class _Bench:
+class BenchWork:
+    """Programs run on one scene."""
+
     scene: str
     profile: SceneProfile
     options: BenchOptions
     folder: Path
 
+    @classmethod
+    def of(cls, scene: str, folder: Path, options: BenchOptions) -> BenchWork:
+        """Return the work on a scene.
+
+        Raises:
+            UnsupportedSceneError: it is none that GDAL and rsic write as JPEG 2000.
+        """
+        with open_scene(scene) as reader:
+            profile = reader.profile
+        if profile.dtype not in ("uint8", "uint16", "int16"):
+            raise UnsupportedSceneError(
+                f"{scene} holds {profile.dtype}: GDAL and rsic write no JPEG 2000 of it"
+            )
+        return cls(scene=scene, profile=profile, options=options, folder=folder)
+
     @property
     def pixels(self) -> int:
+        """Pixels of the scene."""
         return self.profile.height * self.profile.width
 
     def describe(self) -> dict[str, Any]:
+        """Return what the scene is."""
         p = self.profile
         return {
             "path": self.scene, "width": p.width, "height": p.height, "bands": p.count, "dtype": p.dtype,
@@ -115,6 +131,7 @@ class _Bench:
         }  # fmt: skip
 
     def gdal_name(self) -> str:
+        """Return which GDAL is beside ours."""
         program = shutil.which("gdal_translate")
         if program is None:
             return f"GDAL {gdal_version()} (of rasterio)"
@@ -122,6 +139,7 @@ class _Bench:
         return said.split(",")[0].strip() or "gdal_translate"
 
     def compress(self, progress: Progress) -> dict[str, Any]:
+        """Write the scene by both, at the same bytes."""
         ours, theirs = self.folder / "ours.jp2", self.folder / "gdal.jp2"
         words = [
             "compress",
@@ -135,13 +153,13 @@ class _Bench:
             "never",
         ]
         words += ["--target", str(self.options.target), "--tile-size", str(self.options.tile_size)]
-        our_runs, their_runs = [self._rsic(words)], []
+        our_runs, their_runs = [self.rsic(words)], []
         progress.report(0.3, "matching GDAL's size")
         quality = self._match(ours, theirs)
         for done in range(self.options.repeat):
-            their_runs.append(self._gdal_jp2(theirs, quality))
+            their_runs.append(self.gdal_jp2(theirs, quality))
             if done:
-                our_runs.append(self._rsic(words))
+                our_runs.append(self.rsic(words))
             progress.report(0.4 + 0.5 * (done + 1) / self.options.repeat, "compressing")
         mine, yours = best_of(our_runs), best_of(their_runs)
         said = json.loads(mine.output)
@@ -167,6 +185,7 @@ class _Bench:
         return {**sides, "ratio": {**_ratios(mine, yours), "one_pass_seconds": one_pass / yours.seconds}}
 
     def decompress(self, progress: Progress) -> dict[str, Any]:
+        """Read our archive by both, without repair."""
         archive = str(self.folder / "ours.jp2")
         options = self._tiff_options()
         ours, theirs = self.folder / "ours.tif", self.folder / "gdal.tif"
@@ -174,7 +193,7 @@ class _Bench:
         words += [word for pair in options for word in ("--co", pair)]
         our_runs, their_runs = [], []
         for done in range(self.options.repeat):
-            our_runs.append(self._rsic(words))
+            our_runs.append(self.rsic(words))
             their_runs.append(self._gdal(archive, theirs, "GTiff", options))
             progress.report((done + 1) / self.options.repeat, "decompressing")
         mine, yours = best_of(our_runs), best_of(their_runs)
@@ -187,14 +206,14 @@ class _Bench:
         archive, output = self.folder / "enhanced.jp2", self.folder / "enhanced.tif"
         words = ["compress", self.scene, str(archive), "--model", self.options.model, "--verify", "none"]
         words += ["--target", str(self.options.target), "--device", self.options.device]
-        encoded = self._rsic([*words, "--sidecar", "never"])
+        encoded = self.rsic([*words, "--sidecar", "never"])
         said = json.loads(encoded.output)
         if not said.get("model"):
             return None
         progress.report(0.5, "enhancing")
         words = ["decompress", str(archive), str(output), "--device", self.options.device]
-        plain = self._rsic([*words, "--enhance", "off"])
-        full = self._rsic(words)
+        plain = self.rsic([*words, "--enhance", "off"])
+        full = self.rsic(words)
         return {
             "model": said["model"]["name"],
             "mpx_per_second": self.pixels / 1e6 / max(full.seconds - plain.seconds, 1e-3),
@@ -204,9 +223,10 @@ class _Bench:
             "psnr": said.get("psnr"),
         }
 
-    def _rsic(self, words: list[str]) -> Measured:
+    def rsic(self, words: list[str]) -> Measured:
+        """Run a verb of ours that writes something; it prints JSON."""
         return run_measured(
-            [*_OURS, *words, "--threads", str(self.options.workers), "--overwrite", "-q", "--json"]
+            [*OURS, *words, "--threads", str(self.options.workers), "--overwrite", "-q", "--json"]
         )
 
     def _match(self, ours: Path, theirs: Path) -> float | None:
@@ -216,14 +236,15 @@ class _Bench:
         wanted = ours.stat().st_size
         quality = 100 * wanted / self.profile.raw_bytes
         for _ in range(_QUALITY_TRIALS):
-            self._gdal_jp2(theirs, quality)
+            self.gdal_jp2(theirs, quality)
             found = theirs.stat().st_size
             if abs(found / wanted - 1) <= SIZE_MATCH:
                 break
             quality *= wanted / found
         return quality
 
-    def _gdal_jp2(self, target: Path, quality: float | None) -> Measured:
+    def gdal_jp2(self, target: Path, quality: float | None) -> Measured:
+        """Write the scene by GDAL in one pass, at a QUALITY (percent of the raw size) or without loss."""
         size = self.options.tile_size
         options = [f"BLOCKXSIZE={size}", f"BLOCKYSIZE={size}", "PLT=YES", "TLM=YES"]
         options += (

@@ -256,7 +256,7 @@ def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress) -> En
     from rsic_geo.repair import load_enhancer
 
     try:
-        name = enhancer_name(options.model, options.codec)
+        name = enhancer_name(options.model, options.codec, options.effort)
         return load_enhancer(name, options.execution.device)
     except WeightsError as error:
         if options.model != "auto":

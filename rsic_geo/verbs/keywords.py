@@ -52,6 +52,7 @@ class EncodeKeywords(ExecutionKeywords, PartKeywords, TargetKeywords, total=Fals
 
     codec: str
     model: str
+    effort: Literal["fast", "normal", "best"]
     tile_size: int
     seed: int
     quantize: str | None

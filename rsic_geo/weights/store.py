@@ -94,19 +94,22 @@ def default_name(folder: Path | None = None, *, kind: str = ENHANCER) -> str:
     return str(name)
 
 
-def enhancer_name(name: str, codec: str = "jp2") -> str:
+def enhancer_name(name: str, codec: str = "jp2", effort: str = "normal") -> str:
     """Return the weights that a model's name means for archives of a codec.
 
     Args:
         name: as users give it; ``auto`` is what was trained on that codec's output, where there is such.
         codec: ``jp2``, ``learned`` or ``learned:NAME``.
+        effort: ``fast``, ``normal`` or ``best``; what is trained on one codec has one size for the last two.
 
     Raises:
         WeightsNotFoundError: for ``auto``, if none are shipped.
     """
     if name != "auto":
         return name
-    own = _manifest(_PACKAGED).get(f"default_{codec.partition(':')[0]}")
+    known, kind = _manifest(_PACKAGED), codec.partition(":")[0]
+    wanted = (effort, kind) if effort == "fast" else (kind, effort)
+    own = next((known[key] for each in wanted if (key := f"default_{each}") in known), None)
     return str(own) if own else default_name()
 
 

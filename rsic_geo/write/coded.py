@@ -72,7 +72,11 @@ class SceneCoder:
         """Where finished row bands are kept; None keeps none."""
 
     def curves(
-        self, layers: tuple[float, ...], progress: Progress, only: Collection[int] | None = None
+        self,
+        layers: tuple[float, ...],
+        progress: Progress,
+        only: Collection[int] | None = None,
+        near: float | None = None,
     ) -> list[TileCurve]:
         """Measure the rate-distortion curve of every tile (or of those in ``only``), in tile order.
 
@@ -80,11 +84,12 @@ class SceneCoder:
             layers: compression ratios at which it is measured, falling.
             progress: told after each tile.
             only: numbers of tiles.
+            near: mean squared error about which the curves have to be right; None: everywhere.
 
         Raises:
             JobCancelledError: if the caller cancels.
         """
-        todo = TilePass(work="curves", layers=layers)
+        todo = TilePass(work="curves", layers=layers, near=near)
         records = self._records(todo, progress, "measuring tiles", only)
         return [TileCurve.from_points(*record.points) for record in records]
 

@@ -45,7 +45,12 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
         coder.bands = self.bands
         is_judged_later = self.options.verify == "later" and self.options.target.is_size
         is_measured = bool(self.enhancer) or not is_judged_later
-        return RateSearch(coder=coder, plan=self.plan, is_measured=is_measured)
+        return RateSearch(
+            coder=coder,
+            plan=self.plan,
+            is_measured=is_measured,
+            slack=control.PSNR_SLACK[self.options.effort],
+        )
 
     def _code(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
         target, progress = self.options.target, self.progress

@@ -43,6 +43,8 @@ class TilePass:
     """Measure rate-distortion curves, code reversibly, code to sizes, or code within a largest error."""
     layers: tuple[float, ...] = ()
     """Compression ratios of the curves, falling."""
+    near: float | None = None
+    """Mean squared error that the curves are to be right about; None: everywhere."""
     sizes: tuple[int, ...] = ()
     """Bytes of every tile of the scene."""
     is_exact: bool = False
@@ -56,7 +58,7 @@ class TilePass:
         """Do the work of this pass on one tile; a pure function, any thread may call it."""
         tile = tilework.prepare(raw, lossless=self.work == "lossless")
         if self.work == "curves":
-            points = codec.curve(tile.pixels, self.layers, tile.counted)
+            points = codec.curve(tile.pixels, self.layers, tile.counted, self.near)
             return TileRecord(number=tile.number, points=(points.bytes, points.sse))
         if self.work == "within":
             result = tilework.code_within(tile, codec, self.bound)

@@ -91,7 +91,9 @@ class TiffJob(Job[TiffSpool, DialSearch]):
 
     def _search(self, writer: TiffSpool) -> DialSearch:
         tiles = TileCoder(self._codec, self.entry, self._decoder)
-        return DialSearch(self.reader, self.plan, writer, tiles, self.options.execution.workers)
+        search = DialSearch(self.reader, self.plan, writer, tiles, self.options.execution.workers)
+        search.slack = control.PSNR_SLACK[self.options.effort]
+        return search
 
     def _code(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:
         coded, seal = self._coded(search, writer)

@@ -9,6 +9,7 @@ import pytest
 from rsic_geo.cli.commands.bench import table
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import UnsupportedSceneError, UsageError
+from rsic_geo.evaluation import pace
 from rsic_geo.evaluation.bench import SIZE_MATCH, BenchOptions, bench
 from rsic_geo.options import Target
 
@@ -56,3 +57,20 @@ def test_scenes_jpeg_2000_cannot_hold_are_refused(tmp_path):
         scene.write(np.full((1, 4, 4), 0.5, np.float32))
     with pytest.raises(UnsupportedSceneError, match="float32"):
         bench(str(path), BenchOptions())
+
+
+def test_every_effort_is_measured_in_one_run_and_costs_what_it_may(sample_data, capsys):
+    scene = sample_data / "fields_rgb_utm.tif"
+    words = ["--all", "--repeat", "1", "--threads", "1", "--target", "psnr=34"]
+    assert main(["bench", str(scene), *words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = found["rows"]
+    assert [row["model"] for row in rows.values()] == [None, "rsic-linear", "rsic-nano", "rsic-tiny"]
+    assert all(row["psnr"] >= 34 for row in rows.values())
+    assert rows["normal"]["bytes"] < rows["none"]["bytes"]
+    # Ratios, not seconds: a small scene is mostly start-up, so they are wide of those of the documentation.
+    for name, most in (("fast", 5), ("normal", 6), ("best", 12)):
+        for verb in ("compress", "decompress"):
+            assert rows[name][verb]["cpu_seconds"] < most * rows["none"][verb]["cpu_seconds"]
+    assert found["windows"]["cold"] < 40 * found["windows"]["plain"]
+    assert "--effort best" in pace.table(found)

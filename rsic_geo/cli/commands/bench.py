@@ -14,7 +14,15 @@ from rsic_geo.options import TILE_SIZES
 @click.command(short_help="Time and size beside GDAL's, on a scene.")
 @click.argument("scene", metavar="SCENE")
 @click.option(
-    "--target", default="bpp=1", show_default=True, metavar="T", help="lossless, bpp=B or ratio=R, of both."
+    "--target",
+    metavar="T",
+    help="lossless, bpp=B or ratio=R, of both [default: bpp=1]; with --all any target [default: psnr=40].",
+)
+@click.option(
+    "--all",
+    "is_all",
+    is_flag=True,
+    help="Every effort instead: what each costs and saves, windows, lossless, start-up.",
 )
 @click.option(
     "--tile-size",
@@ -48,7 +56,9 @@ from rsic_geo.options import TILE_SIZES
     help="Where the network runs.",
 )
 @talking
-def bench(scene: str, console: Console, target: str, tile_size: str, **options: Any) -> None:
+def bench(
+    scene: str, console: Console, target: str | None, is_all: bool, tile_size: str, **options: Any
+) -> None:
     """Compress and decompress SCENE with rsic and with GDAL, same tiles, threads and bytes, side by side.
 
     Times are of whole processes. The ratio is ours divided by GDAL's: below 1 is better for us.
@@ -57,7 +67,16 @@ def bench(scene: str, console: Console, target: str, tile_size: str, **options: 
     from rsic_geo.evaluation.bench import bench as run
     from rsic_geo.options import Target
 
-    wanted = BenchOptions(target=Target.parse(target), tile_size=int(tile_size), **options)
+    if is_all:
+        from rsic_geo.evaluation import pace
+
+        asked = pace.PaceOptions(
+            target=Target.parse(target or "psnr=40"), threads=options["threads"], repeat=options["repeat"]
+        )
+        found = pace.pace(scene, asked, console.progress())
+        console.result(found, pace.table(found))
+        return
+    wanted = BenchOptions(target=Target.parse(target or "bpp=1"), tile_size=int(tile_size), **options)
     entries = run(scene, wanted, console.progress())
     console.result(entries, table(entries))
 

@@ -10,7 +10,7 @@ from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import check_local_output, execution_options, overwrite_option, stack, talking
 from rsic_geo.cli.part_options import part_options
 from rsic_geo.cli.summary import finish_job
-from rsic_geo.options import TILE_SIZES, EncodeOptions, Execution
+from rsic_geo.options import EFFORTS, TILE_SIZES, EncodeOptions, Execution
 
 
 def _refuse_creation_options(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> None:
@@ -76,7 +76,16 @@ archive_choices = stack(
         default="auto",
         show_default=True,
         metavar="auto|none|NAME",
-        help="Network whose repair the archive promises: its gain counts towards psnr and max-error.",
+        help="Network whose repair the archive promises: its gain counts towards psnr and max-error; "
+        "auto: by --effort.",
+    ),
+    click.option(
+        "--effort",
+        type=click.Choice(EFFORTS),
+        default="normal",
+        show_default=True,
+        help="Time for bytes, where something may be lost: the scene's own filter alone (fast), the smallest "
+        "network (normal), a larger one and a search that ends nearer the target (best).",
     ),
     click.option(
         "--enhance", "enhance", metavar="auto|off|NAME", hidden=True, help="Other spelling of --model."

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import TargetNotReachedError
-from rsic_geo.options import Target
+from rsic_geo.options import Effort, Target
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.verdict import cost_of, decibels
 from rsic_geo.write.coded import CodedScene, SceneCoder
@@ -31,10 +31,11 @@ ENHANCED_MARGIN = 0.005
 """What a PSNR after enhancement must exceed its target by (dB): devices and window sizes differ a little."""
 PSNR_MARGIN = 0.0005
 """What a PSNR must exceed its target by (dB): decoders differ in a few pixels by one digital number."""
-PSNR_SLACK = 0.05
-"""A PSNR may exceed its target by this much (dB) before another search round is worth its time."""
-PSNR_AIM = 0.02
-"""How far above its target a PSNR is steered (dB), so that the next round is likely to be the last."""
+PSNR_SLACK: dict[Effort, float] = {"fast": 0.2, "normal": 0.1, "best": 0.04}
+"""A PSNR may exceed its target by this much (dB) before another search round is worth its time: 0.1 dB are
+about half a percent of the bytes, a round is a third of the time or more."""
+PSNR_AIM = 0.4
+"""How far above its target a PSNR is steered, as part of that, so that the next round is likely the last."""
 SETTLED = 0.01
 """Share of the bytes that is not worth another round."""
 MAX_ROUNDS = 8
@@ -43,7 +44,7 @@ _STEP_BYTES = 256
 """Bytes a tile may fall short of its size, for want of a pass that fits, with more left to code."""
 EXACT_TILES = 6
 """A scene of no more tiles is too small for the encoder's shortfalls to even out."""
-PROBE_TILES = 6
+PROBE_TILES = 4
 """Tiles looked at first, over all rates, where the rate of a target is not known."""
 _LAYER_FACTORS = (0.08, 0.35, 0.8, 1.5, 3.0)
 """Layers of the measuring pass, relative to the mean rate searched. Nine gain 0.05 dB in twice the time."""
@@ -60,6 +61,8 @@ class RateSearch:
     _curves: list[TileCurve] = field(default_factory=list)
     passes: int = 0
     """Encoding passes made."""
+    slack: float = PSNR_SLACK["normal"]
+    """What a quality may exceed its target by (dB)."""
     is_measured: bool = True
     """False: tiles of a size target are not decoded again, so nothing is known of their errors."""
     measuring_seconds: float = 0.0
@@ -79,7 +82,9 @@ class RateSearch:
             if around is None and len(self.plan.grid) > PROBE_TILES:
                 around = self._probe(mean_square, progress.stage(0, 0.2))
             started = time.perf_counter()
-            self._curves = self.coder.curves(layer_ratios(self.plan, around), progress)
+            self._curves = self.coder.curves(
+                layer_ratios(self.plan, around), progress, near=mean_square or None
+            )
             self.measuring_seconds += time.perf_counter() - started
         return self._curves
 
@@ -87,7 +92,7 @@ class RateSearch:
         """Return the mean rate (bits per pixel) at which a few tiles have this mean squared error."""
         count = len(self.plan.grid)
         chosen = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
-        curves = self.coder.curves(layer_ratios(self.plan, None), progress, only=chosen)
+        curves = self.coder.curves(layer_ratios(self.plan, None), progress, only=chosen, near=mean_square)
         cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in sorted(chosen)]
         pixels = sum(core.pixel_count for core in cores)
         # the tiles' share of the samples that count is about the scene's: holes allow no error
@@ -187,7 +192,7 @@ def to_decibels(
     curves = search.curves(progress.stage(0, 0.3), mean_square=mean_square)
     wanted = mean_square * sum(signal.count for signal in search.plan.signals)
     margin = ENHANCED_MARGIN if expected_gain else PSNR_MARGIN
-    hunt = _Hunt(goal=cost_of(target.value + PSNR_AIM))
+    hunt = _Hunt(goal=cost_of(target.value + PSNR_AIM * search.slack))
     least = target.value + margin
     aim, best = wanted * 10 ** (expected_gain / 10), None
     before = most = 0
@@ -196,7 +201,7 @@ def to_decibels(
         allocation = allocate.for_error(curves, aim)
         coded = search.encode_sizes(allocation.sizes, stage.stage(0, 0.5))
         alone = rod.cost(coded.sse, coded.count)
-        is_far = hunt.is_known and decibels(alone * hunt.gain) < least - PSNR_SLACK
+        is_far = hunt.is_known and decibels(alone * hunt.gain) < least - search.slack
         if is_far or coded.body_bytes in hunt.missed:
             achieved, reached = alone * hunt.gain, False  # not worth carrying on
         else:
@@ -204,7 +209,7 @@ def to_decibels(
             hunt.learn_gain(alone, achieved)
             reached = decibels(achieved) >= least
         if reached:
-            is_near = decibels(achieved) <= target.value + PSNR_SLACK
+            is_near = decibels(achieved) <= target.value + search.slack
             if is_near or attempt >= 4 or coded.body_bytes == most or hunt.is_settled(coded.body_bytes, 0):
                 return coded
             best = (allocation, achieved)

@@ -204,6 +204,7 @@ class DialSearch:
         self._is_lossless = plan.lossless
         self._stops = stops(beyond=tiles.entry.has_rival)
         self._last: tuple[float, CodedScene] | None = None
+        self.slack = PSNR_SLACK["normal"]
 
     def encode(self, dial: float, progress: Progress) -> CodedScene:
         """Code the scene at a setting of the dial, unless that is what the spool holds."""
@@ -332,7 +333,7 @@ class DialSearch:
             guide.learn(dial, -math.log(max(achieved, LEAST_COST)))
             if found >= wanted:
                 reached = dial if reached is None else min(reached, dial)
-                if found <= target.value + PSNR_SLACK or dial == self._stops[0]:
+                if found <= target.value + self.slack or dial == self._stops[0]:
                     return coded
         if reached is None:
             raise TargetNotReachedError(
