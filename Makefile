@@ -22,7 +22,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m rsic_geo.evaluation.demo
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-qgis: $(VENV)/.test
 	@PYTHON='$(PYTHON)' .ci/system-packages qgis

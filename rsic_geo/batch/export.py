@@ -19,8 +19,8 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
 
     Args:
         place: ledger or output folder.
-        destination: file to write; for STAC a folder, made if missing.
-        kind: ``html``, ``json`` or ``stac`` (scenes that are done only).
+        destination: file to write; for STAC and bags a folder, made if missing.
+        kind: ``html``, ``json``, ``stac`` or ``bag`` (scenes that are done only).
         run: name of the run.
 
     Raises:
@@ -28,6 +28,7 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
         UsageError: if the kind or the run is not known.
         MissingDependencyError: for STAC, if pystac is not installed.
         SceneError: if the destination cannot be written.
+        VerificationError: of a bag, if a product is not what was verified.
     """
     path = Path(destination)
     _refuse_existing(path)
@@ -38,6 +39,10 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
                 from rsic_geo.batch.stac import write_items
 
                 return write_items(ledger, record, path)
+            if kind == "bag":
+                from rsic_geo.batch.keep.bag import write_bag
+
+                return write_bag(ledger, record, path.absolute())
             if kind == "json":
                 write_text(path, _json_text(ledger, record))
             elif kind == "html":
@@ -45,7 +50,7 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
 
                 write_text(path, page(ledger, record))
             else:
-                raise UsageError(f"export {kind!r} is not known: use html, json or stac")
+                raise UsageError(f"export {kind!r} is not known: use html, json, stac or bag")
             return int(sum(part["scenes"] for part in ledger.totals(record.name).values()))
         except OSError as error:
             raise SceneError(f"cannot write {destination}: {error.strerror or error}") from error
@@ -60,7 +65,7 @@ def _refuse_existing(path: Path) -> None:
 
 def scene_entries(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the ledger
     """Return one scene as a plain dictionary, its footprint as GeoJSON."""
-    entries = {name: row[name] for name in row.keys() if name != "geom"}  # noqa: SIM118 - no mapping
+    entries = {name: value for name, value in row.items() if name != "geom"}
     entries["lossless"] = None if row["lossless"] is None else bool(row["lossless"])
     return {**entries, "footprint": blob_geojson(row["geom"])}
 

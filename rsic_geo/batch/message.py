@@ -11,6 +11,9 @@ from rsic_geo.options import EncodeOptions, Execution, Target
 
 OutcomeState = Literal["done", "failed", "skipped", "halted", "helped"]
 
+RECEIPT_SCHEMA = "rsic-batch-scene-1"
+"""What the report of a scene says it is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneJob:

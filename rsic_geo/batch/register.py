@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import sqlite3
 import string
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rsic_geo.batch.inputs import Source
-from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.source import stamps_of
 from rsic_geo.errors import JobCancelledError, RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
@@ -132,7 +131,7 @@ def register(
     return found
 
 
-def _must_look_again(scene: sqlite3.Row, source: str, recheck: bool) -> bool:
+def _must_look_again(scene: Row, source: str, recheck: bool) -> bool:
     if scene["state"] == "failed":
         return bool(scene["error_kind"] == "no room")
     if scene["state"] != "done":

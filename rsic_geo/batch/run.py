@@ -13,6 +13,7 @@ from rsic_geo.batch.confined import check_run_name, output_folder
 from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
 from rsic_geo.batch.executors import Executor, ProcessExecutor, SerialExecutor
 from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.keep.rebuild import keep_asked, reports_of, shard_ledger
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import SceneJob, fingerprint, options_from, options_text
@@ -96,6 +97,8 @@ class BatchOptions:
     bands_above: float = 256.0
     """Megapixels from which on a scene is worked on by row bands, kept over a kill; 0 = never."""
     crew: Crew = field(default_factory=Crew)
+    shard: tuple[int, int] | None = None
+    """Number (from 1) and count: only that part of the scenes, with a ledger of its own; None = all."""
     output: str | None = None
     """Where a ledger that does not lie there says that products go; asked for by ``retry`` alone."""
     on_registered: Callable[[Registration], None] = lambda _found: None
@@ -146,12 +149,15 @@ def run_batch(
     _check_whole(options)
     out = os.path.abspath(folder)
     path = Path(os.path.abspath(batch.ledger)) if batch.ledger else Path(out) / LEDGER_NAME
+    if batch.shard is not None:
+        path = shard_ledger(path, *batch.shard)
+        sources = [source for source in sources if _is_of_shard(source, *batch.shard)]
     text = options_text(options, _weights(options), _codec_weights(options))
     record = RunRecord(
         name=batch.run,
         folder=out,
         template=batch.template or usual_template(options.codec),
-        reports=_reports_of(path),
+        reports=reports_of(path),
         options=text,
         fingerprint=fingerprint(text),
         version=version(),
@@ -162,6 +168,10 @@ def run_batch(
         raise SceneError(f"cannot write to {path.parent}: {error.strerror or error}") from error
     with LedgerLock(path), Ledger(path, write=True) as ledger:
         ledger.start_run(record)
+        try:
+            keep_asked(record)
+        except OSError as error:
+            raise SceneError(f"cannot write to {record.reports}: {error.strerror or error}") from error
         progress = Progress(callback=watcher.survey)
         batch.on_registered(register(ledger, record, sources, progress, recheck=batch.recheck))
         return _work(ledger, record, batch, watcher)
@@ -183,16 +193,16 @@ def retry_batch(
     with LedgerLock(path), Ledger(path, write=True) as ledger:
         record = find_run(ledger, batch.run)
         record = replace(
-            record, folder=output_folder(path, record.folder, batch.output), reports=_reports_of(path)
+            record, folder=output_folder(path, record.folder, batch.output), reports=reports_of(path)
         )
         states = ("failed", "skipped") if skipped else ("failed",)
         ledger.requeue(record.name, states, like)
         return _work(ledger, record, batch, watcher)
 
 
-def _reports_of(ledger: Path) -> str:
-    """Return the folder of the reports, which lies beside the ledger whatever the ledger says."""
-    return str(ledger.absolute().with_suffix("")) + "-reports"
+def _is_of_shard(source: Source, number: int, count: int) -> bool:
+    """Return whether a scene is of one of ``count`` parts: by its name, so that new scenes move no other."""
+    return int(hashlib.sha256(source.relative.encode()).hexdigest()[:8], 16) % count == number - 1
 
 
 def find_run(ledger: Ledger, name: str) -> RunRecord:

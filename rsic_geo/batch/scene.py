@@ -10,7 +10,7 @@ from typing import Any
 
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.kept_comparison import Checkpoint
-from rsic_geo.batch.message import SceneJob, SceneOutcome
+from rsic_geo.batch.message import RECEIPT_SCHEMA, SceneJob, SceneOutcome
 from rsic_geo.batch.parts import help_scene, store_for
 from rsic_geo.batch.publish import (
     is_halting,
@@ -45,8 +45,6 @@ from rsic_geo.scenes.verdict import BandFacts, lost_message, weak_warning
 from rsic_geo.verbs import compress
 from rsic_geo.verbs.info import damaged_sidecars, validate
 from rsic_geo.write.parts import BandStore
-
-RECEIPT_SCHEMA = "rsic-batch-scene-1"
 
 _KINDS: dict[type[BaseException], str] = {
     DamagedSceneError: "damaged",
@@ -191,7 +189,10 @@ def _existing(job: SceneJob, state: SourceState, product: Path) -> SceneOutcome:
                 if beside := damaged_sidecars(str(product)):
                     raise _rotten(product, beside)
                 return SceneOutcome(
-                    fid=job.fid, state="done", values={**values, **_source_values(state)}, adopted=True
+                    fid=job.fid,
+                    state="done",
+                    values={**values, **_source_values(state), "report": job.report},
+                    adopted=True,
                 )
     if job.skip_existing:
         text = f"{product} exists already and was left alone"

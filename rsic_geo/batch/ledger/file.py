@@ -3,11 +3,15 @@
 While it is written it runs in SQLite's write-ahead mode: a kill at any moment leaves every finished
 transaction and nothing of an unfinished one, and others (QGIS, ``rsic batch status``) read meanwhile. A
 closed ledger is one plain file again.
+
+Products and reports that lie below the ledger's folder are written down as seen from there, so that an
+archive can be moved or mounted elsewhere with its ledger; callers see whole paths.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +33,9 @@ from rsic_geo.geo.footprint_blob import blob_bounds
 
 _COLUMNS = frozenset(name for name, _ in SCENE_COLUMNS) | {"geom"}
 _PAGE = 500
+_PLACES = ("product", "report", "folder", "reports")
+"""Columns of scenes and runs that hold paths of ours."""
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +78,7 @@ class Ledger:
             LedgerError: if it is no ledger of ours, or cannot be opened.
         """
         self.path = Path(path)
+        self._root = self.path.absolute().parent
         self._writes = write
         if not write and not self.path.is_file():
             raise LedgerError(
@@ -118,6 +126,23 @@ class Ledger:
         with self._connection:
             for name, kind in missing:
                 self._connection.execute(f"ALTER TABLE scenes ADD COLUMN {name} {kind}")
+
+    def _stored(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values as they are written: places below the ledger's folder as seen from there."""
+        root, found = str(self._root), dict(values)
+        for name in found.keys() & set(_PLACES):
+            path = found[name]
+            if path is not None and os.path.isabs(path) and os.path.commonpath([root, path]) == root:
+                found[name] = Path(os.path.relpath(path, root)).as_posix()
+        return found
+
+    def _told(self, row: sqlite3.Row) -> dict[str, Any]:
+        """Return a row as callers see it, places whole."""
+        found = dict(row)
+        for name in found.keys() & set(_PLACES):
+            if found[name] is not None:
+                found[name] = os.path.normpath(self._root / found[name])
+        return found
 
     def _columns(self, table: str) -> set[str]:
         return {row[1] for row in self._connection.execute(f"PRAGMA table_info({table})")}
@@ -182,7 +207,7 @@ class Ledger:
         """
         known = {run.name: run for run in self.runs()}.get(record.name)
         if known is None:
-            values = {name: getattr(record, name) for name in RUN_COLUMNS} | {"created": now()}
+            values = self._stored({name: getattr(record, name) for name in RUN_COLUMNS}) | {"created": now()}
             with self._transaction() as connection:
                 connection.execute(
                     f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(values))})",
@@ -203,25 +228,26 @@ class Ledger:
         """Return all runs in the order they were started."""
         with self._explained():
             rows = self._connection.execute(f"SELECT {', '.join(RUN_COLUMNS)} FROM runs ORDER BY fid")
-            return [RunRecord(**dict(row)) for row in rows]
+            return [RunRecord(**self._told(row)) for row in rows]
 
-    def find(self, run: str, source: str) -> sqlite3.Row | None:
+    def find(self, run: str, source: str) -> Row | None:
         """Return the scene of a source in a run, or None."""
         with self._explained():
-            found: sqlite3.Row | None = self._connection.execute(
+            found = self._connection.execute(
                 "SELECT fid, state, product, source_bytes, source_mtime_ns, product_bytes, error_kind "
                 "FROM scenes WHERE run = ? AND source = ?",
                 (run, source),
             ).fetchone()
-            return found
+            return None if found is None else self._told(found)
 
-    def owner(self, product: str) -> sqlite3.Row | None:
+    def owner(self, product: str) -> Row | None:
         """Return run and source of the scene a product belongs to, or None."""
         with self._explained():
-            found: sqlite3.Row | None = self._connection.execute(
-                "SELECT run, source FROM scenes WHERE product = ?", (product,)
+            found = self._connection.execute(
+                "SELECT run, source FROM scenes WHERE product = ?",
+                (self._stored({"product": product})["product"],),
             ).fetchone()
-            return found
+            return None if found is None else self._told(found)
 
     def add(self, scenes: Iterable[Mapping[str, Any]]) -> None:
         """Add scenes, pending, in one transaction.
@@ -231,7 +257,7 @@ class Ledger:
         """
         with self._transaction() as connection:
             for scene in scenes:
-                values = {"state": "pending", **scene}
+                values = {"state": "pending", **self._stored(scene)}
                 connection.execute(
                     f"INSERT INTO scenes ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
                     list(values.values()),
@@ -240,6 +266,7 @@ class Ledger:
     def update(self, fid: int, **values: object) -> None:
         """Set columns of one scene."""
         assert values.keys() <= _COLUMNS
+        values = self._stored(values)
         with self._transaction() as connection:
             connection.execute(
                 f"UPDATE scenes SET {', '.join(f'{name} = ?' for name in values)} WHERE fid = ?",
@@ -277,14 +304,15 @@ class Ledger:
                 (run, like, *states),
             ).rowcount
 
-    def pending(self, run: str, count: int) -> list[sqlite3.Row]:
+    def pending(self, run: str, count: int) -> list[Row]:
         """Return the next pending scenes, in the order they were added."""
         with self._explained():
-            return self._connection.execute(
+            rows = self._connection.execute(
                 "SELECT fid, source, product, width * height pixels FROM scenes INDEXED BY scenes_state "
                 "WHERE run=? AND state='pending' ORDER BY fid LIMIT ?",
                 (run, count),
             ).fetchall()
+        return [self._told(row) for row in rows]
 
     def totals(self, run: str) -> dict[str, dict[str, float]]:
         """Return scenes, pixels, source bytes, product bytes and seconds of every state."""
@@ -299,17 +327,42 @@ class Ledger:
         nothing = dict.fromkeys(("scenes", "pixels", "source_bytes", "product_bytes", "seconds"), 0)
         return {state: found.get(state, dict(nothing)) for state in STATES}
 
-    def scenes(self, run: str, state: str | None = None) -> Iterator[sqlite3.Row]:
-        """Yield scenes with all their columns, in the order they were added; memory stays flat."""
+    def scenes(self, run: str, state: str | None = None, where: str = "1") -> Iterator[Row]:
+        """Yield scenes with all their columns, in the order they were added; memory stays flat.
+
+        Args:
+            run: name of the run.
+            state: only scenes in it.
+            where: a condition in SQL over the columns, from the user.
+
+        Raises:
+            LedgerError: SQLite does not understand the condition.
+        """
         last = 0
         while True:
             with self._explained():
                 page = self._connection.execute(
                     "SELECT * FROM scenes WHERE run=? AND fid>? AND (?3 IS NULL OR state=?3) "
-                    "ORDER BY fid LIMIT ?4",
+                    f"AND ({where}\n) ORDER BY fid LIMIT ?4",
                     (run, last, state, _PAGE),
                 ).fetchall()
             if not page:
                 return
-            yield from page
+            yield from map(self._told, page)
             last = page[-1]["fid"]
+
+    def unchecked_first(self, run: str, before: str) -> Iterator[Row]:
+        """Yield finished scenes that were not checked since ``before`` (a DATETIME), the longest ago first.
+
+        Each is to be marked checked before the next one is asked for.
+        """
+        while True:
+            with self._explained():
+                row = self._connection.execute(
+                    "SELECT * FROM scenes WHERE run=? AND state='done' AND (checked IS NULL OR checked<?) "
+                    "ORDER BY checked, fid LIMIT 1",
+                    (run, before),
+                ).fetchone()
+            if row is None:
+                return
+            yield self._told(row)

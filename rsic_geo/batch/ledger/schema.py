@@ -53,6 +53,8 @@ SCENE_COLUMNS: tuple[tuple[str, str], ...] = (
     ("error", "TEXT"),
     ("error_kind", "TEXT"),
     ("report", "TEXT"),
+    ("checked", "DATETIME"),
+    ("rot", "TEXT"),
 )
 """Columns of a scene after its number and footprint, with their GeoPackage types."""
 

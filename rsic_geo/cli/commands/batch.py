@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rsic_geo.cli.commands.batch_keep import EXIT_SOME_FAILED, merge, rebuild, restore, verify
 from rsic_geo.cli.commands.compress import archive_choices, encode_options
 from rsic_geo.cli.console import Console, StatusLine, event, one_line
 from rsic_geo.cli.options import Verb, execution_options, stack, talking
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
     from rsic_geo.batch.inputs import Source
     from rsic_geo.batch.run import BatchOptions
 
-EXIT_SOME_FAILED = 3
 _LOG_SECONDS = 10
 """Between the lines --verbose writes where there is no terminal."""
 
 
-@click.group()
+@click.group(short_help="Archive many scenes, and keep them.")
 def batch() -> None:
-    """Archive many scenes: run, plan, status, retry, export.
+    """Archive many scenes, and keep them: run, plan, status, retry, verify, restore, export.
 
     \b
     rsic batch run scenes/ archive/ --target lossless --jobs 4
@@ -175,6 +175,12 @@ def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> 
     help="Product below OUTPUT; default {parent}/{stem} and the codec's suffix; also {name} {ext} {run}.",
 )
 @click.option("--ledger", metavar="FILE", help="GeoPackage of the run (default: in OUTPUT).")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Only part I of N of the scenes, with a ledger of its own (for arrays of jobs); `rsic batch merge` "
+    "joins the ledgers.",
+)
 @click.option("--recheck", is_flag=True, help="Compare the checksums of all finished scenes again.")
 @click.option("--dry-run", is_flag=True, help="Estimate from a sample; write nothing.")
 @execution_options
@@ -187,6 +193,7 @@ def run(
     settings: BatchOptions,
     template: str | None,
     ledger: str | None,
+    shard: str | None,
     recheck: bool,
     dry_run: bool,
     **choices: Any,
@@ -198,13 +205,20 @@ def run(
     where it stopped. Nothing is overwritten, no source is touched. --memory is the budget of all jobs.
     Exit code 3: some scenes failed.
     """
+    from rsic_geo.batch.keep.rebuild import shard_of
     from rsic_geo.batch.run import run_batch
 
     sources, folder = _found(paths, choices, output=True)
     wanted = encode_options(execution, **choices)
     if dry_run:
         return _estimate(console, sources, wanted, 8)
-    settings = replace(settings, template=template, ledger=ledger, recheck=recheck)
+    settings = replace(
+        settings,
+        template=template,
+        ledger=ledger,
+        recheck=recheck,
+        shard=None if shard is None else shard_of(shard),
+    )
     return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console)))
 
 
@@ -313,20 +327,24 @@ def status(ledger: str, console: Console, run_name: str | None, failed: bool) ->
 @click.option(
     "--to",
     "kind",
-    type=click.Choice(["stac", "html", "json"]),
+    type=click.Choice(["stac", "html", "json", "bag"]),
     required=True,
-    help="A folder of STAC items, one HTML page, or one JSON file.",
+    help="A folder of STAC items, one HTML page, one JSON file, or a BagIt bag.",
 )
 @click.option(
     "--run", "run_name", default="default", show_default=True, metavar="NAME", help="Name of the run."
 )
 @talking
 def export(ledger: str, destination: str, console: Console, kind: str, run_name: str) -> None:
-    """Write what LEDGER knows as STAC items, as a page with plots, or as JSON; nothing is overwritten."""
+    """Write what LEDGER knows as STAC, a page with plots, JSON or a bag; nothing is overwritten."""
     from rsic_geo.batch.export import export_run
 
     count = export_run(ledger, destination, kind, run_name)
     console.result({"written": destination, "kind": kind, "scenes": count}, f"{destination}: {count} scenes")
+
+
+for _kept in (verify, restore, rebuild, merge):
+    batch.add_command(_kept)
 
 
 def _watcher(console: Console) -> Watcher:

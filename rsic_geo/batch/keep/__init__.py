@@ -1,0 +1,1 @@
+"""What an archive needs after its run: fixity, restoring, a lost ledger, ledgers of parts, bags."""

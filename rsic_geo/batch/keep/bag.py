@@ -1,0 +1,104 @@
+"""An archive as a BagIt bag (RFC 8493), which libraries and ``sha256sum -c`` check without rsic."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from rsic_geo.batch.keep.rebuild import asked_path
+from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.source import sha256_of
+from rsic_geo.errors import VerificationError
+from rsic_geo.raster.files import sidecars_of
+from rsic_geo.version import version
+
+
+def write_bag(ledger: Ledger, record: RunRecord, folder: Path) -> int:
+    """Write a bag of the products that are done, what lies beside them, their reports and the ledger.
+
+    Products are hard links where the file system has them; what programs may write to in place is copied.
+
+    Args:
+        ledger: open ledger.
+        record: the run.
+        folder: empty or missing.
+
+    Returns:
+        Number of scenes.
+
+    Raises:
+        VerificationError: a product is not what was verified.
+        OSError: the bag cannot be written.
+    """
+    unfinished = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    count, size, files, lines = 0, 0, 0, []
+    try:
+        for source, name, digest in _payload(ledger, record):
+            count += digest is not None
+            target = unfinished / "data" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _place(source, target, is_fixed=digest is not None)
+            found = sha256_of(target)
+            if digest is not None and found != digest:
+                raise VerificationError(
+                    f"{source} changed since it was verified: see `rsic batch verify`; no bag was written"
+                )
+            lines.append(f"{found}  data/{_escaped(name)}\n")
+            size, files = size + target.stat().st_size, files + 1
+        texts = {
+            "bagit.txt": "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
+            "bag-info.txt": f"Bag-Software-Agent: rsic_geo {version()}\nPayload-Oxum: {size}.{files}\n"
+            f"External-Identifier: {record.name}\n",
+            "manifest-sha256.txt": "".join(lines),
+        }
+        unfinished.mkdir(exist_ok=True)
+        (unfinished / "data").mkdir(exist_ok=True)
+        for name, text in texts.items():
+            (unfinished / name).write_text(text, encoding="utf-8")
+        tags = "".join(f"{sha256_of(unfinished / name)}  {name}\n" for name in texts)
+        (unfinished / "tagmanifest-sha256.txt").write_text(tags, encoding="utf-8")
+        if folder.is_dir():  # empty, or it would have been refused
+            folder.rmdir()
+        os.replace(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return count
+
+
+def _payload(ledger: Ledger, record: RunRecord) -> Iterator[tuple[Path, str, str | None]]:
+    """Yield files, their names in the bag, and the digest products must have."""
+    for scene in ledger.scenes(record.name, "done"):
+        product = Path(scene["product"])
+        yield product, _name(product, record), scene["product_sha256"]
+        for sidecar, _ in sidecars_of(product):
+            yield sidecar, _name(sidecar, record), None
+        report = Path(scene["report"])
+        if report.is_file():
+            yield report, f"{Path(record.reports).name}/{_name(report, record, record.reports)}", None
+    reports = Path(record.reports)
+    asked = asked_path(record.reports, record.name)
+    if asked.is_file():
+        yield asked, f"{reports.name}/{asked.name}", None
+    yield ledger.path, ledger.path.name, None
+
+
+def _name(path: Path, record: RunRecord, root: str | None = None) -> str:
+    return Path(os.path.relpath(path, root or record.folder)).as_posix()
+
+
+def _place(source: Path, target: Path, *, is_fixed: bool) -> None:
+    try:
+        if is_fixed:
+            os.link(source, target)
+            return
+    except OSError:  # another file system, or one without links
+        pass
+    shutil.copy2(source, target)
+
+
+def _escaped(name: str) -> str:
+    """Return a name as manifests write it (RFC 8493, 2.1.3)."""
+    return name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")

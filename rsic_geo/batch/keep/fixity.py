@@ -1,0 +1,118 @@
+"""Whether products are what they were when they were verified, by the ledger and the products alone."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from rsic_geo.batch.confined import inside
+from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord, now
+from rsic_geo.batch.ledger.lock import LedgerLock
+from rsic_geo.batch.run import find_run, ledger_path
+from rsic_geo.errors import JobCancelledError, LedgerError, RsicGeoError
+from rsic_geo.verbs.info import damaged_sidecars, validate
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixityOptions:
+    """What is checked, and at what pace."""
+
+    run: str = "default"
+    pixels: bool = False
+    """Also decode every product."""
+    max_rate: float = 0.0
+    """Bytes per second read at most; 0 = as fast as it goes."""
+    max_age: float = 0.0
+    """Days for which a check is good: scenes checked since are left alone; 0 = all are checked."""
+    told: Callable[[Row, str | None], bool | None] = lambda _scene, _rot: None
+    """Told of every scene what is wrong with it, or None; returning False stops."""
+
+
+@dataclass(slots=True)
+class Fixity:
+    """What became of a check."""
+
+    checked: int = 0
+    bytes: int = 0
+    rotten: list[dict[str, str]] = field(default_factory=list)
+    """Product and what is wrong with it, in words."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        return {"checked": self.checked, "bytes": self.bytes, "rotten": self.rotten}
+
+
+def verify_archive(place: str | Path, options: FixityOptions) -> Fixity:
+    """Check the products of a run that are done, the one checked longest ago first; no source is needed.
+
+    The ledger notes of every scene when it was checked (``checked``) and what was wrong (``rot``), so a check
+    that is stopped, or killed, goes on where it was when ``max_age`` is given.
+
+    Args:
+        place: ledger or output folder.
+        options: what is checked.
+
+    Raises:
+        LedgerError: there is no such ledger.
+        LedgerBusyError: a run writes to it.
+        JobCancelledError: ``told`` stopped it.
+    """
+    path = ledger_path(place)
+    start = datetime.now(timezone.utc) - timedelta(days=options.max_age)
+    before = start.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if options.max_age else now()
+    found = Fixity()
+    with LedgerLock(path), Ledger(path, write=True) as ledger:
+        record = find_run(ledger, options.run)
+        for scene in ledger.unchecked_first(record.name, before):
+            rot = _rot_of(scene, record, options)
+            # Never before what is asked for, or a clock that was set back would have it checked for ever.
+            ledger.update(scene["fid"], checked=max(now(), before), rot=rot)
+            found.checked += 1
+            found.bytes += scene["product_bytes"] or 0
+            if rot is not None:
+                found.rotten.append({"product": scene["product"], "rot": rot})
+            if options.told(scene, rot) is False:
+                raise JobCancelledError(
+                    f"stopped after {found.checked} scenes: give --max-age to go on where this stopped"
+                )
+    return found
+
+
+def _rot_of(scene: Row, record: RunRecord, options: FixityOptions) -> str | None:
+    """Return in words what is wrong with a product; None where it is what was verified."""
+    product = scene["product"]
+    try:
+        inside(product, record.folder, "the product")
+        digest = _digest(product, options.max_rate)
+        is_same = digest == scene["product_sha256"]
+        problems = [] if is_same and not options.pixels else validate(product, pixels=True)["problems"]
+        if is_same and not options.pixels:
+            problems = damaged_sidecars(product)
+    except FileNotFoundError:
+        return "it is gone"
+    except LedgerError:
+        return "the ledger says that it lies outside of its folder: it was not looked at"
+    except (RsicGeoError, OSError) as error:
+        return " ".join(str(error).split())
+    if problems:
+        return "; ".join(problems)
+    return None if is_same else "it is whole, but another file than was verified"
+
+
+def _digest(path: str, max_rate: float) -> str:
+    """Return the SHA-256 of a file's bytes, read at ``max_rate`` bytes per second at most; 0 = freely."""
+    digest, started, done = hashlib.sha256(), time.monotonic(), 0
+    with open(path, "rb", buffering=0) as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+            done += len(block)
+            if max_rate:
+                time.sleep(max(0.0, done / max_rate - (time.monotonic() - started)))
+    return digest.hexdigest()

@@ -1,0 +1,127 @@
+"""Scenes back from an archive as GeoTIFFs or COGs, each compared with what the archive holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rsic_geo.batch.confined import inside
+from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
+from rsic_geo.batch.run import find_run, ledger_path
+from rsic_geo.errors import JobCancelledError, RsicGeoError, UsageError, VerificationError
+from rsic_geo.geo.footprint_blob import blob_bounds
+from rsic_geo.options import DecodeOptions, Execution
+from rsic_geo.verbs import decompress
+from rsic_geo.verbs.compare import compare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOptions:
+    """Which scenes are wanted, and as what."""
+
+    run: str = "default"
+    where: str = "1"
+    """Condition in SQL over the ledger's columns."""
+    like: str = "%"
+    """SQL pattern of the sources."""
+    bbox: tuple[float, float, float, float] | None = None
+    """West, south, east, north (degrees, WGS 84) that footprints must touch."""
+    driver: str = "GTiff"
+    execution: Execution = field(default_factory=Execution)
+    told: Callable[[Row, str | None], bool | None] = lambda _scene, _error: None
+    """Told of every scene why it was not restored, or None; returning False stops."""
+
+
+@dataclass(slots=True)
+class Restored:
+    """What became of it."""
+
+    restored: int = 0
+    there: int = 0
+    """Scenes that an earlier run restored; they were compared again."""
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        return {"restored": self.restored, "there": self.there, "failed": self.failed}
+
+
+def restore(place: str | Path, folder: str, options: RestoreOptions) -> Restored:
+    """Write scenes of an archive below ``folder``, in the tree of the archive; nothing is overwritten.
+
+    A restored file is read back from disk and compared with the archive: every sample, mask and tag. The
+    archive's own checksums, made of the scene's pixels when it was archived, are checked while it is decoded,
+    so a lossless scene is the original's pixels. Files that an earlier run restored are compared again, not
+    written.
+
+    Args:
+        place: ledger or output folder.
+        folder: made if missing.
+        options: which scenes.
+
+    Raises:
+        LedgerError: there is no such ledger, or the condition is no SQL.
+        UsageError: ``folder`` is the archive itself.
+        JobCancelledError: ``told`` stopped it.
+    """
+    out, found = os.path.abspath(folder), Restored()
+    with Ledger(ledger_path(place)) as ledger:
+        record = find_run(ledger, options.run)
+        if os.path.realpath(out) == os.path.realpath(record.folder):
+            raise UsageError(f"{folder} is the archive itself: give another folder")
+        where = f"({options.where}\n) AND source LIKE '{_quoted(options.like)}'"
+        for scene in ledger.scenes(record.name, "done", where):
+            if options.bbox is not None and not _touches(scene, options.bbox):
+                continue
+            error = _restored(scene, record, out, options, found)
+            if error is not None:
+                found.failed.append({"product": scene["product"], "error": error})
+            if options.told(scene, error) is False:
+                raise JobCancelledError(f"stopped: {found.restored} restored; the same command goes on")
+    return found
+
+
+def _restored(
+    scene: Row, record: RunRecord, out: str, options: RestoreOptions, found: Restored
+) -> str | None:
+    """Restore one scene; return why it could not be."""
+    product = scene["product"]
+    try:
+        inside(product, record.folder, "the product")
+        relative = Path(os.path.relpath(product, record.folder))
+        target = (Path(out) / relative).with_name(relative.name.split(".", 1)[0] + ".tif")
+        inside(target, out, "the restored scene")
+        is_there = target.exists()
+        if not is_there:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            how = DecodeOptions(driver=options.driver, execution=options.execution)
+            decompress.decompress(product, str(target), how)
+        found_there = compare(product, str(target))
+        if not found_there.is_equal:
+            if not is_there:
+                target.unlink()
+            words = (
+                "is another scene: move it away" if is_there else "did not come back as the archive holds it"
+            )
+            raise VerificationError(f"{target} {words}")
+        found.there += is_there
+        found.restored += not is_there
+    except (RsicGeoError, OSError) as error:
+        if isinstance(error, RsicGeoError) and error.exit_code == 130:
+            raise
+        return " ".join(str(error).split())
+    return None
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _touches(scene: Row, bbox: tuple[float, float, float, float]) -> bool:
+    if scene["geom"] is None:
+        return False
+    west, south, east, north = blob_bounds(scene["geom"])
+    return west <= bbox[2] and east >= bbox[0] and south <= bbox[3] and north >= bbox[1]
