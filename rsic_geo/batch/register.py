@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import string
-import tempfile
-import time
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.source import stamps_of
-from rsic_geo.errors import JobCancelledError, RsicGeoError, SceneError, UsageError
+from rsic_geo.errors import RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
-from rsic_geo.geo.window import Window
-from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene
 from rsic_geo.raster.place import outline_on_earth
 from rsic_geo.scenes.kinds import Store, open_store
-from rsic_geo.verbs import compress
 from rsic_geo.verbs.names import archive_suffixes
 
 _FIELDS = {"parent", "stem", "name", "ext", "run"}
@@ -174,90 +169,3 @@ def _outline_of(path: str, store: Store) -> dict[str, Any] | None:
         return outline_on_earth(store.reader)
     with open_scene(path) as preview:
         return outline_on_earth(preview)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What a batch would do, from a sample of its scenes archived in a temporary folder."""
-
-    scenes: int
-    unreadable: int
-    pixels: int
-    source_bytes: int
-    sampled: int
-    sample_failed: tuple[str, ...]
-    product_bytes: float | None
-    """Expected; None where no scene of the sample could be archived."""
-    seconds_one_job: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a plain dictionary."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-
-def estimate(sources: list[Source], options: EncodeOptions, sample_size: int, progress: Progress) -> Estimate:
-    """Return what archiving the sources would take, by archiving some of them and throwing that away.
-
-    Bytes and seconds are scaled by raw bytes. The sample is drawn with a fixed seed.
-    """
-    sizes: dict[str, int] = {}
-    areas: dict[str, tuple[int, int]] = {}
-    unreadable = 0
-    for source in sources:
-        entries = survey(source.path)
-        if not entries or not (options.accept_damaged or _is_sound(source.path)):
-            unreadable += 1
-            continue
-        area = entries["width"] * entries["height"]
-        areas[source.path] = area, entries.get("source_bytes", 0)
-        sizes[source.path] = area * entries["bands"]
-    drawn = random.Random(0).sample(sorted(sizes), min(sample_size, len(sizes)))
-    raw = made = 0
-    seconds, failed = 0.0, []
-    for done, path in enumerate(drawn):
-        progress.report(done / len(drawn), f"trying {os.path.basename(path)}")
-        before = time.perf_counter()
-        try:
-            made += _tried(path, options)
-        except JobCancelledError:
-            raise
-        except SceneError as error:  # a header that can be read says nothing of the pixels
-            failed.append(str(error))
-            unreadable += 1
-            del sizes[path], areas[path]
-            continue
-        except RsicGeoError as error:
-            failed.append(str(error))
-            continue
-        raw += sizes[path]
-        seconds += time.perf_counter() - before
-    scale = sum(sizes.values()) / raw if raw else None
-    return Estimate(
-        scenes=len(sources),
-        unreadable=unreadable,
-        pixels=sum(area for area, _ in areas.values()),
-        source_bytes=sum(size for _, size in areas.values()),
-        sampled=len(drawn),
-        sample_failed=tuple(failed),
-        product_bytes=None if scale is None else made * scale,
-        seconds_one_job=None if scale is None else seconds * scale,
-    )
-
-
-def _is_sound(path: str) -> bool:
-    """Return whether the first pixel of a scene can be read, which files cut short do not let."""
-    try:
-        store = open_store(path, Execution())
-        with closing(store.reader) as reader:
-            if store.tiff is None:  # whose structure was checked when it was opened
-                reader.read(Window(row_off=0, col_off=0, height=1, width=1))
-    except (RsicGeoError, OSError):
-        return False
-    return True
-
-
-def _tried(path: str, options: EncodeOptions) -> int:
-    with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
-        product = Path(folder) / f"tried{archive_suffixes(options.codec)[0]}"
-        compress.compress(path, str(product), replace(options, verify="full", overwrite=False))
-        return product.stat().st_size

@@ -211,7 +211,7 @@ def run(
     sources, folder = _found(paths, choices, output=True)
     wanted = encode_options(execution, **choices)
     if dry_run:
-        return _estimate(console, sources, wanted, 8)
+        return _estimate(console, sources, wanted, template=template)
     settings = replace(
         settings,
         template=template,
@@ -226,36 +226,58 @@ def run(
 @_inputs
 @archive_choices
 @click.option(
-    "--sample", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Scenes tried."
+    "--sample",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Scenes tried at most; 0, the default: as many as a minute allows.",
 )
+@click.option("--template", metavar="TEXT", help="Product below OUTPUT, as for `rsic batch run`.")
 @execution_options
 @talking
-def plan(paths: tuple[str, ...], console: Console, execution: Execution, sample: int, **choices: Any) -> int:
+def plan(
+    paths: tuple[str, ...],
+    console: Console,
+    execution: Execution,
+    sample: int,
+    template: str | None,
+    **choices: Any,
+) -> int:
     """Say how many scenes INPUT holds and what archiving them would take, from a sample; nothing is written.
 
+    Also which would fail and why, and which would become one product, with a template that tells those apart.
     What is in OUTPUT already is left out of INPUT.
     """
     sources, _ = _found(paths, choices, output=True)
-    return _estimate(console, sources, encode_options(execution, **choices), sample)
+    return _estimate(console, sources, encode_options(execution, **choices), sample, template)
 
 
-def _estimate(console: Console, sources: list[Source], wanted: Any, sample: int) -> int:
+def _estimate(
+    console: Console, sources: list[Source], wanted: Any, most: int = 0, template: str | None = None
+) -> int:
     from rsic_geo.batch.coordinator import duration
-    from rsic_geo.batch.register import estimate
+    from rsic_geo.batch.estimate import estimate
     from rsic_geo.progress import Progress
 
-    found = estimate(sources, wanted, sample, Progress(callback=console.progress()))
+    found = estimate(sources, wanted, Progress(callback=console.progress()), most=most, template=template)
+    failing = sum(map(len, found.failures.values()))
     lines = [
-        f"{found.scenes} scenes, {found.unreadable} of them unreadable; {found.pixels / 1e6:.1f} Mpx, "
+        f"{found.scenes} scenes, {failing} of them would fail; {found.pixels / 1e6:.1f} Mpx, "
         f"{bytes_text(found.source_bytes)}"
     ]
-    if found.product_bytes is not None and found.seconds_one_job is not None:
-        lines.append(
-            f"about {bytes_text(found.product_bytes)} after it, {duration(found.seconds_one_job)} with one "
-            f"job (from {found.sampled - len(found.sample_failed)} scenes)"
-        )
-    for text in found.sample_failed:
-        console.warn(text)
+    size, time_ = found.product_bytes, found.seconds
+    if size is not None and time_ is not None:
+        lines += [
+            f"about {bytes_text(size.middle)} after it ({bytes_text(size.low)} to {bytes_text(size.high)} in "
+            f"four of five cases), {duration(time_.middle)} with one job ({duration(time_.low)} to "
+            f"{duration(time_.high)}); {found.sampled} scenes were tried"
+        ]
+    for cause, paths in found.failures.items():
+        console.warn(f"{len(paths)} would fail, such as {paths[0]}: {cause}")
+    for product, paths in found.clashes.items():
+        console.warn(f"{' and '.join(paths[:3])} would become one product, {product}")
+    if found.template is not None:
+        console.warn(f"--template '{found.template}' tells them apart")
     console.result(found.to_json(), "\n".join(lines))
     return 0
 

@@ -1,0 +1,357 @@
+"""What a batch would take, before it is run: bytes and seconds, the range they lie in, and what will fail.
+
+Some scenes are tried, the larger ones likelier (probability proportional to size, without replacement;
+Efraimidis and Spirakis 2006), until a minute is over. Of a large one not everything is: windows are drawn,
+those without data counted and left out, and a few of the others are archived as one small scene, so that a
+target for a scene means about what it means for all of it. A scene that is not tried takes what those of its
+class do for each byte of their files. How far classes and scenes scatter is simulated, which gives the range.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.register import product_path, usual_template
+from rsic_geo.errors import JobCancelledError, RsicGeoError
+from rsic_geo.geo.part import Part
+from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.geo.window import Window
+from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.progress import Progress
+from rsic_geo.raster import SceneReader
+from rsic_geo.raster.write import SceneWriter
+from rsic_geo.scenes.kinds import open_store
+from rsic_geo.scenes.protocol import Scene
+from rsic_geo.verbs import compress
+from rsic_geo.verbs.names import archive_suffixes
+
+BUDGET_SECONDS = 45.0
+"""Time for trials; the headers of all scenes are read besides."""
+_SIDE = 512
+"""Side of windows drawn from large scenes (px); half of it where there are many bands."""
+_MANY_BANDS = 6
+_DRAWN, _KEPT = 12, 3
+"""Windows looked at, and archived, of a large scene."""
+_WHOLE = 2 * _KEPT * _SIDE * _SIDE
+"""Pixels up to which a scene is tried whole."""
+_BOXES = 1500
+"""About what an archive takes beside its pixels (bytes): windows have it once, as their scene has."""
+_SCATTER = 0.4
+"""How far ratios of one class scatter (natural logarithm) before anything is known; counts as two scenes."""
+_OF_WINDOWS = 0.2
+"""How far a few windows of a scene are from all of it (natural logarithm)."""
+_DRAWS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Where a total lies: in four of five cases between ``low`` and ``high``."""
+
+    low: float
+    middle: float
+    high: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return a plain dictionary."""
+        return {"p10": self.low, "p50": self.middle, "p90": self.high}
+
+
+@dataclass(slots=True, kw_only=True)
+class Estimate:
+    """What a batch would do."""
+
+    scenes: int
+    pixels: int = 0
+    source_bytes: int = 0
+    sampled: int = 0
+    """Scenes tried."""
+    product_bytes: Range | None = None
+    """None where no scene could be tried."""
+    seconds: Range | None = None
+    """With one job."""
+    failures: dict[str, list[str]] = field(default_factory=dict)
+    """Scenes that will fail, by what is wrong with them."""
+    clashes: dict[str, list[str]] = field(default_factory=dict)
+    """Scenes that would become one product, by that."""
+    template: str | None = None
+    """A template that tells those apart."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        entries = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        for name in ("product_bytes", "seconds"):
+            entries[name] = None if entries[name] is None else entries[name].to_json()
+        return entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What the header of a scene says."""
+
+    path: str
+    pixels: int
+    size: int
+    """Bytes of its file; where those are not known of its samples."""
+    kind: tuple[str, ...]
+    """Sample type, bands and compression: what scenes of one class share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trial:
+    known: _Known
+    size: float
+    """Bytes of the product."""
+    seconds: float
+    scatter: float = 0.02
+    """How far these are likely off (natural logarithm)."""
+
+
+def estimate(
+    sources: list[Source],
+    options: EncodeOptions,
+    progress: Progress,
+    *,
+    most: int = 0,
+    template: str | None = None,
+) -> Estimate:
+    """Return what archiving the sources would take; nothing is written but to a temporary folder.
+
+    Args:
+        sources: all scenes of the batch.
+        options: what the products are to be.
+        progress: told of headers and trials.
+        most: scenes tried at most; 0 = as many as a minute allows.
+        template: where products go; None = as their sources lie.
+    """
+    found = Estimate(scenes=len(sources))
+    known = list(_surveyed(sources, options, found, progress.stage(0, 0.3)))
+    found.pixels = sum(each.pixels for each in known)
+    found.source_bytes = sum(each.size for each in known)
+    _find_clashes(sources, options, template, found)
+    trials, stage = [], progress.stage(0.3, 1)
+    started = time.monotonic()
+    for number, each in enumerate(_drawn(known)):
+        spent = (time.monotonic() - started) / BUDGET_SECONDS
+        if (most and number >= most) or (number > 1 and spent >= 1):
+            break
+        stage.report(min(1.0, max(spent, number / len(known))), f"trying {os.path.basename(each.path)}")
+        try:
+            trials.append(_tried(each, options))
+        except JobCancelledError:
+            raise
+        except RsicGeoError as error:
+            found.failures.setdefault(_cause(error, each.path), []).append(each.path)
+    found.sampled = len(trials)
+    if trials:
+        failed = {path for paths in found.failures.values() for path in paths}
+        rest = [each for each in known if each.path not in failed]
+        found.product_bytes = _total(rest, trials, [trial.size for trial in trials])
+        found.seconds = _total(rest, trials, [trial.seconds for trial in trials])
+    return found
+
+
+def _surveyed(
+    sources: list[Source], options: EncodeOptions, found: Estimate, progress: Progress
+) -> Iterator[_Known]:
+    """Yield what is known of the scenes that can be opened, and note why others cannot."""
+    for done, source in enumerate(sources):
+        if done % 50 == 0:
+            progress.report(done / len(sources), f"looked at {done} of {len(sources)} scenes")
+        try:
+            with closing(open_store(source.path, Execution()).reader) as reader:
+                profile = reader.profile
+                if not options.accept_damaged:  # files cut short do not let the first pixel be read
+                    reader.read(Window(row_off=0, col_off=0, height=1, width=1))
+                stored = reader.compression if isinstance(reader, SceneReader) else "archive"
+        except (RsicGeoError, OSError, ValueError) as error:
+            found.failures.setdefault(_cause(error, source.path), []).append(source.path)
+            continue
+        size = os.path.getsize(source.path) if os.path.isfile(source.path) else profile.raw_bytes
+        kind = (profile.dtype, str(profile.count), stored)
+        yield _Known(path=source.path, pixels=profile.height * profile.width, size=max(1, size), kind=kind)
+
+
+def _cause(error: Exception, path: str) -> str:
+    """Return what is wrong with a scene in words that scenes with the same fault share."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words.replace(path, "it").removeprefix("cannot read it: ")
+
+
+def _find_clashes(
+    sources: list[Source], options: EncodeOptions, template: str | None, found: Estimate
+) -> None:
+    """Note which scenes would become one product, and find a template by which they would not."""
+    suffixes = archive_suffixes(options.codec)
+    tried = [template or usual_template(options.codec)]
+    tried += [f"{{parent}}/{{{name}}}{suffixes[0]}" for name in ("stem}-{ext", "name")]
+    for chosen in tried:
+        groups: dict[str, list[str]] = defaultdict(list)
+        for source in sources:
+            groups[product_path(source, chosen, "default", suffixes)].append(source.path)
+        clashes = {product: paths for product, paths in groups.items() if len(paths) > 1}
+        if chosen is tried[0]:
+            found.clashes = clashes
+            if not clashes:
+                return
+        elif not clashes:
+            found.template = chosen
+            return
+
+
+def _drawn(known: list[_Known]) -> Iterator[_Known]:
+    """Yield scenes to try: the larger likelier, and one of each class before a second of any."""
+    chance = random.Random(0)
+    order = sorted(known, key=lambda each: -math.log(chance.random()) / each.size)
+    seen: set[tuple[str, ...]] = set()
+    weight: dict[tuple[str, ...], int] = defaultdict(int)
+    for each in known:
+        weight[each.kind] += each.size
+    firsts: list[_Known] = []
+    others: list[_Known] = []
+    for each in order:
+        (others if each.kind in seen else firsts).append(each)
+        seen.add(each.kind)
+    yield from sorted(firsts, key=lambda each: -weight[each.kind])
+    yield from others
+
+
+def _tried(known: _Known, options: EncodeOptions) -> _Trial:
+    """Archive a scene, or windows of it, in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
+        product = Path(folder) / f"tried{archive_suffixes(options.codec)[0]}"
+        options = replace(options, verify="full", overwrite=False)
+        if known.pixels <= _WHOLE:
+            started = time.perf_counter()
+            compress.compress(known.path, str(product), options)
+            return _Trial(known=known, size=product.stat().st_size, seconds=time.perf_counter() - started)
+        patch = str(Path(folder) / "patch.tif")
+        with closing(open_store(known.path, options.execution).reader) as reader:
+            before = time.perf_counter()
+            share, pixels, looked_at = _write_patch(reader, patch)
+            reading = (time.perf_counter() - before) / looked_at * known.pixels
+        if not pixels:
+            return _Trial(known=known, size=_BOXES, seconds=reading, scatter=1.0)
+        started = time.perf_counter()
+        compress.compress(patch, str(product), options)
+        seconds = time.perf_counter() - started
+        full = share * known.pixels / pixels
+        size = _BOXES + max(0, product.stat().st_size - _BOXES) * full
+        scatter = math.sqrt(
+            _OF_WINDOWS**2 + (1 - share) / (share * _DRAWN)
+        )  # the second: of the share itself
+        return _Trial(known=known, size=size, seconds=reading + seconds * full, scatter=scatter)
+
+
+def _write_patch(reader: Scene, path: str) -> tuple[float, int, int]:
+    """Write windows that hold data side by side; return what share does, its pixels and all pixels read."""
+    profile = reader.profile
+    side = _SIDE if profile.count <= _MANY_BANDS else _SIDE // 2
+    height, width = min(side, profile.height), min(side, profile.width)
+    chance = random.Random(0)
+    # One in each field of a grid, at random within it: closer to all of the scene than as many anywhere.
+    rows, columns = _DRAWN // 4, 4
+    windows = [
+        Window(
+            row_off=round((profile.height - height) * (row + chance.random()) / rows),
+            col_off=round((profile.width - width) * (column + chance.random()) / columns),
+            height=height,
+            width=width,
+        )
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    chance.shuffle(windows)
+    full = [window for window in windows if _holds_data(reader, window)]
+    kept = full[:_KEPT]
+    if not kept:
+        return 0.0, 0, _DRAWN * height * width
+    area = Window(row_off=0, col_off=0, height=height, width=width * len(kept))
+    part = Part(window=area)
+    snapshot = part.of_snapshot(reader.metadata())
+    with SceneWriter(path, _resized(part.of_profile(profile), area), snapshot) as writer:
+        for number, window in enumerate(kept):
+            place = Window(row_off=0, col_off=number * width, height=height, width=width)
+            writer.write(place, reader.read(window))
+            mask = reader.read_mask(window)
+            if mask is not None:
+                writer.write_mask(place, mask)
+        writer.commit(accept_loss=True)
+    return len(full) / len(windows), area.pixel_count, _DRAWN * height * width
+
+
+def _resized(profile: SceneProfile, area: Window) -> SceneProfile:
+    return replace(profile, height=area.height, width=area.width)
+
+
+def _holds_data(reader: Scene, window: Window) -> bool:
+    pixels = reader.read(window)
+    valid = reader.read_valid(window, pixels)
+    mask = reader.read_mask(window)
+    if mask is not None:
+        valid = valid & (mask != 0)
+    flat = all(np.ptp(band) == 0 for band in pixels)
+    return bool(valid.any()) and not flat
+
+
+def _total(known: Iterable[_Known], trials: list[_Trial], values: list[float]) -> Range:
+    """Return the range of a total over scenes, of which some are tried.
+
+    Args:
+        known: all scenes.
+        trials: of some of them.
+        values: bytes or seconds of those.
+    """
+    ratios: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
+    for trial, value in zip(trials, values, strict=True):
+        row = (math.log(max(value, 1e-9) / trial.known.size), trial.known.size)
+        for kind in _classes(trial.known.kind):
+            ratios[kind].append(row)
+    tried = {trial.known.path for trial in trials}
+    rest: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for each in known:
+        if each.path not in tried:
+            rest[next(kind for kind in _classes(each.kind) if kind in ratios)].append(each.size)
+    draw = np.random.default_rng(0)
+    totals = np.zeros(_DRAWS)
+    for trial, value in zip(trials, values, strict=True):
+        totals += value * np.exp(draw.normal(0, trial.scatter, _DRAWS))
+    for kind, sizes in rest.items():
+        totals += _simulated(ratios[kind], np.array(sizes, float), draw)
+    low, middle, high = np.quantile(totals, (0.1, 0.5, 0.9))
+    return Range(low=float(low), middle=float(middle), high=float(high))
+
+
+def _classes(kind: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the classes a scene is of, the narrowest first: type, bands and compression; fewer; all."""
+    dtype, bands, stored = kind
+    return [kind, (dtype, stored), (stored,), ()]
+
+
+def _simulated(
+    rows: list[tuple[float, float]], sizes: NDArray[np.float64], draw: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return totals of scenes of one class, of these sizes, drawn as its trials scatter."""
+    logs, weights = (np.array(column) for column in zip(*rows, strict=True))
+    # What large scenes take decides totals, so means are weighted by size.
+    mean = float(np.average(logs, weights=weights))
+    spread = float(np.average((logs - mean) ** 2, weights=weights))
+    scatter = math.sqrt((len(rows) * spread + 2 * _SCATTER**2) / (len(rows) + 2))
+    means = mean + draw.normal(0, scatter / math.sqrt(len(rows)), _DRAWS)
+    # Sums of many scenes scatter less than scenes do: by the share of the sizes' squares.
+    share = float(np.sqrt((sizes**2).sum()) / sizes.sum())
+    factor = np.exp(draw.normal(0, scatter * share, _DRAWS))
+    return np.asarray(np.exp(means) * sizes.sum() * factor)
