@@ -264,6 +264,9 @@ class EncodeOptions:
     sidecar: Literal["auto", "never", "require"] = "auto"
     """Whether a GDAL ``.aux.xml`` is written beside the archive: with what GDAL would lose where that is
     something (auto), not at all (never), or always and with all of the metadata (require)."""
+    georef: Literal["both", "geojp2", "gml"] = "both"
+    """Which boxes of a JPEG 2000 file tell other programs its place: GeoJP2, GMLJP2 (a scene on a grid in a
+    system with an EPSG code) or both. Small files are smaller with one of them."""
     accept_damaged: bool = False
     """Archive what a source still holds whose reader reports damage, and note it; False refuses it."""
     accept_loss: bool = False
@@ -286,6 +289,8 @@ class EncodeOptions:
             raise UsageError(f"bands {self.spectral!r}: use as-is, rotated or auto")
         if self.sidecar not in ("auto", "never", "require"):
             raise UsageError(f"sidecar {self.sidecar!r}: use auto, never or require")
+        if self.georef not in ("both", "geojp2", "gml"):
+            raise UsageError(f"georef {self.georef!r}: use both, geojp2 or gml")
         if self.verify not in ("none", "full", "later"):
             raise UsageError(f"verify {self.verify!r}: use full or none")
         if self.execution.fast:

@@ -90,6 +90,7 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
         "spectral": options.spectral,
         "band_weights": options.band_weights,
         "sidecar": options.sidecar,
+        "georef": options.georef,
         "accept_damaged": options.accept_damaged,
         "accept_loss": options.accept_loss,
     })  # fmt: skip

@@ -60,6 +60,7 @@ class EncodeKeywords(ExecutionKeywords, PartKeywords, TargetKeywords, total=Fals
     spectral: Literal["as-is", "rotated", "auto"]
     band_weights: str
     sidecar: Literal["auto", "never", "require"]
+    georef: Literal["both", "geojp2", "gml"]
     accept_damaged: bool
     accept_loss: bool
     verify: Literal["none", "full", "later"]

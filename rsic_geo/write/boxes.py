@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rsic_geo.container import gml
 from rsic_geo.container.header import Jp2Boxes, Jp2Layout
+from rsic_geo.errors import UsageError
 from rsic_geo.raster import degenerate_geotiff
 from rsic_geo.raster.crs import epsg_and_axes
 from rsic_geo.write.plan import ScenePlan
@@ -62,14 +63,33 @@ def _palette(plan: ScenePlan) -> tuple[tuple[int, int, int, int], ...] | None:
     return tuple((int(r), int(g), int(b), int(a)) for r, g, b, a in entries)
 
 
-def boxes_of(plan: ScenePlan) -> Jp2Boxes:
-    """Return the georeferencing boxes: GeoJP2 always, GMLJP2 where the system has an EPSG code."""
+def boxes_of(plan: ScenePlan, georef: str = "both") -> Jp2Boxes:
+    """Return the georeferencing boxes: GeoJP2 always, GMLJP2 where the system has an EPSG code.
+
+    Args:
+        plan: of the scene.
+        georef: ``geojp2`` or ``gml`` for one of them alone.
+
+    Raises:
+        UsageError: GMLJP2 alone cannot say where the scene lies.
+    """
     snapshot = plan.snapshot
     placed = snapshot.transform is not None or snapshot.gcps or snapshot.crs or snapshot.rpcs
     if not placed:
         return Jp2Boxes()
     document = None
-    if snapshot.transform is not None:
+    if snapshot.transform is not None and georef != "geojp2":
         epsg, swapped = epsg_and_axes(snapshot.crs)
         document = gml.gmljp2(snapshot.width, snapshot.height, snapshot.transform, epsg, axis_swapped=swapped)
-    return Jp2Boxes(geotiff=degenerate_geotiff(snapshot), gml=document)
+    if georef != "gml":
+        return Jp2Boxes(geotiff=degenerate_geotiff(snapshot), gml=document)
+    if document is None or snapshot.gcps or snapshot.rpcs or not _is_straight(snapshot.transform):
+        raise UsageError(
+            "georef gml: GMLJP2 alone cannot place this scene (it needs a north-up grid in a system with "
+            "an EPSG code): use geojp2 or both"
+        )
+    return Jp2Boxes(gml=document)
+
+
+def _is_straight(transform: tuple[float, ...] | None) -> bool:
+    return transform is not None and transform[1] == transform[3] == 0

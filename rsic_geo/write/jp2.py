@@ -34,7 +34,7 @@ class Jp2Job(Job[Jp2Writer, RateSearch]):
         return [] if self.coded is None else write_for_others(self.path, name, self.coded, self.options)
 
     def _open(self) -> Jp2Writer:
-        return Jp2Writer(self.path, layout_of(self.plan), boxes_of(self.plan))
+        return Jp2Writer(self.path, layout_of(self.plan), boxes_of(self.plan, self.options.georef))
 
     def _search(self, writer: Jp2Writer) -> RateSearch:
         workers = self.options.execution.workers

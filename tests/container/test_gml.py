@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,9 +13,12 @@ from affine import Affine
 from jp2_support import assert_valid, noise, write_jp2
 from rasterio.io import MemoryFile
 
+import rsic_geo
 from rsic_geo.codecs.jpeg2000 import J2KParams
+from rsic_geo.container.boxes import iter_boxes
 from rsic_geo.container.gml import gmljp2
 from rsic_geo.container.jp2 import Jp2Boxes
+from rsic_geo.errors import UsageError
 
 CORNERS = [(0, 0), (60, 0), (0, 40), (60, 40)]
 GML = "{http://www.opengis.net/gml}"
@@ -74,15 +79,57 @@ def test_offset_vectors_are_steps_along_columns_and_rows(swapped):
     )
 
 
-def test_the_envelope_holds_all_corners():
+def test_the_grid_ends_at_the_last_pixel():
     root = ElementTree.fromstring(gmljp2(60, 40, ROTATED, 32633))
-    lower = np.array(root.find(f".//{GML}lowerCorner").text.split(), float)
-    upper = np.array(root.find(f".//{GML}upperCorner").text.split(), float)
-    corners = np.array([on_the_ground(*corner) for corner in CORNERS])
-    np.testing.assert_allclose(lower, corners.min(axis=0))
-    np.testing.assert_allclose(upper, corners.max(axis=0))
     assert root.find(f".//{GML}high").text == "59 39"
 
 
 def test_without_a_code_there_is_no_gml():
     assert gmljp2(60, 40, NORTH_UP, None) is None
+
+
+@pytest.mark.parametrize(("georef", "most"), [("both", 1100), ("geojp2", 400), ("gml", 700)])
+def test_the_place_takes_few_bytes_and_is_found_by_two_gdals(georef, most, tmp_path):
+    source, archive = tmp_path / "s.tif", tmp_path / "s.jp2"
+    with rasterio.open(
+        source,
+        "w",
+        driver="GTiff",
+        width=60,
+        height=40,
+        count=1,
+        dtype="uint8",
+        crs="EPSG:32633",
+        transform=NORTH_UP,
+    ) as scene:
+        scene.write(noise((1, 40, 60), "uint8"))
+    rsic_geo.compress(source, archive, georef=georef)
+    with archive.open("rb") as file:
+        kinds = [(box.kind, box.content_length + 8) for box in iter_boxes(file)]
+    ahead = kinds[: [kind for kind, _ in kinds].index(b"jp2c")]
+    assert sum(size for kind, size in ahead if kind in (b"uuid", b"asoc")) <= most
+    with rasterio.open(archive) as scene:
+        assert (scene.crs.to_epsg(), scene.transform) == (32633, NORTH_UP)
+    told = json.loads(subprocess.run(["gdalinfo", "-json", archive], capture_output=True, check=True).stdout)
+    assert told["geoTransform"] == list(NORTH_UP.to_gdal())
+    assert 'ID["EPSG",32633]' in told["coordinateSystem"]["wkt"]
+
+
+def test_gml_alone_is_refused_where_it_says_too_little(tmp_path):
+    source = tmp_path / "s.tif"
+    for crs, transform in (("EPSG:32633", ROTATED), ("+proj=laea +lat_0=52 +lon_0=10", NORTH_UP)):
+        with rasterio.open(
+            source,
+            "w",
+            driver="GTiff",
+            width=9,
+            height=9,
+            count=1,
+            dtype="uint8",
+            crs=crs,
+            transform=transform,
+        ) as scene:
+            scene.write(noise((1, 9, 9), "uint8"))
+        with pytest.raises(UsageError, match="use geojp2 or both"):
+            rsic_geo.compress(source, tmp_path / "s.jp2", georef="gml")
+        assert not (tmp_path / "s.jp2").exists()

@@ -128,6 +128,13 @@ archive_choices = stack(
         "anything (auto), not at all, or always and with all metadata (require).",
     ),
     click.option(
+        "--georef",
+        type=click.Choice(["both", "geojp2", "gml"]),
+        default="both",
+        show_default=True,
+        help="Boxes by which other programs find the place of a .jp2; small files are smaller with one.",
+    ),
+    click.option(
         "--accept-damaged",
         is_flag=True,
         help="Archive what a source still holds whose reader reports damage (such as corrupt JPEG data); the "
