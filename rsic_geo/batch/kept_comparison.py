@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from rsic_geo.quality import BandErrors
+from rsic_geo.write.kept import read_entries, write_entries
 
 
 class Checkpoint:
@@ -29,15 +27,12 @@ class Checkpoint:
 
         None where nothing is known, or what is known was damaged.
         """
+        entries = read_entries(self._path)
         try:
-            crc, _, text = self._path.read_text(encoding="ascii").partition(" ")
-            if int(crc) != zlib.crc32(text.encode()):
-                return None
-            entries = json.loads(text)
-            bands = [BandErrors(**band) for band in entries["bands"]]
-        except (OSError, ValueError, KeyError, TypeError):
+            bands = [BandErrors(**band) for band in entries["bands"]] if entries else []
+        except (KeyError, TypeError):
             return None
-        if entries["key"] != self._key or len(bands) != count:
+        if not entries or entries["key"] != self._key or len(bands) != count:
             return None
         return entries["rows"], entries["same"], bands
 
@@ -47,8 +42,5 @@ class Checkpoint:
         Raises:
             OSError: if it cannot be written.
         """
-        entries = {"key": self._key, "rows": rows, "same": same, "bands": [asdict(band) for band in bands]}
-        text = json.dumps(entries)
-        temporary = self._path.with_name(f".{self._path.name}.part")
-        temporary.write_text(f"{zlib.crc32(text.encode())} {text}", encoding="ascii")
-        os.replace(temporary, self._path)
+        errors = [asdict(band) for band in bands]
+        write_entries(self._path, {"key": self._key, "rows": rows, "same": same, "bands": errors})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.repair.base import Enhancer
+from rsic_geo.write.kept import Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class FittedRow:
 
 
 class FitLog:
-    """Lines of JSON, each with a checksum; one that a kill cut short is no line."""
+    """Rows of one fit, kept as they are decided."""
 
     def __init__(self, folder: Path, pixel_crcs: Mapping[int, int], plan: str = "") -> None:
         """Name the log of a fit to decoded tiles with these checksums; nothing is read or written yet.
@@ -40,7 +40,7 @@ class FitLog:
         """
         self._plan = plan
         self._folder, self._pixel_crcs = folder, sorted(pixel_crcs.items())
-        self._path = folder / "fit.log"
+        self._kept = Kept(folder / "fit.log")
 
     def rows(
         self, enhancer: Enhancer, seed: int, max_error: float | None, filters: bytes = b""
@@ -58,12 +58,8 @@ class FitLog:
         """
         asked = json.dumps([self._plan, self._pixel_crcs, enhancer.sha256, seed, max_error, filters.hex()])
         digest = hashlib.sha256(asked.encode()).hexdigest()[:32]
-        self._path = self._folder / f"fit-{digest}.log"
-        try:
-            lines = self._path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return {}
-        return dict(_parsed(lines))
+        self._kept = Kept(self._folder / f"fit-{digest}.log")
+        return dict(map(_parsed, self._kept))
 
     def add(self, row: int, fitted: FittedRow) -> None:
         """Keep a row.
@@ -79,22 +75,13 @@ class FitLog:
             fitted.sse.tolist(),
             fitted.worst.tolist(),
         ]
-        text = json.dumps(entry).encode()
-        with self._path.open("ab", buffering=0) as file:  # a line cut short before this one ends here
-            file.write(b"\n%08x %s\n" % (zlib.crc32(text), text))
+        self._kept.add(json.dumps(entry).encode())
 
 
-def _parsed(lines: list[bytes]) -> Iterator[tuple[int, FittedRow]]:
-    for line in lines:
-        crc, _, text = line.partition(b" ")
-        if crc != b"%08x" % zlib.crc32(text):
-            continue
-        row, shape, strengths, sse, worst = json.loads(text)
-        yield (
-            row,
-            FittedRow(
-                strengths=np.frombuffer(bytes.fromhex(strengths), np.uint8).reshape(shape),
-                sse=np.array(sse, np.float64),
-                worst=np.array(worst, np.float64),
-            ),
-        )
+def _parsed(text: bytes) -> tuple[int, FittedRow]:
+    row, shape, strengths, sse, worst = json.loads(text)
+    return row, FittedRow(
+        strengths=np.frombuffer(bytes.fromhex(strengths), np.uint8).reshape(shape),
+        sse=np.array(sse, np.float64),
+        worst=np.array(worst, np.float64),
+    )

@@ -9,13 +9,9 @@ whoever makes it, so one that is made twice, by a worker believed dead, does no 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import secrets
 import shutil
-import struct
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,15 +25,13 @@ from rsic_geo.progress import Progress
 from rsic_geo.raster import gdal_version, reading_config
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.version import version
+from rsic_geo.write.kept import Kept, read_entries, write_entries
 from rsic_geo.write.passes import TilePass, TileRecord, pack_record, unpack_record
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.reading import raw_tiles, threaded_map
 
 LEAST_TILES = 8
 """Tiles of a band, where the scene has as many: it keeps the threads busy and is soon made again."""
-_MAGIC = b"rsic part 1\n"
-_FRAME = struct.Struct("<II")
-"""Length and CRC-32 of a record."""
 _IDENTITY, _OPEN = "scene.json", "pass.json"
 _POLL_SECONDS = 0.05
 _LEAST_WAIT = 1.0
@@ -98,11 +92,11 @@ class BandStore:
         self.kept = 0
         """Parts found from before, or made by others."""
         place = folder / _IDENTITY
-        if _read(place) != identity:
+        if read_entries(place) != identity:
             with suppress(FileNotFoundError):
                 shutil.rmtree(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            _write(place, identity)
+            write_entries(place, identity)
         for claim in folder.glob("*.claim"):  # whoever held it works for a writer that is gone
             claim.unlink(missing_ok=True)
 
@@ -120,13 +114,13 @@ class BandStore:
         bands = row_bands(bench.plan.grid)
         plan = plan_digest(bench.plan)
         parts = {tiles: _part(self.folder, plan, todo, tiles) for tiles in bands}
-        _write(self.folder / _OPEN, {"plan": plan, "pass": todo.to_json()})
+        write_entries(self.folder / _OPEN, {"plan": plan, "pass": todo.to_json()})
         try:
             self._complete(bench, todo, parts, lambda done: progress.report(done, message))
         finally:
             (self.folder / _OPEN).unlink(missing_ok=True)
-        for part in parts.values():
-            yield from _records(part)
+        for tiles, part in parts.items():
+            yield from _records(part, len(tiles))
 
     def _complete(
         self, bench: Bench, todo: TilePass, parts: dict[range, Path], tell: Callable[[float], None]
@@ -171,7 +165,7 @@ def help_out(folder: Path, bench: Bench) -> int:
     made, idle_since = 0, time.monotonic()
     ours, seen = plan_digest(bench.plan), None
     while folder.is_dir():
-        opened = _read(folder / _OPEN)
+        opened = read_entries(folder / _OPEN)
         if opened is not None and opened["plan"] != ours:
             break  # it is read in another way here: parts made here would not fit
         if opened != seen:
@@ -228,65 +222,34 @@ def _claim(part: Path) -> bool:
 
 
 def _make(bench: Bench, todo: TilePass, tiles: range, part: Path, tell: Callable[[int], object]) -> None:
-    temporary = part.with_name(f".{part.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(_MAGIC)
-            for done, record in enumerate(bench.make(todo, tiles), start=1):
-                content = pack_record(record)
-                file.write(_FRAME.pack(len(content), zlib.crc32(content)) + content)
-                tell(done)
-        if not part.exists():
-            os.replace(temporary, part)
-    finally:
-        temporary.unlink(missing_ok=True)
+    def packed() -> Iterator[bytes]:
+        for done, record in enumerate(bench.make(todo, tiles), start=1):
+            yield pack_record(record)
+            tell(done)
+
+    Kept(part).replace(packed())  # the same bytes as those that somebody else may have put there meanwhile
 
 
-def _frames(part: Path) -> Iterator[bytes]:
-    """Yield the records of a part as bytes.
+def _records(part: Path, tiles: int) -> Iterator[TileRecord]:
+    """Yield the records of a part.
 
     Raises:
-        ContainerError: if it is damaged.
-        OSError: if it cannot be read.
+        ContainerError: there are not as many as it has tiles.
     """
-    with part.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise ContainerError(f"{part} is no part of a scene")
-        while head := file.read(_FRAME.size):
-            length, crc = _FRAME.unpack(head) if len(head) == _FRAME.size else (0, 1)
-            content = file.read(length)
-            if len(content) != length or zlib.crc32(content) != crc:
-                raise ContainerError(f"{part} is damaged: run again, it is made again")
-            yield content
-
-
-def _records(part: Path) -> Iterator[TileRecord]:
-    return map(unpack_record, _frames(part))
+    left = tiles
+    for content in Kept(part):
+        yield unpack_record(content)
+        left -= 1
+    if left:
+        raise ContainerError(f"{part} is damaged: run again, it is made again")
 
 
 def _is_whole(part: Path, tiles: int) -> bool:
     """Return whether a part is there with all its records; a damaged one is removed."""
-    try:
-        if sum(1 for _ in _frames(part)) == tiles:
-            return True
-    except FileNotFoundError:
+    if not part.exists():
         return False
-    except ContainerError:
-        pass
+    if sum(1 for _ in Kept(part)) == tiles:
+        return True
     part.unlink(missing_ok=True)
     part.with_suffix(".claim").unlink(missing_ok=True)
     return False
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _write(path: Path, entries: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.write_text(json.dumps(entries), encoding="utf-8")
-    os.replace(temporary, path)

@@ -342,7 +342,7 @@ def test_an_account_survives_and_a_damaged_one_counts_for_nothing(tmp_path_facto
     assert Checkpoint(path, "ab").load(2) == (rows, False, bands)
     assert Checkpoint(path, "cd").load(2) is None
     assert Checkpoint(path, "ab").load(3) is None
-    path.write_text(path.read_text()[:-3])
+    path.write_bytes(path.read_bytes()[:-3])
     assert Checkpoint(path, "ab").load(2) is None
 
 
