@@ -14,6 +14,7 @@ import click
 from rsic_geo.cli.commands.batch_keep import EXIT_SOME_FAILED, merge, rebuild, restore, verify
 from rsic_geo.cli.commands.compress import archive_choices, encode_options
 from rsic_geo.cli.console import Console, StatusLine, event, one_line
+from rsic_geo.cli.hooks import Hooks
 from rsic_geo.cli.options import Verb, execution_options, stack, talking
 from rsic_geo.cli.summary import bytes_text, outline
 from rsic_geo.errors import UsageError
@@ -82,6 +83,13 @@ _crew = stack(
     click.option(
         "--run", "run_name", default="default", show_default=True, metavar="NAME", help="Name of the run."
     ),
+    click.option(
+        "--on-failure",
+        metavar="CMD",
+        help="Command that gets each failed scene as JSON on its standard input.",
+    ),
+    click.option("--on-end", metavar="CMD", help="Command that gets how the run ended as JSON."),
+    click.option("--metrics", metavar="FILE", help="File kept up to date in the text format of Prometheus."),
     click.option("--skip-existing", is_flag=True, help="Leave alone products that exist and are not ours."),
     click.option(
         "--companions/--no-companions",
@@ -106,9 +114,19 @@ def _batch_options(verb: Verb) -> Verb:
         companions: bool,
         bands_above: float,
         execution: Execution,
+        on_failure: str | None,
+        on_end: str | None,
+        metrics: str | None,
         **kwargs: Any,
     ) -> Any:
         from rsic_geo.batch.run import BatchOptions, Crew
+
+        hooks = Hooks(
+            run=run_name,
+            on_failure=on_failure,
+            on_end=on_end,
+            metrics=metrics,
+        )
 
         asked = click.get_current_context().params.get("memory")
         crew = Crew(
@@ -126,7 +144,7 @@ def _batch_options(verb: Verb) -> Verb:
             config=kwargs["config"],
             crew=crew,
         )
-        return verb(*args, settings=settings, execution=execution, **kwargs)
+        return verb(*args, settings=settings, execution=execution, hooks=hooks, **kwargs)
 
     return _crew(run)
 
@@ -191,6 +209,7 @@ def run(
     console: Console,
     execution: Execution,
     settings: BatchOptions,
+    hooks: Hooks,
     template: str | None,
     ledger: str | None,
     shard: str | None,
@@ -219,7 +238,7 @@ def run(
         recheck=recheck,
         shard=None if shard is None else shard_of(shard),
     )
-    return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console)))
+    return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console, hooks)), hooks)
 
 
 @batch.command(short_help="Say how many, how large, how long.")
@@ -303,6 +322,7 @@ def retry(
     console: Console,
     execution: Execution,
     settings: BatchOptions,
+    hooks: Hooks,
     like: str,
     skipped: bool,
     output: str | None,
@@ -317,7 +337,8 @@ def retry(
 
     del execution
     settings = replace(settings, output=output)
-    return _finish(console, retry_batch(ledger, settings, _watcher(console), like=like, skipped=skipped))
+    standing = retry_batch(ledger, settings, _watcher(console, hooks), like=like, skipped=skipped)
+    return _finish(console, standing, hooks)
 
 
 @batch.command(short_help="Say how far the runs are.")
@@ -369,16 +390,18 @@ for _kept in (verify, restore, rebuild, merge):
     batch.add_command(_kept)
 
 
-def _watcher(console: Console) -> Watcher:
+def _watcher(console: Console, hooks: Hooks) -> Watcher:
     from rsic_geo.batch.coordinator import Watcher
     from rsic_geo.batch.message import SceneOutcome
 
+    hooks.warn = console.warn
     line = StatusLine()
     draw, draw_survey = console.progress(line), console.progress(line)
     told = time.monotonic()
 
     def standing(now: Standing) -> bool | None:
         nonlocal told
+        hooks.standing(now)
         if console.mode == "json":
             event("batch", **now.to_json())
             return draw(now.fraction, "archiving")
@@ -388,6 +411,7 @@ def _watcher(console: Console) -> Watcher:
         return draw(now.fraction, str(now))
 
     def scene(source: str, outcome: SceneOutcome) -> None:
+        hooks.scene(source, outcome)
         if console.mode == "json":
             event(
                 "scene",
@@ -412,7 +436,8 @@ def _watcher(console: Console) -> Watcher:
     return Watcher(standing=standing, scene=scene, survey=survey, warn=console.warn)
 
 
-def _finish(console: Console, standing: Standing) -> int:
+def _finish(console: Console, standing: Standing, hooks: Hooks) -> int:
+    hooks.end(standing)
     if console.bar is not None:
         console.bar.break_off()
     ratio = standing.source_bytes / standing.product_bytes if standing.product_bytes else 0.0
