@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,26 @@ def test_nodata_that_lerc_would_move_is_kept_by_keeping_everything(tmp_path):
     report = rsic_geo.compress(source, tmp_path / "a.cog.tif", max_error=0.3)
     assert report.details["lossless"]
     assert rsic_geo.compare(source, tmp_path / "a.cog.tif").is_equal
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("int64", 2**63 - 1), ("uint64", 2**64 - 1), ("int64", 2**53 + 1)]
+)
+def test_nodata_that_no_float_holds(dtype, value, tmp_path):
+    gdal = pytest.importorskip("osgeo.gdal")
+    pixels = samples(dtype, 1)
+    pixels[0, :30] = value
+    kind = gdal.GDT_Int64 if dtype == "int64" else gdal.GDT_UInt64
+    made = gdal.GetDriverByName("GTiff").Create(str(tmp_path / "s.tif"), SHAPE[1], SHAPE[0], 1, kind)
+    made.GetRasterBand(1).WriteArray(pixels[0])
+    made.GetRasterBand(1).SetNoDataValue(value)
+    del made
+    rsic_geo.compress(tmp_path / "s.tif", tmp_path / "a.cog.tif")
+    assert rsic_geo.compare(tmp_path / "s.tif", tmp_path / "a.cog.tif").is_equal
+    with rsic_geo.open(tmp_path / "a.cog.tif") as scene:
+        np.testing.assert_array_equal(scene.read_valid(Window.full(*SHAPE)), pixels != value)
+    rsic_geo.decompress(tmp_path / "a.cog.tif", tmp_path / "b.tif")
+    assert gdal.Open(str(tmp_path / "b.tif")).GetRasterBand(1).GetNoDataValue() == value
 
 
 def masked_bands(folder: Path) -> tuple[Path, np.ndarray]:
@@ -395,6 +416,24 @@ def test_big_files_and_scenes_that_use_the_tag_of_the_mark(tmp_path):
     np.testing.assert_array_equal(tifffile.imread(big), tifffile.imread(source))
     with tifffile.TiffFile(big) as file:
         assert file.pages[0].tags[cog.MARK_TAG].value.startswith(cog.MAGIC)
+
+
+def test_an_archive_behind_a_name_of_gdals_is_one(archived, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as bundle:
+        bundle.write(archived, "a.cog.tif")
+    name = f"/vsizip/{tmp_path / 'a.zip'}/a.cog.tif"
+    assert rsic_geo.info(name)["archive"]
+    assert rsic_geo.compare(archived, name).is_equal
+
+
+def test_effort_buys_bytes(tmp_path):
+    source = write_scene(tmp_path / "s.tif", samples("float32"))
+    sizes = [
+        rsic_geo.compress(source, tmp_path / f"{effort}.cog.tif", effort=effort).details["bytes"]
+        for effort in ("fast", "best")
+    ]
+    assert sizes[1] < sizes[0]
+    assert rsic_geo.compare(tmp_path / "fast.cog.tif", tmp_path / "best.cog.tif").is_equal
 
 
 def test_a_batch_of_every_type(tmp_path, capsys):
