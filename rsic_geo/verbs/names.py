@@ -35,7 +35,8 @@ def usual_suffix(codec: str) -> str:
 
 def is_open(path: str) -> bool:
     """Return whether an output leaves the suffix to the codec: a folder, or a name that ends in ``.*``."""
-    return str(path).endswith(ANY) or os.path.isdir(path)
+    is_named = str(path).lower().endswith(registry.suffixes())  # as an archive, be it a folder
+    return str(path).endswith(ANY) or (os.path.isdir(path) and not is_named)
 
 
 def codecs_for(path: str, codec: str) -> tuple[CodecEntry, ...]:
