@@ -231,7 +231,9 @@ class EncodeOptions:
     """Choices of ``compress``."""
 
     target: Target = field(default_factory=lambda: Target(kind="lossless"))
-    codec: str = "jp2"
+    codec: str = "auto"
+    """Name of a codec, perhaps with a colon and its network; ``auto`` for the first of JPEG 2000 and COG that
+    holds the scene (of floats within a largest error the smaller one), or which the archive's name says."""
     model: str = "auto"
     """Enhancer told to the archive: auto (by ``effort``), none, or a name from ``rsic models``."""
     effort: Effort = "normal"

@@ -43,15 +43,14 @@ class BandErrors:
     def add(self, reference: NDArray[Any], other: NDArray[Any], counts: NDArray[np.bool_]) -> None:
         """Count one window, arrays (h, w); ``counts`` is True where the reference is valid and finite."""
         same = reference == other
-        if reference.dtype.kind == "f":
+        if reference.dtype.kind in "fc":
             same |= np.isnan(reference) & np.isnan(other)
         self.different += int(same.size - np.count_nonzero(same))
         self.samples += int(np.count_nonzero(counts))
         if same.all():
             return
         with np.errstate(invalid="ignore", over="ignore"):
-            error = np.where(counts & ~same, other.astype(np.float64) - reference.astype(np.float64), 0.0)
-            np.abs(error, out=error)
+            error = np.where(counts & ~same, _distance(reference, other), 0.0)
             error[np.isnan(error)] = np.inf  # a number against NaN: no number says how far apart they are
             self.sad += float(error.sum())
             self.sse += float(np.vdot(error, error).real)
@@ -76,6 +75,17 @@ class BandErrors:
             "max_abs_error": self.max_abs_error,
             "valid_equal": self.valid_equal,
         }
+
+
+def _distance(reference: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how far apart samples are, as doubles; of complex ones in the plane, of 64 bits to the last."""
+    if reference.dtype.kind == "c":
+        return np.asarray(np.abs(other.astype(np.complex128) - reference))
+    if reference.dtype.kind in "iu" and reference.dtype.itemsize == 8 and other.dtype == reference.dtype:
+        apart = np.where(other > reference, other - reference, reference - other)
+        # A signed difference that wrapped is right if it is taken for unsigned.
+        return np.asarray(apart.view(np.uint64), np.float64)
+    return np.asarray(np.abs(other.astype(np.float64) - reference.astype(np.float64)))
 
 
 def scored_bands(bands: Sequence[BandErrors]) -> list[BandErrors]:

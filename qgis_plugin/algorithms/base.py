@@ -209,8 +209,10 @@ class RsicAlgorithm(QgsProcessingAlgorithm):
             EngineError: if it is INPUT, or its name ends in something else.
         """
         path = self.parameterAsOutputLayer(parameters, name, context)
-        if extensions and not path.lower().endswith(tuple(extensions)):
-            if not _is_temporary(path):
+        is_temporary = _is_temporary(path)
+        allowed = tuple(extensions[:1] if is_temporary else extensions)
+        if extensions and not path.lower().endswith(allowed):
+            if not is_temporary:
                 raise EngineError(
                     tr("The name of an archive of this codec ends in {extension}.").format(
                         extension=extensions[0]

@@ -35,14 +35,14 @@ from .parameters import (
     target_problem,
 )
 
-_SHOWN = (".jp2", ".j2k")
+_SHOWN = (".jp2", ".j2k", ".cog.tif")
 """Archives whose layer is the scene itself; that of others is a preview."""
 _MOST_BANDS = 16
 """Bands whose quality is told one by one."""
 
 
 class Compress(RsicAlgorithm):
-    """Archive a scene as a plain JPEG 2000 file that can be given back complete."""
+    """Archive a scene as a plain JPEG 2000 file or COG that can be given back complete."""
 
     NAME = "compress"
     GROUP = ("compression", "Compression")
@@ -53,23 +53,24 @@ class Compress(RsicAlgorithm):
         return tr("Compress scene")
 
     def shortDescription(self) -> str:
-        return tr("Writes a scene as a smaller JPEG 2000 archive that every GIS opens.")
+        return tr("Writes a scene as a smaller archive, JPEG 2000 or COG, that every GIS opens.")
 
     def shortHelpString(self) -> str:
         return tr(
-            "Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file that every GIS "
-            "opens, with one box more that holds what is needed to give the scene back complete (metadata, "
-            "nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; "
-            "Decompress scene gives the scene back.\n\n"
+            "Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file, with cog a Cloud "
+            "Optimized GeoTIFF, which every GIS opens, with one part more that holds what is needed to give "
+            "the scene back complete (metadata, nodata, masks) and repaired. Archives of other codecs show "
+            "every GIS a georeferenced preview; Decompress scene gives the scene back.\n\n"
             "lossless gives back every pixel. The other targets are about the final result and are checked "
             "by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 "
             "dB in the worst band. PSNR is relative to 255 for bytes, else to the bits the file tells of or "
             "to the range a band uses; what that means in the units of the scene is told. A band that ends "
             "below 20 dB SNR is named in a warning; one that loses its structure is an error, unless that is "
             "accepted.\n\n"
-            "JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to "
-            "accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An "
-            "extent is not possible for scenes placed by control points alone.\n\n"
+            "JPEG 2000 holds samples of 8 or 16 bits, and numbers with decimals within a largest error; the "
+            "codec cog holds samples of every type, without loss or within a largest error. auto goes by the "
+            "name of the archive: .jp2 or .cog.tif. Layers that are no files (WMS, layers in memory) are to "
+            "be saved first. An extent is not possible for scenes placed by control points alone.\n\n"
             "Outputs: the archive as a layer; PSNR of that layer, which shows the codec's pixels, and PSNR, "
             "SNR (both of the worst band) and largest error of the scene that Decompress scene gives "
             "back, repaired where the archive names a network; these are empty where every pixel comes back. "
@@ -104,6 +105,13 @@ class Compress(RsicAlgorithm):
             self, parameters, context, self.capabilities()
         )
 
+    def prepareAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        self._is_small = layer is None or layer.dataProvider().dataTypeSize(1) <= 2
+        return super().prepareAlgorithm(parameters, context, feedback)
+
     def work(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
@@ -112,6 +120,8 @@ class Compress(RsicAlgorithm):
         nodata = optional_number(self, parameters, "NODATA", context)
         compression = replace(read_compression(self, parameters, context), nodata=nodata)
         extensions = self.capabilities().extensions(compression.codec)
+        if not self._is_small:  # a temporary file gets the first
+            extensions = tuple(sorted(extensions, key=".cog.tif".__ne__))
         output = self.output(parameters, context, tr("archive"), extensions=extensions)
         report = self.parameterAsFileOutput(parameters, "REPORT", context)
         job = command.Job(self.source("INPUT"), output, read_execution(self, parameters, context), report)

@@ -242,13 +242,19 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
                 "bands by the .vrt file beside the archive. auto: rotated where a trial saves 15 %."
             ),
         ),
-        advanced(quantize, tr("It is stored as uint16 with a scale and an offset, which is not lossless.")),
+        advanced(
+            quantize,
+            tr(
+                "It is stored by JPEG 2000 as uint16 with a scale and an offset, which is not lossless; the "
+                "codec cog needs no such choice."
+            ),
+        ),
         advanced(
             choice(
                 "SIDECAR", tr("Files for other programs beside the archive"), (AUTO, "never", "require"), AUTO
             ),
             tr(
-                "They carry what other programs cannot read from a JPEG 2000 file: a mask (.msk), scale, "
+                "They carry what other programs cannot read from the archive itself: a mask (.msk), scale, "
                 "units and the like (.aux.xml), and belong to it."
             ),
         ),
@@ -268,7 +274,7 @@ def codec_help(known: Capabilities) -> str:
     """Return what the codecs' archives are called."""
     if not known.codecs:
         return tr("The engine's usual one, as long as it has not said which it has.")
-    rows = [f"{codec}: *{known.extensions(codec)[0]}" for codec in known.codecs]
+    rows = [f"{codec}: {' '.join(f'*{one}' for one in known.extensions(codec))}" for codec in known.codecs]
     return tr("Archives of each codec have a name of their own: {names}.").format(names=", ".join(rows))
 
 

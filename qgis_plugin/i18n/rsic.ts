@@ -300,16 +300,16 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>Writes a scene as a smaller JPEG 2000 archive that every GIS opens.</source>
+        <source>Writes a scene as a smaller archive, JPEG 2000 or COG, that every GIS opens.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file that every GIS opens, with one box more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; Decompress scene gives the scene back.
+        <source>Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file, with cog a Cloud Optimized GeoTIFF, which every GIS opens, with one part more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; Decompress scene gives the scene back.
 
 lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB in the worst band. PSNR is relative to 255 for bytes, else to the bits the file tells of or to the range a band uses; what that means in the units of the scene is told. A band that ends below 20 dB SNR is named in a warning; one that loses its structure is an error, unless that is accepted.
 
-JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
+JPEG 2000 holds samples of 8 or 16 bits, and numbers with decimals within a largest error; the codec cog holds samples of every type, without loss or within a largest error. auto goes by the name of the archive: .jp2 or .cog.tif. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
 
 Outputs: the archive as a layer; PSNR of that layer, which shows the codec's pixels, and PSNR, SNR (both of the worst band) and largest error of the scene that Decompress scene gives back, repaired where the archive names a network; these are empty where every pixel comes back. The compression ratio, bits per pixel of all bands, bytes of the archive and of the files beside it that tell other programs of nodata, scale and the like.</source>
         <translation type="unfinished"></translation>
@@ -748,12 +748,12 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>It is stored as uint16 with a scale and an offset, which is not lossless.</source>
+        <source>It is stored by JPEG 2000 as uint16 with a scale and an offset, which is not lossless; the codec cog needs no such choice.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>They carry what other programs cannot read from a JPEG 2000 file: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
+        <source>They carry what other programs cannot read from the archive itself: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -310,23 +310,23 @@ Ausgaben: eine Seite mit den Zahlen jedes Kanals, allen Unterschieden der Metada
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>Writes a scene as a smaller JPEG 2000 archive that every GIS opens.</source>
-        <translation>Schreibt eine Szene als kleineres JPEG-2000-Archiv, das jedes GIS öffnet.</translation>
+        <source>Writes a scene as a smaller archive, JPEG 2000 or COG, that every GIS opens.</source>
+        <translation>Schreibt eine Szene als kleineres Archiv, JPEG 2000 oder COG, das jedes GIS öffnet.</translation>
     </message>
     <message>
         <location filename="../algorithms/compress.py"/>
-        <source>Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file that every GIS opens, with one box more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; Decompress scene gives the scene back.
+        <source>Writes a raster as an archive. With the codec jp2 that is a plain GeoJP2 file, with cog a Cloud Optimized GeoTIFF, which every GIS opens, with one part more that holds what is needed to give the scene back complete (metadata, nodata, masks) and repaired. Archives of other codecs show every GIS a georeferenced preview; Decompress scene gives the scene back.
 
 lossless gives back every pixel. The other targets are about the final result and are checked by decoding what was written: psnr=40 is as small as 40 dB allow, never less than 40 dB in the worst band. PSNR is relative to 255 for bytes, else to the bits the file tells of or to the range a band uses; what that means in the units of the scene is told. A band that ends below 20 dB SNR is named in a warning; one that loses its structure is an error, unless that is accepted.
 
-JPEG 2000 holds samples of 8 or 16 bits; floating-point scenes need the advanced choice to accept the loss. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
+JPEG 2000 holds samples of 8 or 16 bits, and numbers with decimals within a largest error; the codec cog holds samples of every type, without loss or within a largest error. auto goes by the name of the archive: .jp2 or .cog.tif. Layers that are no files (WMS, layers in memory) are to be saved first. An extent is not possible for scenes placed by control points alone.
 
 Outputs: the archive as a layer; PSNR of that layer, which shows the codec's pixels, and PSNR, SNR (both of the worst band) and largest error of the scene that Decompress scene gives back, repaired where the archive names a network; these are empty where every pixel comes back. The compression ratio, bits per pixel of all bands, bytes of the archive and of the files beside it that tell other programs of nodata, scale and the like.</source>
-        <translation>Schreibt ein Raster als Archiv. Mit dem Codec jp2 ist das eine gewöhnliche GeoJP2-Datei, die jedes GIS öffnet, mit einem Abschnitt mehr, der enthält, was nötig ist, um die Szene vollständig (Metadaten, Leerwerte, Masken) und ausgebessert zurückzugeben. Archive anderer Codecs zeigen jedem GIS eine georeferenzierte Vorschau; „Szene entpacken“ gibt die Szene zurück.
+        <translation>Schreibt ein Raster als Archiv. Mit dem Codec jp2 ist das eine gewöhnliche GeoJP2-Datei, mit cog ein Cloud Optimized GeoTIFF, die jedes GIS öffnet, mit einem Abschnitt mehr, der enthält, was nötig ist, um die Szene vollständig (Metadaten, Leerwerte, Masken) und ausgebessert zurückzugeben. Archive anderer Codecs zeigen jedem GIS eine georeferenzierte Vorschau; „Szene entpacken“ gibt die Szene zurück.
 
 lossless gibt jedes Pixel zurück. Die anderen Ziele gelten dem Endergebnis und werden geprüft, indem das Geschriebene entpackt wird: psnr=40 ist so klein, wie 40 dB es zulassen, und nie schlechter als 40 dB im schlechtesten Kanal. PSNR bezieht sich bei Bytes auf 255, sonst auf die Bits, die die Datei nennt, oder auf den Bereich, den ein Kanal nutzt; was das in den Einheiten der Szene heißt, wird gesagt. Ein Kanal, der unter 20 dB SNR endet, wird in einer Warnung genannt; einer, der seine Struktur verliert, ist ein Fehler, außer das ist erlaubt.
 
-JPEG 2000 fasst Werte von 8 oder 16 Bit; Szenen mit Gleitkommazahlen brauchen die erweiterte Einstellung, die den Verlust zulässt. Layer, die keine Dateien sind (WMS, Layer im Speicher), müssen erst gespeichert werden. Bei Szenen, die nur durch Passpunkte verortet sind, ist keine Ausdehnung möglich.
+JPEG 2000 fasst Werte von 8 oder 16 Bit, und Kommazahlen bis auf einen größten Fehler; der Codec cog fasst Werte jeden Typs, verlustfrei oder bis auf einen größten Fehler. auto richtet sich nach dem Namen des Archivs: .jp2 oder .cog.tif. Layer, die keine Dateien sind (WMS, Layer im Speicher), müssen erst gespeichert werden. Bei Szenen, die nur durch Passpunkte verortet sind, ist keine Ausdehnung möglich.
 
 Ausgaben: das Archiv als Layer; PSNR dieses Layers, der die Pixel des Codecs zeigt, sowie PSNR, SNR (beide des schlechtesten Kanals) und größter Fehler der Szene, die „Szene entpacken“ zurückgibt, ausgebessert, wo das Archiv ein Netz nennt; sie sind leer, wo jedes Pixel zurückkommt. Das Kompressionsverhältnis, Bits je Pixel aller Kanäle, Bytes des Archivs und der Dateien daneben, die anderen Programmen von Leerwerten, Skalierung und dergleichen sagen.</translation>
     </message>
@@ -776,13 +776,13 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>It is stored as uint16 with a scale and an offset, which is not lossless.</source>
-        <translation>Sie wird als uint16 mit Maßstab und Versatz gespeichert, was nicht verlustfrei ist.</translation>
+        <source>It is stored by JPEG 2000 as uint16 with a scale and an offset, which is not lossless; the codec cog needs no such choice.</source>
+        <translation>JPEG 2000 speichert sie als uint16 mit Maßstab und Versatz, was nicht verlustfrei ist; der Codec cog braucht diese Einstellung nicht.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>They carry what other programs cannot read from a JPEG 2000 file: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
-        <translation>Sie enthalten, was andere Programme nicht aus einer JPEG-2000-Datei lesen können: eine Maske (.msk), Skalierung, Einheiten und dergleichen (.aux.xml), und gehören zu ihr.</translation>
+        <source>They carry what other programs cannot read from the archive itself: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
+        <translation>Sie enthalten, was andere Programme nicht aus dem Archiv selbst lesen können: eine Maske (.msk), Skalierung, Einheiten und dergleichen (.aux.xml), und gehören zu ihm.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>

@@ -37,7 +37,7 @@ from rsic_geo.raster.write import SceneWriter
 from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.verbs import compress
-from rsic_geo.verbs.names import archive_suffixes
+from rsic_geo.verbs.names import archive_suffixes, usual_suffix
 
 BUDGET_SECONDS = 45.0
 """Time for trials; the headers of all scenes are read besides."""
@@ -197,7 +197,8 @@ def _find_clashes(
     """Note which scenes would become one product, and find a template by which they would not."""
     suffixes = archive_suffixes(options.codec)
     tried = [template or usual_template(options.codec)]
-    tried += [f"{{parent}}/{{{name}}}{suffixes[0]}" for name in ("stem}-{ext", "name")]
+    usual = usual_suffix(options.codec)
+    tried += [f"{{parent}}/{{{name}}}{usual}" for name in ("stem}-{ext", "name")]
     for chosen in tried:
         groups: dict[str, list[str]] = defaultdict(list)
         for source in sources:
@@ -232,12 +233,13 @@ def _drawn(known: list[_Known]) -> Iterator[_Known]:
 def _tried(known: _Known, options: EncodeOptions) -> _Trial:
     """Archive a scene, or windows of it, in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
-        product = Path(folder) / f"tried{archive_suffixes(options.codec)[0]}"
+        product = str(Path(folder) / f"tried{usual_suffix(options.codec)}")
         options = replace(options, verify="full", overwrite=False)
         if known.pixels <= _WHOLE:
             started = time.perf_counter()
-            compress.compress(known.path, str(product), options)
-            return _Trial(known=known, size=product.stat().st_size, seconds=time.perf_counter() - started)
+            made = compress.compress(known.path, product, options)
+            took = time.perf_counter() - started
+            return _Trial(known=known, size=int(made.details["bytes"]), seconds=took)
         patch = str(Path(folder) / "patch.tif")
         with closing(open_store(known.path, options.execution).reader) as reader:
             before = time.perf_counter()
@@ -246,10 +248,10 @@ def _tried(known: _Known, options: EncodeOptions) -> _Trial:
         if not pixels:
             return _Trial(known=known, size=_BOXES, seconds=reading, scatter=1.0)
         started = time.perf_counter()
-        compress.compress(patch, str(product), options)
+        made = compress.compress(patch, product, options)
         seconds = time.perf_counter() - started
         full = share * known.pixels / pixels
-        size = _BOXES + max(0, product.stat().st_size - _BOXES) * full
+        size = _BOXES + max(0, int(made.details["bytes"]) - _BOXES) * full
         scatter = math.sqrt(
             _OF_WINDOWS**2 + (1 - share) / (share * _DRAWN)
         )  # the second: of the share itself

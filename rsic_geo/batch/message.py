@@ -24,7 +24,7 @@ class SceneJob:
     run: str
     source: str
     product: str
-    """Absolute path of the archive."""
+    """Absolute path of the archive; its suffix is a guess where ``suffixes`` names others."""
     report: str
     """Absolute path of the JSON report."""
     workshop: str
@@ -32,6 +32,8 @@ class SceneJob:
     options: EncodeOptions
     fingerprint: str
     """SHA-256 of what was asked for; part of what a receipt must match."""
+    suffixes: tuple[str, ...] = ()
+    """What the product may end in, as its codec turns out; empty where its name is settled."""
     model_sha256: str | None = None
     """Weights every worker must use; None where none are used or none are known."""
     codec_sha256: str | None = None

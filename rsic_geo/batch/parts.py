@@ -12,11 +12,12 @@ from typing import Any
 
 from rsic_geo.batch.message import SceneJob, SceneOutcome
 from rsic_geo.batch.source import SourceState
-from rsic_geo.codecs.registry import get_entry
+from rsic_geo.codecs.base import CodecEntry
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.raster import gdal_config, gdal_version, reading_config
 from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.source import open_source
+from rsic_geo.verbs.names import codecs_for
 from rsic_geo.version import version
 from rsic_geo.write.parts import BandStore, Bench, help_out, is_open, sized_codec
 from rsic_geo.write.plan import plan_scene
@@ -41,7 +42,7 @@ def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
         RsicGeoError: if the scene cannot be opened.
         OSError: if the store cannot be written.
     """
-    if not (job.bands_above and state.is_known) or get_entry(job.options.codec).dial != "size":
+    if not (job.bands_above and state.is_known) or _codec_of(job).dial != "size":
         return None
     if job.options.accept_damaged:
         return None  # whoever makes a band hears of its damage, and a band that is kept cannot tell
@@ -62,6 +63,11 @@ def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     return BandStore(folder, identity)
+
+
+def _codec_of(job: SceneJob) -> CodecEntry:
+    """Return the codec of a product, by its name, be that a guess: a scene that is none is made in one go."""
+    return codecs_for(job.product, job.options.codec)[0]
 
 
 def _digest(entries: dict[str, Any]) -> str:
@@ -90,7 +96,7 @@ def help_scene(job: SceneJob) -> SceneOutcome:
         how = job.options.execution
         with gdal_config(how.gdal | dict(job.config)), open_source(job.source, how) as opened:
             reader, plan = plan_scene(opened, job.options)
-            codec = sized_codec(get_entry(job.options.codec), plan)
+            codec = sized_codec(_codec_of(job), plan)
             bench = Bench(reader=reader, plan=plan, codec=codec, workers=how.workers)
             made = help_out(folder, bench)
     except (RsicGeoError, OSError, MemoryError, ValueError, ArithmeticError, LookupError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.source import stamps_of
+from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
 from rsic_geo.options import Execution
@@ -20,7 +21,7 @@ from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader, open_scene
 from rsic_geo.raster.place import outline_on_earth
 from rsic_geo.scenes.kinds import Store, open_store
-from rsic_geo.verbs.names import archive_suffixes
+from rsic_geo.verbs.names import ANY, archive_suffixes, usual_suffix
 
 _FIELDS = {"parent", "stem", "name", "ext", "run"}
 _CHUNK = 200
@@ -28,7 +29,7 @@ _CHUNK = 200
 
 def usual_template(codec: str) -> str:
     """Return the template that mirrors the tree of the inputs."""
-    return "{parent}/{stem}" + archive_suffixes(codec)[0]
+    return "{parent}/{stem}" + usual_suffix(codec)
 
 
 def product_path(source: Source, template: str, run: str, suffixes: tuple[str, ...]) -> str:
@@ -38,7 +39,7 @@ def product_path(source: Source, template: str, run: str, suffixes: tuple[str, .
         source: the scene.
         template: as ``{parent}/{stem}.jp2``.
         run: name of the run.
-        suffixes: what products may end in.
+        suffixes: what products may end in; where there are several also in ``.*``, for any of them.
 
     Raises:
         UsageError: if the template is malformed or leads outside the folder.
@@ -61,7 +62,7 @@ def product_path(source: Source, template: str, run: str, suffixes: tuple[str, .
     product = os.path.normpath(text)
     if os.path.isabs(product) or product.startswith("..") or product == ".":
         raise UsageError(f"template {template!r} leads outside the output folder: {text}")
-    if not product.lower().endswith(suffixes):
+    if not product.lower().endswith((*suffixes, *[ANY] * (len(suffixes) > 1))):
         raise UsageError(f"template {template!r} gives {product}: archives end in {' or '.join(suffixes)}")
     return product
 
@@ -101,7 +102,7 @@ def register(
         if other != source.path:
             raise UsageError(
                 f"{other} and {source.path} would both become {product}: tell them apart with --template, as "
-                f"{{parent}}/{{name}}{suffixes[0]}"
+                f"{{parent}}/{{name}}{ANY if product.endswith(ANY) else suffixes[0]}"
             )
         scene = ledger.find(run.name, source.path)
         if scene is not None:
@@ -110,13 +111,16 @@ def register(
                 found.again += 1
                 ledger.update(scene["fid"], state="pending")
             continue
-        owner = ledger.owner(product)
-        if owner is not None:
-            raise UsageError(
-                f"{product} is the product of {owner['source']} in run {owner['run']!r}: choose another "
-                "output folder or --template"
-            )
-        fresh.append({"run": run.name, "source": source.path, "product": product, **survey(source.path)})
+        for name in _names(product, suffixes):
+            owner = ledger.owner(name)
+            if owner is not None:
+                raise UsageError(
+                    f"{name} is the product of {owner['source']} in run {owner['run']!r}: choose another "
+                    "output folder or --template"
+                )
+        seen = survey(source.path)
+        product = likely_product(product, json.loads(run.options)["codec"], seen.get("dtype"))
+        fresh.append({"run": run.name, "source": source.path, "product": product, **seen})
         found.added += 1
         if len(fresh) == _CHUNK:
             ledger.add(fresh)
@@ -124,6 +128,23 @@ def register(
             progress.report(done / len(sources), f"surveyed {done} of {len(sources)} scenes")
     ledger.add(fresh)
     return found
+
+
+def _names(product: str, suffixes: tuple[str, ...]) -> list[str]:
+    """Return the names a product may come to have."""
+    if not product.endswith(ANY):
+        return [product]
+    return [product.removesuffix(ANY) + suffix for suffix in suffixes]
+
+
+def likely_product(product: str, codec: str, dtype: str | None) -> str:
+    """Return the name of a product with the suffix that its sample type makes likely, if that is open.
+
+    Whoever archives the scene may find that another codec suits it.
+    """
+    entries = candidates(codec)
+    entry = next((each for each in entries if dtype in each.dtypes), entries[-1])
+    return product.removesuffix(ANY) + entry.suffixes[0] if product.endswith(ANY) else product
 
 
 def _must_look_again(scene: Row, source: str, recheck: bool) -> bool:

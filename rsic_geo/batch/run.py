@@ -19,10 +19,11 @@ from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import SceneJob, fingerprint, options_from, options_text
 from rsic_geo.batch.publish import write_text
 from rsic_geo.batch.register import Registration, register, usual_template
-from rsic_geo.codecs.registry import get_entry
+from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import LedgerError, SceneError, UsageError
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
+from rsic_geo.verbs.names import ANY, archive_suffixes
 from rsic_geo.version import version
 
 _BASE_MIB = 200
@@ -229,6 +230,7 @@ def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watch
         workshop=_workshop(ledger, record),
         options=options,
         fingerprint=record.fingerprint,
+        suffixes=archive_suffixes(options.codec) if record.template.endswith(ANY) else (),
         model_sha256=weights.model,
         codec_sha256=weights.codec,
         roots=(record.folder, record.reports),
@@ -276,7 +278,8 @@ def _weights(options: EncodeOptions) -> str | None:
     from rsic_geo.weights import enhancer_name, open_weights
 
     try:
-        digest = open_weights(enhancer_name(options.model, options.codec, options.effort)).sha256
+        name = candidates(options.codec)[0].name
+        digest = open_weights(enhancer_name(options.model, name, options.effort)).sha256
     except WeightsError:
         if options.model != "auto":
             raise
@@ -291,7 +294,7 @@ def _codec_weights(options: EncodeOptions) -> str | None:
         WeightsError: it is not here.
     """
     network = options.codec.partition(":")[2]
-    if not get_entry(options.codec).weights_kind:
+    if not candidates(options.codec)[0].weights_kind:
         return None
     from rsic_geo.weights import open_weights
     from rsic_geo.weights.store import CODEC, default_name

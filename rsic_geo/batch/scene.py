@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ from rsic_geo.report import Report
 from rsic_geo.scenes.verdict import BandFacts, lost_message, weak_warning
 from rsic_geo.verbs import compress
 from rsic_geo.verbs.info import damaged_sidecars, validate
+from rsic_geo.verbs.names import ANY
 from rsic_geo.write.parts import BandStore
 
 _KINDS: dict[type[BaseException], str] = {
@@ -77,13 +79,14 @@ def archive_scene(job: SceneJob, progress: ProgressCallback | None = None) -> Sc
 
 
 def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
-    if job.roots is not None:  # the ledger that named them may be anybody's
-        inside(job.product, job.roots[0], "the product")
-        inside(job.report, job.roots[1], "the report")
+    jobs = [job] if not job.suffixes else [_ending(job, suffix) for suffix in job.suffixes]
+    for one in jobs:
+        if one.roots is not None:  # the ledger that named them may be anybody's
+            inside(one.product, one.roots[0], "the product")
+            inside(one.report, one.roots[1], "the report")
     state = look_at(job.source)
-    product = Path(job.product)
-    if product.exists():
-        return _existing(job, state, product)
+    if (there := _there(jobs)) is not None:
+        return _existing(there, state)
     bands = store_for(job, state)
     try:
         outcome = _written(job, state, bands, progress, started)
@@ -91,11 +94,24 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
         _drop(bands)
         raise
     except (SceneError, OSError):
-        if product.exists():  # a worker believed lost finished it meanwhile
-            return _existing(job, state, product)
+        if (there := _there(jobs)) is not None:  # a worker believed lost finished it meanwhile
+            return _existing(there, state)
         raise
     _drop(bands)
     return outcome
+
+
+def _there(jobs: Sequence[SceneJob]) -> SceneJob | None:
+    """Return the first job whose product exists."""
+    return next((job for job in jobs if Path(job.product).exists()), None)
+
+
+def _ending(job: SceneJob, suffix: str) -> SceneJob:
+    """Return a job whose product, and so its report, has another suffix than was guessed."""
+    if not (guess := next((each for each in job.suffixes if job.product.lower().endswith(each)), "")):
+        return job
+    stem, report = job.product[: -len(guess)], job.report[: -len(f"{guess}.json")]
+    return replace(job, product=stem + suffix, report=f"{report}{suffix}.json")
 
 
 def _drop(bands: BandStore | None) -> None:
@@ -107,15 +123,17 @@ def _written(
     job: SceneJob, state: SourceState, bands: BandStore | None, progress: Progress, started: float
 ) -> SceneOutcome:
     """Write the product and give it its name if it is proven."""
-    product = Path(job.product)
     with (
         workshop_for(job.workshop, job.fid) as folder,
         accepting_damage(job.options.accept_damaged),
     ):
-        finished = folder / product.name
+        name = Path(job.product if not job.suffixes else _ending(job, ANY).product).name
         report = compress.compress(
-            job.source, str(finished), _encode_options(job), _stage(progress, 0, 0.7), bands
+            job.source, str(folder / name), _encode_options(job), _stage(progress, 0, 0.7), bands
         )
+        finished = Path(report.output["path"])
+        job = job if not job.suffixes else _ending(job, next(filter(finished.name.endswith, job.suffixes)))
+        product = Path(job.product)
         _check_weights(job, report)
         proof = prove(
             job.source,
@@ -137,6 +155,7 @@ def _written(
         values = {
             **_source_values(state),
             **_product_values(job, report, proof, finished),
+            "product": job.product,
             "seconds": round(time.monotonic() - started, 3),
             "geom": _footprint(job, report),
         }
@@ -170,8 +189,9 @@ def _stage(progress: Progress, start: float, stop: float) -> ProgressCallback | 
     return lambda fraction, message: callback(start + (stop - start) * fraction, message)
 
 
-def _existing(job: SceneJob, state: SourceState, product: Path) -> SceneOutcome:
+def _existing(job: SceneJob, state: SourceState) -> SceneOutcome:
     """Return what to make of a file that has the product's name already."""
+    product = Path(job.product)
     receipt = read_json(job.report)
     if receipt is not None and receipt.get("schema") == RECEIPT_SCHEMA and receipt.get("verified"):
         values = _plain_values(receipt)
@@ -191,7 +211,7 @@ def _existing(job: SceneJob, state: SourceState, product: Path) -> SceneOutcome:
                 return SceneOutcome(
                     fid=job.fid,
                     state="done",
-                    values={**values, **_source_values(state), "report": job.report},
+                    values={**values, **_source_values(state), "product": job.product, "report": job.report},
                     adopted=True,
                 )
     if job.skip_existing:
@@ -303,7 +323,7 @@ def _receipt(job: SceneJob, report: Report, proof: Proof, values: dict[str, Any]
         "verified": not proof.problems,
         "fingerprint": job.fingerprint,
         "proof": proof.to_json(),
-        "ledger": {name: value for name, value in values.items() if name != "geom"},
+        "ledger": {name: value for name, value in values.items() if name not in ("geom", "product")},
         "footprint": blob_geojson(values["geom"]),
         "report": entries,
     }

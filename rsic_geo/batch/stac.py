@@ -30,7 +30,11 @@ EXTENSIONS = (
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
 )
 _SHA256_MULTIHASH = "1220"
-_MEDIA_TYPES = {".jp2": "image/jp2", ".tif": "image/tiff; application=geotiff"}
+_MEDIA_TYPES = {
+    ".jp2": "image/jp2",
+    ".cog.tif": "image/tiff; application=geotiff; profile=cloud-optimized",
+    ".tif": "image/tiff; application=geotiff",
+}
 """Code of SHA-256 and its length, which a STAC checksum begins with."""
 _DATE_KEYS = ("ACQUISITIONDATETIME", "ACQUISITION_DATETIME", "ACQUISITION_DATE", "TIFFTAG_DATETIME")
 
@@ -179,7 +183,9 @@ def _asset(row: Any, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.
     names = snapshot.colorinterp if snapshot is not None else ("",) * row["bands"]
     return pystac.Asset(
         href=Path(os.path.relpath(row["product"], folder)).as_posix(),
-        media_type=_MEDIA_TYPES[Path(row["product"]).suffix.lower()],
+        media_type=next(
+            kind for suffix, kind in _MEDIA_TYPES.items() if row["product"].lower().endswith(suffix)
+        ),
         roles=["data"],
         extra_fields={
             "file:size": row["product_bytes"],

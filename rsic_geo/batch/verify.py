@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from rsic_geo.batch.kept_comparison import Checkpoint
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution, Target
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, blank_errors, finite, scored_bands, total_psnr
@@ -23,6 +20,7 @@ from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source
 from rsic_geo.scenes.verdict import NOISE, BandFacts, BandQuality
 from rsic_geo.write.plan import sample, sampled_peaks
+from rsic_geo.write.verify import compare_window
 
 _WINDOW = 1024
 PSNR_SLACK = 0.01
@@ -192,31 +190,8 @@ def _compare(
     for done, index in enumerate(grid, start=1):
         if index.row < rows:
             continue
-        same &= _compare_window(original, archive, grid.core(index), bands)
+        same &= compare_window(original, archive, grid.core(index), bands)
         progress.report(done / len(grid), "verifying")
         if checkpoint is not None and done % grid.cols == 0:
             checkpoint.save(index.row + 1, same, bands)
     return bands, same
-
-
-def _compare_window(original: Scene, archive: Archive, window: Window, bands: list[BandErrors]) -> bool:
-    """Count one window into ``bands``; return whether masks, nodata and alpha are the same in it."""
-    ours, theirs = original.read(window), archive.read(window)
-    keep, stored_keep = original.read_valid(window, ours), archive.read_valid(window)
-    same = True
-    if ours.dtype.kind in "fc":  # NaN and infinity are no measurement, declared as nodata or not
-        finite = np.isfinite(ours)
-        same = bool(np.array_equal(ours[~finite], theirs[~finite], equal_nan=True))
-        keep, stored_keep = keep & finite, stored_keep & np.isfinite(theirs)
-    same &= bool(np.array_equal(keep, stored_keep))
-    mask, stored = original.read_mask(window), archive.read_mask(window)
-    if mask is not None and stored is not None:
-        same &= bool(np.array_equal(mask, stored))
-        keep = keep & (mask != 0)
-    for i, band in enumerate(bands):
-        if band.is_alpha:
-            same &= bool(np.array_equal(ours[i], theirs[i]))
-            keep = keep & (ours[i] != 0)
-    for i, band in enumerate(bands):
-        band.add(ours[i], theirs[i], keep[i])
-    return same

@@ -179,11 +179,16 @@ class CodecEntry:
     dtypes: tuple[str, ...]
     """Sample types of the scenes it takes, numpy names."""
     is_lossless_capable: bool
-    make: Maker
-    dial: Literal["quality", "size"] = "quality"
-    """What its lossy settings are: qualities, or sizes (:class:`SizedCodec`, which also knows quality 1)."""
-    container: Literal["jp2", "tiff"] = "tiff"
-    """What its archives are: one JPEG 2000 file, or payloads in a TIFF (``container/TIFF.md``)."""
+    make: Maker | None = None
+    """Makes the codec of tiles; None where the container codes a scene as a whole."""
+    dial: Literal["quality", "size", "error"] = "quality"
+    """What its lossy settings are: qualities, sizes (:class:`SizedCodec`, which also knows quality 1), or the
+    largest error alone."""
+    container: Literal["jp2", "tiff", "cog"] = "tiff"
+    """What its archives are: one JPEG 2000 file, payloads in a TIFF (``container/TIFF.md``), or a Cloud
+    Optimized GeoTIFF of GDAL's."""
+    auto_rank: int = 0
+    """Place among the codecs of which ``auto`` takes the first that can hold a scene; 0 for none of them."""
     has_rival: bool = False
     """Whether a tile may be JPEG 2000 instead where that is better: qualities need not reach all rates."""
     max_tile_size: int = 0
@@ -198,7 +203,17 @@ class CodecEntry:
     @property
     def suffixes(self) -> tuple[str, ...]:
         """What names of its archives end in, lower case; the first one is the usual one."""
-        return (".jp2",) if self.container == "jp2" else (".rsic.tif",)
+        return ({"jp2": ".jp2", "tiff": ".rsic.tif", "cog": ".cog.tif"}[self.container],)
+
+    def maker(self) -> Maker:
+        """Return what makes the codec of tiles.
+
+        Raises:
+            UsageError: it has none.
+        """
+        if self.make is None:
+            raise UsageError(f"{self.title} codes scenes as a whole: it has no tiles to be coded alone")
+        return self.make
 
     @property
     def is_installed(self) -> bool:

@@ -15,6 +15,12 @@ from rsic_geo.errors import MissingDependencyError, RsicGeoError, UnknownCodecEr
 
 GROUP = "rsic_geo.codecs"
 """Entry points of this group are rows of codecs."""
+AUTO = "auto"
+"""What stands for the first codec that can hold a scene."""
+COG_DTYPES = (
+    "uint8", "uint16", "int16", "int8", "uint32", "int32", "uint64", "int64", "float32", "float64",
+    "complex64", "complex128",
+)  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -40,6 +46,16 @@ _OWN = {
             make=_jpeg2000,
             dial="size",
             container="jp2",
+            auto_rank=1,
+        ),
+        CodecEntry(
+            name="cog",
+            title="GDAL's COG",
+            dtypes=COG_DTYPES,
+            is_lossless_capable=True,
+            dial="error",
+            container="cog",
+            auto_rank=2,
         ),
         CodecEntry(
             name="learned",
@@ -61,7 +77,9 @@ _OWN = {
 def _offered() -> dict[str, EntryPoint]:
     """Return the rows of other packages, not loaded; a name of ours is not theirs to give."""
     found = entry_points(group=GROUP)
-    return {each.name: each for each in found if each.name not in _OWN and _NAME.fullmatch(each.name)}
+    return {
+        each.name: each for each in found if each.name not in (*_OWN, AUTO) and _NAME.fullmatch(each.name)
+    }
 
 
 def names() -> tuple[str, ...]:
@@ -108,6 +126,21 @@ def get_entry(name: str) -> CodecEntry:
             f"{point.value} is offered as codec {name!r} and is no CodecEntry of that name: mend or remove it"
         )
     return entry
+
+
+def candidates(name: str) -> tuple[CodecEntry, ...]:
+    """Return the codecs that may archive a scene, the first that can hold it is taken.
+
+    Args:
+        name: of a codec, for that one, or :data:`AUTO`.
+
+    Raises:
+        UnknownCodecError, MissingDependencyError: as :func:`get_entry`.
+    """
+    if name != AUTO:
+        return (get_entry(name),)
+    ranked = (entry for entry in _OWN.values() if entry.auto_rank)
+    return tuple(sorted(ranked, key=lambda entry: entry.auto_rank))
 
 
 def title_of(name: str) -> str:

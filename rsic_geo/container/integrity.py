@@ -169,6 +169,8 @@ class PayloadCheck:
                     )
                 self._checked.add(number)
 
+    reduced = window
+
     def damaged(self) -> list[int]:
         """Return the numbers of all damaged tiles."""
         out = []

@@ -33,8 +33,9 @@ from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs.compress import compress
 from rsic_geo.verbs.enhance import enhance
 from rsic_geo.write.colour import colour_transform_pays
+from rsic_geo.write.holders import JP2_TYPES
 from rsic_geo.write.nodata import nodata_sizes
-from rsic_geo.write.plan import JP2_TYPES, decimated_shape
+from rsic_geo.write.plan import decimated_shape
 
 _SIDE = 512
 _BPP = (0.15, 0.3, 0.6, 1.2, 2.0)

@@ -6,6 +6,7 @@ from rsic_geo.raster.crs import same_crs
 from rsic_geo.raster.damage import accepting_damage
 from rsic_geo.raster.env import gdal_config, gdal_version, reading_config
 from rsic_geo.raster.files import fetch_raster
+from rsic_geo.raster.formats.cog import LERC_TYPES, CogDraft, predictor_pays
 from rsic_geo.raster.geojp2 import (
     degenerate_geotiff,
     metadata_missing,
@@ -21,7 +22,9 @@ from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, copy_as_cog,
 
 __all__ = [
     "DRIVERS",
+    "LERC_TYPES",
     "LOSSY_NOTE",
+    "CogDraft",
     "PixelDecoder",
     "SceneReader",
     "SceneWriter",
@@ -37,6 +40,7 @@ __all__ = [
     "metadata_missing",
     "needs_pam_sidecar",
     "open_scene",
+    "predictor_pays",
     "reading_config",
     "said_of_others",
     "same_crs",

@@ -374,6 +374,8 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
     values = dataset.tags().get(NODATA_VALUES, "")
     points, gcp_crs = dataset.gcps
     crs = dataset.crs or gcp_crs
+    is_long = dataset.dtypes[0] in ("int64", "uint64")  # whose values no float holds, as rasterio gives them
+    nodata = take_snapshot(dataset).nodata if is_long else dataset.nodatavals
     return SceneProfile(
         height=dataset.height,
         width=dataset.width,
@@ -382,7 +384,7 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
         crs_wkt=str(crs.to_wkt()) if crs else None,
         transform=dataset.transform,
         colorinterp=tuple(meaning.name for meaning in told_before(lambda: dataset.colorinterp)),
-        nodata=sentinels(dataset.nodatavals, flags, values),
+        nodata=sentinels(nodata, flags, values),
         has_mask=any(is_explicit_mask(each) for each in flags),
         has_band_masks=any(not each for each in flags),
         has_gcps=bool(points),

@@ -78,14 +78,17 @@ def as_alpha_is_said(snapshot: MetadataSnapshot) -> Iterator[None]:
 
 
 def build_overviews(path: Path, snapshot: MetadataSnapshot) -> None:
-    """Build the overviews a scene had into its finished GeoTIFF; classes by the nearest sample."""
-    if not snapshot.overviews:
-        return
+    """Build the overviews a scene had into its finished GeoTIFF."""
+    if snapshot.overviews:
+        with open_dataset(path, "r+") as dataset:
+            dataset.build_overviews(list(snapshot.overviews), overview_method(snapshot))
+
+
+def overview_method(snapshot: MetadataSnapshot) -> Resampling:
+    """Return how overviews of a scene are made: means, but of classes the nearest sample."""
     few = [bits for bits in snapshot.bits if bits is not None and bits <= _FEW_BITS]
     is_classes = "palette" in snapshot.colorinterp or snapshot.categories or snapshot.colormaps or few
-    method = Resampling.nearest if is_classes else Resampling.average
-    with open_dataset(path, "r+") as dataset:
-        dataset.build_overviews(list(snapshot.overviews), method)
+    return Resampling.nearest if is_classes else Resampling.average
 
 
 def is_premultiplied(name: str, driver: str, colorinterp: Sequence[str]) -> bool:

@@ -208,14 +208,11 @@ class SceneWriter:
         target.rename(filled)
         structure = structure_options(self._snapshot, self._driver)
         if self._driver == "COG":
-            # Told to copy every domain, GDAL forgets the items of bands.
-            domains = {"COPY_SRC_MDD": "AUTO" if self._snapshot.band_tags else "YES"}
-            options = domains | _cog_options(self.profile, structure | self._options)
+            make_cog(filled, target, self._snapshot, _cog_options(self.profile, structure | self._options))
         else:
             options = {"COPY_SRC_MDD": "YES"} | _creation_options(self.profile, structure | self._options)
-        with as_alpha_is_said(self._snapshot):
-            rasterio.shutil.copy(str(filled), str(target), driver=self._driver, **options)
-        if self._driver == "GTiff":
+            with as_alpha_is_said(self._snapshot):
+                rasterio.shutil.copy(str(filled), str(target), driver=self._driver, **options)
             with open_dataset(target, "r+") as dataset:
                 _set_what_copying_loses(dataset, self._snapshot)
         check_blocks(target, may_be_sparse="SPARSE_OK" in self._options)
@@ -234,6 +231,14 @@ def _set_what_copying_loses(dataset: DatasetWriter, snapshot: MetadataSnapshot) 
     if is_free and dataset.colorinterp != wanted:
         with as_alpha_is_said(snapshot):
             dataset.colorinterp = wanted
+
+
+def make_cog(filled: Path, target: Path, snapshot: MetadataSnapshot, options: Mapping[str, str]) -> None:
+    """Copy a GeoTIFF that holds pixels and metadata of a scene into a COG."""
+    # Told to copy every domain, GDAL forgets the items of bands.
+    domains = {"COPY_SRC_MDD": "AUTO" if snapshot.band_tags else "YES"}
+    with as_alpha_is_said(snapshot):
+        rasterio.shutil.copy(str(filled), str(target), driver="COG", **domains | dict(options))
 
 
 def copy_as_cog(source: str | Path, path: str | Path, options: Mapping[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -21,7 +20,7 @@ from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak
-from rsic_geo.geo.validity import clamp
+from rsic_geo.geo.validity import clamp, equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.repair.base import Enhancer
@@ -74,9 +73,12 @@ class Archive(Habits):
             self.reader: StoredScene = store.reader
             self.side: SideInfo | None = store.side
             self.tiff: TiffScene | None = store.tiff
+            self._keeps_samples = store.cog is not None
             self._is_cut = store.is_cut
             if store.is_cut:
-                self._warn(f"{_CUT}: read as any JPEG 2000 file, without its nodata, masks, tags and repair")
+                self._warn(
+                    f"{_CUT}: read as a file of another program, without its nodata, masks, tags and repair"
+                )
             self._set_up(store, enhance, allow_other_model)
         except BaseException as error:
             self._held.close()
@@ -117,7 +119,8 @@ class Archive(Habits):
             )
         grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
         alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
-        self._limits = checked_limits(side, stored if self._rotation is None else self.profile)
+        if not self._keeps_samples:
+            self._limits = checked_limits(side, stored if self._rotation is None else self.profile)
         self._planes = Planes(store.planes, grid, dtype=stored.dtype, bands=stored.count, alpha_bands=alpha)
         self._check = store.check(self._file, grid)
         self._check.structure()
@@ -300,7 +303,7 @@ class Archive(Habits):
 
     def finish(self, pixels: Pixels, area: Window) -> Pixels:
         """Return decoded (and enhanced) pixels of ``area`` with validity, alpha and sample type restored."""
-        if self._planes is None:
+        if self._planes is None or self._keeps_samples:
             return pixels
         pixels = self.within(pixels)  # again: enhancement may have left the limits
         if self._affinity is not None:
@@ -338,13 +341,12 @@ class Archive(Habits):
     def _read_reduced(
         self, area: Window, out_shape: tuple[int, int], bands: tuple[int, ...] | None
     ) -> Pixels:
-        self.check_payload(area)
-        if (
-            self.side is not None
-            and self.side.lossless
-            and self.profile.has_nodata
-            and self._affinity is None
-        ):
+        if self._check is not None:
+            self._check.reduced(area)
+        if self._keeps_samples:
+            return self.reader.read_resampled(area, out_shape, bands=bands)
+        is_lossless = self.side is not None and self.side.lossless
+        if is_lossless and self.profile.has_nodata and self._affinity is None:
             # the coarser resolutions of a lossless archive mix nodata into the pixels around it
             chosen = tuple(range(self.profile.count)) if bands is None else bands
             return masked_means(self, area, out_shape, chosen)
@@ -374,8 +376,8 @@ class Archive(Habits):
         pixels = self.reader.read(window) if pixels is None else pixels
         valid = np.ones(pixels.shape, np.bool_)
         for band, value in enumerate(self.profile.nodata):
-            if value is not None and not math.isnan(value):
-                valid[band] = pixels[band] != value
+            if value is not None:
+                valid[band] = ~equals_nodata(pixels[band], value)
         return valid
 
     def read_mask(self, window: Window) -> NDArray[np.uint8] | None:

@@ -1,4 +1,4 @@
-"""The kinds of files a scene is read from: a raster of GDAL's, a JPEG 2000 archive, a learned archive."""
+"""The kinds of files a scene is read from: a raster of GDAL's, or an archive: JPEG 2000, learned, a COG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rsic_geo.container import jp2, sideinfo
+from rsic_geo.container.cog import CogCheck, CogFile, has_end, has_mark, is_cog_archive, read_record
 from rsic_geo.container.integrity import PayloadCheck
 from rsic_geo.container.integrity import picture_of as picture_of_codestream
 from rsic_geo.container.sideinfo import SideInfo
@@ -22,6 +26,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import fetch_raster, open_scene
 from rsic_geo.raster.files import check_source, sidecars_of
+from rsic_geo.raster.structure import opened
 from rsic_geo.scenes.jp2_source import (
     check_samples,
     coarse_grid,
@@ -30,6 +35,7 @@ from rsic_geo.scenes.jp2_source import (
     why_unopened,
     write_on_grid,
 )
+from rsic_geo.scenes.planes import WithMask
 from rsic_geo.scenes.protocol import StoredScene
 from rsic_geo.scenes.tiff import TiffScene, picture_of
 
@@ -43,6 +49,10 @@ class StoredTiles(Protocol):
 
     def window(self, window: Window) -> None:
         """Check all tiles that touch a window. Raises ChecksumError, naming the tile."""
+        ...
+
+    def reduced(self, window: Window) -> None:
+        """Check what a window is read from at a coarser resolution. Raises ChecksumError."""
         ...
 
     def damaged(self) -> list[int]:
@@ -64,6 +74,8 @@ class Store:
     """None for files of other programs."""
     tiff: TiffScene | None = None
     """The reader, where the file is an archive of tiles in a TIFF."""
+    cog: CogFile | None = None
+    """Where the file is a COG: its reader gives samples as the scene has them, nodata and all."""
     is_cut: bool = False
     """Whether it was an archive of ours whose side information is gone: nodata, masks and tags with it."""
 
@@ -71,6 +83,8 @@ class Store:
         """Return the checksums of an archive."""
         if self.side is None:
             raise UsageError(f"{path} is no archive of rsic_geo: it has no checksums")
+        if self.cog is not None:
+            return CogCheck(self.cog, self.side, grid)
         return self.tiff or PayloadCheck(path, self.side, grid)
 
     @property
@@ -78,7 +92,19 @@ class Store:
         """Lossless planes of an archive."""
         if self.tiff is not None:
             return self.tiff.planes()
+        if self.side is not None and self.cog is not None and self.reader.profile.has_mask:
+            return WithMask(self.side.planes, self._grid, self._mask)
         return {} if self.side is None else self.side.planes
+
+    @property
+    def _grid(self) -> TileGrid:
+        p, size = self.reader.profile, 0 if self.side is None else self.side.tile_size
+        return TileGrid(height=p.height, width=p.width, tile_size=size)
+
+    def _mask(self, number: int) -> NDArray[np.uint8]:
+        mask = self.reader.read_mask(self._grid.core(self._grid.tile_number(number)))
+        assert mask is not None
+        return mask
 
 
 def open_store(path: str, execution: Execution) -> Store:
@@ -101,6 +127,14 @@ def open_store(path: str, execution: Execution) -> Store:
             archive.close()
             raise
         return Store(reader=scene, side=side, tiff=scene)
+    if is_cog_archive(path):
+        with Path(path).open("rb") as file:
+            if not has_end(file):  # all that is left is what GDAL wrote
+                return Store(reader=open_scene(path), side=None, is_cut=True)
+        record, cog = read_record(path)
+        side = check_side(sideinfo.unpack(record, cog.picture))
+        cog.check_structure(side.header_crc)  # before GDAL looks at it
+        return Store(reader=open_scene(path, is_archive=True), side=side, cog=cog)
     side_of_jp2 = _jp2_side(path)
     try:
         reader = open_scene(path, offset_tiles(path), is_archive=side_of_jp2 is not None)
@@ -147,8 +181,8 @@ def _starts_like_jp2(path: str) -> bool:
 def local_file(path: str, held: ExitStack) -> str:
     """Return the path; of what may be an archive behind a name of GDAL's, a copy kept by ``held``.
 
-    GDAL hides the boxes of a JP2 file, and of a learned archive all but its preview. Also a copy, as GDAL can
-    open it, of a JPEG 2000 file all of whose components are subsampled.
+    GDAL hides the boxes of a JP2 file, of a learned archive all but its preview, and what follows a COG. Also
+    a copy, as GDAL can open it, of a JPEG 2000 file all of whose components are subsampled.
     """
     if not path.startswith("/vsi") and "://" not in path:
         return _at_full_size(path, held) or path
@@ -156,9 +190,11 @@ def local_file(path: str, held: ExitStack) -> str:
     if not is_learned:
         with open_scene(path) as reader:
             is_learned = reader.driver == "GTiff" and reader.description == DESCRIPTION
-            if not is_learned and not reader.driver.startswith("JP2"):
+            is_cog = reader.driver == "GTiff" and _is_marked(path)
+            if not is_learned and not is_cog and not reader.driver.startswith("JP2"):
                 return path
-    name = "scene" + (SUFFIX if is_learned else ".jp2")
+            suffix = SUFFIX if is_learned else ".tif" if is_cog else ".jp2"
+    name = "scene" + suffix
     copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / name
     fetch_raster(path, str(copy))
     return str(copy)
@@ -173,3 +209,8 @@ def _at_full_size(path: str, held: ExitStack) -> str | None:
     for sidecar, suffix in sidecars_of(Path(path)):
         shutil.copyfile(sidecar, f"{copy}{suffix}")
     return str(copy)
+
+
+def _is_marked(path: str) -> bool:
+    with opened(path) as file:
+        return has_mark(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
-from rsic_geo.geo.planes import unpack_plane
+from rsic_geo.geo.planes import pack_plane, unpack_plane
 from rsic_geo.geo.profile import SceneProfile, sample_range
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
@@ -100,6 +100,36 @@ class Planes:
         return unpack_plane(packed[1:], (planes, core.height, core.width), dtype)
 
 
+class WithMask(Mapping[tuple[int, str], bytes]):
+    """Packed planes by (tile, kind), those of a mask that lies elsewhere made when they are asked for."""
+
+    def __init__(
+        self,
+        planes: Mapping[tuple[int, str], bytes],
+        grid: TileGrid,
+        mask: Callable[[int], NDArray[np.uint8]],
+    ) -> None:
+        """Hold the planes, and what gives the mask (h, w) of a tile, 255 = valid."""
+        self._planes, self._grid, self._mask = planes, grid, mask
+
+    def __getitem__(self, key: tuple[int, str]) -> bytes:
+        """Return one plane. Raises KeyError where there is none."""
+        number, kind = key
+        if kind != "mask" or not 0 <= number < len(self._grid):
+            return self._planes[key]
+        return b"\1" + pack_plane(self._mask(number)[None])
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        """Yield all keys."""
+        yield from self._planes
+        for number in range(len(self._grid)):
+            yield number, "mask"
+
+    def __len__(self) -> int:
+        """Return the number of planes."""
+        return len(self._planes) + len(self._grid)
+
+
 def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile:
     """Return the profile of the final output: the stored one with what the snapshot says about bands."""
     return replace(
@@ -109,6 +139,7 @@ def profile_of(stored: SceneProfile, snapshot: MetadataSnapshot) -> SceneProfile
         nodata=snapshot.sentinels,
         bits=snapshot.bits,
         has_mask=snapshot.has_explicit_mask,
+        has_band_masks=any(not flags for flags in snapshot.mask_flags),
     )
 
 

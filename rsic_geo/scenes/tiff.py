@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -22,12 +22,11 @@ from rsic_geo.errors import (
 )
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
-from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.crs import wkt_of
 from rsic_geo.scenes.payloads import TileDecoder, TilePixels
-from rsic_geo.scenes.planes import Planes
+from rsic_geo.scenes.planes import Planes, WithMask
 from rsic_geo.scenes.protocol import decimated_valid
 from rsic_geo.weights.store import SUFFIX
 
@@ -115,7 +114,7 @@ class TiffScene:
         with self._loading:
             if self._tiles is None:
                 name, sha256 = ("auto", None) if self.model is None else (self.model.name, self.model.sha256)
-                codec = registry.get_entry(self.codec).make(
+                codec = registry.get_entry(self.codec).maker()(
                     self._coded.form, weights=name, device=self._device, sha256=sha256
                 )
                 decoder = TileDecoder(codec, self._coded, self._archive.layout.bands)
@@ -173,7 +172,13 @@ class TiffScene:
         """Return the lossless planes: those of the side information, and the mask page tile by tile."""
         if not self._archive.layout.has_mask:
             return self._side.planes
-        return _WithMask(self._side.planes, self._archive, self._grid)
+        return WithMask(self._side.planes, self._grid, self._mask)
+
+    def _mask(self, number: int) -> NDArray[np.uint8]:
+        core = self._grid.core(self._grid.tile_number(number))
+        mask = self._archive.mask(number)
+        assert mask is not None
+        return mask[: core.height, : core.width].astype(np.uint8) * np.uint8(255)
 
     def structure(self) -> None:
         """Say nothing: the structure was checked when the file was opened."""
@@ -185,6 +190,8 @@ class TiffScene:
                 self._archive.payload(self._grid.index_number(index))
             except ChecksumError as error:
                 raise ChecksumError(f"row {index.row}, column {index.col}: {error}") from error
+
+    reduced = window
 
     def damaged(self) -> list[int]:
         """Return the numbers of all tiles whose payload or mask is damaged."""
@@ -236,28 +243,3 @@ def named_codec(name: str, weights: tuple[str, str] | None) -> list[str]:
 def picture_of(layout: TiffLayout) -> Picture:
     """Return what the full-resolution page says about its pixels."""
     return Picture(height=layout.height, width=layout.width, count=layout.bands, dtype=layout.dtype)
-
-
-class _WithMask(Mapping[tuple[int, str], bytes]):
-    """Packed planes by (tile, kind), the mask's read from their page when they are asked for."""
-
-    def __init__(self, planes: Mapping[tuple[int, str], bytes], archive: TiffArchive, grid: TileGrid) -> None:
-        self._planes, self._archive, self._grid = planes, archive, grid
-
-    def __getitem__(self, key: tuple[int, str]) -> bytes:
-        number, kind = key
-        if kind != "mask" or not 0 <= number < len(self._grid):
-            return self._planes[key]
-        mask = self._archive.mask(number)
-        if mask is None:
-            raise KeyError(key)
-        core = self._grid.core(self._grid.tile_number(number))
-        return b"\1" + pack_plane(mask[None, : core.height, : core.width].astype(np.uint8) * np.uint8(255))
-
-    def __iter__(self) -> Iterator[tuple[int, str]]:
-        yield from self._planes
-        for number in range(len(self._grid)):
-            yield number, "mask"
-
-    def __len__(self) -> int:
-        return len(self._planes) + len(self._grid)

@@ -80,7 +80,7 @@ def compress(
 
     Args:
         src: any raster GDAL reads.
-        dst: archive to write (``.jp2``; ``.rsic.tif`` with ``codec="learned"``).
+        dst: archive to write (``.jp2``, ``.cog.tif``; ``.rsic.tif`` with ``codec="learned"``), or a folder.
         target: lossless (the default), psnr=DB or snr=DB (of the worst band), max-error=N (units of the
             samples), ratio=R, bpp=B (bits per pixel of all bands) or bpppb=B (bits per sample).
         progress: told a fraction and a text; returning False cancels.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
-from rsic_geo.codecs import registry
 from rsic_geo.codecs.base import CodecEntry
 from rsic_geo.errors import (
     RsicGeoError,
     SceneError,
+    TargetNotReachedError,
     UsageError,
     WeightsError,
 )
@@ -31,9 +32,10 @@ from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.part import describe_part
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source, part_of
-from rsic_geo.verbs.names import check_archive_name
+from rsic_geo.verbs.names import archive_name, codecs_for, is_open
 from rsic_geo.weights import ENVIRONMENT_VARIABLE, enhancer_name, open_weights
 from rsic_geo.weights.store import SUFFIX
+from rsic_geo.write.holders import fitting
 from rsic_geo.write.parts import BandStore
 from rsic_geo.write.plan import ScenePlan, plan_scene
 from rsic_geo.write.writer import Job
@@ -52,7 +54,8 @@ def compress(
 
     Args:
         src: any raster GDAL reads, including ``/vsi`` names.
-        dst: archive to write, with the suffix of its codec (``.jp2``, ``.rsic.tif``).
+        dst: archive to write, with the suffix of its codec (``.jp2``, ``.cog.tif``, ``.rsic.tif``), a name
+            with ``.*`` in its place, or a folder, in which it is called as the source is.
         options: what is asked for.
         progress: told a fraction and a text; returning False cancels.
         bands: keeps finished row bands, so that the same work interrupted goes on; the caller removes it.
@@ -72,19 +75,80 @@ def compress(
     options = options or EncodeOptions()
     report = Progress(callback=progress)
     started = time.perf_counter()
-    entry = registry.get_entry(options.codec)
-    check_archive_name(dst, options.codec)
-    _check_options(options, entry)
-    with (
-        gdal_config(options.execution.gdal),
-        _pending(src, dst, options.overwrite) as pending,
-        accepting_damage(options.accept_damaged) as damage,
-        open_source(src, options.execution) as whole,
-    ):
+    entries = codecs_for(dst, options.codec)
+    if len(entries) == 1:
+        _check_options(options, entries[0])
+    with ExitStack() as held:
+        held.enter_context(gdal_config(options.execution.gdal))
+        outputs = {} if is_open(dst) else {dst: held.enter_context(_pending(src, dst, options.overwrite))}
+        damage = held.enter_context(accepting_damage(options.accept_damaged))
+        whole = held.enter_context(open_source(src, options.execution))
         opened, part = part_of(whole, options, report)
-        reader, plan = plan_scene(opened, options, report)
-        for note in _to_be_known(whole, plan.snapshot):
+        chosen = fitting(entries, opened, options)
+        tries: list[_Try] = []
+        for number, entry in enumerate(chosen):
+            name = archive_name(src, dst, entry)
+            if name not in outputs:
+                outputs[name] = held.enter_context(_pending(src, name, options.overwrite))
+            stage = report.stage(number / len(chosen), (number + 1) / len(chosen))
+            stage.warnings = []
+            is_named = options.codec.partition(":")[0] == entry.name  # perhaps with its network
+            one = _Try(entry, options if is_named else replace(options, codec=entry.name), stage)
+            try:
+                one.make(outputs[name], opened, damage, bands)
+            except TargetNotReachedError:
+                if number == len(chosen) - 1 and not tries:
+                    raise
+                continue
+            tries.append(one)
+        best = min(tries, key=lambda one: one.file_bytes)
+        for note in _to_be_known(whole, best.job.plan.snapshot) + best.stage.warnings:
             report.warn(note)
+        for note in damage:
+            report.warn(f"the source is damaged; what it still holds was archived: {note}")
+        best.pending.publish()
+        report.report(1.0, "done")
+        return Report(
+            verb="compress",
+            source=describe_file(src, whole.profile),
+            output=describe_file(str(best.pending.path), best.job.plan.profile),
+            seconds=time.perf_counter() - started,
+            warnings=tuple(report.warnings),
+            details={
+                **best.outcome,
+                **describe_part(part),
+                **({"source_damage": damage} if damage else {}),
+                "sidecar_bytes": best.sidecar_bytes,
+                "others_miss": best.missed,
+            },
+        )
+
+
+class _Try:
+    """A scene archived by one codec, under the temporary name of its output."""
+
+    pending: PendingFile
+    job: Job
+    outcome: dict[str, Any]
+    missed: list[str]
+    sidecar_bytes = 0
+
+    def __init__(self, entry: CodecEntry, options: EncodeOptions, stage: Progress) -> None:
+        _check_options(options, entry)
+        self.entry, self.options, self.stage = entry, options, stage
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of the archive and what lies beside it."""
+        return int(self.outcome["bytes"]) + self.sidecar_bytes
+
+    def make(
+        self, pending: PendingFile, opened: Scene, damage: Sequence[str], bands: BandStore | None
+    ) -> None:
+        """Write the archive and verify it; arguments as of :func:`compress`."""
+        self.pending, report, options = pending, self.stage, self.options
+        job_type, plan_for = _ways(self.entry)
+        reader, plan = plan_for(opened, options, report)
         if plan.not_finite:
             report.warn(f"{plan.not_finite} samples are infinite or NaN: they come back as nodata")
         if far := [
@@ -94,8 +158,8 @@ def compress(
                 f"values far from all others ({', '.join(far[:3])}) count as signal, beside which the others "
                 "may be lost: if they mean no data, say so (--nodata)"
             )
-        job = _job_type(entry)(
-            entry=entry,
+        self.job = job_type(
+            entry=self.entry,
             reader=reader,
             plan=plan,
             options=options,
@@ -105,35 +169,16 @@ def compress(
             bands=bands,
             damage=damage,
         )
-        outcome = job.run()
+        self.outcome = self.job.run()
         if plan.is_close:  # pieces could not tell whether nothing need be lost for so few bytes
-            job, outcome = _smaller(job, outcome, opened, report.stage(0.8, 1))
-            plan = job.plan
-        for note in damage:
-            report.warn(f"the source is damaged; what it still holds was archived: {note}")
-        missed = job.write_sidecar(pending.path.name)
-        beside = {name.name: name.stat().st_size for name in pending.sidecars}
-        pending.publish()
-        report.report(1.0, "done")
-        return Report(
-            verb="compress",
-            source=describe_file(src, whole.profile),
-            output=describe_file(dst, plan.profile),
-            seconds=time.perf_counter() - started,
-            warnings=tuple(report.warnings),
-            details={
-                **outcome,
-                **describe_part(part),
-                **({"source_damage": damage} if damage else {}),
-                "sidecar_bytes": sum(beside.values()),
-                "others_miss": missed,
-            },
-        )
+            self.job, self.outcome = _smaller(self.job, self.outcome, opened, report.stage(0.8, 1))
+        self.missed = self.job.write_sidecar(pending.path.name)
+        self.sidecar_bytes = sum(path.stat().st_size for path in pending.sidecars)
 
 
 def _smaller(
-    job: Job[Any, Any], outcome: dict[str, Any], opened: Scene, progress: Progress
-) -> tuple[Job[Any, Any], dict[str, Any]]:
+    job: Job, outcome: dict[str, Any], opened: Scene, progress: Progress
+) -> tuple[Job, dict[str, Any]]:
     """Archive a scene also without loss; return the job whose file is smaller, named as the first."""
     reader, plan = plan_scene(opened, job.options, progress, way="lossless")
     other = job.path.with_name(f"{job.path.stem}.exact{job.path.suffix}")  # discarded with the first
@@ -189,10 +234,14 @@ def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
     """
     if options.target.is_lossless and not entry.is_lossless_capable:
         raise UsageError(f"{entry.title} is lossy: use --codec jp2, or a target such as psnr=40 or bpp=0.5")
-    if not options.target.is_plain and entry.dial != "size":
+    if not options.target.is_plain and entry.dial == "quality":
         raise UsageError(f"{options.target}: {entry.title} takes one value in the units of the samples")
     if options.spectral == "rotated" and entry.dial != "size":
         raise UsageError(f"rotated bands are for JPEG 2000: leave out --bands, or --codec {entry.name}")
+    if options.quantize is not None and entry.dial == "error":
+        raise UsageError(
+            f"{entry.title} keeps floats as they are: leave out --quantize, or --codec {entry.name}"
+        )
     if options.sidecar == "require" and entry.container == "tiff":
         raise UsageError(f"archives of {entry.title} need no sidecar: leave out --sidecar")
     if entry.max_tile_size and options.tile_size > entry.max_tile_size:
@@ -217,15 +266,22 @@ def _check_is_found(path: str, entry: CodecEntry) -> None:
         ) from error
 
 
-def _job_type(entry: CodecEntry) -> type[Job[Any, Any]]:
-    """Return what writes archives of a codec."""
+Planner = Callable[[Scene, EncodeOptions, Progress], tuple[Scene, ScenePlan]]
+
+
+def _ways(entry: CodecEntry) -> tuple[type[Job], Planner]:
+    """Return what writes archives of a codec, and what plans them."""
+    if entry.container == "cog":
+        from rsic_geo.write.jobs.cog import CogJob, plan_cog
+
+        return CogJob, plan_cog
     if entry.container == "jp2":
-        from rsic_geo.write.jp2 import Jp2Job
+        from rsic_geo.write.jobs.jp2 import Jp2Job
 
-        return Jp2Job
-    from rsic_geo.write.tiff import TiffJob
+        return Jp2Job, plan_scene
+    from rsic_geo.write.jobs.tiff import TiffJob
 
-    return TiffJob
+    return TiffJob, plan_scene
 
 
 @contextmanager
@@ -249,7 +305,7 @@ def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress) -> En
     """Return the enhancer the archive will name, or None."""
     if options.model == "none":
         return None
-    if plan.lossless or not plan.groups or plan.affinity is not None:
+    if plan.lossless or not plan.groups or plan.affinity is not None or plan.keeps_samples:
         if options.model != "auto":
             open_weights(options.model)  # a name nobody knows is a mistake even where no network is used
         return None

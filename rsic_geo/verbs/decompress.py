@@ -206,8 +206,7 @@ def _check_pixels(archive: Archive, number: int, pixels: NDArray[Any]) -> None:
     side = archive.side
     if side is not None and side.lossless and pixel_crc(pixels) != side.pixel_crcs[number]:
         raise ChecksumError(
-            f"tile {number} does not decode to the pixels that were stored: "
-            "the JPEG 2000 decoder here is faulty"
+            f"tile {number} does not decode to the pixels that were stored: the decoder here is faulty"
         )
 
 

@@ -23,6 +23,7 @@ from rsic_geo.scenes.payloads import JPEG2000, OWN
 from rsic_geo.scenes.planes import Planes
 from rsic_geo.scenes.quantised import Affinity
 from rsic_geo.scenes.rotated import rotation_of, vrt_of
+from rsic_geo.scenes.tiff import codec_of
 from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.verbs.decompress import final_pixels
 from rsic_geo.write.for_others import as_stored
@@ -139,7 +140,8 @@ def _codec(archive: Archive) -> dict[str, Any]:
     """Return the codec, and of an archive of tiles in a TIFF its weights and how many tiles are whose."""
     scene = archive.tiff
     if scene is None:
-        return {"name": "jp2"}
+        side = archive.side
+        return {"name": "jp2" if side is None or "codec" not in side.extras else codec_of(side)[0]}
     kinds, network = scene.kinds(), scene.model
     return {
         "name": scene.codec,

@@ -2,35 +2,74 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from rsic_geo.codecs import registry
+from rsic_geo.codecs.base import CodecEntry
 from rsic_geo.errors import UsageError
 
 SCENE_SUFFIXES = (".tif", ".tiff")
 """Suffixes of the GeoTIFFs and COGs ``decompress`` and ``enhance`` write."""
+ANY = ".*"
+"""Stands for the suffix that the archive's codec has."""
 
 
 def archive_suffixes(codec: str) -> tuple[str, ...]:
     """Return the suffixes of a codec's archives, the usual one first.
 
     Args:
-        codec: its name, or its name, a colon and that of its network.
+        codec: its name, or its name, a colon and that of its network; ``auto`` for all it chooses from.
 
     Raises:
         UnknownCodecError: there is no such codec.
     """
-    return registry.get_entry(codec).suffixes
+    return tuple(suffix for entry in registry.candidates(codec) for suffix in entry.suffixes)
 
 
-def check_archive_name(path: str, codec: str) -> None:
-    """Refuse an archive's name that promises another format than the codec's.
+def usual_suffix(codec: str) -> str:
+    """Return what the names of a codec's archives usually end in; of several codecs :data:`ANY`."""
+    suffixes = archive_suffixes(codec)
+    return suffixes[0] if len(suffixes) == 1 else ANY
+
+
+def is_open(path: str) -> bool:
+    """Return whether an output leaves the suffix to the codec: a folder, or a name that ends in ``.*``."""
+    is_named = str(path).lower().endswith(registry.suffixes())  # as an archive, be it a folder
+    return str(path).endswith(ANY) or (os.path.isdir(path) and not is_named)
+
+
+def codecs_for(path: str, codec: str) -> tuple[CodecEntry, ...]:
+    """Return the codecs that an archive of that name can be of, the preferred one first.
+
+    Args:
+        path: the name; one that is open (:func:`is_open`) suits all.
+        codec: as of :func:`archive_suffixes`.
 
     Raises:
-        UsageError: the suffix is not one of the codec's.
+        UsageError: the suffix is none of theirs.
     """
-    allowed = archive_suffixes(codec)
-    if not str(path).lower().endswith(allowed):
+    entries = registry.candidates(codec)
+    if is_open(path):
+        return entries
+    found = tuple(entry for entry in entries if str(path).lower().endswith(entry.suffixes))
+    if not found:
         name = codec.partition(":")[0]
-        raise UsageError(f"{path}: archives of codec {name} end in {' or '.join(allowed)}")
+        allowed = " or ".join(archive_suffixes(codec))
+        raise UsageError(
+            f"{path}: archives of codec {name} end in {allowed}; or give a folder that exists, or {ANY} for "
+            "the suffix"
+        )
+    return found
+
+
+def archive_name(source: str, path: str, entry: CodecEntry) -> str:
+    """Return the name of an archive: the one given, with its suffix if that was open."""
+    if not is_open(path):
+        return str(path)
+    if str(path).endswith(ANY):
+        return str(path).removesuffix(ANY) + entry.suffixes[0]
+    return str(Path(path) / (Path(source).stem + entry.suffixes[0]))
 
 
 def check_scene_name(path: str) -> None:

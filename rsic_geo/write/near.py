@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.codecs.base import LOSSLESS, TileForm
 from rsic_geo.codecs.jpeg2000 import Jpeg2000Codec
-from rsic_geo.codecs.registry import get_entry
+from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import TargetNotReachedError, UsageError
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.planes import pack_plane
@@ -53,7 +53,7 @@ class Choice:
 
 def names_sizes(options: EncodeOptions) -> bool:
     """Return whether the codec asked for shares bytes out by size: then steps are an alternative to it."""
-    return get_entry(options.codec).dial == "size"
+    return candidates(options.codec)[0].dial == "size"
 
 
 def bounds_of(target: Target, snapshot: MetadataSnapshot, spans: Sequence[float]) -> tuple[float, ...]:

@@ -61,7 +61,7 @@ def sized_codec(entry: CodecEntry, plan: ScenePlan) -> SizedCodec:
     Raises:
         CodecError: it is offered for such files and cannot do that.
     """
-    codec = entry.make(plan.form, weights="auto", device="auto", sha256=None)
+    codec = entry.maker()(plan.form, weights="auto", device="auto", sha256=None)
     if entry.dial != "size" or not hasattr(codec, "curve"):
         raise CodecError(f"codec {entry.name} has no curve of sizes, which JPEG 2000 files need: mend it")
     return cast("SizedCodec", codec)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.base import TileForm
-from rsic_geo.errors import UnsupportedSceneError, UsageError
+from rsic_geo.errors import UsageError
 from rsic_geo.geo.footprint import scene_footprint
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
@@ -33,10 +33,10 @@ from rsic_geo.scenes.verdict import (
     target_meaning,
 )
 from rsic_geo.write.colour import choose_rotation, colour_transform_pays
+from rsic_geo.write.holders import check_supported
 from rsic_geo.write.near import Way, bounds_of, keep_within, names_sizes, used_ranges
 from rsic_geo.write.nodata import nodata_apart_pays
 
-JP2_TYPES = ("uint8", "uint16", "int16")
 SAMPLE_SIDE = 1024
 """Longest side of the decimated read that decides the used range (px)."""
 
@@ -80,11 +80,14 @@ class ScenePlan:
     """How the bands of a lossy archive are rotated; None leaves them."""
     is_close: bool = False
     """Whether the scene may be no larger without any loss."""
+    keeps_samples: bool = False
+    """Whether the container is given the scene's own samples; ``affinity`` is then of facts alone."""
 
     @property
     def coded_as(self) -> Affinity | None:
         """Scaling of the samples that the codec is given; None where they are the scene's own."""
-        return self.affinity if self.steps is None else self.steps
+        own = None if self.keeps_samples else self.affinity
+        return own if self.steps is None else self.steps
 
     @property
     def is_integral(self) -> bool:
@@ -104,7 +107,8 @@ class ScenePlan:
     @property
     def limits(self) -> tuple[tuple[int, int] | None, ...]:
         """Least and greatest value decoded samples of each band are held to; empty for lossless."""
-        return () if self.lossless or self.steps is not None else tuple(each.limits for each in self.signals)
+        is_free = self.lossless or self.keeps_samples or self.steps is not None
+        return () if is_free else tuple(each.limits for each in self.signals)
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -343,9 +347,11 @@ def sampled_peaks(profile: SceneProfile, pixels: NDArray[Any], valid: NDArray[np
         valid: where the scene is valid, (bands or 1, h, w).
     """
     seen = sample_valid(profile, pixels, valid)
+    if pixels.dtype.kind == "c":  # of complex samples the magnitude
+        pixels = np.abs(pixels)
     if pixels.dtype.kind != "f":
         return peaks_of(Radiometry.fit(profile.dtype, [(pixels, seen)]), profile.bits)
-    ranges = [float_range(profile.dtype, pixels[band][seen[band]]) for band in range(len(pixels))]
+    ranges = [float_range(pixels.dtype.name, pixels[band][seen[band]]) for band in range(len(pixels))]
     return tuple(Peak(kind="used", low=low, high=high) for low, high in ranges)
 
 
@@ -376,24 +382,3 @@ def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity |
     if options.target.kind == "max-error" and options.target.is_plain:
         affinity.steps_within(options.target.value)  # refuses what rounding alone would miss
     return QuantisedScene(opened, affinity), affinity, not_finite
-
-
-def check_supported(profile: SceneProfile) -> None:
-    """Raise UnsupportedSceneError where an archive has no place for the scene's samples or masks."""
-    if profile.has_band_masks:
-        raise UnsupportedSceneError(
-            "bands with masks of their own cannot be given back as a GeoTIFF: make them one mask "
-            "for all bands (gdal_translate -mask 1), or nodata"
-        )
-    if profile.dtype in JP2_TYPES:
-        return
-    hint = (
-        "say how far samples may be off (--target max-error=0.01, in the scene's units) or add --quantize "
-        "uint16 to store it in 65536 steps, neither lossless, or keep it in a COG "
-        "(gdal_translate -of COG -co COMPRESS=ZSTD -co PREDICTOR=YES)"
-        if profile.dtype in ("float32", "float64")
-        else "keep it in a COG (gdal_translate -of COG -co COMPRESS=ZSTD)"
-    )
-    raise UnsupportedSceneError(
-        f"samples of type {profile.dtype} do not fit JPEG 2000 (uint8, uint16, int16): {hint}"
-    )

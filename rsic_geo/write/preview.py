@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rsic_geo.container.tiff import Preview, picture_bytes
 from rsic_geo.geo.areas import area_means
 from rsic_geo.geo.validity import fill_invalid
-from rsic_geo.raster.preview import picture_geotiff, place_geotiff
+from rsic_geo.raster.formats.preview import picture_geotiff, place_geotiff
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.plan import ScenePlan
 

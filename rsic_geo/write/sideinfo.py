@@ -89,11 +89,14 @@ def _pixel_crcs(coded: CodedScene) -> tuple[int, ...]:
     crcs = tuple(coded.pixel_crcs[number] for number in range(len(coded.plan.grid)))
     if coded.plan.lossless:
         return crcs
-    return (scene_crc(crcs),) if coded.is_measured else ()
+    is_said = coded.is_measured and not coded.plan.keeps_samples  # where every stored byte has a checksum
+    return (scene_crc(crcs),) if is_said else ()
 
 
 def _stored_limits(plan: ScenePlan) -> tuple[tuple[int, int] | None, ...]:
     """Return the limits an archive must tell of: none where every band fills its type."""
+    if not plan.limits:
+        return ()
     kind = np.iinfo(plan.profile.dtype)
     is_idle = all(ends in (None, (kind.min, kind.max)) for ends in plan.limits)
     return () if is_idle else plan.limits
@@ -101,7 +104,7 @@ def _stored_limits(plan: ScenePlan) -> tuple[tuple[int, int] | None, ...]:
 
 def _stored_peaks(plan: ScenePlan) -> tuple[Peak, ...]:
     """Return the peaks an archive must tell of: those of uint8 and of floats in steps none."""
-    if plan.is_exact or (plan.steps is not None and plan.affinity is not None):
+    if plan.is_exact or plan.keeps_samples or (plan.steps is not None and plan.affinity is not None):
         return ()
     return () if all(peak.kind == "type" for peak in plan.peaks) else plan.peaks
 

@@ -125,14 +125,14 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
         pixels = raw.pixels
         # Quantised samples have no value that says nodata; others are filled where that is smaller.
         if raw.nodata_valid is not None and (raw.nodata is None or raw.is_apart):
-            planes["valid"] = _pack(_merge_bands(raw.nodata_valid))
+            planes["valid"] = packed_valid(raw.nodata_valid)
             if raw.is_apart:
                 pixels = fill_invalid(pixels, raw.nodata_valid)
         return TileInput(number=raw.number, pixels=pixels, original=raw.pixels, scored=None, planes=planes)
     scored = np.ones(raw.pixels.shape, np.bool_)
     if raw.nodata_valid is not None:
         scored &= raw.nodata_valid
-        planes["valid"] = _pack(_merge_bands(raw.nodata_valid))
+        planes["valid"] = packed_valid(raw.nodata_valid)
     if raw.mask is not None:
         scored &= (raw.mask != 0)[None]
     for band in raw.alpha:
@@ -156,6 +156,11 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
         bits=raw.bits,
         planes=planes,
     )
+
+
+def packed_valid(valid: NDArray[np.bool_]) -> bytes:
+    """Return where the bands of a tile hold data, (bands, h, w), as a packed plane."""
+    return _pack(_merge_bands(valid))
 
 
 def _pack(planes: Pixels) -> bytes:

@@ -177,7 +177,30 @@ def _verify_planes(archive: Archive, source: Scene, window: Window) -> None:
     same = mask is stored if mask is None or stored is None else np.array_equal(mask, stored)
     if not same:
         raise VerificationError("the dataset mask of the written archive differs from its source")
-    if archive.side is None or archive.side.is_exact:
+    if archive.side is None or (archive.side.is_exact and not source.profile.has_band_masks):
         return  # samples that are equal say the same of validity
     if not np.array_equal(archive.read_valid(window), source.read_valid(window)):
         raise VerificationError("nodata of the written archive differs from its source")
+
+
+def compare_window(original: Scene, other: Scene, window: Window, bands: list[BandErrors]) -> bool:
+    """Count one window into ``bands``; return whether masks, nodata and alpha are the same in it."""
+    ours, theirs = original.read(window), other.read(window)
+    keep, stored_keep = original.read_valid(window, ours), other.read_valid(window)
+    same = True
+    if ours.dtype.kind in "fc":  # NaN and infinity are no measurement, declared as nodata or not
+        finite = np.isfinite(ours)
+        same = bool(np.array_equal(ours[~finite], theirs[~finite], equal_nan=True))
+        keep, stored_keep = keep & finite, stored_keep & np.isfinite(theirs)
+    same &= bool(np.array_equal(keep, stored_keep))
+    mask, stored = original.read_mask(window), other.read_mask(window)
+    if mask is not None and stored is not None:
+        same &= bool(np.array_equal(mask, stored))
+        keep = keep & (mask != 0)
+    for i, band in enumerate(bands):
+        if band.is_alpha:
+            same &= bool(np.array_equal(ours[i], theirs[i]))
+            keep = keep & (ours[i] != 0)
+    for i, band in enumerate(bands):
+        band.add(ours[i], theirs[i], keep[i])
+    return same

@@ -6,57 +6,44 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.base import CodecEntry
-from rsic_geo.container.filters import FilterTaps
-from rsic_geo.errors import StructureLostError, TargetNotReachedError
-from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.errors import StructureLostError
 from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, psnr_of_band, quantised_quality
 from rsic_geo.repair.base import Enhancer
-from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.verdict import BandFacts, BandQuality, lost_message, weak_warning
 from rsic_geo.write.coded import CodedScene
-from rsic_geo.write.fit import Enhancement, FitOptions, Readers, fit_enhancement
-from rsic_geo.write.kept_fit import FitLog
-from rsic_geo.write.parts import BandStore, plan_digest
+from rsic_geo.write.fit import Enhancement
+from rsic_geo.write.parts import BandStore
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate import control
-from rsic_geo.write.reading import Clamped
-from rsic_geo.write.sideinfo import Fitted, Seal
+from rsic_geo.write.sideinfo import Seal
 from rsic_geo.write.verify import verify_archive
 
-SIZE_PROMISE = 0.02
-"""Largest miss of a size target, as part of it."""
-MAX_SIZE_ROUNDS = 4
-USUAL_GAIN = 0.3
-"""What enhancement usually adds (dB); only where a search for a PSNR begins."""
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """An archive, written and sealed, and what that took."""
 
-class Search(Protocol):
-    """What a search for a target reports of itself."""
-
-    passes: int
+    coded: CodedScene
+    seal: Seal
+    passes: int = 1
     """Encoding passes made."""
-    measuring_seconds: float
-    """Time spent on finding out where to look."""
-
-
-WriterT = TypeVar("WriterT")
-SearchT = TypeVar("SearchT", bound=Search)
+    measuring_seconds: float = 0.0
+    """Time spent on finding out what to encode."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Job(ABC, Generic[WriterT, SearchT]):
+class Job(ABC):
     """One scene on its way into an archive. Each kind of archive codes, stores and seals in its own way."""
 
     shows_pixels: ClassVar[bool] = False
@@ -75,10 +62,6 @@ class Job(ABC, Generic[WriterT, SearchT]):
     """Errors of a quantised scene in its own units, as verification found them."""
     shown: NDArray[np.float64] | None = None
     """Squared errors per band of what other programs show, as verification found them."""
-    settled: tuple[FilterTaps | None, ...] | None = None
-    """Adaptive filters of the search's first fit: their bytes must not change while a size is aimed at."""
-    is_declined: bool = False
-    """Whether that fit found enhancement not worth its bytes."""
     coded: CodedScene | None = None
     """What the tiles were coded to, once :meth:`run` has ended."""
     damage: Sequence[str] = ()
@@ -88,17 +71,13 @@ class Job(ABC, Generic[WriterT, SearchT]):
 
     def run(self) -> dict[str, Any]:
         """Code, fit, seal and verify; return the report's numbers."""
-        with self._open() as writer:
-            search = self._search(writer)
-            coded, seal = self._code(search, writer)
+        made = self._made()
+        coded, seal = made.coded, made.seal
         self.coded = coded
         found = self._judged(coded)
         before = time.perf_counter()
         if self.options.verify == "full":
-            target, stage = self.options.target, self.progress.stage(0.9, 1)
-            how = replace(self.options.execution, fast=False)
-            verified = verify_archive(self.path, self.reader, coded, target, stage, execution=how)
-            self.found, self.shown = verified.bands, verified.shown
+            self._verify(coded)
         achieved = self._achieved(coded, seal)
         return {
             "codec": self.entry.name,
@@ -114,10 +93,10 @@ class Job(ABC, Generic[WriterT, SearchT]):
             "side_information_bytes": seal.side_bytes,
             "ratio": self.plan.raw_bytes / seal.file_bytes,
             "bpp": seal.file_bytes * 8 / self.plan.pixels,
-            "encoding_passes": max(1, search.passes),
+            "encoding_passes": max(1, made.passes),
             "bands": None if self.bands is None else {"made": self.bands.made, "kept": self.bands.kept},
             "timing": {
-                "measuring": round(search.measuring_seconds, 3),
+                "measuring": round(made.measuring_seconds, 3),
                 "coding_last_pass_all_threads": round(coded.coding_seconds, 3),
                 "enhancing": round(self.enhancing_seconds, 3),
                 "verifying": round(time.perf_counter() - before, 3),
@@ -132,6 +111,17 @@ class Job(ABC, Generic[WriterT, SearchT]):
             "footprint": self.plan.footprint,
             "verified": self.options.verify == "full",
         }
+
+    @abstractmethod
+    def _made(self) -> Made:
+        """Write the archive."""
+
+    def _verify(self, coded: CodedScene) -> None:
+        """Decode the archive from disk and compare it with its source. Raises VerificationError."""
+        target, stage = self.options.target, self.progress.stage(0.9, 1)
+        how = replace(self.options.execution, fast=False)
+        verified = verify_archive(self.path, self.reader, coded, target, stage, execution=how)
+        self.found, self.shown = verified.bands, verified.shown
 
     def _judged(self, coded: CodedScene) -> list[BandQuality] | None:
         """Return what became of each band, and say aloud what is weak; None where it is judged later.
@@ -179,155 +169,9 @@ class Job(ABC, Generic[WriterT, SearchT]):
         return facts.judged(square * facts.signal.count, (step - is_whole) / 2)
 
     @property
-    def fitted(self) -> Fitted | None:
-        """The enhancement the archive is sealed with, and its enhancer; None without."""
-        if self.enhancement is None or self.enhancer is None:
-            return None
-        return self.enhancement, self.enhancer
-
-    @property
     def codec_sha256(self) -> str | None:
         """Digest of the codec's own network; None for one without."""
         return None
-
-    @abstractmethod
-    def _open(self) -> AbstractContextManager[WriterT]:
-        """Return what collects the tiles."""
-
-    @abstractmethod
-    def _search(self, writer: WriterT) -> SearchT:
-        """Return what codes the scene, as often as the target needs."""
-
-    @abstractmethod
-    def _code(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
-        """Code the scene to its target and write the archive."""
-
-    @abstractmethod
-    def _to_bytes(self, search: SearchT, budget: int, progress: Progress) -> CodedScene:
-        """Code all tiles to a number of bytes."""
-
-    @abstractmethod
-    def _store(self, writer: WriterT) -> None:
-        """Write what the enhancement is fitted to, where that is a file."""
-
-    @abstractmethod
-    def _decoded(self, writer: WriterT) -> AbstractContextManager[PixelSource]:
-        """Return the decoded pixels the enhancement is fitted to."""
-
-    @abstractmethod
-    def _seal(self, coded: CodedScene, writer: WriterT) -> Seal:
-        """Write the archive with its side information."""
-
-    @property
-    def _usual_overhead(self) -> int:
-        """About what a file holds beside its tiles' bytes: where a search for a size begins."""
-        return 200 + 32 * len(self.plan.grid)
-
-    @property
-    def _fit_bound(self) -> float | None:
-        """Largest error strengths may leave: less than asked for, where devices and windows round apart."""
-        return None if self._bound is None else max(self._bound - self._rounding, 0.0)
-
-    @property
-    def _rounding(self) -> int:
-        """How far apart devices and windows may round the final output (DN)."""
-        return 0 if self.enhancer is None or self.enhancer.is_exact else 1
-
-    @property
-    def _bound(self) -> float | None:
-        """Largest absolute error asked for, in the scene's units."""
-        return self.options.target.value if self.options.target.kind == "max-error" else None
-
-    @property
-    def _codec_bound(self) -> float:
-        """Largest absolute error the codec may make under a max-error target, in what it codes."""
-        value, affinity = self.options.target.value, self.plan.affinity
-        return value if affinity is None else affinity.steps_within(value)
-
-    def _finish(self, coded: CodedScene, writer: WriterT, progress: Progress) -> NDArray[np.float64]:
-        """Write the scene and fit the enhancement to it; return the final squared errors (bands,)."""
-        self._store(writer)
-        self.enhancement = None
-        if self.enhancer is None or coded.total_sse <= 0 or self.is_declined:
-            return coded.sse
-        bands = self.bands
-        log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
-        fit = FitOptions(
-            window_size=self.options.execution.window_size,
-            workers=self.options.execution.workers,
-            max_error=self._fit_bound,
-            seed=self.options.seed,
-            filters=self.settled,
-            log=log,
-        )
-        before = time.perf_counter()
-        with self._decoded(writer) as stored:
-            decoded = Clamped(stored, self.plan.limits)
-            enhancement = fit_enhancement(
-                Readers(source=self.reader, decoded=decoded), coded, self.enhancer, fit, progress
-            )
-        self.enhancing_seconds += time.perf_counter() - before
-        if not enhancement.is_useful:
-            return coded.sse
-        self.enhancement = enhancement
-        return enhancement.sse
-
-    def _to_size(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
-        """Code to a size of the whole file; what headers and side information take is learned on the way.
-
-        The enhancement is fitted only to a coding whose predicted file size is right, since it takes most of
-        the time.
-        """
-        wanted = control.file_budget(self.options.target, self.plan)
-        overhead, added = self._usual_overhead, self._enhancement_bytes()
-        rounds, fits = 2 * MAX_SIZE_ROUNDS, 0
-        for attempt in range(rounds):
-            stage = self.progress.stage(0.9 * attempt / rounds, 0.9 * (attempt + 1) / rounds)
-            budget = wanted - overhead
-            if budget < 16 * len(self.plan.grid):
-                raise TargetNotReachedError(
-                    f"{self.options.target}: the archive would have {wanted} bytes, of which headers and "
-                    f"side information take {overhead}; ask for more"
-                )
-            coded = self._to_bytes(search, budget, stage.stage(0, 0.5))
-            self._store(writer)
-            self.enhancement = None
-            seal = self._seal(coded, writer)
-            expected = seal.file_bytes + added
-            is_spare = expected < wanted and coded.is_complete
-            is_late = attempt == rounds - 1 or (attempt >= MAX_SIZE_ROUNDS - 1 and not fits)
-            # Half of what is promised, while there is time: a codec with coarse steps may have none so near.
-            near = SIZE_PROMISE * (0.5 if attempt < MAX_SIZE_ROUNDS else 0.9)
-            if abs(expected / wanted - 1) <= near or is_spare or is_late:
-                plain, fits = seal.file_bytes, fits + 1
-                self._finish(coded, writer, stage.stage(0.5, 1))
-                seal = self._seal(coded, writer)
-                is_right = abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE
-                if is_right or (is_spare and fits > 1):  # the first fit only tells what it adds
-                    break
-                expected, added = seal.file_bytes, seal.file_bytes - plain
-                self.is_declined = self.enhancement is None
-                self.settled = None if self.enhancement is None else self.enhancement.filters
-            overhead += expected - wanted  # the codec's own misses, too
-        miss = seal.file_bytes / wanted - 1
-        if miss > SIZE_PROMISE:
-            raise TargetNotReachedError(
-                f"{self.options.target}: the smallest archive of this scene has {seal.file_bytes} bytes, "
-                f"{wanted} were asked for; ask for more"
-            )
-        if miss < -SIZE_PROMISE:
-            self.progress.warn(
-                f"the archive has {seal.file_bytes} of the {wanted} bytes asked for: the scene needs no "
-                "more, or its codec has no step in between"
-            )
-        return coded, seal
-
-    def _enhancement_bytes(self) -> int:
-        """Return about what levels, strengths and the model's name add to the side information."""
-        if self.enhancer is None:
-            return 0
-        rows, cols = cell_counts(self.plan.profile.height, self.plan.profile.width)
-        return 50 + len(self.enhancer.name) + round(1.6 * rows * cols * len(self.plan.groups))
 
     def _achieved(self, coded: CodedScene, seal: Seal) -> float | None:
         target: Target = self.options.target

@@ -158,8 +158,9 @@ def test_what_fails_its_proof_is_kept_aside_and_tried_again_on_request(tmp_path,
         report = real(src, dst, wanted, progress, bands)
         if src.endswith("s00000.tif"):
             other = write_scene(tmp_path / "other.tif", 7)
-            os.remove(dst)
-            shutil.move(real(str(other), str(tmp_path / "other.jp2"), wanted).output["path"], dst)
+            made = report.output["path"]
+            os.remove(made)
+            shutil.move(real(str(other), str(tmp_path / "other.jp2"), wanted).output["path"], made)
         return report
 
     monkeypatch.setattr(batch_scene.compress, "compress", spoiled)
@@ -181,7 +182,7 @@ def test_a_broken_scene_fails_alone(tmp_path):
     write_scenes(tmp_path / "in", 2)
     (tmp_path / "in" / "broken.tif").write_bytes(b"II*\0 no raster")
     write_scene(tmp_path / "in" / "float.tif", dtype="float32")
-    standing, outcomes = run(tmp_path / "in", tmp_path / "out")
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out", options(codec="jp2"))
     assert (standing.done, standing.failed) == (2, 2)
     assert outcomes["float.tif"].error_kind == "UnsupportedSceneError"
     failed = status_of(tmp_path / "out", list_failed=True)["runs"][0]["failed"]

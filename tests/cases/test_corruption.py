@@ -31,6 +31,8 @@ KINDS = {
     "steps": {"target": "max-error=3", "model": "none"},
     "rotated": {"target": "bpp=4", "model": "none", "spectral": "rotated"},
     "learned": {"target": "bpp=2", "codec": "learned", "model": "none"},
+    "cog": {"codec": "cog"},
+    "cog within a bound": {"codec": "cog", "target": "max-error=9", "accept_loss": True},
 }
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -117,14 +119,14 @@ def _gdals(path: Path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_corruption_is_found_or_changes_nothing_for_anyone(kind, tmp_path):
     source = _scene(tmp_path / "s.tif", kind)
-    suffix = ".rsic.tif" if kind == "learned" else ".jp2"
+    suffix = {"learned": ".rsic.tif", "cog": ".cog.tif"}.get(KINDS[kind].get("codec"), ".jp2")
     archive = tmp_path / f"a{suffix}"
     rsic_geo.compress(str(source), str(archive), threads=1, **KINDS[kind])
     for sidecar in tmp_path.glob(f"a{suffix}.*"):
         sidecar.unlink()  # what is tried is the archive alone
     good, truth, shown = archive.read_bytes(), _ours(archive), _gdals(archive)
     assert truth is not None
-    if kind == "learned":
+    if suffix.endswith(".tif"):
         cuts = sorted(random.Random(1).sample(range(8, len(good)), 6))
         boxes = list(zip([0, *cuts], [*cuts, len(good)], strict=True))
     else:

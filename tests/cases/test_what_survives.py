@@ -162,13 +162,16 @@ REFUSED = ("Samples that go beyond NBITS", "Masks of single bands")
 
 def _row(title: str, build: Build, look: Look, folder: Path) -> str:
     folder.mkdir()
-    source, archive, back = build(folder), folder / "a.jp2", folder / "b.tif"
-    told = look(source)
-    report = rsic_geo.compress(str(source), str(archive))
-    rsic_geo.decompress(str(archive), str(back))
-    returned = "kept" if look(back) == told else "lost"
-    unseen = "said" if report.details["others_miss"] else "lost"
-    return f"| {title} | {returned} | {'kept' if look(archive) == told else unseen} |"
+    source = build(folder)
+    told, found = look(source), []
+    for suffix in (".jp2", ".cog.tif"):
+        archive = folder / f"a{suffix}"
+        report = rsic_geo.compress(str(source), str(archive))
+        unseen = "said" if report.details["others_miss"] else "lost"
+        found.append("kept" if look(archive) == told else unseen)
+    rsic_geo.decompress(str(folder / "a.jp2"), str(folder / "b.tif"))
+    returned = "kept" if look(folder / "b.tif") == told else "lost"
+    return f"| {title} | {returned} | {found[0]} | {found[1]} |"
 
 
 def _others(name: str, folder: Path) -> str:
@@ -176,7 +179,7 @@ def _others(name: str, folder: Path) -> str:
     source = SEVERAL[name](folder)
     report = rsic_geo.compress(str(source), str(folder / "a.jp2"))
     how = "said" if any("of which nothing was archived" in text for text in report.warnings) else "lost"
-    return f"| {OTHERS[name]} | {how} | {how} |"
+    return f"| {OTHERS[name]} | {how} | {how} | {how} |"
 
 
 def _refused(title: str, folder: Path) -> str:
@@ -194,25 +197,28 @@ def _refused(title: str, folder: Path) -> str:
         text = f'<VRTDataset rasterXSize="90" rasterYSize="70">{bands}</VRTDataset>'
         source = folder / "masks.vrt"
         source.write_text(text)
-    try:
-        rsic_geo.compress(str(source), str(folder / "a.jp2"))
-    except RsicGeoError:
-        return f"| {title} | refused | refused |"
-    return f"| {title} | lost | lost |"
+    found = []
+    for suffix in (".jp2", ".cog.tif"):
+        try:
+            report = rsic_geo.compress(str(source), str(folder / f"a{suffix}"))
+            found.append("said" if report.details["others_miss"] else "lost")
+        except RsicGeoError:
+            found.append("refused")
+    return f"| {title} | {found[1]} | {found[0]} | {found[1]} |"
 
 
 HEAD = """# What survives
 
-What becomes of what a scene says of itself, in a lossless JPEG 2000 archive with its sidecar (`--sidecar
-auto`). Found by `tests/cases/test_what_survives.py`, which looks with programs that share nothing with rsic:
+What becomes of what a scene says of itself, in a lossless archive with its sidecar (`--sidecar auto`).
+Found by `tests/cases/test_what_survives.py`, which looks with programs that share nothing with rsic:
 `gdalinfo` of another GDAL, `tifffile`, `jpylyzer`. rsic itself keeps and compares all of it.
 
 - kept: they find it.
 - said: it is in the archive, but others do not see it; the report names it (`others_miss`, or a warning).
 - refused: exit code 2, nothing is written.
 
-| Property | GeoTIFF given back | Archive, for others |
-|---|---|---|
+| Property | GeoTIFF given back | JPEG 2000 archive, for others | COG archive, for others |
+|---|---|---|---|
 """
 
 

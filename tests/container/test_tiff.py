@@ -31,7 +31,7 @@ from rsic_geo.errors import (
     VersionError,
 )
 from rsic_geo.geo.metadata import MetadataSnapshot
-from rsic_geo.raster.preview import picture_geotiff, place_geotiff
+from rsic_geo.raster.formats.preview import picture_geotiff, place_geotiff
 
 SNAPSHOT = MetadataSnapshot(
     width=20, height=12, count=3, crs="EPSG:32633", transform=(10.0, 0.0, 5e5, 0.0, -10.0, 5.6e6)

@@ -223,6 +223,30 @@ def test_every_target_through_a_codec_of_another_package(tmp_path, kind, target)
         assert scene.read(out_shape=(30, 41)).shape == (whole.count, 30, 41)
 
 
+def test_a_codec_that_has_no_tiles_says_so():
+    entry = registry.get_entry("cog")
+    assert entry.make is None
+    with pytest.raises(UsageError, match="as a whole"):
+        entry.maker()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("target", ["lossless", "max-error=6"])
+def test_every_target_through_a_codec_of_whole_scenes(tmp_path, kind, target):
+    """The same of one whose container codes scenes as a whole; it knows no other target."""
+    source, archive, back = scene_of(tmp_path / "s.tif", kind), tmp_path / "a.cog.tif", tmp_path / "b.tif"
+    options = {"tile_size": 256, "threads": 2, "target": target, "accept_loss": True}
+    report = rsic_geo.compress(source, archive, **options).to_json()
+    assert (report["codec"], report["verified"]) == ("cog", True)
+    rsic_geo.decompress(archive, back)
+    assert_came_back(source, back, report)
+    assert measured(source, back)[1] <= (0 if target == "lossless" else 6)
+    assert rsic_geo.info(archive)["codec"] == {"name": "cog"}
+    assert rsic_geo.validate(archive)["valid"]
+    with pytest.raises(UsageError, match="max-error=N"):
+        rsic_geo.compress(source, tmp_path / "c.cog.tif", target="psnr=40")
+
+
 def test_any_flip_of_a_bit_is_found_or_changes_nothing(tmp_path):
     source, archive = scene_of(tmp_path / "s.tif", "mask"), tmp_path / "a.rsic.tif"
     rsic_geo.compress(source, archive, codec="toy", model="none", target="psnr=30", tile_size=256)
@@ -267,12 +291,13 @@ def test_a_batch_and_the_command_line(tmp_path, toy, capsys):
     assert listed["toy"]["suffixes"] == [".rsic.tif"]
     assert listed["toy"]["lossless"] is True
     assert not {"broken", "liar"} & set(listed)
+    assert listed["auto"]["suffixes"] == [".jp2", ".cog.tif"]
     assert listed["jp2"]["suffixes"] == [".jp2"]  # a name of ours is not taken by others
 
 
 def test_what_cannot_be_done_is_said_in_one_line(tmp_path, toy, capsys):
     source, archive = scene_of(tmp_path / "s.tif", "rgb"), tmp_path / "a.rsic.tif"
-    with pytest.raises(UnknownCodecError, match="'tyo' is not known: use broken or jp2"):
+    with pytest.raises(UnknownCodecError, match="'tyo' is not known: use broken or cog or jp2"):
         rsic_geo.compress(source, archive, codec="tyo")
     with pytest.raises(MissingDependencyError, match=r"'broken' of nowhere:ENTRY cannot be loaded"):
         rsic_geo.compress(source, archive, codec="broken")
@@ -309,9 +334,9 @@ def test_nothing_outside_the_codecs_compares_a_codec_by_name():
         lines = [
             line.strip()
             for line in path.read_text().splitlines()
-            for word in ('"jp2"', '"learned"', "'jp2'", "'learned'")
+            for word in ('"jp2"', '"learned"', '"cog"', "'jp2'", "'learned'", "'cog'")
             if word in line and ("==" in line or "!=" in line or " in (" in line)
         ]
         if lines:
             found[str(path.relative_to(package))] = lines
-    assert found == {"verbs/compress.py": ['if entry.container == "jp2":']}
+    assert found == {"verbs/compress.py": [f'if entry.container == "{name}":' for name in ("cog", "jp2")]}

@@ -64,6 +64,11 @@ def heights(folder: Path) -> Path:
     return write_scene(folder / "dem.tif", pixels, nodata=-9999)
 
 
+def waves(folder: Path) -> Path:
+    real = painted((2, *SHAPE), "int16").astype("float32")
+    return write_scene(folder / "slc.tif", (real + 1j * real[:, ::-1]).astype("complex64"))
+
+
 def mosaic(folder: Path) -> Path:
     """Return a VRT that shows the bands of a scene in another order."""
     source, path = with_nodata(folder), folder / "scene.vrt"
@@ -81,7 +86,7 @@ def archived(make: Callable[[Path], Path], **options: object) -> Callable[[Path]
     """Return what makes an archive of a scene."""
 
     def build(folder: Path) -> Path:
-        suffix = ".rsic.tif" if options.get("codec") == "learned" else ".jp2"
+        suffix = {"learned": ".rsic.tif", "cog": ".cog.tif"}.get(str(options.get("codec")), ".jp2")
         archive = folder / f"archive{suffix}"
         with installed(Smoother()):
             rsic_geo.compress(
@@ -160,6 +165,12 @@ SCENES = {
     "archive with a mask": (archived(with_mask, target="psnr=40"), archive),
     "archive with alpha": (archived(with_alpha, target="psnr=40"), archive),
     "archive of floats": (archived(heights, target="psnr=60", quantize="uint16"), archive),
+    "COG": (archived(with_nodata, codec="cog"), archive),
+    "COG with a mask": (archived(with_mask, codec="cog"), archive),
+    "COG with alpha": (archived(with_alpha, codec="cog"), archive),
+    "COG of floats within a bound": (archived(heights, codec="cog", max_error=0.2), archive),
+    "COG of complex samples": (archived(waves, codec="cog"), archive),
+    "what a COG stores": (archived(with_mask, codec="cog"), stored),
     "learned archive": (archived(with_nodata, codec="learned", target="psnr=30"), archive),
     "learned archive with a mask": (archived(with_mask, codec="learned", target="psnr=30"), archive),
     "what a lossy archive stores": (archived(rgb, target="psnr=40"), stored),

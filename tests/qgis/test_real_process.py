@@ -181,3 +181,21 @@ def test_the_engine_is_checked(qgis, tmp_path):
     assert found["HEALTHY"] is True
     assert found["VERSION"]
     assert "The engine works." in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_scene_of_floats_becomes_a_cog_that_is_shown_as_it_is(qgis, tmp_path):
+    heights = np.add.outer(np.arange(300), np.arange(200)).astype("float32") / 7
+    with rasterio.open(
+        tmp_path / "dem.tif", "w", driver="GTiff", width=200, height=300, count=1, dtype="float32",
+        crs="EPSG:32633", transform=rasterio.transform.from_origin(5e5, 5.6e6, 2, 2),
+    ) as target:  # fmt: skip
+        target.write(heights, 1)
+    named = qgis.algorithm("rsic:compress", INPUT=tmp_path / "dem.tif", OUTPUT=tmp_path / "a.cog.tif")
+    assert named["OUTPUT"] == str(tmp_path / "a.cog.tif")
+    temporary = qgis.algorithm("rsic:compress", INPUT=tmp_path / "dem.tif", OUTPUT="TEMPORARY_OUTPUT")
+    assert temporary["OUTPUT"].endswith(".cog.tif")
+    back = qgis.algorithm("rsic:decompress", INPUT=named["OUTPUT"], OUTPUT=tmp_path / "b.tif")
+    for path in (named["OUTPUT"], back["OUTPUT"]):
+        with rasterio.open(path) as scene:
+            assert np.array_equal(scene.read(1), heights)
+    assert _rsic("validate", named["OUTPUT"]).returncode == 0

@@ -64,6 +64,10 @@ def compress_to_size(inputs, target: Path, **options) -> None:
     rsic_geo.compress(inputs[0], target, target="bpp=1", tile_size=256, **options)
 
 
+def compress_whole(inputs, target: Path, **options) -> None:
+    rsic_geo.compress(inputs[0], target, tile_size=256, codec="cog", **options)
+
+
 def decompress(inputs, target: Path, **options) -> None:
     rsic_geo.decompress(inputs[1], target, **options)
 
@@ -73,11 +77,14 @@ def decompress_to_cog(inputs, target: Path, **options) -> None:
 
 
 VERBS = pytest.mark.parametrize(
-    "verb", [compress_lossless, compress_to_psnr, compress_to_size, decompress, decompress_to_cog]
+    "verb",
+    [compress_lossless, compress_to_psnr, compress_to_size, compress_whole, decompress, decompress_to_cog],
 )
 
 
 def output_of(verb: Verb, folder: Path) -> Path:
+    if verb is compress_whole:
+        return folder / "out.cog.tif"
     return folder / ("out.jp2" if "compress_" in verb.__name__[:9] else "out.tif")
 
 
@@ -207,12 +214,13 @@ def test_a_folder_in_place_of_the_output(inputs, tmp_path, verb):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 @pytest.mark.parametrize("limit", [0, 3000, 30_000, 90_000])
-@pytest.mark.parametrize("name", ["lossless", "psnr", "decompress"])
+@pytest.mark.parametrize("name", ["lossless", "psnr", "cog", "decompress"])
 def test_a_full_disk_is_one_line(inputs, tmp_path, name, limit):
     """Files may not grow past a limit: an error of ours, and nothing stays."""
     words = {
         "lossless": ["compress", str(inputs[0]), str(tmp_path / "o.jp2"), "lossless"],
         "psnr": ["compress", str(inputs[0]), str(tmp_path / "o.jp2"), "psnr=44"],
+        "cog": ["compress", str(inputs[0]), str(tmp_path / "o.cog.tif"), "lossless"],
         "decompress": ["decompress", str(inputs[1]), str(tmp_path / "o.tif")],
     }[name]
     code = (

@@ -11,7 +11,7 @@ import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.codecs import registry
 from rsic_geo.errors import UsageError
-from rsic_geo.verbs.names import archive_suffixes, check_archive_name, check_scene_name
+from rsic_geo.verbs.names import archive_suffixes, check_scene_name, codecs_for
 
 
 @pytest.fixture
@@ -47,6 +47,6 @@ def test_case_and_dots_of_a_name_do_not_matter(tmp_path, scene) -> None:
 def test_every_codec_has_suffixes_and_no_scene_takes_them() -> None:
     for codec in registry.names():
         for suffix in archive_suffixes(codec):
-            check_archive_name(f"a{suffix}", codec)
+            codecs_for(f"a{suffix}", codec)
             with pytest.raises(UsageError):
                 check_scene_name(f"a{suffix}")

@@ -50,7 +50,7 @@ from rsic_geo.errors import (
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.raster.preview import picture_geotiff
+from rsic_geo.raster.formats.preview import picture_geotiff
 from rsic_geo.scenes.payloads import TileDecoder
 from rsic_geo.scenes.source import open_source
 from rsic_geo.scenes.tiff import codec_of

@@ -36,6 +36,17 @@ def describe() -> dict[str, Any]:
                 "weights": networks,
             }
         )
+    choice = registry.candidates(registry.AUTO)
+    codecs.insert(
+        0,
+        {
+            "name": registry.AUTO,
+            "dtypes": list(dict.fromkeys(dtype for codec in choice for dtype in codec.dtypes)),
+            "lossless": True,
+            "suffixes": [suffix for codec in choice for suffix in codec.suffixes],
+            "weights": [],
+        },
+    )
     return {
         "schema": SCHEMA,
         "rsic_version": version("rsic-geo"),

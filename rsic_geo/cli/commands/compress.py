@@ -48,10 +48,12 @@ archive_choices = stack(
     ),
     click.option(
         "--codec",
-        default="jp2",
+        default="auto",
         show_default=True,
-        metavar="jp2|learned|learned:NAME",
-        help="Codec of the archive (see rsic capabilities); learned writes .rsic.tif.",
+        metavar="auto|jp2|cog|learned|learned:NAME",
+        help="Codec of the archive (see rsic capabilities). auto goes by the archive's name, in a folder jp2 "
+        "(.jp2) where it can hold the scene, else cog (.cog.tif: any sample type, without loss or within a "
+        "largest error), of floats within a largest error the smaller one; learned writes .rsic.tif.",
     ),
     click.option(
         "-f",
@@ -197,10 +199,10 @@ def compress(
     execution: Execution,
     **choices: Any,
 ) -> None:
-    """Write INPUT, any raster GDAL reads, as the archive OUTPUT (.jp2).
+    """Write INPUT, any raster GDAL reads, as the archive OUTPUT (.jp2, .cog.tif, or a folder to put it in).
 
-    The archive is a plain GeoJP2 file for every other program; what rsic needs to give the scene back
-    complete and repaired is in one box of it. With --codec learned it is a TIFF (.rsic.tif) that shows other
+    The archive is a plain GeoJP2 file or COG for every other program; what rsic needs to give the scene back
+    complete and repaired is in one part of it. With --codec learned it is a TIFF (.rsic.tif) that shows other
     programs a preview. A part that is asked for is that part of the whole: place, control points and metadata
     follow.
     """

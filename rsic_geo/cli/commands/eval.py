@@ -112,7 +112,7 @@ def _files(places: tuple[str, ...], bounds: tuple[float, ...], console: Console)
 @click.argument("scenes", nargs=-1, required=True)
 @talking
 def lossless(scenes: tuple[str, ...], console: Console) -> int:
-    """Bytes of SCENES without loss: ours, COGs (ZSTD, LERC), JPEG-LS and JPEG XL (by imagecodecs)."""
+    """Bytes of SCENES without loss: ours (JPEG 2000, COG), COGs of GDAL's alone, JPEG-LS and JPEG XL."""
     return _files(scenes, (0.0,), console)
 
 

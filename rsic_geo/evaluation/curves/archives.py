@@ -33,8 +33,9 @@ from rsic_geo.scenes.protocol import Scene
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, scored_pixels
+from rsic_geo.write.holders import check_supported
 from rsic_geo.write.parts import Bench, sized_codec
-from rsic_geo.write.plan import ScenePlan, check_supported, plan_scene
+from rsic_geo.write.plan import ScenePlan, plan_scene
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
 from rsic_geo.write.reading import Clamped

@@ -21,9 +21,9 @@ from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.strength import CellBand
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement
+from rsic_geo.write.jobs.tiff import TiffJob
 from rsic_geo.write.reading import Clamped
 from rsic_geo.write.sideinfo import Seal
-from rsic_geo.write.tiff import TiffJob
 
 _FIRST_OVERHEAD = 600
 """About what a small archive holds beside its payloads (bytes); measured after the first rate."""

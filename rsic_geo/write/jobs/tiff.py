@@ -13,20 +13,20 @@ from rsic_geo.container import sideinfo
 from rsic_geo.container.tiff import TiffLayout, TiffSpool
 from rsic_geo.geo.planes import unpack_plane
 from rsic_geo.progress import Progress
-from rsic_geo.raster.preview import place_geotiff
+from rsic_geo.raster.formats.preview import place_geotiff
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.payloads import JPEG2000, TileDecoder, TilePixels
 from rsic_geo.scenes.tiff import named_codec, picture_of
 from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.jobs.tiled import USUAL_GAIN, TiledJob
 from rsic_geo.write.preview import PreviewMaker
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.dial import DialSearch, TileCoder
 from rsic_geo.write.sideinfo import Seal, side_information
-from rsic_geo.write.writer import USUAL_GAIN, Job
 
 
 @dataclass(slots=True, kw_only=True)
-class TiffJob(Job[TiffSpool, DialSearch]):
+class TiffJob(TiledJob[TiffSpool, DialSearch]):
     """One scene on its way into an archive of tiles in a TIFF."""
 
     _codec: Codec = field(init=False)
@@ -44,7 +44,7 @@ class TiffJob(Job[TiffSpool, DialSearch]):
             size = min(self.entry.usual_tile_size, plan.grid.tile_size)
             plan = self.plan = replace(plan, grid=replace(plan.grid, tile_size=size))
         coded = CodedBands.of(plan.groups, plan.form, lossless=plan.lossless)
-        self._codec = self.entry.make(
+        self._codec = self.entry.maker()(
             coded.form,
             weights=self.options.codec.partition(":")[2] or "auto",
             device=self.options.execution.device,

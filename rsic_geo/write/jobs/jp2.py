@@ -14,15 +14,15 @@ from rsic_geo.scenes.rotated import Unrotated
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.for_others import sidecars_wanted, write_for_others
+from rsic_geo.write.jobs.tiled import USUAL_GAIN, TiledJob
 from rsic_geo.write.parts import Bench, sized_codec
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
 from rsic_geo.write.sideinfo import Seal, seal_archive
-from rsic_geo.write.writer import USUAL_GAIN, Job
 
 
 @dataclass(slots=True, kw_only=True)
-class Jp2Job(Job[Jp2Writer, RateSearch]):
+class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
     """One scene on its way into a JPEG 2000 archive."""
 
     shows_pixels = True

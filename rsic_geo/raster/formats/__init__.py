@@ -1,0 +1,1 @@
+"""What single kinds of archives need of GDAL."""

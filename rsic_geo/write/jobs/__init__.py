@@ -1,0 +1,1 @@
+"""The kinds of archives, each written in its own way."""

@@ -1,0 +1,207 @@
+"""What archives whose tiles are coded one by one have in common: searches, enhancement, sizes."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsic_geo.container.filters import FilterTaps
+from rsic_geo.errors import TargetNotReachedError
+from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.progress import Progress
+from rsic_geo.repair.plan import PixelSource
+from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement
+from rsic_geo.write.kept_fit import FitLog
+from rsic_geo.write.parts import plan_digest
+from rsic_geo.write.rate import control
+from rsic_geo.write.reading import Clamped
+from rsic_geo.write.sideinfo import Fitted, Seal
+from rsic_geo.write.writer import Job, Made
+
+SIZE_PROMISE = 0.02
+"""Largest miss of a size target, as part of it."""
+MAX_SIZE_ROUNDS = 4
+USUAL_GAIN = 0.3
+"""What enhancement usually adds (dB); only where a search for a PSNR begins."""
+
+
+class Search(Protocol):
+    """What a search for a target reports of itself."""
+
+    passes: int
+    """Encoding passes made."""
+    measuring_seconds: float
+    """Time spent on finding out where to look."""
+
+
+WriterT = TypeVar("WriterT")
+SearchT = TypeVar("SearchT", bound=Search)
+
+
+@dataclass(slots=True, kw_only=True)
+class TiledJob(Job, Generic[WriterT, SearchT]):
+    """A job that codes tile by tile, as often as a target needs, and may enhance what comes of it."""
+
+    settled: tuple[FilterTaps | None, ...] | None = None
+    """Adaptive filters of the search's first fit: their bytes must not change while a size is aimed at."""
+    is_declined: bool = False
+    """Whether that fit found enhancement not worth its bytes."""
+
+    @property
+    def fitted(self) -> Fitted | None:
+        """The enhancement the archive is sealed with, and its enhancer; None without."""
+        if self.enhancement is None or self.enhancer is None:
+            return None
+        return self.enhancement, self.enhancer
+
+    def _made(self) -> Made:
+        with self._open() as writer:
+            search = self._search(writer)
+            coded, seal = self._code(search, writer)
+        return Made(coded=coded, seal=seal, passes=search.passes, measuring_seconds=search.measuring_seconds)
+
+    @abstractmethod
+    def _open(self) -> AbstractContextManager[WriterT]:
+        """Return what collects the tiles."""
+
+    @abstractmethod
+    def _search(self, writer: WriterT) -> SearchT:
+        """Return what codes the scene, as often as the target needs."""
+
+    @abstractmethod
+    def _code(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
+        """Code the scene to its target and write the archive."""
+
+    @abstractmethod
+    def _to_bytes(self, search: SearchT, budget: int, progress: Progress) -> CodedScene:
+        """Code all tiles to a number of bytes."""
+
+    @abstractmethod
+    def _store(self, writer: WriterT) -> None:
+        """Write what the enhancement is fitted to, where that is a file."""
+
+    @abstractmethod
+    def _decoded(self, writer: WriterT) -> AbstractContextManager[PixelSource]:
+        """Return the decoded pixels the enhancement is fitted to."""
+
+    @abstractmethod
+    def _seal(self, coded: CodedScene, writer: WriterT) -> Seal:
+        """Write the archive with its side information."""
+
+    @property
+    def _usual_overhead(self) -> int:
+        """About what a file holds beside its tiles' bytes: where a search for a size begins."""
+        return 200 + 32 * len(self.plan.grid)
+
+    @property
+    def _fit_bound(self) -> float | None:
+        """Largest error strengths may leave: less than asked for, where devices and windows round apart."""
+        return None if self._bound is None else max(self._bound - self._rounding, 0.0)
+
+    @property
+    def _rounding(self) -> int:
+        """How far apart devices and windows may round the final output (DN)."""
+        return 0 if self.enhancer is None or self.enhancer.is_exact else 1
+
+    @property
+    def _bound(self) -> float | None:
+        """Largest absolute error asked for, in the scene's units."""
+        return self.options.target.value if self.options.target.kind == "max-error" else None
+
+    @property
+    def _codec_bound(self) -> float:
+        """Largest absolute error the codec may make under a max-error target, in what it codes."""
+        value, affinity = self.options.target.value, self.plan.affinity
+        return value if affinity is None else affinity.steps_within(value)
+
+    def _finish(self, coded: CodedScene, writer: WriterT, progress: Progress) -> NDArray[np.float64]:
+        """Write the scene and fit the enhancement to it; return the final squared errors (bands,)."""
+        self._store(writer)
+        self.enhancement = None
+        if self.enhancer is None or coded.total_sse <= 0 or self.is_declined:
+            return coded.sse
+        bands = self.bands
+        log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
+        fit = FitOptions(
+            window_size=self.options.execution.window_size,
+            workers=self.options.execution.workers,
+            max_error=self._fit_bound,
+            seed=self.options.seed,
+            filters=self.settled,
+            log=log,
+        )
+        before = time.perf_counter()
+        with self._decoded(writer) as stored:
+            decoded = Clamped(stored, self.plan.limits)
+            enhancement = fit_enhancement(
+                Readers(source=self.reader, decoded=decoded), coded, self.enhancer, fit, progress
+            )
+        self.enhancing_seconds += time.perf_counter() - before
+        if not enhancement.is_useful:
+            return coded.sse
+        self.enhancement = enhancement
+        return enhancement.sse
+
+    def _to_size(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
+        """Code to a size of the whole file; what headers and side information take is learned on the way.
+
+        The enhancement is fitted only to a coding whose predicted file size is right, since it takes most of
+        the time.
+        """
+        wanted = control.file_budget(self.options.target, self.plan)
+        overhead, added = self._usual_overhead, self._enhancement_bytes()
+        rounds, fits = 2 * MAX_SIZE_ROUNDS, 0
+        for attempt in range(rounds):
+            stage = self.progress.stage(0.9 * attempt / rounds, 0.9 * (attempt + 1) / rounds)
+            budget = wanted - overhead
+            if budget < 16 * len(self.plan.grid):
+                raise TargetNotReachedError(
+                    f"{self.options.target}: the archive would have {wanted} bytes, of which headers and "
+                    f"side information take {overhead}; ask for more"
+                )
+            coded = self._to_bytes(search, budget, stage.stage(0, 0.5))
+            self._store(writer)
+            self.enhancement = None
+            seal = self._seal(coded, writer)
+            expected = seal.file_bytes + added
+            is_spare = expected < wanted and coded.is_complete
+            is_late = attempt == rounds - 1 or (attempt >= MAX_SIZE_ROUNDS - 1 and not fits)
+            # Half of what is promised, while there is time: a codec with coarse steps may have none so near.
+            near = SIZE_PROMISE * (0.5 if attempt < MAX_SIZE_ROUNDS else 0.9)
+            if abs(expected / wanted - 1) <= near or is_spare or is_late:
+                plain, fits = seal.file_bytes, fits + 1
+                self._finish(coded, writer, stage.stage(0.5, 1))
+                seal = self._seal(coded, writer)
+                is_right = abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE
+                if is_right or (is_spare and fits > 1):  # the first fit only tells what it adds
+                    break
+                expected, added = seal.file_bytes, seal.file_bytes - plain
+                self.is_declined = self.enhancement is None
+                self.settled = None if self.enhancement is None else self.enhancement.filters
+            overhead += expected - wanted  # the codec's own misses, too
+        miss = seal.file_bytes / wanted - 1
+        if miss > SIZE_PROMISE:
+            raise TargetNotReachedError(
+                f"{self.options.target}: the smallest archive of this scene has {seal.file_bytes} bytes, "
+                f"{wanted} were asked for; ask for more"
+            )
+        if miss < -SIZE_PROMISE:
+            self.progress.warn(
+                f"the archive has {seal.file_bytes} of the {wanted} bytes asked for: the scene needs no "
+                "more, or its codec has no step in between"
+            )
+        return coded, seal
+
+    def _enhancement_bytes(self) -> int:
+        """Return about what levels, strengths and the model's name add to the side information."""
+        if self.enhancer is None:
+            return 0
+        rows, cols = cell_counts(self.plan.profile.height, self.plan.profile.width)
+        return 50 + len(self.enhancer.name) + round(1.6 * rows * cols * len(self.plan.groups))
