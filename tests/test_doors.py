@@ -101,7 +101,7 @@ OWNERS = {
     "osgeo": (),
     "dask": (),
     "distributed": ("batch.dask",),
-    "pystac": ("batch.stac",),
+    "pystac": ("batch.export.stac",),
     "qgis": (),
 }
 """Libraries, and the modules (by the start of their names) that may import them."""

@@ -13,10 +13,11 @@ from typing import Any
 
 from rsic_geo.batch.executors import Executor, Finished
 from rsic_geo.batch.ledger.file import Ledger, RunRecord, now
-from rsic_geo.batch.message import SceneJob, SceneOutcome
+from rsic_geo.batch.message import SceneJob, SceneOutcome, asked_of
 from rsic_geo.batch.parts import PREFIX, helper_of, wants_help
 from rsic_geo.errors import JobCancelledError, LedgerError, SceneError
 from rsic_geo.progress import ProgressCallback
+from rsic_geo.verbs.names import ANY
 
 LEDGER_NAME = "rsic-batch.gpkg"
 WORKSHOP = ".rsic-batch"
@@ -190,7 +191,7 @@ class Coordinator:
         for scene in scenes:
             relative = os.path.relpath(scene["product"], self.run.folder)
             job = replace(
-                self.pattern,
+                asked_of(self.pattern, scene["asked"], is_open=self.run.template.endswith(ANY)),
                 fid=scene["fid"],
                 source=scene["source"],
                 product=scene["product"],

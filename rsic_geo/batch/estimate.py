@@ -25,7 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.batch.inputs import Source
-from rsic_geo.batch.register import product_path, usual_template
+from rsic_geo.batch.register import product_path
+from rsic_geo.batch.rules import Rules
+from rsic_geo.batch.source import sha256_of
 from rsic_geo.errors import JobCancelledError, RsicGeoError
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
@@ -37,7 +39,7 @@ from rsic_geo.raster.write import SceneWriter
 from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.verbs import compress
-from rsic_geo.verbs.names import archive_suffixes, usual_suffix
+from rsic_geo.verbs.names import ANY, archive_suffixes, usual_suffix
 
 BUDGET_SECONDS = 45.0
 """Time for trials; the headers of all scenes are read besides."""
@@ -77,6 +79,8 @@ class Estimate:
     scenes: int
     pixels: int = 0
     source_bytes: int = 0
+    left_out: int = 0
+    """Scenes that a rule leaves out."""
     sampled: int = 0
     """Scenes tried."""
     product_bytes: Range | None = None
@@ -107,7 +111,9 @@ class _Known:
     size: int
     """Bytes of its file; where those are not known of its samples."""
     kind: tuple[str, ...]
-    """Sample type, bands and compression: what scenes of one class share."""
+    """Sample type, bands (and rule), and compression: what scenes of one class share."""
+    options: EncodeOptions | None
+    """What the product is to be; None for a copy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +128,7 @@ class _Trial:
 
 def estimate(
     sources: list[Source],
-    options: EncodeOptions,
+    rules: Rules,
     progress: Progress,
     *,
     most: int = 0,
@@ -132,16 +138,16 @@ def estimate(
 
     Args:
         sources: all scenes of the batch.
-        options: what the products are to be.
+        rules: what the products are to be.
         progress: told of headers and trials.
         most: scenes tried at most; 0 = as many as a minute allows.
         template: where products go; None = as their sources lie.
     """
     found = Estimate(scenes=len(sources))
-    known = list(_surveyed(sources, options, found, progress.stage(0, 0.3)))
+    known = list(_surveyed(sources, rules, found, progress.stage(0, 0.3)))
     found.pixels = sum(each.pixels for each in known)
     found.source_bytes = sum(each.size for each in known)
-    _find_clashes(sources, options, template, found)
+    _find_clashes(sources, rules, template, found)
     trials, stage = [], progress.stage(0.3, 1)
     started = time.monotonic()
     for number, each in enumerate(_drawn(known)):
@@ -150,7 +156,7 @@ def estimate(
             break
         stage.report(min(1.0, max(spent, number / len(known))), f"trying {os.path.basename(each.path)}")
         try:
-            trials.append(_tried(each, options))
+            trials.append(_tried(each, each.options))
         except JobCancelledError:
             raise
         except RsicGeoError as error:
@@ -164,9 +170,7 @@ def estimate(
     return found
 
 
-def _surveyed(
-    sources: list[Source], options: EncodeOptions, found: Estimate, progress: Progress
-) -> Iterator[_Known]:
+def _surveyed(sources: list[Source], rules: Rules, found: Estimate, progress: Progress) -> Iterator[_Known]:
     """Yield what is known of the scenes that can be opened, and note why others cannot."""
     for done, source in enumerate(sources):
         if done % 50 == 0:
@@ -174,15 +178,25 @@ def _surveyed(
         try:
             with closing(open_store(source.path, Execution()).reader) as reader:
                 profile = reader.profile
-                if not options.accept_damaged:  # files cut short do not let the first pixel be read
+                rule = rules.of(source)
+                if rule.does == "skip":
+                    found.left_out += 1
+                    continue
+                if not rule.options.accept_damaged:  # files cut short do not let the first pixel be read
                     reader.read(Window(row_off=0, col_off=0, height=1, width=1))
                 stored = reader.compression if isinstance(reader, SceneReader) else "archive"
         except (RsicGeoError, OSError, ValueError) as error:
             found.failures.setdefault(_cause(error, source.path), []).append(source.path)
             continue
         size = os.path.getsize(source.path) if os.path.isfile(source.path) else profile.raw_bytes
-        kind = (profile.dtype, str(profile.count), stored)
-        yield _Known(path=source.path, pixels=profile.height * profile.width, size=max(1, size), kind=kind)
+        kind = (profile.dtype, f"{profile.count} {rule.name} {rule.does}", stored)
+        yield _Known(
+            path=source.path,
+            pixels=profile.height * profile.width,
+            size=max(1, size),
+            kind=kind,
+            options=None if rule.does == "copy" else rule.options,
+        )
 
 
 def _cause(error: Exception, path: str) -> str:
@@ -191,18 +205,18 @@ def _cause(error: Exception, path: str) -> str:
     return words.replace(path, "it").removeprefix("cannot read it: ")
 
 
-def _find_clashes(
-    sources: list[Source], options: EncodeOptions, template: str | None, found: Estimate
-) -> None:
+def _find_clashes(sources: list[Source], rules: Rules, template: str | None, found: Estimate) -> None:
     """Note which scenes would become one product, and find a template by which they would not."""
-    suffixes = archive_suffixes(options.codec)
-    tried = [template or usual_template(options.codec)]
-    usual = usual_suffix(options.codec)
+    chosen_rules = [(source, rules.of(source)) for source in sources]
+    archived = [(source, rule.options.codec) for source, rule in chosen_rules if rule.does == "archive"]
+    codec = rules.rules[-1].options.codec
+    usual = usual_suffix(codec) if len(rules.rules) == 1 else ANY
+    tried = [template or f"{{parent}}/{{stem}}{usual}"]
     tried += [f"{{parent}}/{{{name}}}{usual}" for name in ("stem}-{ext", "name")]
     for chosen in tried:
         groups: dict[str, list[str]] = defaultdict(list)
-        for source in sources:
-            groups[product_path(source, chosen, "default", suffixes)].append(source.path)
+        for source, codec in archived:
+            groups[product_path(source, chosen, "default", archive_suffixes(codec))].append(source.path)
         clashes = {product: paths for product, paths in groups.items() if len(paths) > 1}
         if chosen is tried[0]:
             found.clashes = clashes
@@ -230,8 +244,12 @@ def _drawn(known: list[_Known]) -> Iterator[_Known]:
     yield from others
 
 
-def _tried(known: _Known, options: EncodeOptions) -> _Trial:
+def _tried(known: _Known, options: EncodeOptions | None) -> _Trial:
     """Archive a scene, or windows of it, in a temporary folder."""
+    if options is None:
+        started = time.perf_counter()
+        sha256_of(known.path)
+        return _Trial(known=known, size=known.size, seconds=3 * (time.perf_counter() - started))
     with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
         product = str(Path(folder) / f"tried{usual_suffix(options.codec)}")
         options = replace(options, verify="full", overwrite=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,6 +31,8 @@ class Source:
     """Absolute path, or a name GDAL knows (``/vsi...``)."""
     relative: str
     """Where it lies below the root it was found under, with ``/``; decides where its product goes."""
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    """Of the STAC item it is an asset of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +212,8 @@ def _assets(item: dict[str, Any], path: Path, selection: Selection) -> Iterator[
             str(item["id"]),
             target.rpartition("/")[2].partition("?")[0],
         ]
-        yield Source(path=target, relative="/".join(_safe(part) for part in parts if part))
+        relative = "/".join(_safe(part) for part in parts if part)
+        yield Source(path=target, relative=relative, properties=item.get("properties") or {})
 
 
 def _safe(part: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.verbs.names import archive_suffixes
 
 OutcomeState = Literal["done", "failed", "skipped", "halted", "helped"]
 
@@ -48,6 +49,10 @@ class SceneJob:
     """Pixels from which on a scene is worked on by row bands that are kept; 0 = never."""
     roots: tuple[str, str] | None = None
     """Folders that product and report must lie in, links followed; None where nothing foreign named them."""
+    asked: str | None = None
+    """What a rule asks for it, as :func:`asked_of` takes it; None: what the run does."""
+    copies: bool = False
+    """The product is the source's files as they are."""
     helps: bool = False
     """Only make row bands for the worker that archives this scene."""
 
@@ -101,9 +106,38 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
 def options_from(text: str, execution: Execution) -> tuple[EncodeOptions, Weights]:
     """Return the options of :func:`options_text` and the networks they named."""
     fields = json.loads(text)
+    fields.pop("rules", None)
     weights = Weights(fields.pop("model_sha256"), fields.pop("codec_sha256", None))
     target = Target.parse(fields.pop("target"))
     return EncodeOptions(target=target, execution=execution, **fields), weights
+
+
+COPY = "copy"
+"""What is asked for a scene that is not archived but copied."""
+
+
+def asked_of(job: SceneJob, asked: str | None, *, is_open: bool) -> SceneJob:
+    """Return a scene's job with what a rule asks for it; None: with what the run does.
+
+    Args:
+        job: of the run.
+        asked: text of :func:`options_text`, or :data:`COPY`.
+        is_open: whether products have the suffix that their codec turns out to have.
+    """
+    if asked is None:
+        return job
+    if asked == COPY:
+        return replace(job, asked=asked, copies=True, fingerprint=fingerprint(asked), suffixes=())
+    options, weights = options_from(asked, job.options.execution)
+    return replace(
+        job,
+        asked=asked,
+        options=options,
+        fingerprint=fingerprint(asked),
+        model_sha256=weights.model,
+        codec_sha256=weights.codec,
+        suffixes=archive_suffixes(options.codec) if is_open else (),
+    )
 
 
 def fingerprint(text: str) -> str:

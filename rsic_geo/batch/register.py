@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import string
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,6 +12,7 @@ from typing import Any
 
 from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
+from rsic_geo.batch.rules import Deed
 from rsic_geo.batch.source import stamps_of
 from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import RsicGeoError, SceneError, UsageError
@@ -62,7 +63,9 @@ def product_path(source: Source, template: str, run: str, suffixes: tuple[str, .
     product = os.path.normpath(text)
     if os.path.isabs(product) or product.startswith("..") or product == ".":
         raise UsageError(f"template {template!r} leads outside the output folder: {text}")
-    if not product.lower().endswith((*suffixes, *[ANY] * (len(suffixes) > 1))):
+    if product.endswith(ANY) and len(suffixes) == 1:  # of a run whose rules may name other codecs
+        product = product.removesuffix(ANY) + suffixes[0]
+    if not product.lower().endswith((*suffixes, ANY)):
         raise UsageError(f"template {template!r} gives {product}: archives end in {' or '.join(suffixes)}")
     return product
 
@@ -77,8 +80,26 @@ class Registration:
     """Known scenes that must be looked at again: product gone, source touched, or no room last time."""
 
 
-def register(
-    ledger: Ledger, run: RunRecord, sources: list[Source], progress: Progress, *, recheck: bool = False
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is done with one scene."""
+
+    rule: str
+    """Name of the rule that says so; empty for the command line."""
+    does: Deed
+    codec: str
+    asked: str | None
+    """What its job is told, where that is not what the run is."""
+
+
+def register(  # noqa: PLR0913 - a ledger, what is entered, and how
+    ledger: Ledger,
+    run: RunRecord,
+    sources: list[Source],
+    progress: Progress,
+    *,
+    choose: Callable[[Source], Choice],
+    recheck: bool = False,
 ) -> Registration:
     """Enter sources into the ledger; what is entered already and unchanged is left as it is.
 
@@ -87,6 +108,7 @@ def register(
         run: the run they belong to.
         sources: all scenes of the batch.
         progress: told after every few scenes.
+        choose: tells what is done with a scene.
         recheck: look again at every finished scene, its checksums included.
 
     Raises:
@@ -95,9 +117,12 @@ def register(
     found = Registration()
     fresh: list[dict[str, Any]] = []
     taken: dict[str, str] = {}
-    suffixes = archive_suffixes(json.loads(run.options)["codec"])
     for done, source in enumerate(sources, start=1):
-        product = os.path.join(run.folder, product_path(source, run.template, run.name, suffixes))
+        choice = choose(source)
+        suffixes = archive_suffixes(choice.codec)
+        below = source.relative if choice.does != "archive" else ""
+        below = below or product_path(source, run.template, run.name, suffixes)
+        product = os.path.normpath(os.path.join(run.folder, below))
         other = taken.setdefault(product, source.path)
         if other != source.path:
             raise UsageError(
@@ -119,8 +144,9 @@ def register(
                     "output folder or --template"
                 )
         seen = survey(source.path)
-        product = likely_product(product, json.loads(run.options)["codec"], seen.get("dtype"))
-        fresh.append({"run": run.name, "source": source.path, "product": product, **seen})
+        product = likely_product(product, choice.codec, seen.get("dtype"))
+        ruled = {"rule": choice.rule or None, "asked": choice.asked, **_LEFT_OUT[choice.does == "skip"]}
+        fresh.append({"run": run.name, "source": source.path, "product": product, **seen, **ruled})
         found.added += 1
         if len(fresh) == _CHUNK:
             ledger.add(fresh)
@@ -128,6 +154,12 @@ def register(
             progress.report(done / len(sources), f"surveyed {done} of {len(sources)} scenes")
     ledger.add(fresh)
     return found
+
+
+_LEFT_OUT: tuple[dict[str, Any], dict[str, Any]] = (
+    {},
+    {"state": "skipped", "error": "a rule leaves it out", "error_kind": "rule"},
+)
 
 
 def _names(product: str, suffixes: tuple[str, ...]) -> list[str]:

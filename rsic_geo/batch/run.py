@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from rsic_geo.batch.confined import check_run_name, output_folder
@@ -16,9 +18,10 @@ from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.keep.rebuild import keep_asked, reports_of, shard_ledger
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
-from rsic_geo.batch.message import SceneJob, fingerprint, options_from, options_text
+from rsic_geo.batch.message import COPY, SceneJob, fingerprint, options_from, options_text
 from rsic_geo.batch.publish import write_text
-from rsic_geo.batch.register import Registration, register, usual_template
+from rsic_geo.batch.register import Choice, Registration, register, usual_template
+from rsic_geo.batch.rules import Rules, read_rules, usual_rules
 from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import LedgerError, SceneError, UsageError
 from rsic_geo.options import EncodeOptions, Execution
@@ -91,6 +94,8 @@ class BatchOptions:
     """GeoPackage; None = in the output folder."""
     template: str | None = None
     """Where in the output folder products go; None = as their sources lie."""
+    rules: str | None = None
+    """File of rules: what is done with which scenes; None = the same with all."""
     skip_existing: bool = False
     companions: bool = True
     recheck: bool = False
@@ -153,11 +158,19 @@ def run_batch(
     if batch.shard is not None:
         path = shard_ledger(path, *batch.shard)
         sources = [source for source in sources if _is_of_shard(source, *batch.shard)]
-    text = options_text(options, _weights(options), _codec_weights(options))
+    rules = usual_rules(options) if batch.rules is None else read_rules(batch.rules, options)
+    asked = [COPY if rule.does == "copy" else _text_of(rule.options) for rule in rules.rules]
+    text = asked[-1]
+    if batch.rules is not None:
+        told = [
+            [rule.name, dict(rule.when), rule.does, one] for rule, one in zip(rules.rules, asked, strict=True)
+        ]
+        text = json.dumps({**json.loads(text), "rules": told[:-1]})
+    usual = usual_template(options.codec) if batch.rules is None else f"{{parent}}/{{stem}}{ANY}"
     record = RunRecord(
         name=batch.run,
         folder=out,
-        template=batch.template or usual_template(options.codec),
+        template=batch.template or usual,
         reports=reports_of(path),
         options=text,
         fingerprint=fingerprint(text),
@@ -174,7 +187,8 @@ def run_batch(
         except OSError as error:
             raise SceneError(f"cannot write to {record.reports}: {error.strerror or error}") from error
         progress = Progress(callback=watcher.survey)
-        batch.on_registered(register(ledger, record, sources, progress, recheck=batch.recheck))
+        chosen = partial(_chosen, rules, asked)
+        batch.on_registered(register(ledger, record, sources, progress, choose=chosen, recheck=batch.recheck))
         return _work(ledger, record, batch, watcher)
 
 
@@ -199,6 +213,21 @@ def retry_batch(
         states = ("failed", "skipped") if skipped else ("failed",)
         ledger.requeue(record.name, states, like)
         return _work(ledger, record, batch, watcher)
+
+
+def _text_of(options: EncodeOptions) -> str:
+    _check_whole(options)
+    return options_text(options, _weights(options), _codec_weights(options))
+
+
+def _chosen(rules: Rules, asked: list[str], source: Source) -> Choice:
+    """Return what is done with a scene; what the run is asked for is not repeated for it."""
+    rule = rules.of(source)
+    place = next(number for number, each in enumerate(rules.rules) if each is rule)
+    is_usual = place == len(asked) - 1 or rule.does == "skip"
+    return Choice(
+        rule=rule.name, does=rule.does, codec=rule.options.codec, asked=None if is_usual else asked[place]
+    )
 
 
 def _is_of_shard(source: Source, number: int, count: int) -> bool:
@@ -250,7 +279,7 @@ def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watch
 
 def _summarise(ledger: Ledger, record: RunRecord) -> None:
     """Leave the page of the run among its reports, as it stands now; a full disk is no reason to fail."""
-    from rsic_geo.batch.html import page
+    from rsic_geo.batch.export.html import page
 
     with suppress(OSError, LedgerError):
         write_text(Path(record.reports) / f"{record.name}.html", page(ledger, record))

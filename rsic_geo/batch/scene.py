@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.kept_comparison import Checkpoint
-from rsic_geo.batch.message import RECEIPT_SCHEMA, SceneJob, SceneOutcome
+from rsic_geo.batch.message import COPY, RECEIPT_SCHEMA, SceneJob, SceneOutcome
 from rsic_geo.batch.parts import help_scene, store_for
 from rsic_geo.batch.publish import (
     is_halting,
@@ -31,6 +32,7 @@ from rsic_geo.errors import (
     SceneError,
     SourceChangedError,
     StructureLostError,
+    UnsupportedSceneError,
     UsageError,
     VerificationError,
     WeightsError,
@@ -87,6 +89,8 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
     state = look_at(job.source)
     if (there := _there(jobs)) is not None:
         return _existing(there, state)
+    if job.copies:
+        return _copied(job, state, started)
     bands = store_for(job, state)
     try:
         outcome = _written(job, state, bands, progress, started)
@@ -99,6 +103,54 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
         raise
     _drop(bands)
     return outcome
+
+
+def _copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
+    """Copy the files of a source; done when the copy's bytes are the source's.
+
+    Raises:
+        UnsupportedSceneError: it is no file of this machine, or consists of several that name each other.
+        VerificationError: the copy is not the same.
+    """
+    if state.sha256 is None or state.members:
+        raise UnsupportedSceneError(
+            f"{job.source} is no single file that could be copied as it is: archive it, or leave it out"
+        )
+    product = Path(job.product)
+    with workshop_for(job.workshop, job.fid) as folder:
+        finished = folder / product.name
+        for name, *_ in state.stamps:
+            shutil.copy2(name, f"{finished}{name[len(job.source) :]}")
+        check_unchanged(job.source, state)
+        if sha256_of(finished) != state.sha256:
+            raise VerificationError(f"the copy of {job.source} has other bytes: is the disk sound?")
+        values = {
+            **_source_values(state),
+            "product_bytes": finished.stat().st_size,
+            "product_sha256": state.sha256,
+            "product": job.product,
+            "asked": job.asked,
+            "codec": COPY,
+            "target": COPY,
+            "lossless": 1,
+            "max_error": 0.0,
+            "masks": "identical",
+            "metadata": "identical",
+            "report": job.report,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        receipt = {
+            "schema": RECEIPT_SCHEMA,
+            "run": job.run,
+            "verified": True,
+            "fingerprint": job.fingerprint,
+            "ledger": values,
+            "footprint": None,
+            "report": {"input": {"path": job.source, "sha256": state.sha256}},
+        }
+        write_json(job.report, receipt, folder)
+        publish(finished, product, companions_of(job.source) if job.companions else [])
+    return SceneOutcome(fid=job.fid, state="done", values=values)
 
 
 def _there(jobs: Sequence[SceneJob]) -> SceneJob | None:
@@ -230,8 +282,8 @@ def _rotten(product: Path, problems: list[str]) -> ChecksumError:
 
 
 def _plain_values(receipt: dict[str, Any]) -> dict[str, Any]:
-    values = dict(receipt.get("ledger") or {})
-    return {**values, "geom": geopackage_blob(receipt.get("footprint"))}
+    values, footprint = dict(receipt.get("ledger") or {}), receipt.get("footprint")
+    return values if footprint is None else {**values, "geom": geopackage_blob(footprint)}
 
 
 def _source_values(state: SourceState) -> dict[str, Any]:
@@ -275,6 +327,7 @@ def _product_values(job: SceneJob, report: Report, proof: Proof, finished: Path)
         "codec_sha256": details.get("codec_sha256"),
         "model": model.get("name"),
         "model_sha256": model.get("sha256"),
+        "asked": job.asked,
         "target": str(target),
         "achieved": achieved if achieved is None or math.isfinite(achieved) else None,
         "lossless": int(proof.pixels_equal),

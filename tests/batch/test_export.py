@@ -136,8 +136,8 @@ def test_the_rules_find_what_is_wrong(tmp_path, rules, part, field, value):
 
 
 def test_enhanced_products_say_so():
+    from rsic_geo.batch.export.stac import _processing
     from rsic_geo.batch.ledger.file import RunRecord
-    from rsic_geo.batch.stac import _processing
 
     record = RunRecord(
         name="r", folder="", template="", reports="", options="{}", fingerprint="", version="1"

@@ -10,7 +10,7 @@ import pytest
 from batch_support import options, rsic, run
 from pipeline_support import painted, write_scene
 
-from rsic_geo.batch.html import page
+from rsic_geo.batch.export.html import page
 from rsic_geo.batch.ledger.file import Ledger
 from rsic_geo.batch.run import find_run, ledger_path
 from rsic_geo.batch.status import status_of

@@ -308,7 +308,8 @@ class Ledger:
         """Return the next pending scenes, in the order they were added."""
         with self._explained():
             rows = self._connection.execute(
-                "SELECT fid, source, product, width * height pixels FROM scenes INDEXED BY scenes_state "
+                "SELECT fid, source, product, asked, width * height pixels "
+                "FROM scenes INDEXED BY scenes_state "
                 "WHERE run=? AND state='pending' ORDER BY fid LIMIT ?",
                 (run, count),
             ).fetchall()

@@ -55,6 +55,8 @@ SCENE_COLUMNS: tuple[tuple[str, str], ...] = (
     ("report", "TEXT"),
     ("checked", "DATETIME"),
     ("rot", "TEXT"),
+    ("rule", "TEXT"),
+    ("asked", "TEXT"),
 )
 """Columns of a scene after its number and footprint, with their GeoPackage types."""
 

@@ -23,7 +23,9 @@ from rsic_geo.options import Execution
 if TYPE_CHECKING:
     from rsic_geo.batch.coordinator import Standing, Watcher
     from rsic_geo.batch.inputs import Source
+    from rsic_geo.batch.rules import Rules
     from rsic_geo.batch.run import BatchOptions
+    from rsic_geo.options import EncodeOptions
 
 _LOG_SECONDS = 10
 """Between the lines --verbose writes where there is no terminal."""
@@ -97,6 +99,13 @@ _crew = stack(
         show_default=True,
         help="Copy vendors' text files (.xml, .imd, .rpb, ...) of a scene beside its product.",
     ),
+)
+
+
+_rules = click.option(
+    "--rules",
+    metavar="FILE",
+    help="TOML file that says which scenes are archived how, copied or left out; see `rsic batch rules`.",
 )
 
 
@@ -193,6 +202,7 @@ def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> 
     help="Product below OUTPUT; default {parent}/{stem} and the codec's suffix; also {name} {ext} {run}.",
 )
 @click.option("--ledger", metavar="FILE", help="GeoPackage of the run (default: in OUTPUT).")
+@_rules
 @click.option(
     "--shard",
     metavar="I/N",
@@ -212,6 +222,7 @@ def run(
     hooks: Hooks,
     template: str | None,
     ledger: str | None,
+    rules: str | None,
     shard: str | None,
     recheck: bool,
     dry_run: bool,
@@ -230,11 +241,12 @@ def run(
     sources, folder = _found(paths, choices, output=True)
     wanted = encode_options(execution, **choices)
     if dry_run:
-        return _estimate(console, sources, wanted, template=template)
+        return _estimate(console, sources, _rules_of(rules, wanted), template=template)
     settings = replace(
         settings,
         template=template,
         ledger=ledger,
+        rules=rules,
         recheck=recheck,
         shard=None if shard is None else shard_of(shard),
     )
@@ -252,6 +264,7 @@ def run(
     help="Scenes tried at most; 0, the default: as many as a minute allows.",
 )
 @click.option("--template", metavar="TEXT", help="Product below OUTPUT, as for `rsic batch run`.")
+@_rules
 @execution_options
 @talking
 def plan(
@@ -260,6 +273,7 @@ def plan(
     execution: Execution,
     sample: int,
     template: str | None,
+    rules: str | None,
     **choices: Any,
 ) -> int:
     """Say how many scenes INPUT holds and what archiving them would take, from a sample; nothing is written.
@@ -268,11 +282,40 @@ def plan(
     What is in OUTPUT already is left out of INPUT.
     """
     sources, _ = _found(paths, choices, output=True)
-    return _estimate(console, sources, encode_options(execution, **choices), sample, template)
+    wanted = _rules_of(rules, encode_options(execution, **choices))
+    return _estimate(console, sources, wanted, sample, template)
+
+
+def _rules_of(path: str | None, wanted: EncodeOptions) -> Rules:
+    from rsic_geo.batch.rules import read_rules, usual_rules
+
+    return usual_rules(wanted) if path is None else read_rules(path, wanted)
+
+
+@batch.command(short_help="Which scene falls under which rule.")
+@click.argument("file", metavar="RULES")
+@_inputs
+@archive_choices
+@execution_options
+@talking
+def rules(file: str, paths: tuple[str, ...], console: Console, execution: Execution, **choices: Any) -> None:
+    """Say which rule of the file RULES each scene of INPUT... falls under; nothing is written.
+
+    Scenes that no rule fits are archived as the options say.
+    """
+    sources, _ = _found(paths, choices, output=False)
+    found = _rules_of(file, encode_options(execution, **choices))
+    entries = []
+    for source in sources:
+        rule = found.of(source)
+        target = f"{rule.options.codec}, {rule.options.target}" if rule.does == "archive" else ""
+        entries.append({"scene": source.path, "rule": rule.name or None, "does": rule.does, "how": target})
+    lines = [f"{each['rule'] or '-'}: {each['does']} {each['how']}: {each['scene']}" for each in entries]
+    console.result({"scenes": entries}, "\n".join(lines))
 
 
 def _estimate(
-    console: Console, sources: list[Source], wanted: Any, most: int = 0, template: str | None = None
+    console: Console, sources: list[Source], wanted: Rules, most: int = 0, template: str | None = None
 ) -> int:
     from rsic_geo.batch.coordinator import duration
     from rsic_geo.batch.estimate import estimate
@@ -281,7 +324,9 @@ def _estimate(
     found = estimate(sources, wanted, Progress(callback=console.progress()), most=most, template=template)
     failing = sum(map(len, found.failures.values()))
     lines = [
-        f"{found.scenes} scenes, {failing} of them would fail; {found.pixels / 1e6:.1f} Mpx, "
+        f"{found.scenes} scenes, {failing} of them would fail"
+        + (f" and {found.left_out} are left out" if found.left_out else "")
+        + f"; {found.pixels / 1e6:.1f} Mpx, "
         f"{bytes_text(found.source_bytes)}"
     ]
     size, time_ = found.product_bytes, found.seconds

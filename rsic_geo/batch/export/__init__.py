@@ -36,7 +36,7 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
         record = find_run(ledger, run)
         try:
             if kind == "stac":
-                from rsic_geo.batch.stac import write_items
+                from rsic_geo.batch.export.stac import write_items
 
                 return write_items(ledger, record, path)
             if kind == "bag":
@@ -46,7 +46,7 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
             if kind == "json":
                 write_text(path, _json_text(ledger, record))
             elif kind == "html":
-                from rsic_geo.batch.html import page
+                from rsic_geo.batch.export.html import page
 
                 write_text(path, page(ledger, record))
             else:

@@ -184,7 +184,8 @@ def _asset(row: Any, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.
     return pystac.Asset(
         href=Path(os.path.relpath(row["product"], folder)).as_posix(),
         media_type=next(
-            kind for suffix, kind in _MEDIA_TYPES.items() if row["product"].lower().endswith(suffix)
+            (kind for suffix, kind in _MEDIA_TYPES.items() if row["product"].lower().endswith(suffix)),
+            None,  # a copy of a file of any format
         ),
         roles=["data"],
         extra_fields={
