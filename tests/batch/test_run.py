@@ -228,7 +228,7 @@ def _flip(path, place=None):
     ("harm", "words"),
     [
         (lambda product: _flip(product, product.read_bytes().index(b"\xff\x93") + 60), "1 damaged tile"),
-        (lambda product: _flip(product, product.read_bytes().index(b"gml:id")), "the GML box"),
+        (lambda product: _flip(product, product.read_bytes().index(b"<offsetVector")), "the GML box"),
         (lambda product: product.write_bytes(product.read_bytes()[:100]), "reaches past the end"),
         (lambda product: _flip(product.with_name("s.jp2.msk")), "s.jp2.msk, which other programs read"),
         (lambda product: product.with_name("s.jp2.msk").unlink(), "s.jp2.msk.* is missing"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_the_command_line_names_them_once(tmp_path):
     words = ("batch", "run", folder, out, "--target", "ratio=20", "--model", "none", "--threads", 1)
     done = rsic(*words)
     assert done.returncode == 3
-    assert done.stderr.count("weak.tif: 1 band ends below 20 dB SNR") == 1
+    assert len(re.findall(r"weak\.tif: [^\n]*1 band ends below 20 dB SNR", done.stderr)) == 1
     assert done.stderr.count("gone.tif: ratio=20 leaves nothing of band 2") == 1
     assert "Traceback" not in done.stderr
     again = rsic(*words, "--run", "all", "--template", "{run}/{name}.jp2", "--accept-loss")

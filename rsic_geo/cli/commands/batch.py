@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rsic_geo.cli.commands.batch_keep import EXIT_SOME_FAILED, merge, rebuild, restore, verify
+from rsic_geo.cli.commands.batch_plan import (
+    found_in,
+    inputs,
+    plan,
+    rules,
+    rules_of,
+    rules_option,
+    say_estimate,
+)
 from rsic_geo.cli.commands.compress import archive_choices, encode_options
 from rsic_geo.cli.console import Console, StatusLine, event, one_line
 from rsic_geo.cli.hooks import Hooks
@@ -22,10 +30,7 @@ from rsic_geo.options import Execution
 
 if TYPE_CHECKING:
     from rsic_geo.batch.coordinator import Standing, Watcher
-    from rsic_geo.batch.inputs import Source
-    from rsic_geo.batch.rules import Rules
     from rsic_geo.batch.run import BatchOptions
-    from rsic_geo.options import EncodeOptions
 
 _LOG_SECONDS = 10
 """Between the lines --verbose writes where there is no terminal."""
@@ -41,20 +46,6 @@ def batch() -> None:
     rsic batch retry archive/
     """  # noqa: D301 - click wants the character itself
 
-
-_inputs = stack(
-    click.argument("paths", nargs=-1, required=True, metavar="INPUT... OUTPUT"),
-    click.option(
-        "--include",
-        multiple=True,
-        metavar="GLOB",
-        help="Files taken from folders, repeatable (default: rasters).",
-    ),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="Files left out, repeatable."),
-    click.option("--base", metavar="DIR", help="Root the paths of files and lists are mirrored from."),
-    click.option("--asset", metavar="KEY", help="Asset taken from STAC items."),
-    click.option("-0", "--null", "nul", is_flag=True, help="Names on stdin end with NUL."),
-)
 
 _crew = stack(
     click.option(
@@ -99,13 +90,6 @@ _crew = stack(
         show_default=True,
         help="Copy vendors' text files (.xml, .imd, .rpb, ...) of a scene beside its product.",
     ),
-)
-
-
-_rules = click.option(
-    "--rules",
-    metavar="FILE",
-    help="TOML file that says which scenes are archived how, copied or left out; see `rsic batch rules`.",
 )
 
 
@@ -169,32 +153,8 @@ def _resource(word: str) -> tuple[str, float]:
     return name, amount
 
 
-def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> tuple[list[Source], str]:
-    """Return the scenes of the inputs, and the output folder where the last word is one."""
-    import os
-
-    from rsic_geo.batch.inputs import Selection, discover
-
-    if output and len(paths) < 2:
-        raise UsageError("give inputs and, as the last word, the output folder")
-    inputs, folder = (paths[:-1], paths[-1]) if output else (paths, "")
-    if output and os.path.exists(folder) and not os.path.isdir(folder):
-        raise UsageError(f"the output {folder} is a file: give a folder")
-    selection = Selection(
-        include=choices.pop("include"),
-        exclude=choices.pop("exclude"),
-        base=choices.pop("base"),
-        asset=choices.pop("asset"),
-        avoid=(os.path.abspath(folder),) if output else (),
-    )
-    found = discover(inputs, selection, sys.stdin.buffer, nul=choices.pop("nul"))
-    if not found:
-        raise UsageError(f"no scenes found in {' '.join(inputs)}: see --include")
-    return found, folder
-
-
 @batch.command(short_help="Archive every scene of the inputs.")
-@_inputs
+@inputs
 @archive_choices
 @click.option(
     "--template",
@@ -202,7 +162,7 @@ def _found(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> 
     help="Product below OUTPUT; default {parent}/{stem} and the codec's suffix; also {name} {ext} {run}.",
 )
 @click.option("--ledger", metavar="FILE", help="GeoPackage of the run (default: in OUTPUT).")
-@_rules
+@rules_option
 @click.option(
     "--shard",
     metavar="I/N",
@@ -238,10 +198,10 @@ def run(
     from rsic_geo.batch.keep.rebuild import shard_of
     from rsic_geo.batch.run import run_batch
 
-    sources, folder = _found(paths, choices, output=True)
+    sources, folder = found_in(paths, choices, output=True)
     wanted = encode_options(execution, **choices)
     if dry_run:
-        return _estimate(console, sources, _rules_of(rules, wanted), template=template)
+        return say_estimate(console, sources, rules_of(rules, wanted), template=template)
     settings = replace(
         settings,
         template=template,
@@ -251,99 +211,6 @@ def run(
         shard=None if shard is None else shard_of(shard),
     )
     return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console, hooks)), hooks)
-
-
-@batch.command(short_help="Say how many, how large, how long.")
-@_inputs
-@archive_choices
-@click.option(
-    "--sample",
-    type=click.IntRange(min=0),
-    default=0,
-    metavar="N",
-    help="Scenes tried at most; 0, the default: as many as a minute allows.",
-)
-@click.option("--template", metavar="TEXT", help="Product below OUTPUT, as for `rsic batch run`.")
-@_rules
-@execution_options
-@talking
-def plan(
-    paths: tuple[str, ...],
-    console: Console,
-    execution: Execution,
-    sample: int,
-    template: str | None,
-    rules: str | None,
-    **choices: Any,
-) -> int:
-    """Say how many scenes INPUT holds and what archiving them would take, from a sample; nothing is written.
-
-    Also which would fail and why, and which would become one product, with a template that tells those apart.
-    What is in OUTPUT already is left out of INPUT.
-    """
-    sources, _ = _found(paths, choices, output=True)
-    wanted = _rules_of(rules, encode_options(execution, **choices))
-    return _estimate(console, sources, wanted, sample, template)
-
-
-def _rules_of(path: str | None, wanted: EncodeOptions) -> Rules:
-    from rsic_geo.batch.rules import read_rules, usual_rules
-
-    return usual_rules(wanted) if path is None else read_rules(path, wanted)
-
-
-@batch.command(short_help="Which scene falls under which rule.")
-@click.argument("file", metavar="RULES")
-@_inputs
-@archive_choices
-@execution_options
-@talking
-def rules(file: str, paths: tuple[str, ...], console: Console, execution: Execution, **choices: Any) -> None:
-    """Say which rule of the file RULES each scene of INPUT... falls under; nothing is written.
-
-    Scenes that no rule fits are archived as the options say.
-    """
-    sources, _ = _found(paths, choices, output=False)
-    found = _rules_of(file, encode_options(execution, **choices))
-    entries = []
-    for source in sources:
-        rule = found.of(source)
-        target = f"{rule.options.codec}, {rule.options.target}" if rule.does == "archive" else ""
-        entries.append({"scene": source.path, "rule": rule.name or None, "does": rule.does, "how": target})
-    lines = [f"{each['rule'] or '-'}: {each['does']} {each['how']}: {each['scene']}" for each in entries]
-    console.result({"scenes": entries}, "\n".join(lines))
-
-
-def _estimate(
-    console: Console, sources: list[Source], wanted: Rules, most: int = 0, template: str | None = None
-) -> int:
-    from rsic_geo.batch.coordinator import duration
-    from rsic_geo.batch.estimate import estimate
-    from rsic_geo.progress import Progress
-
-    found = estimate(sources, wanted, Progress(callback=console.progress()), most=most, template=template)
-    failing = sum(map(len, found.failures.values()))
-    lines = [
-        f"{found.scenes} scenes, {failing} of them would fail"
-        + (f" and {found.left_out} are left out" if found.left_out else "")
-        + f"; {found.pixels / 1e6:.1f} Mpx, "
-        f"{bytes_text(found.source_bytes)}"
-    ]
-    size, time_ = found.product_bytes, found.seconds
-    if size is not None and time_ is not None:
-        lines += [
-            f"about {bytes_text(size.middle)} after it ({bytes_text(size.low)} to {bytes_text(size.high)} in "
-            f"four of five cases), {duration(time_.middle)} with one job ({duration(time_.low)} to "
-            f"{duration(time_.high)}); {found.sampled} scenes were tried"
-        ]
-    for cause, paths in found.failures.items():
-        console.warn(f"{len(paths)} would fail, such as {paths[0]}: {cause}")
-    for product, paths in found.clashes.items():
-        console.warn(f"{' and '.join(paths[:3])} would become one product, {product}")
-    if found.template is not None:
-        console.warn(f"--template '{found.template}' tells them apart")
-    console.result(found.to_json(), "\n".join(lines))
-    return 0
 
 
 @batch.command(short_help="Try failed scenes again.")
@@ -431,7 +298,7 @@ def export(ledger: str, destination: str, console: Console, kind: str, run_name:
     console.result({"written": destination, "kind": kind, "scenes": count}, f"{destination}: {count} scenes")
 
 
-for _kept in (verify, restore, rebuild, merge):
+for _kept in (plan, rules, verify, restore, rebuild, merge):
     batch.add_command(_kept)
 
 
