@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, layer_profile
-from rsic_geo.codecs.registry import get_entry
+from rsic_geo.codecs.registry import candidates
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions
@@ -133,7 +133,7 @@ def _cannot_rotate(scene: Scene, options: EncodeOptions) -> str:
     profile, names = scene.profile, [name.lower() for name in scene.profile.colorinterp]
     if options.target.is_lossless or options.target.kind == "max-error":
         return "errors that are bounded are bounded band by band"
-    if get_entry(options.codec).dial != "size":
+    if candidates(options.codec)[0].dial != "size":
         return "the codec is not JPEG 2000"
     if profile.count < 2:
         return "the scene has one"

@@ -312,7 +312,7 @@ def test_a_proof_goes_on_where_it_stopped(scene, tmp_path, monkeypatch):
     monkeypatch.setattr(verify, "_WINDOW", 256)
     target = options("psnr=36", tile_size=256)
     assert run([str(scene)], tmp_path / "once", target)[0].done == 1
-    real, seen = verify._compare_window, []
+    real, seen = verify.compare_window, []
 
     def compared(original, archive, window, bands):
         seen.append(window.row_off)
@@ -320,7 +320,7 @@ def test_a_proof_goes_on_where_it_stopped(scene, tmp_path, monkeypatch):
             raise JobCancelledError("stopped")
         return real(original, archive, window, bands)
 
-    monkeypatch.setattr(verify, "_compare_window", compared)
+    monkeypatch.setattr(verify, "compare_window", compared)
     with pytest.raises(JobCancelledError):
         run([str(scene)], tmp_path / "out", target, bands_above=0.5)
     assert run([str(scene)], tmp_path / "out", target, bands_above=0.5)[0].done == 1

@@ -70,7 +70,7 @@ def same_pixels(source, product) -> bool:
 
 def stopped_in_the_proof(source, out, target, monkeypatch, **settings) -> set[str]:
     """Run a batch that stops after rows of the scene were proven; return the folders of bands it leaves."""
-    real, seen = verify._compare_window, []
+    real, seen = verify.compare_window, []
 
     def compared(original, archive, window, bands):
         seen.append(window.row_off)
@@ -80,7 +80,7 @@ def stopped_in_the_proof(source, out, target, monkeypatch, **settings) -> set[st
 
     with monkeypatch.context() as patch:
         patch.setattr(verify, "_WINDOW", 256)
-        patch.setattr(verify, "_compare_window", compared)
+        patch.setattr(verify, "compare_window", compared)
         with pytest.raises(JobCancelledError):
             run([str(source)], out, target, bands_above=0.25, **settings)
     (folder,) = (out / WORKSHOP).glob("*/bands-*")

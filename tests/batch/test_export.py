@@ -40,7 +40,7 @@ def test_the_page_is_well_formed_and_shows_what_failed(archive):
     page = xml.etree.ElementTree.fromstring(body.replace("<br>", "<br/>"))
     assert len(list(page.iter("svg"))) == 2
     assert "&lt;b&gt;&amp;.tif" in text
-    assert "JPEG 2000 takes other targets in steps" in text
+    assert "of floats JPEG 2000 takes other targets" in text
     assert "Failed: 2" in text
     assert "<script" not in text
 

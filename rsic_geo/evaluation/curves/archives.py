@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.codecs.registry import get_entry
+from rsic_geo.codecs.registry import candidates
 from rsic_geo.container.header import file_header
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.errors import UsageError
@@ -136,7 +136,7 @@ class ArchiveCoder:
         quiet = Progress()
         with Jp2Writer(self._path, layout_of(self.plan), boxes_of(self.plan)) as writer:
             workers = self.options.execution.workers
-            codec = sized_codec(get_entry(self.options.codec), self.plan)
+            codec = sized_codec(candidates(self.options.codec)[0], self.plan)
             bench = Bench(reader=self.reader, plan=self.plan, codec=codec, workers=workers)
             search = RateSearch(coder=SceneCoder(bench, writer), plan=self.plan)
             coded = control.to_bytes(search, body_bytes, quiet)
