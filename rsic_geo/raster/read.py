@@ -185,6 +185,11 @@ class SceneReader:
         return int(height), int(width)
 
     @property
+    def reductions(self) -> tuple[int, ...]:
+        """Factors of the overviews, or reduced resolutions, of the file; none where a decoder is ours."""
+        return () if self._decoder is not None else tuple(self._dataset.overviews(1))
+
+    @property
     def others(self) -> tuple[str, ...]:
         """GDAL's names of other images in the same file: pages, subdatasets, images of a NITF."""
         with gdal_config(), scene_errors("read", self.name):

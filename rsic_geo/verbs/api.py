@@ -11,14 +11,13 @@ from rsic_geo.errors import UsageError
 from rsic_geo.options import TARGETS, DecodeOptions, EncodeOptions, Execution, Target
 from rsic_geo.progress import ProgressCallback
 from rsic_geo.report import Report
-from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs import compare as comparing
 from rsic_geo.verbs import compress as encode
 from rsic_geo.verbs import decompress as decode
 from rsic_geo.verbs import enhance as foreign
 from rsic_geo.verbs import info as looking
 from rsic_geo.verbs.compare import Comparison
+from rsic_geo.verbs.dataset import Dataset
 from rsic_geo.verbs.keywords import (
     DecodeKeywords,
     EncodeKeywords,
@@ -145,19 +144,25 @@ def open(  # noqa: A001 - as in rasterio
     enhance: str = "auto",
     allow_other_model: bool = False,
     **options: Unpack[ExecutionKeywords],
-) -> Archive:
-    """Open a scene or archive for windowed reading; see :func:`rsic_geo.scenes.open.open_archive`.
+) -> Dataset:
+    """Open a scene or archive for windowed reading, with the habits of ``rasterio.open``.
 
     Args:
         path: file or GDAL name.
-        enhance: auto, off, or a model's name.
+        enhance: auto (what the archive says), off, or a model's name.
         allow_other_model: enhance with other weights than the archive was made with.
-        options: fields of :class:`Execution`.
+        options: fields of :class:`Execution`, such as ``device="cpu"`` and ``threads=1``.
+
+    Raises:
+        SceneNotFoundError: there is no such file.
+        SceneError: GDAL cannot open the file.
+        ContainerError, ChecksumError, VersionError: the archive is damaged or too new.
+        WeightsMismatchError: at the first enhanced read, if the weights differ.
     """
     check_keywords("open", options, ExecutionKeywords.__annotations__)
     if not isinstance(enhance, str):
         raise UsageError(f"enhance={enhance!r}: give 'auto', 'off' or the name of a model")
-    return open_archive(
+    return Dataset(
         _name(path),
         enhance=enhance,
         allow_other_model=allow_other_model,
