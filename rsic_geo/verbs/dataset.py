@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -20,6 +22,7 @@ from rsic_geo.raster.crs import crs_object
 from rsic_geo.raster.likeness import Bounds, Whole
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.reduced import nearest_places, rows_and_columns
+from rsic_geo.verbs.places import Source, describe, read_from
 
 if TYPE_CHECKING:
     from rsic_geo.geo.profile import SceneProfile
@@ -45,7 +48,7 @@ class Dataset:
 
     def __init__(
         self,
-        path: str,
+        path: Source,
         *,
         enhance: str = "auto",
         execution: Execution | None = None,
@@ -57,10 +60,13 @@ class Dataset:
             "execution": execution,
             "allow_other_model": allow_other_model,
         }
-        self._archive = Archive(path, **self._how)
         self._is_closed = False
-        self.name = path
+        self._path = path if isinstance(path, str | os.PathLike) else None
+        self.name = describe(path)
         """Name it was opened by."""
+        with ExitStack() as held:
+            self._archive = held.enter_context(Archive(held.enter_context(read_from(path)), **self._how))
+            self._held = held.pop_all()
 
     def __enter__(self) -> Dataset:
         """Return self."""
@@ -76,6 +82,8 @@ class Dataset:
         """Pickle as a call that opens the file again: where it is read it must exist under the same name."""
         if self._is_closed:
             raise SceneError(f"{self.name} was closed: open it again to send it anywhere")
+        if self._path is None:
+            raise SceneError(f"{self.name} has no name to open it by again: write it to a file to send it")
         return partial(Dataset, **self._how), (self.name,)
 
     def __repr__(self) -> str:
@@ -89,7 +97,7 @@ class Dataset:
     def close(self) -> None:
         """Close the file; further reads raise SceneError."""
         self._is_closed = True
-        self._archive.close()
+        self._held.close()
 
     @property
     def closed(self) -> bool:

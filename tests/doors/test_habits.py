@@ -16,7 +16,8 @@ from rasterio.windows import Window
 import rsic_geo
 
 ROWS, COLUMNS = 300, 410
-PLACES = [(400105.0, 4999895.0), (404000.0, 4997100.0), (0.0, 0.0), (401234.5, 4998765.4), (400105.0, 4999895.0)]
+PLACES = [(400105.0, 4999895.0), (404000.0, 4997100.0), (0.0, 0.0), (401234.5, 4998765.4)]
+TRIANGLE = {"type": "Polygon", "coordinates": [[(400500, 4999500), (402000, 4999200), (401000, 4998000)]]}
 
 
 def _scene(path, kind):
@@ -176,9 +177,7 @@ HABITS = {
     "sample": lambda d: list(d.sample(PLACES)),
     "sample of a band": lambda d: list(d.sample(PLACES, indexes=2)),
     "sample, masked": lambda d: list(d.sample(PLACES, indexes=[1, 3], masked=True)),
-    "rasterio.mask": lambda d: rasterio.mask.mask(
-        d, [{"type": "Polygon", "coordinates": [[(400500, 4999500), (402000, 4999200), (401000, 4998000)]]}], crop=True
-    ),
+    "rasterio.mask": lambda d: rasterio.mask.mask(d, [TRIANGLE], crop=True),
     "no such band": lambda d: _error(d, lambda d: d.read(0)),
     "no such band of a list": lambda d: _error(d, lambda d: d.read([1, 9])),
     "threads": _threads,
