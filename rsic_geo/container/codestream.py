@@ -109,7 +109,7 @@ class CodestreamAssembler:
         length = j2k.SOT_BYTES + body_length
         if length >= 2**32:
             raise ContainerError(f"tile {tile} holds {length} bytes, 4 GiB fit: use smaller tiles")
-        return struct.pack(">HHHIBB", j2k.SOT, 10, tile, length, 0, 1)
+        return j2k.tile_part_header(tile, length)
 
     def _own_segments(self, tile: int, stream: j2k.Codestream) -> list[j2k.Segment]:
         coding = {s.code: s for s in stream.segments if s.code not in _DROPPED_SEGMENTS}
@@ -162,7 +162,7 @@ def is_marked(file: BinaryIO, start: int, length: int) -> bool:
         ContainerError: No codestream, or its main header is damaged or cut short.
     """
     try:
-        return _MARK in _main_segments(file, start, start + length)[0]
+        return _MARK in main_segments(file, start, start + length)[0]
     except BitstreamError as error:
         raise ContainerError(f"the codestream cannot be read: {error}") from error
 
@@ -204,7 +204,7 @@ def _bodies(file: BinaryIO, index: CodestreamIndex, tile: int) -> Iterator[bytes
 def _read_main_header(
     file: BinaryIO, start: int, end: int
 ) -> tuple[j2k.ImageSize, tuple[j2k.Segment, ...], int]:
-    segments, position = _main_segments(file, start, end)
+    segments, position = main_segments(file, start, end)
     if not segments or segments[0].code != j2k.SIZ:
         raise BitstreamError("SIZ does not follow SOC")
     kept = tuple(segment for segment in segments[1:] if segment.code not in _DROPPED_SEGMENTS)
@@ -213,7 +213,7 @@ def _read_main_header(
     return j2k.ImageSize.from_payload(segments[0].payload), kept, start + 2 + position
 
 
-def _main_segments(file: BinaryIO, start: int, end: int) -> tuple[list[j2k.Segment], int]:
+def main_segments(file: BinaryIO, start: int, end: int) -> tuple[list[j2k.Segment], int]:
     """Return the segments of the main header, and where SOT stands, counted from behind SOC."""
     file.seek(start)
     if end - start < 4 or file.read(2) != b"\xff\x4f":

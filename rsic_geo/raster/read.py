@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,17 @@ class PixelDecoder(Protocol):
 
     def read(self, window: Window, bands: tuple[int, ...] | None) -> Pixels:
         """Return samples (bands, height, width) of a window, bands from 0; all if None. Raises CodecError."""
+        ...
+
+
+@runtime_checkable
+class ReducingDecoder(PixelDecoder, Protocol):
+    """A decoder that knows reduced resolutions."""
+
+    def read_resampled(
+        self, window: Window, out_shape: tuple[int, int], bands: tuple[int, ...] | None
+    ) -> Pixels:
+        """Return means over a window (bands, *out_shape). Raises CodecError."""
         ...
 
 
@@ -187,7 +198,8 @@ class SceneReader:
     @property
     def reductions(self) -> tuple[int, ...]:
         """Factors of the overviews, or reduced resolutions, of the file; none where a decoder is ours."""
-        return () if self._decoder is not None else tuple(self._dataset.overviews(1))
+        is_reduced = self._decoder is None or isinstance(self._decoder, ReducingDecoder)
+        return tuple(self._dataset.overviews(1)) if is_reduced else ()
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -324,6 +336,8 @@ class SceneReader:
         is_palette = "palette" in self.profile.colorinterp
         method = Resampling.nearest if is_palette else Resampling.average
         with self._reading("pixels"):
+            if isinstance(self._decoder, ReducingDecoder):
+                return self._decoder.read_resampled(window, out_shape, bands)
             if self._decoder is not None:
                 return self._nearest(self._decoder, window, out_shape, bands)
             return np.asarray(
