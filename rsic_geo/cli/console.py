@@ -122,6 +122,8 @@ class Console:
     as_json: bool = False
     report_path: str | None = None
     overwrite: bool = False
+    verb: str = "VERB"
+    """Words that call the verb."""
     bar: GdalBar | None = field(default=None, init=False)
 
     _latest: ClassVar[Console | None] = None
