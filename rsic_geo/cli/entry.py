@@ -142,10 +142,9 @@ def _explain(error: Exception) -> int:
             hint = f" (see '{error.ctx.command_path} --help')"
         return console.fail(one_line(error.format_message()) + hint, error.exit_code, UsageError.__name__)
     if isinstance(error, RsicGeoError):
-        words, step = one_line(str(error)), next_step(error, console.verb)
-        return console.fail(
-            words + (f" (next: {step})" if step else ""), error.exit_code, type(error).__name__
-        )
+        step = next_step(error, console.verb)
+        words = one_line(str(error)) + (f" (next: {step})" if step else "")
+        return console.fail(words, error.exit_code, type(error).__name__)
     if isinstance(error, MemoryError):
         return console.fail("out of memory: lower --memory, --threads or --window-size", 1, "MemoryError")
     if isinstance(error, OSError):

@@ -6,7 +6,6 @@ from rsic_geo import errors
 
 _STEPS: tuple[tuple[type[errors.RsicGeoError], str], ...] = (
     (errors.OutputExistsError, "--overwrite replaces it"),
-    (errors.SceneNotFoundError, "rsic tour shows the whole way on a scene it makes"),
     (errors.DamagedSceneError, "--accept-damaged goes on with what is still there"),
     (errors.StructureLostError, "more bytes or a higher target; --accept-loss archives it all the same"),
     (errors.TargetNotReachedError, "rsic compress --help lists targets, --target lossless is always met"),

@@ -32,7 +32,7 @@ def write_made_scene(path: str, side: int) -> None:
         field[is_first] = number
         nearest[1] = np.where(is_first, nearest[0], np.minimum(nearest[1], distance))
         nearest[0] = np.where(is_first, distance, nearest[0])
-    colours = rng.normal((92, 104, 70), (30, 22, 18), (_FIELDS, 3)).astype(np.float32)
+    colours = rng.normal((98, 110, 84), (48, 42, 46), (_FIELDS, 3)).astype(np.float32)
     angles = rng.uniform(0, np.pi, _FIELDS)[field]
     rows = 9 * np.sin((x * np.cos(angles) + y * np.sin(angles)) * 1.1)
     image = colours[field] + rows[..., None]
@@ -42,13 +42,13 @@ def write_made_scene(path: str, side: int) -> None:
     light = 1 + 0.12 * np.sin(x / side * 4 + 1) * np.cos(y / side * 3)
     image = image * light[..., None] + rng.normal(0, 3, image.shape)
     pixels = np.clip(np.rint(image), 1, 255).astype(np.uint8).transpose(2, 0, 1)
-    colours_of_bands = ("red", "green", "blue")
+    bands, place = ("red", "green", "blue"), tuple(_PLACE)[:6]
     profile = SceneProfile(
-        height=side, width=side, count=3, dtype="uint8", transform=_PLACE, colorinterp=colours_of_bands
+        height=side, width=side, count=3, dtype="uint8", transform=_PLACE, colorinterp=bands
     )
     snapshot = MetadataSnapshot(
-        width=side, height=side, count=3, dtypes=("uint8",) * 3, crs="EPSG:32632", transform=tuple(_PLACE)[:6],
-        colorinterp=colours_of_bands, mask_flags=(("all_valid",),) * 3, descriptions=("red", "green", "blue"),
+        width=side, height=side, count=3, dtypes=("uint8",) * 3, crs="EPSG:32632", transform=place,
+        colorinterp=bands, mask_flags=(("all_valid",),) * 3, descriptions=bands,
         tags={"": {"TITLE": "a scene made by rsic tour"}},
     )  # fmt: skip
     with SceneWriter(path, profile, snapshot) as writer:

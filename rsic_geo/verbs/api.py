@@ -115,8 +115,8 @@ def compress(  # noqa: PLR0913 - a scene, where to, and what an array does not t
         transform: of an array, pixel corner to units of the reference system.
         progress: told a fraction and a text; returning False cancels.
         options: a target as a keyword (``psnr=40``, ``max_error=2``) instead of ``target``; fields of
-            :class:`EncodeOptions` (``nodata=0``; ``accept_loss=True``: archive although a band loses its
-            structure) and of :class:`Execution`.
+            ``EncodeOptions`` (``nodata=0``; ``accept_loss=True``: archive although a band loses its
+            structure) and of ``Execution``.
 
     Returns:
         What was reached, in numbers; the archive itself if ``out`` is None.
@@ -210,7 +210,7 @@ def decompress(
             mask of its own; ``xarray``, a ``DataArray`` with its place (needs the extra xarray); or the
             GeoTIFF as ``bytes``.
         progress: told a fraction and a text; returning False cancels.
-        options: fields of :class:`DecodeOptions` and :class:`Execution`.
+        options: fields of ``DecodeOptions`` and ``Execution``.
 
     Returns:
         What was done, in numbers, a path-like of the output; the scene if ``out`` is None.
@@ -272,11 +272,11 @@ def enhance(
     """Write an enhanced copy of a lossy raster of any program; an archive of ours is decompressed.
 
     Args:
-        src: JPEG 2000 file, or JPEG, WebP, JXL or LERC compressed GeoTIFF, given as to :func:`decompress`.
-        out: GeoTIFF or COG to write, as of :func:`decompress`; None: the GeoTIFF is returned as bytes.
+        src: JPEG 2000 file, or JPEG, WebP, JXL or LERC compressed GeoTIFF, given as to ``decompress``.
+        out: GeoTIFF or COG to write, as of ``decompress``; None: the GeoTIFF is returned as bytes.
         model: auto or a model's name.
         progress: told a fraction and a text; returning False cancels.
-        options: fields of :class:`DecodeOptions` and :class:`Execution`.
+        options: fields of ``DecodeOptions`` and ``Execution``.
 
     Raises:
         UnsupportedSceneError: nothing was lost in the scene, or of a kind that is not known.
@@ -330,7 +330,7 @@ def open(  # noqa: A001 - as in rasterio
             and addresses are read by ranges, not copied.
         enhance: auto (what the archive says), off, or a model's name.
         allow_other_model: enhance with other weights than the archive was made with.
-        options: fields of :class:`Execution`, such as ``device="cpu"`` and ``threads=1``.
+        options: fields of ``Execution``, such as ``device="cpu"`` and ``threads=1``.
 
     Raises:
         SceneNotFoundError: there is no such file.
@@ -362,7 +362,7 @@ def compare(
     """Compare two scenes band by band, archives by their final output.
 
     Args:
-        reference: scene that errors are counted against, given as to :func:`decompress`.
+        reference: scene that errors are counted against, given as to ``decompress``.
         other: scene looked at.
         ignore: metadata fields left out.
         accept_damaged: compare what a scene still holds whose reader reports damage.
@@ -378,7 +378,7 @@ def compare(
 
 
 def info(path: Source) -> dict[str, Any]:
-    """Return a plain dictionary about a scene or archive, given as to :func:`decompress`.
+    """Return a plain dictionary about a scene or archive, given as to ``decompress``.
 
     Sizes are in px and bytes, rates in bits per pixel of all bands.
     """
@@ -392,7 +392,7 @@ def validate(
     """Return whether a file is whole (``valid``), and what is wrong with it (``problems``).
 
     Args:
-        path: archive or raster, given as to :func:`decompress`.
+        path: archive or raster, given as to ``decompress``.
         pixels: decode every tile, too.
         progress: told a fraction and a text; returning False cancels.
     """

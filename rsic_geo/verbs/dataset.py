@@ -31,13 +31,13 @@ Pixels: TypeAlias = NDArray[Any]
 Indexes: TypeAlias = int | Sequence[int] | None
 """Bands, counted from 1: one (the answer is 2-D), some, or None for all."""
 AnyWindow: TypeAlias = Any
-"""A :class:`rsic_geo.Window`, a rasterio ``Window``, or ranges or slices of rows and columns."""
+"""A ``rsic_geo.Window``, a rasterio ``Window``, or ranges or slices of rows and columns."""
 Resampler: TypeAlias = Any
 """A rasterio ``Resampling``, its name such as ``"bilinear"``, or None."""
 
 
 class Dataset:
-    """A scene or archive open for reading; made by :func:`rsic_geo.open`.
+    """A scene or archive open for reading; made by ``rsic_geo.open``.
 
     Attributes and methods are those of rasterio's ``DatasetReader``, bands are counted from 1. Of an archive
     the pixels are its final output: enhanced, nodata, masks and alpha exact, every tile checked against its
@@ -54,7 +54,7 @@ class Dataset:
         execution: Execution | None = None,
         allow_other_model: bool = False,
     ) -> None:
-        """Open a scene; see :func:`rsic_geo.open`."""
+        """Open a scene; see ``rsic_geo.open``."""
         self._how: dict[str, Any] = {
             "enhance": enhance,
             "execution": execution,
@@ -355,7 +355,7 @@ class Dataset:
         Args:
             indexes: a band, a list of bands, from 1; None for all.
             out: array that is filled and returned; its shape is the ``out_shape``.
-            window: part of the scene, in any of the forms of :data:`AnyWindow`; None for all of it. What
+            window: part of the scene, in any of the forms of ``AnyWindow``; None for all of it. What
                 reaches outside the scene is cut off, unless ``boundless``.
             masked: return a masked array, masked where nodata, a mask or alpha say so.
             out_shape: rows and columns wanted, or bands, rows and columns.
@@ -429,7 +429,7 @@ class Dataset:
         out_shape: tuple[int, ...] | None = None,
         boundless: bool = False,
     ) -> NDArray[np.uint8]:
-        """Return what masks bands, as :meth:`read` returns their pixels; 0 = no data, 255 = data."""
+        """Return what masks bands, as ``read`` returns their pixels; 0 = no data, 255 = data."""
         numbers = likeness.band_list(indexes, self.count)
         shape = None if out_shape is None else rows_and_columns(out_shape, len(numbers))
         area = None if window is None else self._as_window(window, boundless=boundless)

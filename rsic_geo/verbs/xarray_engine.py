@@ -40,7 +40,7 @@ class RsicBackend(BackendEntrypoint):  # type: ignore[misc]
     """Opens scenes and archives lazily; pixels (band, y, x) are final ones: enhanced, nodata exact.
 
     Chunks that are asked for with ``chunks={}`` are the codec's tiles. Beside xarray's own options there are
-    those of :func:`rsic_geo.open`. A scene with a mask of its own has a second variable, ``mask`` (y, x).
+    those of ``rsic_geo.open``. A scene with a mask of its own has a second variable, ``mask`` (y, x).
     """
 
     description = "Archives of rsic_geo, and any raster GDAL reads"
@@ -60,7 +60,7 @@ class RsicBackend(BackendEntrypoint):  # type: ignore[misc]
         allow_other_model: bool = False,
         **options: Unpack[ExecutionKeywords],
     ) -> xarray.Dataset:
-        """Open a scene; see :func:`xarray.open_dataset`.
+        """Open a scene; see ``xarray.open_dataset``.
 
         Args:
             filename_or_obj: path, GDAL name or address.
@@ -69,10 +69,10 @@ class RsicBackend(BackendEntrypoint):  # type: ignore[misc]
             decode_coords: make the reference system a coordinate.
             enhance: auto, off, or a model's name.
             allow_other_model: enhance with other weights than the archive was made with.
-            options: fields of :class:`rsic_geo.options.Execution`.
+            options: fields of ``rsic_geo.options.Execution``.
 
         Raises:
-            SceneNotFoundError, SceneError, ContainerError: as :func:`rsic_geo.open`.
+            SceneNotFoundError, SceneError, ContainerError: as ``rsic_geo.open``.
         """
         check_keywords("open_dataset", options, ExecutionKeywords.__annotations__)
         how = {"enhance": enhance, "allow_other_model": allow_other_model, "execution": Execution(**options)}
