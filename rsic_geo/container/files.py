@@ -11,7 +11,7 @@ from rsic_geo.codecs import j2k
 from rsic_geo.container.boxes import iter_boxes
 from rsic_geo.container.codestream import main_segments
 from rsic_geo.errors import BitstreamError, ContainerError
-from rsic_geo.raster.vsi import is_ranged, open_bytes
+from rsic_geo.raster.doors.vsi import is_ranged, open_bytes
 
 
 def open_file(path: str | Path) -> BinaryIO:

@@ -32,7 +32,7 @@ from rsic_geo.container.tiff_pages import (
 )
 from rsic_geo.container.tiff_write import Pages, Preview, picture_bytes, write_pages
 from rsic_geo.errors import ChecksumError, ContainerError, RsicGeoError, SceneError, VersionError
-from rsic_geo.raster.vsi import open_bytes
+from rsic_geo.raster.doors.vsi import open_bytes
 
 __all__ = [
     "DESCRIPTION",

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.blocks import block_places
 from rsic_geo.raster.damage import hearing_damage, hearing_unreadable, report_damage
+from rsic_geo.raster.doors.decoders import PixelDecoder, Pixels, ReducingDecoder, nearest
 from rsic_geo.raster.env import (
     careful_reading,
     gdal_config,
@@ -42,29 +42,8 @@ from rsic_geo.raster.members import others_beside
 from rsic_geo.raster.snapshot import bits_of, take_snapshot
 from rsic_geo.raster.structure import opaque_colours, premultiplied_band, with_opacity
 
-Pixels = NDArray[Any]
-"""Samples (bands, height, width)."""
 Valid = NDArray[np.bool_]
 """True = keep."""
-
-
-class PixelDecoder(Protocol):
-    """What reads the pixels of a file that GDAL opens and cannot decode."""
-
-    def read(self, window: Window, bands: tuple[int, ...] | None) -> Pixels:
-        """Return samples (bands, height, width) of a window, bands from 0; all if None. Raises CodecError."""
-        ...
-
-
-@runtime_checkable
-class ReducingDecoder(PixelDecoder, Protocol):
-    """A decoder that knows reduced resolutions."""
-
-    def read_resampled(
-        self, window: Window, out_shape: tuple[int, int], bands: tuple[int, ...] | None
-    ) -> Pixels:
-        """Return means over a window (bands, *out_shape). Raises CodecError."""
-        ...
 
 
 class SceneReader:
@@ -243,32 +222,6 @@ class SceneReader:
                     dataset.read(_indexes(bands), window=_rasterio(block), out=out[:, rows, cols])
         return out
 
-    def _nearest(
-        self,
-        decoder: PixelDecoder,
-        window: Window | None,
-        shape: tuple[int, int],
-        bands: tuple[int, ...] | None,
-    ) -> Pixels:
-        """Return the nearest samples (bands, *shape) of a window, decoded line by line."""
-        area = window or Window.full(self.profile.height, self.profile.width)
-        rows = area.row_off + ((np.arange(shape[0]) + 0.5) * area.height / shape[0]).astype(int)
-        cols = ((np.arange(shape[1]) + 0.5) * area.width / shape[1]).astype(int)
-        count = self.profile.count if bands is None else len(bands)
-        out = np.empty((count, *shape), dtype=self.profile.dtype)
-        strip = self.block_shape[0]
-        for top in range(area.row_off, area.row_stop, strip):
-            wanted = np.flatnonzero((rows >= top) & (rows < top + strip))
-            if wanted.size:
-                lines = Window(
-                    row_off=top,
-                    col_off=area.col_off,
-                    height=min(strip, area.row_stop - top),
-                    width=area.width,
-                )
-                out[:, wanted] = decoder.read(lines, bands)[:, rows[wanted] - top][:, :, cols]
-        return out
-
     def _is_inside_block(self, window: Window) -> bool:
         height, width = self.block_shape
         return (
@@ -322,7 +275,10 @@ class SceneReader:
         area = None if window is None else _rasterio(window)
         with self._reading("pixels"):
             if self._decoder is not None:
-                return self._nearest(self._decoder, window, shape[1:], bands)
+                whole = Window.full(self.profile.height, self.profile.width)
+                return nearest(
+                    self._decoder, self.profile, self.block_shape[0], window or whole, shape[1:], bands
+                )
             return np.asarray(self._dataset.read(_indexes(bands), window=area, out_shape=shape))
 
     def read_resampled(
@@ -339,7 +295,7 @@ class SceneReader:
             if isinstance(self._decoder, ReducingDecoder):
                 return self._decoder.read_resampled(window, out_shape, bands)
             if self._decoder is not None:
-                return self._nearest(self._decoder, window, out_shape, bands)
+                return nearest(self._decoder, self.profile, self.block_shape[0], window, out_shape, bands)
             return np.asarray(
                 self._dataset.read(
                     _indexes(bands),

@@ -18,7 +18,7 @@ from rsic_geo.container.files import open_file
 from rsic_geo.errors import BitstreamError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
-from rsic_geo.raster.read import Pixels
+from rsic_geo.raster.doors.decoders import Pixels
 from rsic_geo.scenes.payloads import OWN, TilePixels
 
 

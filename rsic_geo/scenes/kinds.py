@@ -27,9 +27,9 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import PixelDecoder, fetch_raster, open_scene
+from rsic_geo.raster.doors.vsi import is_ranged, open_bytes
 from rsic_geo.raster.files import check_source, sidecars_of
 from rsic_geo.raster.structure import opened
-from rsic_geo.raster.vsi import is_ranged, open_bytes
 from rsic_geo.scenes.far import far_tiles
 from rsic_geo.scenes.jp2_source import (
     check_samples,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rsic_geo.errors import UsageError
 from rsic_geo.options import TARGETS, DecodeOptions, EncodeOptions, Execution, Target
 from rsic_geo.progress import ProgressCallback
-from rsic_geo.raster.objects import read_array
+from rsic_geo.raster.doors.objects import read_array
 from rsic_geo.report import Report
 from rsic_geo.verbs import compare as comparing
 from rsic_geo.verbs import compress as encode
