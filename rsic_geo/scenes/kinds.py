@@ -29,7 +29,6 @@ from rsic_geo.options import Execution
 from rsic_geo.raster import PixelDecoder, fetch_raster, open_scene
 from rsic_geo.raster.doors.vsi import is_ranged, open_bytes
 from rsic_geo.raster.files import check_source, sidecars_of
-from rsic_geo.raster.structure import opened
 from rsic_geo.scenes.far import far_tiles
 from rsic_geo.scenes.jp2_source import (
     check_samples,
@@ -122,7 +121,8 @@ def open_store(path: str, execution: Execution) -> Store:
         UsageError: the name holds a NUL character.
     """
     check_source(path)
-    if is_tiff_archive(path):
+    is_named_so = path.lower().endswith(SUFFIX)  # of far ones without that name nobody fetches the end
+    if (is_named_so or not path.startswith("/vsi")) and is_tiff_archive(path):
         archive = TiffArchive(path)
         try:
             side = check_side(sideinfo.unpack(archive.side, picture_of(archive.layout)))
@@ -189,9 +189,9 @@ def local_file(path: str, held: ExitStack) -> str:
     """Return the path, or GDAL's name of an address; for some names of GDAL's a copy, kept by ``held``.
 
     An archive is read where it lies, if any part of a file can be read there. Others that may be
-    archives are copied: GDAL hides the boxes of a JP2 file, of a learned archive all but its preview, and what
-    follows a COG. Also
-    a copy, as GDAL can open it, of a JPEG 2000 file all of whose components are subsampled.
+    archives are copied: GDAL hides the boxes of a JP2 file, of a learned archive all but its preview, and
+    what follows a COG. Also a copy, as GDAL can open it, of a JPEG 2000 file all of whose components are
+    subsampled.
     """
     if not path.startswith("/vsi") and "://" not in path:
         return _at_full_size(path, held) or path
@@ -225,5 +225,5 @@ def _at_full_size(path: str, held: ExitStack) -> str | None:
 
 
 def _is_marked(path: str) -> bool:
-    with opened(path) as file:
+    with open_bytes(path) as file:
         return has_mark(file)

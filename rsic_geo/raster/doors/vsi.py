@@ -31,7 +31,7 @@ def open_bytes(name: str | Path) -> BinaryIO:
     Raises:
         OSError: it is not there, or may not be read.
     """
-    if not is_ranged(str(name)):
+    if not str(name).startswith("/vsi"):
         return Path(name).open("rb")
     return cast(BinaryIO, io.BufferedReader(_VsiFile(str(name)), _BUFFER))
 
