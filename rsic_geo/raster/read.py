@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -221,6 +221,16 @@ class SceneReader:
                     rows, cols = block.within(window).slices
                     dataset.read(_indexes(bands), window=_rasterio(block), out=out[:, rows, cols])
         return out
+
+    @property
+    def is_decoded_by_gdal(self) -> bool:
+        """Whether GDAL reads the pixels, and not a decoder in its place."""
+        return self._decoder is None
+
+    def ask(self, call: Callable[[DatasetReader], Pixels]) -> Pixels:
+        """Return what a call of rasterio on the open dataset returns."""
+        with self._reading("pixels"):
+            return np.asanyarray(call(self._dataset))
 
     def _is_inside_block(self, window: Window) -> bool:
         height, width = self.block_shape

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from rsic_geo.errors import SceneError, UsageError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
+from rsic_geo.raster import SceneReader
 from rsic_geo.raster.doors import likeness
 from rsic_geo.raster.doors.likeness import Whole
 from rsic_geo.scenes.archive import Archive
@@ -165,7 +166,7 @@ class Dataset(Described):
         found: Pixels
         if inner is not None and shape in (None, (inner.height, inner.width)) and is_plain:
             found = self._archive.read(inner, bands=None if bands == self._all else bands)
-        elif inner is not None and shape is not None and (method is None or method.name == "nearest"):
+        elif self._of_gdal is None and inner and shape and (method is None or method.name == "nearest"):
             decimate = partial(
                 self._decimated, inner, shape, is_reduced=method is None and self._is_reduced(inner, shape)
             )
@@ -178,12 +179,11 @@ class Dataset(Described):
                     lambda twin, own: twin.read(own, **options),
                 )  # fmt: skip
         else:
-            found = likeness.read_by_twin(
-                self._profile,
-                self._fill,
+            found = self._answer(
                 numbers,
                 area,
-                lambda twin, own: twin.read(
+                shape,
+                lambda dataset, own: dataset.read(
                     own,
                     window=area,
                     boundless=boundless,
@@ -191,7 +191,6 @@ class Dataset(Described):
                     resampling=method or likeness.resampling_of("nearest"),
                     **options,
                 ),
-                out_shape=shape,
             )
         found = found[0] if is_one else found
         if out is None:
@@ -210,18 +209,16 @@ class Dataset(Described):
         numbers = likeness.band_list(indexes, self.count)
         shape = None if out_shape is None else rows_and_columns(out_shape, len(numbers))
         area = None if window is None else self._as_window(window, boundless=boundless)
-        found = likeness.read_by_twin(
-            self._profile,
-            self._fill,
+        found = self._answer(
             numbers,
             area,
-            lambda twin, own: twin.read_masks(
+            shape,
+            lambda dataset, own: dataset.read_masks(
                 own,
                 window=area,
                 boundless=boundless,
                 out_shape=None if shape is None else (len(own or ()), *shape),
             ),
-            out_shape=shape,
         )
         return found[0] if isinstance(indexes, int | np.integer) else found
 
@@ -232,19 +229,16 @@ class Dataset(Described):
         boundless: bool = False,
     ) -> NDArray[np.uint8]:
         """Return where the scene holds data by nodata, mask and alpha together (rows, columns): 255."""
-        if self._profile.has_band_masks or len(set(self._profile.nodata)) > 1:
+        if self._of_gdal is None and len(set(self._profile.nodata)) > 1:
             return np.asarray(self.read_masks(None, window, out_shape, boundless).max(axis=0))
         shape = None if out_shape is None else rows_and_columns(out_shape, 1)
         area = None if window is None else self._as_window(window, boundless=boundless)
-        return likeness.read_by_twin(
-            self._profile,
-            self._fill,
+        wanted = {} if shape is None else {"out_shape": (1, *shape)}
+        return self._answer(
             None,
             area,
-            lambda twin, _: twin.dataset_mask(
-                window=area, boundless=boundless, **({} if shape is None else {"out_shape": (1, *shape)})
-            ),
-            out_shape=shape,
+            shape,
+            lambda dataset, _: dataset.dataset_mask(window=area, boundless=boundless, **wanted),
         )
 
     def sample(
@@ -259,6 +253,25 @@ class Dataset(Described):
         """
         return likeness.samples(self, xy, indexes, masked, min(256, *self._block_shape))
 
+    @property
+    def _of_gdal(self) -> SceneReader | None:
+        """What reads the pixels, where that is GDAL alone."""
+        reader = self._archive.reader
+        is_plain = isinstance(reader, SceneReader) and reader.is_decoded_by_gdal and not self.is_archive
+        return reader if is_plain and isinstance(reader, SceneReader) else None
+
+    def _answer(
+        self,
+        numbers: list[int] | None,
+        area: AnyWindow,
+        shape: tuple[int, int] | None,
+        call: Callable[[Any, list[int] | None], Pixels],
+    ) -> Pixels:
+        """Return what rasterio answers: of the file itself, or of a GeoTIFF with an archive's pixels."""
+        if self._of_gdal is not None:
+            return self._of_gdal.ask(lambda dataset: likeness.asked(call, dataset, numbers))
+        return likeness.read_by_twin(self._profile, self._fill, numbers, area, call, out_shape=shape)
+
     def _is_reduced(self, area: Window, shape: tuple[int, int]) -> bool:
         """Whether a smaller picture of the scene comes from the codec's reduced resolutions."""
         side = self._archive.side
@@ -266,12 +279,7 @@ class Dataset(Described):
 
     def _fill(self, area: Window, bands: tuple[int, ...] | None) -> Whole:
         """Read all that a window holds."""
-        chosen = list(self._all if bands is None else bands)
-        return Whole(
-            self._archive.read(area, bands=bands),
-            self._archive.read_mask(area),
-            self._archive.read_valid(area)[chosen] if self._profile.has_band_masks else None,
-        )
+        return Whole(self._archive.read(area, bands=bands), self._archive.read_mask(area))
 
     def _decimated(
         self, area: Window, shape: tuple[int, int], bands: tuple[int, ...] | None, *, is_reduced: bool
@@ -283,20 +291,16 @@ class Dataset(Described):
         if is_reduced:
             pixels = self._archive.read(area, out_shape=shape, bands=chosen)
         mask = np.empty(shape, np.uint8) if self._profile.has_mask else None
-        valid = np.empty(pixels.shape, np.bool_) if self._profile.has_band_masks else None
         step = self._block_shape[0]
         for top in range(area.row_off // step * step, area.row_stop, step):
             wanted = np.flatnonzero((rows >= top) & (rows < top + step))
-            if not wanted.size or (is_reduced and mask is None and valid is None):
+            if not wanted.size or (is_reduced and mask is None):
                 continue
-            strip = Window.between(
-                int(rows[wanted[0]]), int(rows[wanted[-1]]) + 1, area.col_off, area.col_stop
-            )
+            first, last = int(rows[wanted[0]]), int(rows[wanted[-1]])
+            strip = Window.between(first, last + 1, area.col_off, area.col_stop)
             rows_of, cols_of = np.ix_(rows[wanted] - strip.row_off, cols - area.col_off)
             if not is_reduced:
                 pixels[:, wanted] = self._archive.read(strip, bands=bands)[:, rows_of, cols_of]
             if mask is not None and (held := self._archive.read_mask(strip)) is not None:
                 mask[wanted] = held[rows_of, cols_of]
-            if valid is not None:
-                valid[:, wanted] = self._archive.read_valid(strip)[list(chosen)][:, rows_of, cols_of]
-        return Whole(pixels, mask, valid)
+        return Whole(pixels, mask)

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
-from rsic_geo.raster.crs import crs_object
 from rsic_geo.raster.doors import likeness
 from rsic_geo.raster.doors.likeness import Bounds
 from rsic_geo.scenes.archive import Archive
@@ -80,7 +79,7 @@ class Described:
     @property
     def crs(self) -> Any:  # noqa: ANN401 - a rasterio CRS, which only the room `raster` knows
         """Reference system as a rasterio ``CRS``; None for a scene without."""
-        return None if self._profile.crs_wkt is None else crs_object(self._profile.crs_wkt)
+        return likeness.crs_of(self._archive.snapshot.crs)
 
     @property
     def transform(self) -> Affine:

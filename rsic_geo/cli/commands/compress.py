@@ -205,10 +205,12 @@ def compress(
     \b
     rsic compress scene.tif                                        lossless, into scene.jp2
     rsic compress scene.tif small.jp2 --target psnr=40             as small as 40 dB allow
+    rsic compress scene.tif quick.jp2 --target psnr=40 --effort fast
     rsic compress scene.tif tiny.rsic.tif --codec learned --target bpp=0.3
 
-    --target says what must hold of what comes back, --codec by what pixels become bytes: jp2 is read by every
-    program that knows JPEG 2000, learned is for few bits, is slow, and shows others a preview.
+    --target says what must hold of what comes back, --effort how long fewer bytes may take, --codec by what
+    pixels become bytes: jp2 is read by every program that knows JPEG 2000, learned is for few bits, is slow,
+    and shows others a preview.
 
     The archive is a plain GeoJP2 file or COG for every other program; what rsic needs to give the scene back
     complete and repaired is in one part of it. With --codec learned it is a TIFF (.rsic.tif) that shows other

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio import windows
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import RasterioError, WindowError
+from rasterio.errors import RasterioError, RasterioIOError, WindowError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.rpc import RPC
 from rasterio.transform import guard_transform, rowcol, xy
@@ -24,7 +24,7 @@ from rsic_geo.errors import BandNumberError, UsageError
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
-from rsic_geo.raster.crs import crs_object
+from rsic_geo.raster.crs import crs_object, wkt_of
 from rsic_geo.raster.env import gdal_config, scene_errors
 
 Pixels = NDArray[Any]
@@ -53,8 +53,6 @@ class Whole(NamedTuple):
     """(bands, h, w)."""
     mask: NDArray[np.uint8] | None
     """(h, w), 255 = data; None for a scene without a mask of its own."""
-    valid: NDArray[np.bool_] | None = None
-    """(bands, h, w) of a scene whose bands have masks of their own; else None."""
 
 
 Fill = Callable[[Window, "tuple[int, ...] | None"], Whole]
@@ -145,8 +143,7 @@ def read_by_twin(  # noqa: PLR0913 - one subject, how it is read, what is asked 
     """
     area = _needed(window, profile, out_shape)
     has_alpha = profile.has_alpha
-    split = numbers is not None and (profile.has_band_masks or len(set(profile.nodata)) > 1)
-    if split and numbers is not None:  # a GeoTIFF has one nodata value and one mask for all bands
+    if numbers is not None and len(set(profile.nodata)) > 1:  # a GeoTIFF has one nodata value for all bands
         parts = [_one_band(profile, fill, number, area, call) for number in numbers]
         stack = (
             np.ma.concatenate
@@ -157,7 +154,7 @@ def read_by_twin(  # noqa: PLR0913 - one subject, how it is read, what is asked 
     bands = None if has_alpha or numbers is None else tuple(number - 1 for number in numbers)
     inside = numbers if bands is None else range(1, len(numbers or ()) + 1)
     with _twin(profile, area, bands, fill) as dataset:
-        return _asked(call, dataset, None if inside is None else list(inside))
+        return asked(call, dataset, None if inside is None else list(inside))
 
 
 def _one_band(
@@ -168,18 +165,25 @@ def _one_band(
     call: Callable[[DatasetReader, list[int] | None], Pixels],
 ) -> Pixels:
     with _twin(profile, area, (number - 1,), fill) as dataset:
-        return _asked(call, dataset, [1])
+        return asked(call, dataset, [1])
 
 
-def _asked(
+def asked(
     call: Callable[[DatasetReader, list[int] | None], Pixels],
     dataset: DatasetReader,
     numbers: list[int] | None,
 ) -> Pixels:
+    """Return what a call answers of a dataset and band numbers in it.
+
+    Raises:
+        UsageError: rasterio refuses what is asked.
+    """
     try:
         return np.asanyarray(call(dataset, numbers))
     except MemoryError as error:
         raise UsageError("so many samples at once do not fit into memory: read windows") from error
+    except RasterioIOError:
+        raise
     except (RasterioError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             f"this cannot be read so: {' '.join(str(error.__cause__ or error).split())}"
@@ -225,13 +229,11 @@ def _twin(
             if bands is None and profile.has_alpha:
                 dataset.colorinterp = [_plain(name) for name in profile.colorinterp]
             if area is not None:
-                pixels, mask, valid = fill(area, bands)
+                pixels, mask = fill(area, bands)
                 place = windows.Window(area.col_off, area.row_off, area.width, area.height)
                 dataset.write(pixels, window=place)
                 if mask is not None:
                     dataset.write_mask(mask, window=place)
-                elif valid is not None and nodata[0] is None and not valid.all():
-                    dataset.write_mask(valid[0], window=place)
         with file.open() as dataset:
             yield dataset
 
@@ -342,10 +344,16 @@ def mask_flags_of(snapshot: MetadataSnapshot) -> tuple[list[Any], ...]:
     return tuple([MaskFlags[name] for name in flags] for flags in snapshot.mask_flags)
 
 
+def crs_of(definition: str | None) -> Any:  # noqa: ANN401 - rasterio's
+    """Return a snapshot's reference system as rasterio's CRS; None without one that is known."""
+    wkt = wkt_of(definition)
+    return None if wkt is None else crs_object(wkt)
+
+
 def gcps_of(snapshot: MetadataSnapshot) -> tuple[list[Any], Any]:
     """Return ground control points as rasterio's, and their reference system."""
     points = [GroundControlPoint(p.row, p.col, p.x, p.y, p.z, id=p.id, info=p.info) for p in snapshot.gcps]
-    return points, None if snapshot.gcp_crs is None else crs_object(snapshot.gcp_crs)
+    return points, crs_of(snapshot.gcp_crs)
 
 
 def rpcs_of(snapshot: MetadataSnapshot) -> Any:  # noqa: ANN401
