@@ -140,7 +140,8 @@ class Dataset(Described):
             boundless: read outside the scene, too: ``fill_value`` or nodata there.
             resampling: a rasterio ``Resampling`` or its name, applied to final pixels at full resolution.
                 None: nearest, as rasterio has it; but lossy archives are read at their reduced resolutions
-                (means, not enhanced), as GDAL reads overviews, if less is wanted than there is.
+                (means, not enhanced), as GDAL reads overviews, if less is wanted than there is. "reduced": so
+                of any archive.
             out_dtype: type of the result; values are rounded and kept within its range.
             fill_value: of pixels outside a boundless window; of a masked array.
 
@@ -157,7 +158,10 @@ class Dataset(Described):
         shape = None if out_shape is None else rows_and_columns(out_shape, len(numbers))
         area = None if window is None else self._as_window(window, boundless=boundless)
         inner = self._whole if area is None else likeness.inner_window(area, self._profile)
-        method = None if resampling is None else likeness.resampling_of(resampling)
+        is_fast = isinstance(resampling, str) and resampling == "reduced"
+        if is_fast and self._of_gdal is not None:
+            resampling = "average"  # of its overviews, if it has any
+        method = None if resampling is None or resampling == "reduced" else likeness.resampling_of(resampling)
         is_plain = (
             not (masked or boundless) and np.dtype(out_dtype or self._profile.dtype) == self._profile.dtype
         )
@@ -168,7 +172,10 @@ class Dataset(Described):
             found = self._archive.read(inner, bands=None if bands == self._all else bands)
         elif self._of_gdal is None and inner and shape and (method is None or method.name == "nearest"):
             decimate = partial(
-                self._decimated, inner, shape, is_reduced=method is None and self._is_reduced(inner, shape)
+                self._decimated,
+                inner,
+                shape,
+                is_reduced=method is None and self._is_reduced(inner, shape, is_fast),
             )
             if is_plain:
                 found = decimate(bands).pixels
@@ -272,10 +279,11 @@ class Dataset(Described):
             return self._of_gdal.ask(lambda dataset: likeness.asked(call, dataset, numbers))
         return likeness.read_by_twin(self._profile, self._fill, numbers, area, call, out_shape=shape)
 
-    def _is_reduced(self, area: Window, shape: tuple[int, int]) -> bool:
+    def _is_reduced(self, area: Window, shape: tuple[int, int], is_wanted: bool) -> bool:
         """Whether a smaller picture of the scene comes from the codec's reduced resolutions."""
         side = self._archive.side
-        return side is not None and not side.is_exact and shape[0] <= area.height and shape[1] <= area.width
+        is_usual = side is not None and not side.is_exact
+        return (is_usual or is_wanted) and shape[0] <= area.height and shape[1] <= area.width
 
     def _fill(self, area: Window, bands: tuple[int, ...] | None) -> Whole:
         """Read all that a window holds."""

@@ -212,3 +212,16 @@ def test_a_habit_gives_what_rasterio_gives(habit, both):
 
 def test_the_list_is_long():
     assert len(HABITS) >= 40
+
+
+def test_reduced_resolutions_are_those_of_the_codec(both):
+    _, archive = both
+    with rasterio.open(archive) as theirs, rsic_geo.open(archive) as ours:
+        assert ours.overviews(1) == theirs.overviews(1) != []
+        fast, exact, picked = (
+            ours.read(1, out_shape=(75, 103), resampling=how, masked=True).astype(int)
+            for how in ("reduced", "average", "nearest")
+        )
+        assert np.abs(fast - exact).mean() < 0.75 * np.abs(picked - exact).mean()  # they are means, nearly
+    with rsic_geo.open(both[0]) as plain:
+        assert plain.read(1, out_shape=(75, 103), resampling="reduced").shape == (75, 103)
