@@ -143,8 +143,7 @@ def _explain(error: Exception) -> int:
         return console.fail(one_line(error.format_message()) + hint, error.exit_code, UsageError.__name__)
     if isinstance(error, RsicGeoError):
         step = next_step(error, console.verb)
-        words = one_line(str(error)) + (f" (next: {step})" if step else "")
-        return console.fail(words, error.exit_code, type(error).__name__)
+        return console.fail(one_line(str(error)), error.exit_code, type(error).__name__, step)
     if isinstance(error, MemoryError):
         return console.fail("out of memory: lower --memory, --threads or --window-size", 1, "MemoryError")
     if isinstance(error, OSError):
