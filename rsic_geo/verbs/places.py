@@ -72,10 +72,15 @@ def read_from(
     """
     if not isinstance(source, np.ndarray) and (crs is not None or transform is not None):
         raise UsageError("crs and transform are for arrays: whatever else holds a scene has its own")
+    known = _known_name(os.fspath(source)) if isinstance(source, str | os.PathLike) else None
+    if known is not None:
+        yield known
+        return
     with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
         copy = Path(folder) / "scene"
         if isinstance(source, str | os.PathLike):
-            name = _name_or_copy(os.fspath(source), copy)
+            with _by_fsspec(os.fspath(source), "rb") as file:
+                name = _copied(file, copy)
         elif isinstance(source, bytes | bytearray | memoryview):
             copy.write_bytes(source)
             name = str(copy)
@@ -115,15 +120,15 @@ def is_name(output: Output) -> bool:
     return not rest or scheme == "file"
 
 
-def _name_or_copy(text: str, copy: Path) -> str:
+def _known_name(text: str) -> str | None:
+    """Return the name that GDAL reads a path or an address by; None where it reads nothing from there."""
     scheme = text.partition("://")[0]
     if scheme == text or scheme.partition("+")[0] in _OF_RASTERIO:
         return text
     try:
         return gdal_name(text)
     except UsageError:
-        with _by_fsspec(text, "rb") as file:
-            return _copied(file, copy)
+        return None
 
 
 def _copied(file: Any, copy: Path) -> str:  # noqa: ANN401
