@@ -225,3 +225,14 @@ def test_reduced_resolutions_are_those_of_the_codec(both):
         assert np.abs(fast - exact).mean() < 0.75 * np.abs(picked - exact).mean()  # they are means, nearly
     with rsic_geo.open(both[0]) as plain:
         assert plain.read(1, out_shape=(75, 103), resampling="reduced").shape == (75, 103)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_any_raster_gives_what_rasterio_gives(both):
+    scene, _ = both
+    for habit, use in HABITS.items():
+        with rasterio.open(scene) as theirs, rsic_geo.open(scene, threads=1) as ours:
+            try:
+                _equal(use(ours), use(theirs))
+            except AssertionError as error:
+                raise AssertionError(habit) from error
