@@ -154,6 +154,8 @@ class Dataset(Described):
         numbers = likeness.band_list(indexes, self.count)
         is_one = isinstance(indexes, int | np.integer)
         if out is not None:
+            if not isinstance(out, np.ndarray):
+                raise UsageError(f"out is an array that is filled, not {type(out).__name__}")
             out_shape = out.shape
         shape = None if out_shape is None else rows_and_columns(out_shape, len(numbers))
         area = None if window is None else self._as_window(window, boundless=boundless)
@@ -162,9 +164,8 @@ class Dataset(Described):
         if is_fast and self._of_gdal is not None:
             resampling = "average"  # of its overviews, if it has any
         method = None if resampling is None or resampling == "reduced" else likeness.resampling_of(resampling)
-        is_plain = (
-            not (masked or boundless) and np.dtype(out_dtype or self._profile.dtype) == self._profile.dtype
-        )
+        dtype = likeness.type_of(out_dtype, self._profile.dtype)
+        is_plain = not (masked or boundless) and dtype == self._profile.dtype
         bands = tuple(number - 1 for number in numbers)
         options = {"masked": masked, "out_dtype": out_dtype, "fill_value": fill_value}
         found: Pixels

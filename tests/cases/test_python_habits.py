@@ -241,6 +241,10 @@ def test_shapes_no_memory_holds_are_one_error_of_ours(shape, tmp_path):
         (lambda s: s.read(1.5), "give numbers from 1 to 1"),
         (lambda s: s.read([]), "give numbers from 1 to 1"),
         (lambda s: s.read(resampling="smooth"), "name of one such as 'bilinear'"),
+        (lambda s: s.read(out_dtype="nonsense"), "no type of samples"),
+        (lambda s: s.read(out=[1]), "an array that is filled, not list"),
+        (lambda s: s.window(9, 9, 1, 1), "left, bottom, right, top"),
+        (lambda s: s.colormap(1), "no colour table"),
         (np.asarray, r"read\(\) gives its pixels"),
     ],
 )

@@ -107,6 +107,14 @@ def inner_window(window: windows.Window, profile: SceneProfile) -> Window | None
     return found if Window.full(profile.height, profile.width).contains(found) else None
 
 
+def type_of(given: Any, usual: str) -> np.dtype[Any]:  # noqa: ANN401 - whatever NumPy takes for one
+    """Return a sample type; the usual one for None. Raises UsageError."""
+    try:
+        return np.dtype(usual if given is None else given)
+    except TypeError as error:
+        raise UsageError(f"out_dtype={given!r} is no type of samples: give one of NumPy's") from error
+
+
 def resampling_of(given: object) -> Resampling:
     """Return rasterio's method of a name or number. Raises UsageError."""
     try:
@@ -318,7 +326,10 @@ def pixel_of(transform: Affine, x: float, y: float, op: Any) -> tuple[int, int]:
 
 def window_of(transform: Affine, bounds: Sequence[float]) -> windows.Window:
     """Return the window between left, bottom, right and top; see :func:`rasterio.windows.from_bounds`."""
-    return windows.from_bounds(*bounds, transform=guard_transform(transform))
+    try:
+        return windows.from_bounds(*bounds, transform=guard_transform(transform))
+    except WindowError as error:
+        raise UsageError(f"left, bottom, right, top {tuple(bounds)}: {error}") from error
 
 
 def window_place(transform: Affine, window: windows.Window) -> tuple[Affine, Bounds]:
