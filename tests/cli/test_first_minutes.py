@@ -149,6 +149,16 @@ def test_what_is_packed_is_whole_and_holds_no_data(tmp_path):
     assert {str(path.relative_to(REPOSITORY)) for path in wanted if "__pycache__" not in path.parts} <= packed
 
 
+def test_the_recipe_for_conda_renders():
+    builder = pytest.importorskip("rattler_build")
+    recipe = builder.Stage0Recipe.from_file(str(REPOSITORY / ".ci" / "conda" / "recipe.yaml"))
+    (rendered,) = recipe.render(builder.VariantConfig())
+    assert "package='rsic-geo'" in repr(rendered)
+    text = (REPOSITORY / ".ci" / "conda" / "recipe.yaml").read_text().replace("noarch:", "noarhc:")
+    with pytest.raises(builder.RattlerBuildError):
+        builder.Stage0Recipe.from_yaml(text).render(builder.VariantConfig())
+
+
 def test_the_recipe_for_conda_asks_for_what_the_package_asks_for():
     yaml = pytest.importorskip("yaml")
     recipe = yaml.safe_load((REPOSITORY / ".ci" / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
