@@ -16,7 +16,8 @@ from rsic_geo.raster.env import gdal_config
 
 _RANGED = ("curl", "s3", "gs", "az", "adls", "oss", "swift", "mem", "subfile")
 """File systems of GDAL whose files are read from any place; others (zip, gzip) unpack from the start."""
-_BUFFER = 4096
+_MUCH = 1 << 14
+"""Bytes of a read that GDAL fetches by themselves: its own pieces of far files are as long."""
 _BIT64 = ctypes.c_uint64
 
 
@@ -33,7 +34,7 @@ def open_bytes(name: str | Path) -> BinaryIO:
     """
     if not str(name).startswith("/vsi"):
         return Path(name).open("rb")
-    return cast(BinaryIO, io.BufferedReader(_VsiFile(str(name)), _BUFFER))
+    return cast(BinaryIO, _VsiFile(str(name)))
 
 
 @cache
@@ -56,11 +57,8 @@ class _VsiFile(io.RawIOBase):
     """A file of GDAL's, whose own cache and configuration hold: retries, credentials, proxies."""
 
     def __init__(self, name: str) -> None:
-        self._handle: int | None = None
-        with gdal_config(), Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):  # no listing of its folder
-            self._handle = _gdal().VSIFOpenL(os.fsencode(name), b"rb")
-        if not self._handle:
-            raise FileNotFoundError(2, "GDAL cannot open it", name)
+        self._name, self._place = name, 0
+        self._handle: int | None = _opened(name)
 
     def close(self) -> None:
         """Close the file."""
@@ -76,17 +74,40 @@ class _VsiFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if offset < 0:  # GDAL counts without signs
-            offset, whence = self.seek(0, whence) + offset, io.SEEK_SET
-        if _gdal().VSIFSeekL(self._handle, offset, whence):
-            raise OSError(f"GDAL cannot seek to byte {offset}")
-        return self.tell()
+        if whence == io.SEEK_END:
+            _gdal().VSIFSeekL(self._handle, 0, io.SEEK_END)
+            offset += int(_gdal().VSIFTellL(self._handle))
+        elif whence == io.SEEK_CUR:
+            offset += self._place
+        if offset < 0:
+            raise OSError(22, "no file has bytes before its first", self._name)
+        self._place = offset
+        return offset
 
     def tell(self) -> int:
-        return int(_gdal().VSIFTellL(self._handle))
+        return self._place
 
     def readinto(self, target: Any) -> int:  # noqa: ANN401 - anything of bytes
         view = memoryview(target).cast("B")
-        place = ctypes.addressof(ctypes.c_char.from_buffer(view)) if len(view) else None
-        with gdal_config():
-            return int(_gdal().VSIFReadL(place, 1, len(view), self._handle)) if place else 0
+        if not len(view):
+            return 0
+        # Much is read by a handle of its own: of one that reads on, GDAL fetches ever more ahead.
+        handle = _opened(self._name) if len(view) > _MUCH else self._handle
+        try:
+            with gdal_config():
+                _gdal().VSIFSeekL(handle, self._place, io.SEEK_SET)
+                place = ctypes.addressof(ctypes.c_char.from_buffer(view))
+                count = int(_gdal().VSIFReadL(place, 1, len(view), handle))
+        finally:
+            if handle != self._handle:
+                _gdal().VSIFCloseL(handle)
+        self._place += count
+        return count
+
+
+def _opened(name: str) -> int:
+    with gdal_config(), Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):  # no listing of its folder
+        handle = _gdal().VSIFOpenL(os.fsencode(name), b"rb")
+    if not handle:
+        raise FileNotFoundError(2, "GDAL cannot open it", name)
+    return int(handle)
