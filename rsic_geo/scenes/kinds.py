@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -214,7 +215,7 @@ def local_file(path: str, held: ExitStack) -> str:
 
 
 def _at_full_size(path: str, held: ExitStack) -> str | None:
-    grid = coarse_grid(path) if Path(path).is_file() else None  # no pipe is waited for
+    grid = coarse_grid(path) if os.path.isfile(path) else None  # no pipe is waited for
     if grid is None:
         return None
     copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / Path(path).name
