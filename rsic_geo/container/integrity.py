@@ -10,8 +10,7 @@ from typing import BinaryIO
 from rsic_geo.codecs.j2k import SOT_BYTES, ImageSize
 from rsic_geo.container import jp2
 from rsic_geo.container.boxes import Box
-from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry
-from rsic_geo.container.files import open_file
+from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry, open_file
 from rsic_geo.container.sideinfo import Picture, SideInfo
 from rsic_geo.errors import ChecksumError, ContainerError
 from rsic_geo.geo.grid import TileGrid

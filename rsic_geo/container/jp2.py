@@ -20,8 +20,7 @@ from rsic_geo.container.boxes import (
     make_box,
     read_content,
 )
-from rsic_geo.container.codestream import CodestreamAssembler, CodestreamIndex, parse_index
-from rsic_geo.container.files import open_file
+from rsic_geo.container.codestream import CodestreamAssembler, CodestreamIndex, open_file, parse_index
 from rsic_geo.container.header import GEOJP2_UUID, Jp2Boxes, Jp2Layout, file_header
 from rsic_geo.errors import ContainerError
 

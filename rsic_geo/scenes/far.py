@@ -13,8 +13,7 @@ import numpy as np
 from rsic_geo.codecs.j2k import ImageSize
 from rsic_geo.codecs.jpeg2000 import decode_tile
 from rsic_geo.container import jp2
-from rsic_geo.container.codestream import CodestreamIndex, read_tile
-from rsic_geo.container.files import open_file
+from rsic_geo.container.codestream import CodestreamIndex, open_file, read_tile
 from rsic_geo.errors import BitstreamError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container import jp2, sideinfo
+from rsic_geo.container.codestream import open_file
 from rsic_geo.container.cog import CogCheck, CogFile, has_end, has_mark, is_cog_archive, read_record
-from rsic_geo.container.files import open_file
 from rsic_geo.container.integrity import PayloadCheck
 from rsic_geo.container.integrity import picture_of as picture_of_codestream
 from rsic_geo.container.sideinfo import SideInfo

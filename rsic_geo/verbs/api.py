@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -32,8 +33,8 @@ from rsic_geo.verbs.keywords import (
     StrPath,
     check_keywords,
 )
-from rsic_geo.verbs.names import archive_suffixes
-from rsic_geo.verbs.places import Output, Source, describe, is_name, read_from, write_to
+from rsic_geo.verbs.names import usual_suffix
+from rsic_geo.verbs.places import Output, Source, describe, is_local, is_name, read_from, write_to
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -106,9 +107,8 @@ def compress(  # noqa: PLR0913 - a scene, where to, and what an array does not t
             rasterio dataset, an array (rows, columns) or (bands, rows, columns), or an xarray ``DataArray``
             with rioxarray's accessor.
         out: archive to write: a path (``.jp2``, ``.cog.tif``; ``.rsic.tif`` with ``codec="learned"``) or a
-            folder, a ``/vsimem/`` name, an address that fsspec writes to, a file open for writing. None: it is
-            returned as bytes.
-            What lies beside an archive for other programs (``sidecar``) is written beside names only.
+            folder, a ``/vsimem/`` name, an address that fsspec writes to, a file open for writing. None: it
+            is returned as bytes. What lies beside it for other programs (``sidecar``) needs a name.
         target: lossless (the default), psnr=DB or snr=DB (of the worst band), max-error=N (units of the
             samples), ratio=R, bpp=B (bits per pixel of all bands) or bpppb=B (bits per sample).
         crs: of an array, whatever rasterio takes for a reference system.
@@ -139,12 +139,12 @@ def compress(  # noqa: PLR0913 - a scene, where to, and what an array does not t
         if chosen.sidecar == "require":
             raise UsageError("sidecar='require' needs an archive with a name: give a path")
         chosen = replace(chosen, sidecar="never")
-    suffix = archive_suffixes(chosen.codec)[0]
     with (
         read_from(src, crs=crs, transform=transform, nodata=nodata) as name,
-        write_to(out, suffix, overwrite=chosen.overwrite) as place,
+        write_to(out, usual_suffix(chosen.codec), overwrite=chosen.overwrite) as place,
     ):
         report = encode.compress(name, place.name, chosen, progress)
+        place.name = os.fspath(report)  # whose suffix the codec may have chosen
     return _told(report, src, out) if place.content is None else place.content
 
 
@@ -309,11 +309,8 @@ def _product(
 
 def _told(report: Report, src: Source, out: Output) -> Report:
     """Return a report that calls source and output what the caller calls them."""
-    return replace(
-        report,
-        source={**report.source, "path": describe(src)},
-        output={**report.output, "path": describe(out)},
-    )
+    output = report.output if is_local(out) else {**report.output, "path": describe(out)}
+    return replace(report, source={**report.source, "path": describe(src)}, output=output)
 
 
 def open(  # noqa: A001 - as in rasterio

@@ -120,6 +120,11 @@ def is_name(output: Output) -> bool:
     return not rest or scheme == "file"
 
 
+def is_local(output: Output) -> bool:
+    """Return whether an output is the path of a file, which is written there itself."""
+    return is_name(output) and not describe(output).startswith(IN_MEMORY)
+
+
 def _known_name(text: str) -> str | None:
     """Return the name that GDAL reads a path or an address by; None where it reads nothing from there."""
     scheme = text.partition("://")[0]
@@ -199,7 +204,7 @@ def write_to(output: Output, suffix: str, *, overwrite: bool) -> Iterator[Place]
     """
     text = os.fspath(output) if isinstance(output, str | os.PathLike) else ""
     is_address = bool(text) and not is_name(text)
-    if text and not is_address and not text.startswith(IN_MEMORY):
+    if text and is_local(output):
         yield Place(gdal_name(text))
         return
     if not text and output is not None and not hasattr(output, "write"):
@@ -213,6 +218,7 @@ def write_to(output: Output, suffix: str, *, overwrite: bool) -> Iterator[Place]
         if target is not None and not overwrite and target.fs.exists(target.path):
             raise OutputExistsError(f"{text} exists already: choose another name or ask to overwrite it")
         yield place
+        stem = Path(place.name).name
         if not (text and target is None):
             place.lost = tuple(
                 sorted(p.name.removeprefix(stem) for p in Path(folder).iterdir() if p.name != stem)

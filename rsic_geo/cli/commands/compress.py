@@ -199,8 +199,9 @@ def compress(
     execution: Execution,
     **choices: Any,
 ) -> None:
-    """Write INPUT, any raster GDAL reads, as the archive OUTPUT (.jp2, .cog.tif, or a folder);
-    without a name, beside INPUT.
+    """Write INPUT, any raster GDAL reads, as an archive.
+
+    OUTPUT is its name (.jp2, .cog.tif) or a folder to put it in; without one it lies beside INPUT.
 
     \b
     rsic compress scene.tif                                        lossless, into scene.jp2
