@@ -201,6 +201,7 @@ def local_file(path: str, held: ExitStack) -> str:
     is_learned = path.lower().endswith(SUFFIX)
     if is_ranged(path) and (is_tiff_archive(path) if is_learned else _jp2_side(path) is not None):
         return path
+    suffix = SUFFIX
     if not is_learned:
         with open_scene(path) as reader:
             is_learned = reader.driver == "GTiff" and reader.description == DESCRIPTION
