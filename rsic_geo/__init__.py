@@ -5,6 +5,7 @@ Importing this package loads neither torch nor rasterio. The verbs are loaded wh
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rsic_geo import errors
@@ -12,11 +13,17 @@ from rsic_geo.errors import RsicGeoError
 
 if TYPE_CHECKING:
     from rsic_geo.geo.window import Window
+    from rsic_geo.report import Report
     from rsic_geo.verbs.api import compare, compress, decompress, enhance, info, open, validate
+    from rsic_geo.verbs.compare import Comparison
+    from rsic_geo.verbs.dataset import Dataset
 
     __version__: str
 
 __all__ = [
+    "Comparison",
+    "Dataset",
+    "Report",
     "RsicGeoError",
     "Window",
     "__version__",
@@ -29,6 +36,12 @@ __all__ = [
     "open",
     "validate",
 ]
+_CLASSES = {
+    "Comparison": "rsic_geo.verbs.compare",
+    "Dataset": "rsic_geo.verbs.dataset",
+    "Report": "rsic_geo.report",
+    "Window": "rsic_geo.geo.window",
+}
 _VERBS = frozenset({"compare", "compress", "decompress", "enhance", "info", "open", "validate"})
 
 
@@ -38,10 +51,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
         from rsic_geo.verbs import api
 
         return getattr(api, name)
-    if name == "Window":
-        from rsic_geo.geo.window import Window
-
-        return Window
+    if name in _CLASSES:
+        return getattr(import_module(_CLASSES[name]), name)
     if name == "__version__":
         from rsic_geo.version import version
 

@@ -26,6 +26,10 @@ class UsageError(RsicGeoError, ValueError):
     exit_code = 2
 
 
+class BandNumberError(UsageError, IndexError):
+    """A band is asked for that the scene does not have; bands are counted from 1."""
+
+
 class UnsupportedSceneError(UsageError):
     """The scene is readable, but its type cannot be written by the codec asked for."""
 

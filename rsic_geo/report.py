@@ -50,6 +50,10 @@ class Report:
     details: dict[str, Any] = field(default_factory=dict)
     """Numbers of this verb: target, rates, errors, model."""
 
+    def __fspath__(self) -> str:
+        """Return the name of the output, so that a report stands for the file it is about."""
+        return str(self.output["path"])
+
     def to_json(self, *, checksums: bool = False) -> dict[str, Any]:
         """Return a plain dictionary.
 

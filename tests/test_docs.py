@@ -17,12 +17,16 @@ TEXTS = [REPOSITORY / "README.md", *PAGES]
 
 def test_the_pages_build_without_a_warning(tmp_path):
     pytest.importorskip("material", reason="mkdocs-material is not installed (make test)")
+    pytest.importorskip("mkdocstrings", reason="mkdocstrings is not installed (make test)")
     words = ["build", "--strict", "-q", "-f", "docs/mkdocs.yml", "-d", str(tmp_path / "site")]
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "site" / "shell" / "index.html").exists()
+    reference = (tmp_path / "site" / "reference" / "index.html").read_text(encoding="utf-8")
+    for verb in ("open", "compress", "decompress", "enhance", "compare", "info", "validate"):
+        assert f'id="rsic_geo.verbs.api.{verb}"' in reference, verb
 
 
 def test_the_readme_is_read_in_minutes():

@@ -101,7 +101,10 @@ OWNERS = {
     "osgeo": (),
     "dask": (),
     "distributed": ("batch.dask",),
+    "fsspec": ("verbs.places",),
     "pystac": ("batch.export.stac",),
+    "rioxarray": (),
+    "xarray": ("verbs.xarray_engine",),
     "qgis": (),
 }
 """Libraries, and the modules (by the start of their names) that may import them."""

@@ -225,6 +225,7 @@ def sentences(tr: Translate) -> dict[str, str]:
     return {
         "RsicGeoError": tr("The engine could not do this."),
         "UsageError": tr("The parameters do not fit each other or this scene."),
+        "BandNumberError": tr("The parameters do not fit each other or this scene."),
         "UnsupportedSceneError": tr("A scene of this kind cannot be stored like this."),
         "SceneError": tr("A file is there, but it could not be read or written."),
         "SceneNotFoundError": tr("A file was not found: was it moved, or is its disk not connected?"),

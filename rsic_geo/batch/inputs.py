@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import unquote, urlsplit
 
 from rsic_geo.errors import UsageError
+from rsic_geo.geo.address import gdal_name
 
 RASTERS = (
     "*.tif", "*.tiff", "*.gtif", "*.geotiff", "*.jp2", "*.j2k", "*.jpx", "*.img", "*.vrt", "*.png", "*.bil",
@@ -85,21 +85,6 @@ def discover(
     for source in kept:
         _check_name(source.path)
     return sorted(kept, key=lambda source: (source.relative, source.path))
-
-
-def gdal_name(address: str) -> str:
-    """Return what GDAL calls an address: a path for ``file:``, ``/vsicurl/`` for http, and so on."""
-    scheme, _, rest = address.partition("://")
-    if not rest:
-        return address
-    if scheme == "file":
-        return unquote(urlsplit(address).path)
-    stores = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
-    if scheme in stores:
-        return stores[scheme] + rest
-    if scheme in ("http", "https", "ftp"):
-        return "/vsicurl/" + address
-    raise UsageError(f"{address}: {scheme} is no place scenes are read from")
 
 
 def _unfold(inputs: Iterable[str], stdin: BinaryIO | None, nul: bool) -> Iterator[str]:

@@ -122,6 +122,8 @@ class Console:
     as_json: bool = False
     report_path: str | None = None
     overwrite: bool = False
+    verb: str = "VERB"
+    """Words that call the verb."""
     bar: GdalBar | None = field(default=None, init=False)
 
     _latest: ClassVar[Console | None] = None
@@ -174,20 +176,21 @@ class Console:
                 self.bar.break_off()
             click.echo(f"rsic: warning: {one_line(text)}", err=True)
 
-    def fail(self, text: str, exit_code: int, error_kind: str) -> int:
+    def fail(self, text: str, exit_code: int, error_kind: str, next_step: str = "") -> int:
         """Print why the run ends and return ``exit_code``.
 
         Args:
             text: one line.
             exit_code: of the process.
             error_kind: name of the error's class, by which a program that drives us tells errors apart.
+            next_step: what a person types next.
         """
         if self.bar is not None:
             self.bar.break_off()
         if self.mode == "json":
             event("error", message=text, exit_code=exit_code, error_kind=error_kind)
         else:
-            click.echo(f"rsic: error: {text}", err=True)
+            click.echo(f"rsic: error: {text}" + (f" (next: {next_step})" if next_step else ""), err=True)
         return exit_code
 
     def result(self, entries: Mapping[str, Any], text: str) -> None:

@@ -11,6 +11,7 @@ import click
 
 from rsic_geo.cli.classic import modernise
 from rsic_geo.cli.console import Console, one_line
+from rsic_geo.cli.next_step import next_step
 from rsic_geo.cli.signals import EXIT_INTERRUPTED, stoppable
 from rsic_geo.cli.surroundings import one_blas_thread, set_aside_foreign_gdal
 from rsic_geo.errors import JobCancelledError, RsicGeoError, UsageError
@@ -26,6 +27,8 @@ VERBS = (
     "models",
     "capabilities",
     "doctor",
+    "tour",
+    "completion",
     "bench",
     "eval",
 )
@@ -68,6 +71,8 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
 )
 def rsic() -> None:
     """Smaller standard archives of remote-sensing scenes, given back in place, complete and repaired.
+
+    The first time? Type `rsic tour`: a minute, on a scene that it makes. Then, with a scene of yours:
 
     \b
     rsic compress scene.tif scene.jp2 --target psnr=40
@@ -137,7 +142,8 @@ def _explain(error: Exception) -> int:
             hint = f" (see '{error.ctx.command_path} --help')"
         return console.fail(one_line(error.format_message()) + hint, error.exit_code, UsageError.__name__)
     if isinstance(error, RsicGeoError):
-        return console.fail(one_line(str(error)), error.exit_code, type(error).__name__)
+        step = next_step(error, console.verb)
+        return console.fail(one_line(str(error)), error.exit_code, type(error).__name__, step)
     if isinstance(error, MemoryError):
         return console.fail("out of memory: lower --memory, --threads or --window-size", 1, "MemoryError")
     if isinstance(error, OSError):

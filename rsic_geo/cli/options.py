@@ -94,6 +94,7 @@ def talking(verb: Verb) -> Verb:
             as_json=as_json,
             report_path=report,
             overwrite=bool(kwargs.get("overwrite")),
+            verb=click.get_current_context().command_path.partition(" ")[2],
         )
         console.check_report()
         if report is not None:

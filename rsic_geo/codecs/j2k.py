@@ -247,6 +247,11 @@ def read_segments(data: bytes, position: int, *, stop: int) -> tuple[list[Segmen
         position += 2 + length
 
 
+def tile_part_header(tile: int, length: int) -> bytes:
+    """Return SOT of a tile that has one tile-part, of so many bytes."""
+    return struct.pack(">HHHIBB", SOT, 10, tile, length, 0, 1)
+
+
 def parse_sot(data: bytes) -> tuple[int, int, int]:
     """Read one SOT segment of 12 bytes: tile number, tile-part length (0: to the end), tile-part number."""
     if len(data) != SOT_BYTES:

@@ -7,14 +7,18 @@ parity and code-block borders fall on the same samples. So tiles can be coded in
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 from rsic_geo.codecs import j2k
+from rsic_geo.container.boxes import iter_boxes
 from rsic_geo.errors import BitstreamError, ContainerError
+from rsic_geo.raster.doors.vsi import is_ranged, open_bytes
 
 MAX_MAIN_HEADER_BYTES = 1 << 24
 """Main header bytes kept in memory; real ones hold a few hundred."""
@@ -109,7 +113,7 @@ class CodestreamAssembler:
         length = j2k.SOT_BYTES + body_length
         if length >= 2**32:
             raise ContainerError(f"tile {tile} holds {length} bytes, 4 GiB fit: use smaller tiles")
-        return struct.pack(">HHHIBB", j2k.SOT, 10, tile, length, 0, 1)
+        return j2k.tile_part_header(tile, length)
 
     def _own_segments(self, tile: int, stream: j2k.Codestream) -> list[j2k.Segment]:
         coding = {s.code: s for s in stream.segments if s.code not in _DROPPED_SEGMENTS}
@@ -162,7 +166,7 @@ def is_marked(file: BinaryIO, start: int, length: int) -> bool:
         ContainerError: No codestream, or its main header is damaged or cut short.
     """
     try:
-        return _MARK in _main_segments(file, start, start + length)[0]
+        return _MARK in main_segments(file, start, start + length)[0]
     except BitstreamError as error:
         raise ContainerError(f"the codestream cannot be read: {error}") from error
 
@@ -204,7 +208,7 @@ def _bodies(file: BinaryIO, index: CodestreamIndex, tile: int) -> Iterator[bytes
 def _read_main_header(
     file: BinaryIO, start: int, end: int
 ) -> tuple[j2k.ImageSize, tuple[j2k.Segment, ...], int]:
-    segments, position = _main_segments(file, start, end)
+    segments, position = main_segments(file, start, end)
     if not segments or segments[0].code != j2k.SIZ:
         raise BitstreamError("SIZ does not follow SOC")
     kept = tuple(segment for segment in segments[1:] if segment.code not in _DROPPED_SEGMENTS)
@@ -213,7 +217,7 @@ def _read_main_header(
     return j2k.ImageSize.from_payload(segments[0].payload), kept, start + 2 + position
 
 
-def _main_segments(file: BinaryIO, start: int, end: int) -> tuple[list[j2k.Segment], int]:
+def main_segments(file: BinaryIO, start: int, end: int) -> tuple[list[j2k.Segment], int]:
     """Return the segments of the main header, and where SOT stands, counted from behind SOC."""
     file.seek(start)
     if end - start < 4 or file.read(2) != b"\xff\x4f":
@@ -272,3 +276,91 @@ def _check_tile_grid(size: j2k.ImageSize, coding: j2k.Segment) -> None:
                 f"tiles of {side} px with {levels} wavelet levels cannot be coded apart: "
                 f"choose a power of two of at least {1 << levels}"
             )
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """Open an archive for reading bytes.
+
+    Of a far one the headers in front of the tiles are not fetched, each from another place of the file, but
+    told from the list of tile lengths in the main header, whose checksum covers both.
+
+    Raises:
+        OSError: it is not there, or may not be read.
+    """
+    file = open_bytes(path)
+    if not is_ranged(str(path)):
+        return file
+    try:
+        return cast(BinaryIO, _Told(file, _tile_headers(file)))
+    except BaseException:
+        file.close()
+        raise
+
+
+class _Told(io.RawIOBase):
+    """A file some of whose bytes are known; they are asked for one header at a time."""
+
+    def __init__(self, file: BinaryIO, known: dict[int, bytes]) -> None:
+        self._file, self._known = file, known
+        self._place = file.seek(0)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            self._place = self._file.seek(offset, whence)
+        else:
+            self._place = offset + (self._place if whence == io.SEEK_CUR else 0)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._known.get(self._place, b"") if 0 <= size <= j2k.SOT_BYTES else b""
+        if content:
+            content = content[:size]
+        else:
+            self._file.seek(self._place)
+            content = self._file.read(size)
+        self._place += len(content)
+        return content
+
+    def readinto(self, target: Any) -> int:  # noqa: ANN401 - anything of bytes
+        content = self.read(len(target))
+        target[: len(content)] = content
+        return len(content)
+
+
+def _tile_headers(file: BinaryIO) -> dict[int, bytes]:
+    """Return the tile-part headers of an archive of ours by their places; empty if its list is not whole."""
+    file.seek(0)
+    try:
+        if file.read(8)[4:] != b"jP  ":
+            return {}
+        box = next((box for box in iter_boxes(file) if box.kind == b"jp2c"), None)
+        if box is None:
+            return {}
+        segments, position = main_segments(file, box.content_offset, box.end)
+    except (BitstreamError, ContainerError):
+        return {}  # whoever reads on finds and names the damage
+    found: dict[int, bytes] = {}
+    place = box.content_offset + 2 + position
+    for segment in segments:
+        if segment.code == j2k.TLM and len(segment.payload) >= 2:
+            entry = {0x50: ">BI", 0x60: ">HI"}.get(segment.payload[1])
+            body = segment.payload[2:]
+            if entry is None or len(body) % struct.calcsize(entry):
+                return {}
+            for tile, length in struct.iter_unpack(entry, body):
+                found[place] = j2k.tile_part_header(tile, length)
+                place += length
+    return found if place == box.end - 2 else {}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from rsic_geo.codecs.j2k import SOT_BYTES, ImageSize
 from rsic_geo.container import jp2
 from rsic_geo.container.boxes import Box
-from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry
+from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry, open_file
 from rsic_geo.container.sideinfo import Picture, SideInfo
 from rsic_geo.errors import ChecksumError, ContainerError
 from rsic_geo.geo.grid import TileGrid
@@ -110,7 +109,7 @@ class PayloadCheck:
 
     def __init__(self, path: str, side: SideInfo, grid: TileGrid) -> None:
         """Prepare the checks of an archive; reads nothing yet."""
-        self._path, self._side, self._grid = Path(path), side, grid
+        self._path, self._side, self._grid = path, side, grid
         self._parts: dict[int, list[TilePartEntry]] = defaultdict(list)
         self._checked: set[int] = set()
         self._boxes: FileCrcs | None = None
@@ -121,7 +120,7 @@ class PayloadCheck:
         Raises:
             ChecksumError: if the main header or the list of tiles is not what was written.
         """
-        with self._path.open("rb") as file:
+        with open_file(self._path) as file:
             index = jp2.find_codestream(file)
             for part in index.parts:
                 self._parts[part.tile].append(part)
@@ -156,7 +155,7 @@ class PayloadCheck:
         todo = [number for number in todo if number not in self._checked]
         if not todo:
             return
-        with self._path.open("rb") as file:
+        with open_file(self._path) as file:
             for number in todo:
                 crc = 0
                 for part in self._parts[number]:

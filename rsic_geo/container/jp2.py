@@ -20,7 +20,7 @@ from rsic_geo.container.boxes import (
     make_box,
     read_content,
 )
-from rsic_geo.container.codestream import CodestreamAssembler, CodestreamIndex, parse_index
+from rsic_geo.container.codestream import CodestreamAssembler, CodestreamIndex, open_file, parse_index
 from rsic_geo.container.header import GEOJP2_UUID, Jp2Boxes, Jp2Layout, file_header
 from rsic_geo.errors import ContainerError
 
@@ -156,7 +156,7 @@ def read_side_information(path: str | Path) -> bytes | None:
     Raises:
         ContainerError: No JP2 file, or damaged; also where a box is ours but for a few bytes of its name.
     """
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         boxes = _jp2_boxes(file)
         for box in boxes:
             if _is_ours(file, box):

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rsic_geo.container import tiff_pages
+from rsic_geo.container.boxes import file_size
 from rsic_geo.container.tiff_pages import (
     DESCRIPTION,
     END_MAGIC,
@@ -31,6 +32,7 @@ from rsic_geo.container.tiff_pages import (
 )
 from rsic_geo.container.tiff_write import Pages, Preview, picture_bytes, write_pages
 from rsic_geo.errors import ChecksumError, ContainerError, RsicGeoError, SceneError, VersionError
+from rsic_geo.raster.doors.vsi import open_bytes
 
 __all__ = [
     "DESCRIPTION",
@@ -197,7 +199,7 @@ def is_tiff_archive(path: str | Path) -> bool:
     a few wrong bytes. Copies that other programs made of the preview have neither.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_bytes(path) as file:
             head = file.read(_HEAD_BYTES)
             if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
                 return False
@@ -231,12 +233,12 @@ class TiffArchive:
         """
         tiff_pages.tifffile()
         self.path = Path(path)
-        self._file: BinaryIO = self.path.open("rb")
+        self._file: BinaryIO = open_bytes(path)
         self._turn = threading.Lock()
         try:
             self._check_version()
             self._has_preview = read_footer(self._file)
-            self._found: Found = tiff_pages.find_pages(self.path)
+            self._found: Found = tiff_pages.find_pages(self._file)
             self.layout = self._found.layout
             self._check_segments()
         except RsicGeoError:
@@ -255,7 +257,7 @@ class TiffArchive:
             )
 
     def _check_segments(self) -> None:
-        size = self.path.stat().st_size
+        size = file_size(self._file)
         for name, offsets, lengths in (
             ("tiles", self._found.offsets, self._found.lengths),
             ("mask", self._found.mask_offsets, self._found.mask_lengths),

@@ -7,7 +7,6 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
 
@@ -97,13 +96,14 @@ class Found:
     mask_lengths: tuple[int, ...] = ()
 
 
-def find_pages(path: Path) -> Found:
+def find_pages(archive: BinaryIO) -> Found:
     """Return where the parts of an archive lie, whose structure was found whole by :func:`read_footer`.
 
     Raises:
         ContainerError: the pages are not those of an archive.
     """
-    with tifffile().TiffFile(path) as file:
+    archive.seek(0)
+    with tifffile().TiffFile(archive) as file:
         first = file.pages[0]
         inner = list(first.pages or ())
         full = inner[_FULL] if inner else None

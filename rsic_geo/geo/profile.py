@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -71,22 +70,11 @@ class SceneProfile:
     def check_window(self, window: Window, bands: Sequence[int] | None = None) -> None:
         """Raise UsageError unless a window lies in the scene, and the bands (from 0) are there."""
         if not isinstance(window, Window):
-            raise UsageError(
-                f"window is a rsic_geo.Window, not {window!r}: read(rsic_geo.Window(row_off=0, col_off=0, "
-                "height=9, width=9), bands=(0,)), bands counted from 0"
-            )
+            raise UsageError(f"window is a rsic_geo.Window, not {window!r}")
         if not Window.full(self.height, self.width).contains(window):
             raise UsageError(f"the window reaches outside the scene of {self.width} x {self.height} px")
-        if isinstance(bands, int):
-            raise UsageError(f"bands are a tuple, counted from 0, such as ({bands},)")
         if bands is not None and not all(0 <= band < self.count for band in bands):
             raise UsageError(f"bands {list(bands)} are not all in 0..{self.count - 1}")
-
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401
-        """Return a field by its name, as rasterio's profiles do. Raises KeyError."""
-        if name not in self.__slots__:
-            raise KeyError(name)
-        return getattr(self, name)
 
     @property
     def alpha_band(self) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rsic_geo.raster.crs import same_crs
 from rsic_geo.raster.damage import accepting_damage
+from rsic_geo.raster.doors.decoders import PixelDecoder
 from rsic_geo.raster.env import gdal_config, gdal_version, reading_config
 from rsic_geo.raster.files import fetch_raster
 from rsic_geo.raster.formats.cog import LERC_TYPES, CogDraft, predictor_pays
@@ -16,7 +17,7 @@ from rsic_geo.raster.geojp2 import (
     write_pam_sidecar,
 )
 from rsic_geo.raster.members import members_of, said_of_others
-from rsic_geo.raster.read import PixelDecoder, SceneReader, open_scene
+from rsic_geo.raster.read import SceneReader, open_scene
 from rsic_geo.raster.snapshot import metadata_differences
 from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, copy_as_cog, metadata_lost_in_geotiff
 

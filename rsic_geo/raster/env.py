@@ -136,7 +136,7 @@ def scene_errors(action: str, path: str | Path) -> Iterator[None]:
         raise SceneError(f"cannot {action} {path}: {_one_line(error, path)}") from error
 
 
-def open_dataset(path: str | Path, mode: str = "r", **options: str) -> DatasetReader | DatasetWriter:
+def open_dataset(path: str | Path, mode: str = "r", **options: object) -> DatasetReader | DatasetWriter:
     """Open a dataset without the warning that it has no georeference, which is no fault here."""
     with _warning_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)

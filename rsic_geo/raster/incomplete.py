@@ -10,9 +10,7 @@ from __future__ import annotations
 import math
 import os
 import struct
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree
@@ -21,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
-from rasterio.shutil import copyfiles
 
+from rsic_geo.raster.doors.vsi import open_bytes
 from rsic_geo.raster.env import open_dataset
-from rsic_geo.raster.structure import directory, opened
+from rsic_geo.raster.structure import directory
 
 _ENVI_BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}
 _NETCDF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
@@ -52,8 +50,7 @@ def incomplete_files(dataset: DatasetReader) -> tuple[str, ...]:
         checks = (_cut, _broken_mask, broken_xml, _broken_tags)
         found += [words for check in checks if (words := check(name))]
     if dataset.driver == "HFA":
-        with _near(dataset) as local:
-            found += _cut_spill(local)
+        found += _cut_spill(dataset)
     return tuple(dict.fromkeys(found))
 
 
@@ -66,23 +63,15 @@ def _cut_spill(dataset: DatasetReader) -> list[str]:
     bits = int(dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", whole))
     needed = sum(blocks) * bits // 8
     return [
-        _words(name, os.path.getsize(name), needed)
+        _words(name, _size(name), needed)
         for name in map(str, dataset.files)
-        if name.lower().endswith(".ige") and os.path.getsize(name) < needed
+        if name.lower().endswith(".ige") and _size(name) < needed
     ]
 
 
-@contextmanager
-def _near(dataset: DatasetReader) -> Iterator[DatasetReader]:
-    """Yield an open scene, or a copy of it where its files are not the system's, which alone tells sizes."""
-    if not any(str(name).startswith("/vsi") for name in dataset.files):
-        yield dataset
-        return
-    with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
-        copy = str(Path(folder) / Path(dataset.name).name)
-        copyfiles(dataset.name, copy)
-        with open_dataset(copy) as local:
-            yield local
+def _size(name: str) -> int:
+    with open_bytes(name) as file:
+        return file.seek(0, os.SEEK_END)
 
 
 def is_file(name: str) -> bool:
@@ -90,7 +79,7 @@ def is_file(name: str) -> bool:
     if not name.startswith("/vsi"):
         return os.path.isfile(name)
     try:
-        with opened(name) as file:
+        with open_bytes(name) as file:
             return len(file.read(1)) == 1
     except (OSError, RasterioError):
         return False
@@ -104,19 +93,14 @@ def _cut(name: str) -> str | None:
     """Return that a file is shorter than it says of itself; None where it is not, or of no such format."""
     needed = 0
     try:
-        with opened(name) as file:
+        with open_bytes(name) as file:
             magic = file.read(16)
-            measure = next((each for start, each in _MEASURES.items() if magic.startswith(start)), None)
-            if name.startswith("/vsi"):
-                if measure is None and not _headers(name):
-                    return None
-                with open_dataset(name) as dataset, _near(dataset) as local:
-                    return _cut(local.name)
-            if measure is not None:
-                needed = measure(file)
+            for start, measure in _MEASURES.items():
+                if magic.startswith(start):
+                    needed = measure(file)
     except (OSError, ValueError, struct.error, LookupError, RasterioError):
         return None  # its own reader says what is wrong with what it cannot make out
-    needed, size = needed or _envi(name), os.path.getsize(name)
+    needed, size = needed or _envi(name), _size(name)
     return _words(name, size, needed) if size < needed else None
 
 
@@ -186,7 +170,8 @@ def _headers(name: str) -> list[str]:
 def _envi(name: str) -> int:
     """Return the bytes an ENVI raster needs by the header beside it; 0 for other files."""
     for header in _headers(name):
-        text = Path(header).read_text("latin-1")
+        with open_bytes(header) as file:
+            text = file.read(_LONGEST_TEXT).decode("latin-1")
         if not text.startswith("ENVI"):
             continue
         try:
@@ -224,21 +209,11 @@ def broken_xml(name: str) -> str | None:
     if not is_file(sidecar):
         return None
     try:
-        with opened(sidecar) as file:
-            ElementTree.fromstring(_text_of(file))
+        with open_bytes(sidecar) as file:
+            ElementTree.fromstring(file.read(_LONGEST_TEXT))
     except (ElementTree.ParseError, OSError):
         return f"the metadata in {Path(sidecar).name} cannot be read"
     return None
-
-
-def _text_of(file: BinaryIO) -> bytes:
-    """Return a file up to its end, or to the zeros that stand for it."""
-    found = b""
-    while len(found) < _LONGEST_TEXT and (part := file.read(1 << 16)):
-        found += part
-        if part.endswith(b"\0"):
-            break
-    return found.rstrip(b"\0")
 
 
 _SCALE, _POINTS, _MATRIX, _KEYS, _NUMBERS, _TEXTS, _METADATA, _NODATA = (
@@ -269,7 +244,7 @@ def _broken_tags(name: str) -> str | None:
 
     GDAL leaves such tags out, some of them without a word.
     """
-    with opened(name) as file:
+    with open_bytes(name) as file:
         if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             return None
         file.seek(0)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.blocks import block_places
 from rsic_geo.raster.damage import hearing_damage, hearing_unreadable, report_damage
+from rsic_geo.raster.doors.decoders import PixelDecoder, Pixels, ReducingDecoder, nearest
 from rsic_geo.raster.env import (
     careful_reading,
     gdal_config,
@@ -42,18 +42,8 @@ from rsic_geo.raster.members import others_beside
 from rsic_geo.raster.snapshot import bits_of, take_snapshot
 from rsic_geo.raster.structure import opaque_colours, premultiplied_band, with_opacity
 
-Pixels = NDArray[Any]
-"""Samples (bands, height, width)."""
 Valid = NDArray[np.bool_]
 """True = keep."""
-
-
-class PixelDecoder(Protocol):
-    """What reads the pixels of a file that GDAL opens and cannot decode."""
-
-    def read(self, window: Window, bands: tuple[int, ...] | None) -> Pixels:
-        """Return samples (bands, height, width) of a window, bands from 0; all if None. Raises CodecError."""
-        ...
 
 
 class SceneReader:
@@ -185,6 +175,12 @@ class SceneReader:
         return int(height), int(width)
 
     @property
+    def reductions(self) -> tuple[int, ...]:
+        """Factors of the overviews, or reduced resolutions, of the file; none where a decoder is ours."""
+        is_reduced = self._decoder is None or isinstance(self._decoder, ReducingDecoder)
+        return tuple(self._dataset.overviews(1)) if is_reduced else ()
+
+    @property
     def others(self) -> tuple[str, ...]:
         """GDAL's names of other images in the same file: pages, subdatasets, images of a NITF."""
         with gdal_config(), scene_errors("read", self.name):
@@ -226,31 +222,15 @@ class SceneReader:
                     dataset.read(_indexes(bands), window=_rasterio(block), out=out[:, rows, cols])
         return out
 
-    def _nearest(
-        self,
-        decoder: PixelDecoder,
-        window: Window | None,
-        shape: tuple[int, int],
-        bands: tuple[int, ...] | None,
-    ) -> Pixels:
-        """Return the nearest samples (bands, *shape) of a window, decoded line by line."""
-        area = window or Window.full(self.profile.height, self.profile.width)
-        rows = area.row_off + ((np.arange(shape[0]) + 0.5) * area.height / shape[0]).astype(int)
-        cols = ((np.arange(shape[1]) + 0.5) * area.width / shape[1]).astype(int)
-        count = self.profile.count if bands is None else len(bands)
-        out = np.empty((count, *shape), dtype=self.profile.dtype)
-        strip = self.block_shape[0]
-        for top in range(area.row_off, area.row_stop, strip):
-            wanted = np.flatnonzero((rows >= top) & (rows < top + strip))
-            if wanted.size:
-                lines = Window(
-                    row_off=top,
-                    col_off=area.col_off,
-                    height=min(strip, area.row_stop - top),
-                    width=area.width,
-                )
-                out[:, wanted] = decoder.read(lines, bands)[:, rows[wanted] - top][:, :, cols]
-        return out
+    @property
+    def is_decoded_by_gdal(self) -> bool:
+        """Whether GDAL reads the pixels, and not a decoder in its place."""
+        return self._decoder is None
+
+    def ask(self, call: Callable[[DatasetReader], Pixels]) -> Pixels:
+        """Return what a call of rasterio on the open dataset returns."""
+        with self._reading("pixels"):
+            return np.asanyarray(call(self._dataset))
 
     def _is_inside_block(self, window: Window) -> bool:
         height, width = self.block_shape
@@ -305,7 +285,10 @@ class SceneReader:
         area = None if window is None else _rasterio(window)
         with self._reading("pixels"):
             if self._decoder is not None:
-                return self._nearest(self._decoder, window, shape[1:], bands)
+                whole = Window.full(self.profile.height, self.profile.width)
+                return nearest(
+                    self._decoder, self.profile, self.block_shape[0], window or whole, shape[1:], bands
+                )
             return np.asarray(self._dataset.read(_indexes(bands), window=area, out_shape=shape))
 
     def read_resampled(
@@ -319,8 +302,10 @@ class SceneReader:
         is_palette = "palette" in self.profile.colorinterp
         method = Resampling.nearest if is_palette else Resampling.average
         with self._reading("pixels"):
+            if isinstance(self._decoder, ReducingDecoder):
+                return self._decoder.read_resampled(window, out_shape, bands)
             if self._decoder is not None:
-                return self._nearest(self._decoder, window, out_shape, bands)
+                return nearest(self._decoder, self.profile, self.block_shape[0], window, out_shape, bands)
             return np.asarray(
                 self._dataset.read(
                     _indexes(bands),

@@ -6,7 +6,6 @@ on. Of a JP2 GDAL names no alpha where the channel definition says that it was m
 
 from __future__ import annotations
 
-import io
 import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,15 +13,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
-from xml.sax.saxutils import escape
 
 import numpy as np
 from rasterio.enums import Resampling
 from rasterio.env import Env
-from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.errors import RasterioError
 
 from rsic_geo.geo.metadata import MetadataSnapshot, usual_mask_flags
 from rsic_geo.geo.profile import SceneProfile
+from rsic_geo.raster.doors.vsi import open_bytes
 from rsic_geo.raster.env import open_dataset
 
 _EXTRA_SAMPLES, _ASSOCIATED = 338, 1
@@ -108,67 +107,10 @@ def is_premultiplied(name: str, driver: str, colorinterp: Sequence[str]) -> bool
         number, _, name = name.removeprefix("GTIFF_DIR:").partition(":")
         page = int(number) if number.isdecimal() and len(number) < 6 else 1
     try:
-        with opened(name) as file:
+        with open_bytes(name) as file:
             return _ASSOCIATED in _extra_samples(file, page)
     except (OSError, ValueError, struct.error, RasterioError):
         return False
-
-
-def opened(name: str) -> BinaryIO:
-    """Open a file of the system, or one of GDAL's, for reading bytes; zeros follow the end of the latter.
-
-    Raises:
-        OSError, RasterioError: there is none.
-    """
-    if name.startswith("/vsi"):
-        return io.BufferedReader(_BehindGdal(name), _BehindGdal.CHUNK)
-    return Path(name).open("rb")
-
-
-class _BehindGdal(io.RawIOBase):
-    """Bytes of a file that only GDAL can open, as samples of a raster; zeros beyond its end."""
-
-    CHUNK = 4096
-
-    def __init__(self, name: str) -> None:
-        self._name, self._position = name, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_END:
-            raise io.UnsupportedOperation("its length is not known")
-        self._position = offset + (self._position if whence == io.SEEK_CUR else 0)
-        return self._position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        length = len(buffer)
-        while length:
-            try:
-                buffer[:length] = self._bytes(length)
-            except RasterioIOError as error:
-                if "too small" not in str(error):
-                    raise
-                length //= 2  # GDAL refuses a raster of which most lies beyond the end of its file
-                continue
-            self._position += length
-            return length
-        return 0
-
-    def _bytes(self, length: int) -> bytes:
-        text = (
-            f'<VRTDataset rasterXSize="{length}" rasterYSize="1">'
-            '<VRTRasterBand dataType="Byte" band="1" subClass="VRTRawRasterBand">'
-            f'<SourceFilename relativetoVRT="0">{escape(self._name)}</SourceFilename>'
-            f"<ImageOffset>{self._position}</ImageOffset><PixelOffset>1</PixelOffset>"
-            f"<LineOffset>{length}</LineOffset></VRTRasterBand></VRTDataset>"
-        )
-        with Env(GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE="ALL"), open_dataset(text) as dataset:
-            return bytes(dataset.read(1)[0].tobytes())
 
 
 def premultiplied_band(name: str, driver: str, count: int) -> int | None:
@@ -179,7 +121,7 @@ def premultiplied_band(name: str, driver: str, count: int) -> int | None:
     if driver != "JP2OpenJPEG":
         return None
     try:
-        with Path(name).open("rb") as file:
+        with open_bytes(name) as file:
             header = dict(_boxes(dict(_boxes(file.read(_HEADER_BYTES))).get(b"jp2h", b"")))
     except OSError:
         return None

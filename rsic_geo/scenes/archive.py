@@ -28,7 +28,6 @@ from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
-from rsic_geo.scenes.habits import Habits
 from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, name_file, open_store
 from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
 from rsic_geo.scenes.protocol import ReadBy, StoredScene, decimated_valid
@@ -42,8 +41,8 @@ Pixels = NDArray[Any]
 _CUT = "the side information of this archive is missing (was the file cut short or stripped?)"
 
 
-class Archive(Habits):
-    """A scene open for reading, rasterio-like. Use :func:`rsic_geo.scenes.open.open_archive`.
+class Archive:
+    """A scene open for reading. Use :func:`rsic_geo.scenes.open.open_archive`.
 
     Pixels come as (bands, height, width). Where the file is an archive of rsic_geo, every tile's bytes are
     checked against their checksum before they are decoded, nodata, masks and alpha come back exactly, and
@@ -267,7 +266,6 @@ class Archive(Habits):
         *,
         out_shape: tuple[int, int] | tuple[int, int, int] | None = None,
         bands: tuple[int, ...] | None = None,
-        **other: object,
     ) -> Pixels:
         """Return pixels (bands, height, width) of a window, final: enhanced, nodata and alpha exact.
 
@@ -279,15 +277,12 @@ class Archive(Habits):
                 window: the codec's reduced resolutions are read and resampled, without enhancement, which
                 exists at full resolution only.
             bands: indexes from 0; None for all.
-            other: nothing; named in an error.
 
         Raises:
             ChecksumError: if the stored bytes of a tile are damaged.
             SceneError: if the file cannot be decoded.
             UsageError: if the window, a band or ``out_shape`` is none of this scene.
         """
-        for name in other:
-            raise UsageError(f"read() has no {name}: it takes window, out_shape, and bands counted from 0")
         area = Window.full(self.profile.height, self.profile.width) if window is None else window
         self.profile.check_window(area, bands)
         shape = None

@@ -28,7 +28,7 @@ from rsic_geo.container.boxes import file_size, iter_boxes
 from rsic_geo.container.codestream import image_size, is_marked
 from rsic_geo.errors import BitstreamError, ContainerError, UnsupportedSceneError
 from rsic_geo.geo.window import Window
-from rsic_geo.raster.read import Pixels
+from rsic_geo.raster.doors.decoders import Pixels
 
 _MAGIC = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 """How a raw codestream and a JP2 file begin."""

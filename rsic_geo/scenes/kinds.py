@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container import jp2, sideinfo
+from rsic_geo.container.codestream import open_file
 from rsic_geo.container.cog import CogCheck, CogFile, has_end, has_mark, is_cog_archive, read_record
 from rsic_geo.container.integrity import PayloadCheck
 from rsic_geo.container.integrity import picture_of as picture_of_codestream
@@ -21,12 +23,14 @@ from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.container.sideinfo_check import check_side
 from rsic_geo.container.tiff import DESCRIPTION, SUFFIX, TiffArchive, is_tiff_archive
 from rsic_geo.errors import CodecError, ContainerError, RsicGeoError, SceneError, UsageError
+from rsic_geo.geo.address import gdal_name
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.raster import fetch_raster, open_scene
+from rsic_geo.raster import PixelDecoder, fetch_raster, open_scene
+from rsic_geo.raster.doors.vsi import is_ranged, open_bytes
 from rsic_geo.raster.files import check_source, sidecars_of
-from rsic_geo.raster.structure import opened
+from rsic_geo.scenes.far import far_tiles
 from rsic_geo.scenes.jp2_source import (
     check_samples,
     coarse_grid,
@@ -118,7 +122,8 @@ def open_store(path: str, execution: Execution) -> Store:
         UsageError: the name holds a NUL character.
     """
     check_source(path)
-    if is_tiff_archive(path):
+    is_named_so = path.lower().endswith(SUFFIX)  # of far ones without that name nobody fetches the end
+    if (is_named_so or not path.startswith("/vsi")) and is_tiff_archive(path):
         archive = TiffArchive(path)
         try:
             side = check_side(sideinfo.unpack(archive.side, picture_of(archive.layout)))
@@ -137,7 +142,10 @@ def open_store(path: str, execution: Execution) -> Store:
         return Store(reader=open_scene(path, is_archive=True), side=side, cog=cog)
     side_of_jp2 = _jp2_side(path)
     try:
-        reader = open_scene(path, offset_tiles(path), is_archive=side_of_jp2 is not None)
+        decoder: PixelDecoder | None = offset_tiles(path)
+        if side_of_jp2 is not None and is_ranged(path):
+            decoder = far_tiles(path, side_of_jp2.tile_size, execution.memory_mib)
+        reader = open_scene(path, decoder, is_archive=side_of_jp2 is not None)
     except SceneError as error:
         words = why_unopened(path)
         if words is None:
@@ -165,28 +173,35 @@ def _jp2_side(path: str) -> SideInfo | None:
     packed = jp2.read_side_information(path)
     if packed is None:
         return None
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         size = jp2.find_codestream(file).size
     return check_side(sideinfo.unpack(packed, picture_of_codestream(size)))
 
 
 def _starts_like_jp2(path: str) -> bool:
     try:
-        with Path(path).open("rb") as file:
+        with open_bytes(path) as file:
             return file.read(8)[4:] == b"jP  "
     except OSError:
         return False  # GDAL's own names; what cannot be opened at all is reported by open_scene
 
 
 def local_file(path: str, held: ExitStack) -> str:
-    """Return the path; of what may be an archive behind a name of GDAL's, a copy kept by ``held``.
+    """Return the path, or GDAL's name of an address; for some names of GDAL's a copy, kept by ``held``.
 
-    GDAL hides the boxes of a JP2 file, of a learned archive all but its preview, and what follows a COG. Also
-    a copy, as GDAL can open it, of a JPEG 2000 file all of whose components are subsampled.
+    An archive is read where it lies, if any part of a file can be read there. Others that may be
+    archives are copied: GDAL hides the boxes of a JP2 file, of a learned archive all but its preview, and
+    what follows a COG. Also a copy, as GDAL can open it, of a JPEG 2000 file all of whose components are
+    subsampled.
     """
     if not path.startswith("/vsi") and "://" not in path:
         return _at_full_size(path, held) or path
+    if path.partition("://")[0] in ("http", "https", "ftp", "s3", "gs", "az"):
+        path = gdal_name(path)
     is_learned = path.lower().endswith(SUFFIX)
+    if is_ranged(path) and (is_tiff_archive(path) if is_learned else _jp2_side(path) is not None):
+        return path
+    suffix = SUFFIX
     if not is_learned:
         with open_scene(path) as reader:
             is_learned = reader.driver == "GTiff" and reader.description == DESCRIPTION
@@ -201,7 +216,7 @@ def local_file(path: str, held: ExitStack) -> str:
 
 
 def _at_full_size(path: str, held: ExitStack) -> str | None:
-    grid = coarse_grid(path) if Path(path).is_file() else None  # no pipe is waited for
+    grid = coarse_grid(path) if os.path.isfile(path) else None  # no pipe is waited for
     if grid is None:
         return None
     copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rsic-"))) / Path(path).name
@@ -212,5 +227,5 @@ def _at_full_size(path: str, held: ExitStack) -> str | None:
 
 
 def _is_marked(path: str) -> bool:
-    with opened(path) as file:
+    with open_bytes(path) as file:
         return has_mark(file)

@@ -16,7 +16,7 @@ def open_archive(
     """Open a scene; an archive of rsic_geo is read as its final output, any other raster as it is.
 
     Args:
-        path: file or GDAL name (``/vsi...``; what may be an archive there is copied to the temporary folder).
+        path: file, GDAL name (``/vsi...``) or address; archives there are read by ranges.
         enhance: auto (what the archive says), off, or a model's name.
         execution: threads, device, window size.
         allow_other_model: enhance with other weights than the archive was made with.

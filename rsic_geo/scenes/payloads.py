@@ -29,6 +29,24 @@ class PayloadSource(Protocol):
         ...
 
 
+class PayloadDecoder(Protocol):
+    """What turns payloads into pixels."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Sample type of the scene."""
+        ...
+
+    @property
+    def bands(self) -> int:
+        """Bands of the scene."""
+        ...
+
+    def pixels(self, kind: int, body: bytes, size: tuple[int, int], reduce: int = 0) -> Pixels:
+        """Return the pixels (bands, h, w) of a payload; see :meth:`TileDecoder.pixels`."""
+        ...
+
+
 OWN, JPEG2000 = ord("L"), ord("J")
 """First byte of a payload: whether the archive's codec made what follows, or JPEG 2000 in its place."""
 
@@ -95,7 +113,7 @@ class TilePixels:
     """Pixels of any window or reduced resolution; only the tiles needed are decoded, and few are kept."""
 
     def __init__(
-        self, source: PayloadSource, decoder: TileDecoder, grid: TileGrid, held_mib: int = 256
+        self, source: PayloadSource, decoder: PayloadDecoder, grid: TileGrid, held_mib: int = 256
     ) -> None:
         """Hold where payloads come from and how they are decoded."""
         self._source, self._decoder, self._grid = source, decoder, grid

@@ -81,6 +81,11 @@ class StoredScene(Scene, Protocol):
         """Height and width of the blocks it is stored in (px)."""
         ...
 
+    @property
+    def reductions(self) -> tuple[int, ...]:
+        """Factors of the reduced resolutions that the file holds, ascending; empty where there are none."""
+        ...
+
     def read_resampled(
         self, window: Window, out_shape: tuple[int, int], *, bands: tuple[int, ...] | None = None
     ) -> Pixels:

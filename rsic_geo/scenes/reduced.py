@@ -145,6 +145,13 @@ def _box_sums(
     return np.asarray(band[:, :, cols[:, 1]] - band[:, :, cols[:, 0]])
 
 
+def nearest_places(area: Window, shape: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows and columns in the middle of each pixel of a window at another size."""
+    rows = area.row_off + (2 * np.arange(shape[0]) + 1) * area.height // (2 * shape[0])
+    cols = area.col_off + (2 * np.arange(shape[1]) + 1) * area.width // (2 * shape[1])
+    return rows, cols
+
+
 def rows_and_columns(out_shape: tuple[int, ...], count: int) -> tuple[int, int]:
     """Return rows and columns of a shape that may also tell the ``count`` bands. Raises UsageError."""
     whole = all(isinstance(side, int | np.integer) and side >= 1 for side in out_shape)

@@ -12,7 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from rsic_geo.codecs import registry
-from rsic_geo.codecs.base import CodedBands, TileForm
+from rsic_geo.codecs.base import MAX_REDUCE, CodedBands, TileForm
 from rsic_geo.container.sideinfo import ModelReference, Picture, SideInfo
 from rsic_geo.container.tiff import TiffArchive, TiffLayout
 from rsic_geo.errors import (
@@ -125,6 +125,11 @@ class TiffScene:
     def block_shape(self) -> tuple[int, int]:
         """Height and width of a tile (px)."""
         return self._grid.tile_size, self._grid.tile_size
+
+    @property
+    def reductions(self) -> tuple[int, ...]:
+        """Factors by which tiles can be decoded smaller."""
+        return tuple(1 << level for level in range(1, MAX_REDUCE + 1))
 
     def metadata(self) -> MetadataSnapshot:
         """Return all metadata of the scene."""

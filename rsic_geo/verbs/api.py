@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rsic_geo.errors import UsageError
 from rsic_geo.options import TARGETS, DecodeOptions, EncodeOptions, Execution, Target
 from rsic_geo.progress import ProgressCallback
+from rsic_geo.raster.doors.objects import read_array
 from rsic_geo.report import Report
-from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs import compare as comparing
 from rsic_geo.verbs import compress as encode
 from rsic_geo.verbs import decompress as decode
 from rsic_geo.verbs import enhance as foreign
 from rsic_geo.verbs import info as looking
 from rsic_geo.verbs.compare import Comparison
+from rsic_geo.verbs.dataset import Dataset
 from rsic_geo.verbs.keywords import (
     DecodeKeywords,
     EncodeKeywords,
@@ -27,6 +33,8 @@ from rsic_geo.verbs.keywords import (
     StrPath,
     check_keywords,
 )
+from rsic_geo.verbs.names import usual_suffix
+from rsic_geo.verbs.places import Output, Source, describe, is_local, is_name, read_from, write_to
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -35,18 +43,6 @@ __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "vali
 
 _EXECUTION = tuple(field.name for field in fields(Execution))
 _TARGETS = tuple(kind.replace("-", "_") for kind in TARGETS if kind != "lossless")
-
-
-def _name(place: StrPath) -> str:
-    """Return the name of a file. Raises UsageError for arrays, datasets and whatever else is none."""
-    try:
-        return os.fspath(place)
-    except TypeError:
-        kind = type(place).__name__
-        raise UsageError(
-            f"a path or a name that GDAL knows is wanted, not {kind}: of an open dataset give its name, "
-            "write pixels to a file first"
-        ) from None
 
 
 def _split(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,97 +64,284 @@ def _target(target: str | Target | None, options: Mapping[str, Any]) -> Target:
     return Target.parse("lossless" if target is None else target)
 
 
+@overload
 def compress(
-    src: StrPath,
-    dst: StrPath,
+    src: Source,
+    out: None = ...,
+    *,
+    target: str | Target | None = ...,
+    crs: object = ...,
+    transform: object = ...,
+    progress: ProgressCallback | None = ...,
+    **options: Unpack[EncodeKeywords],
+) -> bytes: ...
+
+
+@overload
+def compress(
+    src: Source,
+    out: StrPath | BinaryIO,
+    *,
+    target: str | Target | None = ...,
+    crs: object = ...,
+    transform: object = ...,
+    progress: ProgressCallback | None = ...,
+    **options: Unpack[EncodeKeywords],
+) -> Report: ...
+
+
+def compress(  # noqa: PLR0913 - a scene, where to, and what an array does not tell
+    src: Source,
+    out: Output = None,
     *,
     target: str | Target | None = None,
+    crs: object = None,
+    transform: object = None,
     progress: ProgressCallback | None = None,
     **options: Unpack[EncodeKeywords],
-) -> Report:
-    """Write a scene as an archive; see :func:`rsic_geo.verbs.compress.compress`.
+) -> Report | bytes:
+    """Write a scene as an archive that meets its target, checked by decoding it.
 
     Args:
-        src: any raster GDAL reads.
-        dst: archive to write (``.jp2``, ``.cog.tif``; ``.rsic.tif`` with ``codec="learned"``), or a folder.
+        src: any raster GDAL reads (path, ``/vsi`` name, address, ``bytes``, file open for reading), an open
+            rasterio dataset, an array (rows, columns) or (bands, rows, columns), or an xarray ``DataArray``
+            with rioxarray's accessor.
+        out: archive to write: a path (``.jp2``, ``.cog.tif``; ``.rsic.tif`` with ``codec="learned"``) or a
+            folder, a ``/vsimem/`` name, an address that fsspec writes to, a file open for writing. None: it
+            is returned as bytes. What lies beside it for other programs (``sidecar``) needs a name.
         target: lossless (the default), psnr=DB or snr=DB (of the worst band), max-error=N (units of the
             samples), ratio=R, bpp=B (bits per pixel of all bands) or bpppb=B (bits per sample).
+        crs: of an array, whatever rasterio takes for a reference system.
+        transform: of an array, pixel corner to units of the reference system.
         progress: told a fraction and a text; returning False cancels.
         options: a target as a keyword (``psnr=40``, ``max_error=2``) instead of ``target``; fields of
-            :class:`EncodeOptions` (``accept_loss=True``: archive although a band loses its structure) and
-            of :class:`Execution`.
+            ``EncodeOptions`` (``nodata=0``; ``accept_loss=True``: archive although a band loses its
+            structure) and of ``Execution``.
+
+    Returns:
+        What was reached, in numbers; the archive itself if ``out`` is None.
 
     Raises:
-        UsageError: if more than one target is given, or an option makes no sense.
-        StructureLostError: if a band would end below 6 dB SNR; nothing is written then.
+        UsageError: more than one target is given, an option makes no sense, or ``src`` holds no scene.
+        SceneNotFoundError: there is no such file.
+        UnsupportedSceneError: the scene's samples do not fit the codec.
+        DamagedSceneError: the source's reader reports damage and that was not accepted.
+        StructureLostError: a band would end below 6 dB SNR; nothing is written then.
+        TargetNotReachedError: the target cannot be met.
+        OutputExistsError: ``out`` exists and ``overwrite`` is False.
     """
     check_keywords("compress", options, EncodeKeywords.__annotations__)
-    own = {name: value for name, value in options.items() if name not in _TARGETS}
+    own: dict[str, Any] = {name: value for name, value in options.items() if name not in _TARGETS}
+    given = own.pop("nodata", None) if isinstance(src, np.ndarray) else None
+    nodata = None if given == "none" else given
     chosen = EncodeOptions(target=_target(target, options), **_split(own))
-    return encode.compress(_name(src), _name(dst), chosen, progress)
+    if not is_name(out):  # nothing lies beside what has no name
+        if chosen.sidecar == "require":
+            raise UsageError("sidecar='require' needs an archive with a name: give a path")
+        chosen = replace(chosen, sidecar="never")
+    with (
+        read_from(src, crs=crs, transform=transform, nodata=nodata) as name,
+        write_to(out, usual_suffix(chosen.codec), overwrite=chosen.overwrite) as place,
+    ):
+        report = encode.compress(name, place.name, chosen, progress)
+        place.name = os.fspath(report)  # whose suffix the codec may have chosen
+    return _told(report, src, out) if place.content is None else place.content
+
+
+@overload
+def decompress(
+    src: Source,
+    out: None = ...,
+    *,
+    form: Literal["array"] = ...,
+    progress: ProgressCallback | None = ...,
+    **options: Unpack[DecodeKeywords],
+) -> NDArray[Any]: ...
+
+
+@overload
+def decompress(
+    src: Source,
+    out: None = ...,
+    *,
+    form: Literal["bytes"],
+    progress: ProgressCallback | None = ...,
+    **options: Unpack[DecodeKeywords],
+) -> bytes: ...
+
+
+@overload
+def decompress(
+    src: Source,
+    out: None = ...,
+    *,
+    form: Literal["xarray"],
+    progress: ProgressCallback | None = ...,
+    **options: Unpack[DecodeKeywords],
+) -> Any: ...  # noqa: ANN401 - a DataArray, where xarray is installed
+
+
+@overload
+def decompress(
+    src: Source,
+    out: StrPath | BinaryIO,
+    *,
+    progress: ProgressCallback | None = ...,
+    **options: Unpack[DecodeKeywords],
+) -> Report: ...
 
 
 def decompress(
-    src: StrPath,
-    dst: StrPath,
+    src: Source,
+    out: Output = None,
     *,
+    form: Literal["array", "xarray", "bytes"] = "array",
     progress: ProgressCallback | None = None,
     **options: Unpack[DecodeKeywords],
-) -> Report:
-    """Write an archive's scene as a GeoTIFF; see :func:`rsic_geo.verbs.decompress.decompress`.
+) -> Any:
+    """Give back an archive's scene: as a GeoTIFF, an array, or an xarray ``DataArray``.
 
     Args:
-        src: archive, or any raster GDAL reads.
-        dst: GeoTIFF or COG to write.
+        src: archive, or any raster GDAL reads: path, ``/vsi`` name, address, ``bytes``, file open for
+            reading, open rasterio dataset.
+        out: GeoTIFF or COG to write: a path, a ``/vsimem/`` name, an address that fsspec writes to, a file
+            open for writing. None: the scene is returned.
+        form: what is returned without ``out``: ``array`` (bands, rows, columns), masked if the scene has a
+            mask of its own; ``xarray``, a ``DataArray`` with its place (needs the extra xarray); or the
+            GeoTIFF as ``bytes``.
         progress: told a fraction and a text; returning False cancels.
-        options: fields of :class:`DecodeOptions` and :class:`Execution`.
+        options: fields of ``DecodeOptions`` and ``Execution``.
+
+    Returns:
+        What was done, in numbers, a path-like of the output; the scene if ``out`` is None.
+
+    Raises:
+        SceneNotFoundError: there is no such file.
+        ChecksumError: stored bytes or lossless pixels are damaged; nothing is written or returned then.
+        MetadataLossError: the output would not hold metadata that a GeoTIFF can hold.
+        OutputExistsError: ``out`` exists and ``overwrite`` is False.
+        MissingDependencyError: ``form="xarray"`` without xarray.
     """
     check_keywords("decompress", options, DecodeKeywords.__annotations__)
-    return decode.decompress(_name(src), _name(dst), DecodeOptions(**_split(options)), progress)
+    if form not in ("array", "xarray", "bytes"):
+        raise UsageError(f"form={form!r}: give array, xarray or bytes")
+    chosen = DecodeOptions(**_split(options))
+    if out is not None or form == "bytes":
+        return _product(decode.decompress, src, out, chosen, progress)
+    with read_from(src) as name, tempfile.TemporaryDirectory(prefix="rsic-") as folder:
+        path = Path(folder) / "scene.tif"
+        own = dict(chosen.creation_options) | {"COMPRESS": "NONE", "BIGTIFF": "IF_SAFER"}
+        decode.decompress(name, str(path), replace(chosen, creation_options=tuple(own.items())), progress)
+        if form == "array":
+            return read_array(path)
+        from rsic_geo.verbs.xarray_engine import load
+
+        return load(path)
+
+
+@overload
+def enhance(
+    src: Source,
+    out: None = ...,
+    *,
+    model: str = ...,
+    progress: ProgressCallback | None = ...,
+    **options: Unpack[ProductKeywords],
+) -> bytes: ...
+
+
+@overload
+def enhance(
+    src: Source,
+    out: StrPath | BinaryIO,
+    *,
+    model: str = ...,
+    progress: ProgressCallback | None = ...,
+    **options: Unpack[ProductKeywords],
+) -> Report: ...
 
 
 def enhance(
-    src: StrPath,
-    dst: StrPath,
+    src: Source,
+    out: Output = None,
     *,
     model: str = "auto",
     progress: ProgressCallback | None = None,
     **options: Unpack[ProductKeywords],
-) -> Report:
-    """Write an enhanced copy of a lossy raster; see :func:`rsic_geo.verbs.enhance.enhance`.
+) -> Report | bytes:
+    """Write an enhanced copy of a lossy raster of any program; an archive of ours is decompressed.
 
     Args:
-        src: lossy raster of any writer.
-        dst: GeoTIFF or COG to write.
+        src: JPEG 2000 file, or JPEG, WebP, JXL or LERC compressed GeoTIFF, given as to ``decompress``.
+        out: GeoTIFF or COG to write, as of ``decompress``; None: the GeoTIFF is returned as bytes.
         model: auto or a model's name.
         progress: told a fraction and a text; returning False cancels.
-        options: fields of :class:`DecodeOptions` and :class:`Execution`.
+        options: fields of ``DecodeOptions`` and ``Execution``.
+
+    Raises:
+        UnsupportedSceneError: nothing was lost in the scene, or of a kind that is not known.
+        WeightsNotFoundError: there is no such model.
+        OutputExistsError: ``out`` exists and ``overwrite`` is False.
     """
     check_keywords("enhance", options, ProductKeywords.__annotations__)
     chosen = DecodeOptions(enhance=model, **_split(options))
-    return foreign.enhance(_name(src), _name(dst), chosen, progress)
+    return _product(foreign.enhance, src, out, chosen, progress)
+
+
+def _product(
+    verb: Callable[[str, str, DecodeOptions, ProgressCallback | None], Report],
+    src: Source,
+    out: Output,
+    chosen: DecodeOptions,
+    progress: ProgressCallback | None,
+) -> Report | bytes:
+    """Write a GeoTIFF by a verb; return its report, or the GeoTIFF itself where it has no name."""
+    with read_from(src) as name, write_to(out, ".tif", overwrite=chosen.overwrite) as place:
+        report = verb(name, place.name, chosen, progress)
+    note = f"what only files beside a GeoTIFF can say ({', '.join(place.lost)}) is left out: give a path"
+    if place.content is None:
+        told = _told(report, src, out)
+        return replace(told, warnings=(*told.warnings, note)) if place.lost else told
+    if place.lost:
+        warnings.warn(note, stacklevel=3)
+    return place.content
+
+
+def _told(report: Report, src: Source, out: Output) -> Report:
+    """Return a report that calls source and output what the caller calls them."""
+    output = report.output if is_local(out) else {**report.output, "path": describe(out)}
+    return replace(report, source={**report.source, "path": describe(src)}, output=output)
 
 
 def open(  # noqa: A001 - as in rasterio
-    path: StrPath,
+    path: Source,
     *,
     enhance: str = "auto",
     allow_other_model: bool = False,
     **options: Unpack[ExecutionKeywords],
-) -> Archive:
-    """Open a scene or archive for windowed reading; see :func:`rsic_geo.scenes.open.open_archive`.
+) -> Dataset:
+    """Open a scene or archive for windowed reading, with the habits of ``rasterio.open``.
 
     Args:
-        path: file or GDAL name.
-        enhance: auto, off, or a model's name.
+        path: file, GDAL name or address, ``bytes``, or file open for reading. Archives behind ``/vsi`` names
+            and addresses are read by ranges, not copied.
+        enhance: auto (what the archive says), off, or a model's name.
         allow_other_model: enhance with other weights than the archive was made with.
-        options: fields of :class:`Execution`.
+        options: fields of ``Execution``, such as ``device="cpu"`` and ``threads=1``.
+
+    Raises:
+        SceneNotFoundError: there is no such file.
+        SceneError: GDAL cannot open the file.
+        ContainerError, ChecksumError, VersionError: the archive is damaged or too new.
+        WeightsMismatchError: at the first enhanced read, if the weights differ.
     """
     check_keywords("open", options, ExecutionKeywords.__annotations__)
     if not isinstance(enhance, str):
         raise UsageError(f"enhance={enhance!r}: give 'auto', 'off' or the name of a model")
-    return open_archive(
-        _name(path),
+    if isinstance(path, np.ndarray):
+        raise UsageError("an array is open already: give a path, a GDAL name, bytes, or a file")
+    return Dataset(
+        path,
         enhance=enhance,
         allow_other_model=allow_other_model,
         execution=Execution(**options),
@@ -166,8 +349,8 @@ def open(  # noqa: A001 - as in rasterio
 
 
 def compare(
-    reference: StrPath,
-    other: StrPath,
+    reference: Source,
+    other: Source,
     *,
     ignore: tuple[str, ...] = (),
     accept_damaged: bool = False,
@@ -175,31 +358,40 @@ def compare(
 ) -> Comparison:
     """Compare two scenes band by band, archives by their final output.
 
-    See :func:`rsic_geo.verbs.compare.compare`.
-
     Args:
-        reference: scene that errors are counted against.
+        reference: scene that errors are counted against, given as to ``decompress``.
         other: scene looked at.
         ignore: metadata fields left out.
         accept_damaged: compare what a scene still holds whose reader reports damage.
         progress: told a fraction and a text; returning False cancels.
+
+    Raises:
+        SceneMismatchError: they are not of one size, or have not the same bands.
     """
-    return comparing.compare(
-        _name(reference),
-        _name(other),
-        ignore=ignore,
-        accept_damaged=accept_damaged,
-        progress=progress,
-    )
+    with read_from(reference) as first, read_from(other) as second:
+        return comparing.compare(
+            first, second, ignore=ignore, accept_damaged=accept_damaged, progress=progress
+        )
 
 
-def info(path: StrPath) -> dict[str, Any]:
-    """Return a plain dictionary about a scene or archive; see :func:`rsic_geo.verbs.info.info`."""
-    return looking.info(_name(path))
+def info(path: Source) -> dict[str, Any]:
+    """Return a plain dictionary about a scene or archive, given as to ``decompress``.
+
+    Sizes are in px and bytes, rates in bits per pixel of all bands.
+    """
+    with read_from(path) as name:
+        return {**looking.info(name), "path": describe(path)}
 
 
 def validate(
-    path: StrPath, *, pixels: bool = True, progress: ProgressCallback | None = None
+    path: Source, *, pixels: bool = True, progress: ProgressCallback | None = None
 ) -> dict[str, Any]:
-    """Return whether a file is whole, and what is wrong with it; see :func:`rsic_geo.verbs.info.validate`."""
-    return looking.validate(_name(path), pixels=pixels, progress=progress)
+    """Return whether a file is whole (``valid``), and what is wrong with it (``problems``).
+
+    Args:
+        path: archive or raster, given as to ``decompress``.
+        pixels: decode every tile, too.
+        progress: told a fraction and a text; returning False cancels.
+    """
+    with read_from(path) as name:
+        return {**looking.validate(name, pixels=pixels, progress=progress), "path": describe(path)}

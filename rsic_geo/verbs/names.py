@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rsic_geo.codecs import registry
 from rsic_geo.codecs.base import CodecEntry
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import OutputExistsError, UsageError
 
 SCENE_SUFFIXES = (".tif", ".tiff")
 """Suffixes of the GeoTIFFs and COGs ``decompress`` and ``enhance`` write."""
@@ -31,6 +31,24 @@ def usual_suffix(codec: str) -> str:
     """Return what the names of a codec's archives usually end in; of several codecs :data:`ANY`."""
     suffixes = archive_suffixes(codec)
     return suffixes[0] if len(suffixes) == 1 else ANY
+
+
+def archive_beside(source: str, codec: str) -> str:
+    """Return the name of an archive beside its source that has none yet.
+
+    Raises:
+        UsageError: the source is no local file, so nothing can lie beside it.
+        OutputExistsError: the name is taken; what nobody named is never overwritten.
+    """
+    if source.startswith("/vsi") or "://" in source:
+        raise UsageError(f"{source} is not on a local disk: say where the archive goes")
+    stem = os.path.splitext(source)[0]
+    for suffix in archive_suffixes(codec):
+        if os.path.lexists(stem + suffix):
+            raise OutputExistsError(
+                f"{stem}{suffix} exists already: name the archive (--overwrite replaces a named one)"
+            )
+    return stem + usual_suffix(codec)
 
 
 def is_open(path: str) -> bool:

@@ -10,6 +10,7 @@ from pipeline_support import painted, write_scene
 import rsic_geo
 from rsic_geo.container.boxes import iter_boxes
 from rsic_geo.container.jp2 import find_codestream
+from rsic_geo.scenes.open import open_archive
 
 
 @pytest.fixture(scope="module", params=["lossless", "bpp=1.5"])
@@ -62,7 +63,7 @@ def test_a_moved_place_is_named_and_the_scene_is_read_all_the_same(archive, tmp_
     problems = rsic_geo.validate(str(path))["problems"]
     assert len(problems) == 1
     assert "GeoJP2 box" in problems[0]
-    with rsic_geo.open(str(path)) as moved, rsic_geo.open(str(archive)) as right:
+    with open_archive(str(path)) as moved, open_archive(str(archive)) as right:
         np.testing.assert_array_equal(moved.read(), right.read())
         assert moved.snapshot == right.snapshot
         assert any("GeoJP2" in text for text in moved.warnings)

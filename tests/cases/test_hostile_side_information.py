@@ -120,13 +120,12 @@ _MEASURE = """
 import resource, sys
 import rsic_geo
 from rsic_geo.errors import RsicGeoError
-from rsic_geo.geo.window import Window
 rsic_geo.info(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     with rsic_geo.open(sys.argv[2]) as opened:
         opened.read()
-        opened.read_mask(Window.full(90, 110))
+        opened.dataset_mask()
 except RsicGeoError as error:
     print(error, file=sys.stderr)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)

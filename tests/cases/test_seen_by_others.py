@@ -16,6 +16,7 @@ from pipeline_support import painted
 from rasterio.enums import ColorInterp
 
 import rsic_geo
+from rsic_geo.scenes.open import open_archive
 
 needs_gdalinfo = pytest.mark.skipif(
     shutil.which("gdalinfo") is None, reason="needs gdal-bin, another GDAL than rasterio's (make test)"
@@ -76,7 +77,7 @@ def test_colours_in_any_order_are_said_in_the_file_itself(colours, target, tmp_p
     assert [band["colorInterpretation"].lower() for band in _others(archive)["bands"]] == colours
     assert _is_valid_jp2(archive)
     assert report.details["others_miss"] == []
-    with rsic_geo.open(str(archive)) as opened:
+    with open_archive(str(archive)) as opened:
         assert list(opened.profile.colorinterp) == colours
 
 
@@ -100,7 +101,7 @@ def test_a_mask_lies_beside_the_archive(target, tmp_path):
     assert said.count("Mask Flags: PER_DATASET") == 3, said
     assert report.details["others_miss"] == []
     assert report.details["sidecar_bytes"] >= archive.with_name("a.jp2.msk").stat().st_size
-    with rsic_geo.open(str(archive)) as opened:
+    with open_archive(str(archive)) as opened:
         np.testing.assert_array_equal(opened.read_mask(rsic_geo_window(600, 530)) != 0, keep)
     assert rsic_geo.compare(str(source), str(archive)).to_json()["mask_equal"]
 

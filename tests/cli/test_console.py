@@ -53,7 +53,9 @@ def test_an_error_does_not_stand_in_the_bars_line(verb, capsys):
 
     assert verb(body, "--progress", "bar") == 1
     assert (
-        capsys.readouterr().err == "0...10...20...30\nrsic: error: tile 3 is damaged: copy the file again\n"
+        capsys.readouterr().err
+        == "0...10...20...30\nrsic: error: tile 3 is damaged: copy the file again (next: rsic validate FILE "
+        "tells all that is damaged)\n"
     )
 
 
@@ -208,7 +210,7 @@ def test_a_lost_interruption_still_cancels_at_the_next_step(verb):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["compress"], ["compress", "a"], ["info", "--nonsense", "a"]]
+    "arguments", [["nonsense"], ["compress"], ["decompress", "a"], ["info", "--nonsense", "a"]]
 )
 def test_wrong_usage_is_one_line_and_2(capsys, arguments):
     assert main(arguments) == 2

@@ -23,6 +23,8 @@ from pipeline_support import Smoother
 import rsic_geo
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.geo.window import Window
+from rsic_geo.options import Execution
+from rsic_geo.scenes.open import open_archive
 
 MOST_MEMORY = 6 << 30
 """Address space (bytes); a file that claims to be huge may not get more."""
@@ -30,7 +32,7 @@ MOST_MEMORY = 6 << 30
 
 def crc_of(path: str, enhance: str = "auto") -> dict[str, Any]:
     """Return checksums of all that a user gets from a scene; and what was warned."""
-    with rsic_geo.open(path, enhance=enhance, threads=1) as scene:
+    with open_archive(path, enhance=enhance, execution=Execution(threads=1)) as scene:
         pixels = scene.read()
         window = Window.full(scene.profile.height, scene.profile.width)
         mask = scene.read_mask(window)

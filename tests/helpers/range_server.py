@@ -1,6 +1,8 @@
 """A store that serves a folder by ranges and tears some of its answers: ``python range_server.py FOLDER``.
 
 ``/SHARE/SEED/NAME`` is the file NAME, of whose answers SHARE percent break off or fail, by chance of SEED.
+``/count`` is how many requests were answered, and with how many bytes, since it was asked last.
+
 Prints its port. A process of its own: GDAL waits for it with Python's lock held.
 """
 
@@ -15,11 +17,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
+from urllib.request import urlopen
 
 
 class _Store(BaseHTTPRequestHandler):
     folder: ClassVar[Path]
     chances: ClassVar[dict[str, random.Random]] = {}
+    counts: ClassVar[list[int]] = [0, 0]
 
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
@@ -28,6 +32,13 @@ class _Store(BaseHTTPRequestHandler):
         self._answer(with_body=True)
 
     def _answer(self, *, with_body: bool) -> None:
+        if self.path == "/count":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write("{} {}".format(*self.counts).encode())
+            self.counts[:] = 0, 0
+            return
+        self.counts[0] += 1
         _, share, seed, name = [*self.path.split("/"), "", "", ""][:4]
         path = self.folder / Path(name).name
         if not path.is_file():
@@ -51,10 +62,18 @@ class _Store(BaseHTTPRequestHandler):
             length = last + 1 - first
             if fate < torn:
                 length = chance.randrange(length + 1)
+            self.counts[1] += length
             self.wfile.write(content[first : first + length])
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+def counted(address: str) -> tuple[int, int]:
+    """Return requests and bytes since the last call."""
+    with urlopen(f"{address}/count") as answer:
+        requests, sent = map(int, answer.read().split())
+    return requests, sent
 
 
 @contextmanager

@@ -105,7 +105,16 @@ def test_no_sentence_of_the_engine_reaches_a_dialog_as_a_command_line_has_it(lab
 
 
 def test_every_option_in_a_message_is_a_parameter_of_some_dialog():
-    elsewhere = {"bench.py", "eval.py", "models.py", "classic.py", "entry.py", "html.py"}
+    elsewhere = {
+        "bench.py",
+        "eval.py",
+        "models.py",
+        "classic.py",
+        "entry.py",
+        "html.py",
+        "next_step.py",
+        "tour.py",
+    }
     for place, text in ENGINE_TEXTS:
         if Path(place.partition(":")[0]).name not in elsewhere:
             kept = text

@@ -133,14 +133,14 @@ def test_a_scene_is_archived_enhanced_and_read_without_torch(tmp_path, sample_da
 import rsic_geo, sys
 rsic_geo.compress({str(source)!r}, {str(tmp_path / "a.jp2")!r}, target="psnr=32")
 with rsic_geo.open({str(tmp_path / "a.jp2")!r}) as scene:
-    scene.read(rsic_geo.Window(row_off=10, col_off=20, height=100, width=90)).tofile({str(tmp_path / "w")!r})
+    scene.read(window=((10, 110), (20, 110))).tofile({str(tmp_path / "w")!r})
 assert not any(name.startswith("torch.") for name in sys.modules)
 """
     done = run_without({"torch"}, code)
     assert done.returncode == 0, done.stderr
     with rsic_geo.open(tmp_path / "a.jp2") as scene:
         assert scene.is_enhanced
-        part = scene.read(rsic_geo.Window(row_off=10, col_off=20, height=100, width=90))
+        part = scene.read(window=rsic_geo.Window(row_off=10, col_off=20, height=100, width=90))
     assert part.tobytes() == (tmp_path / "w").read_bytes()
     # nor with onnxruntime: numpy is slow, and the bytes are the same
     code = code.replace("rsic_geo.compress", "(lambda *_, **__: None)").replace(

@@ -11,7 +11,9 @@ import rasterio.shutil
 import rsic_geo
 from rsic_geo.errors import UsageError, WeightsMismatchError
 from rsic_geo.geo.lattice import byte_from_strength, level_from_rmse, strength_from_byte
+from rsic_geo.options import Execution
 from rsic_geo.repair.blind import MOST_STRENGTH, blind_strengths
+from rsic_geo.scenes.open import open_archive
 
 
 @pytest.fixture
@@ -138,5 +140,5 @@ def test_reading_may_be_fast_and_writing_archives_may_not(sample_data: Path, tmp
         rsic_geo.compress(sample_data / "town_pan_gcps.tif", archive, fast=True)
     rsic_geo.compress(sample_data / "town_pan_gcps.tif", archive)
     rsic_geo.decompress(archive, tmp_path / "back.tif", fast=True)
-    with rsic_geo.open(archive, fast=True) as scene:
+    with open_archive(archive, execution=Execution(fast=True)) as scene:
         assert scene.execution.fast

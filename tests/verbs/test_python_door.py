@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-import textwrap
 import typing
 from dataclasses import fields
 from pathlib import Path
@@ -41,37 +40,6 @@ def test_keywords_are_the_fields_of_the_options(keyword_types, options, apart):
     }
     own = {name: kind for name, kind in own.items() if name not in _TARGETS}
     assert own == wanted
-
-
-@pytest.mark.slow
-def test_a_wrong_keyword_fails_in_mypy_and_a_path_does_not(tmp_path):
-    lines = textwrap.dedent("""
-        from pathlib import Path
-        import rsic_geo
-
-        rsic_geo.compress(Path("a.tif"), "b.jp2", psnr=40, tile_size=256, threads=2)
-        rsic_geo.decompress("b.jp2", Path("c.tif"), level=1)
-        window = rsic_geo.Window(row_off=0, col_off=0, height=1, width=1)
-        with rsic_geo.open(Path("b.jp2"), threads=1) as opened:
-            opened.read(window)
-        version: str = rsic_geo.__version__
-        rsic_geo.compress("a.tif", "b.jp2", tilesize=256)  # wrong
-        rsic_geo.compress("a.tif", "b.jp2", sidecar="sometimes")  # wrong
-        rsic_geo.decompress("b.jp2", "c.tif", bands="1,2")  # wrong
-        rsic_geo.open("b.jp2", thread=1)  # wrong
-        rsic_geo.compare(1, "b")  # wrong
-    """)
-    path = tmp_path / "user.py"
-    path.write_text(lines)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", tmp_path / "c", path],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    wrong = {number for number, line in enumerate(lines.splitlines(), 1) if line.endswith("# wrong")}
-    said = {
-        int(line.split(":")[1]) for line in done.stdout.splitlines() if "error:" in line and "user.py" in line
-    }
-    assert said == wrong, done.stdout
 
 
 @pytest.mark.parametrize(

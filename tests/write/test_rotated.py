@@ -94,7 +94,7 @@ def test_the_scene_comes_back_and_targets_are_met(
     else:
         wanted = pixels.size * float(value) / 8 if kind == "bpppb" else pixels.nbytes / float(value)
         assert archive.stat().st_size == pytest.approx(wanted, rel=0.02)
-    with rsic_geo.open(archive) as scene:
+    with open_archive(archive) as scene:
         window = Window(row_off=77, col_off=123, height=100, width=141)
         rows, cols = window.slices
         np.testing.assert_array_equal(scene.read(window), ours[:, rows, cols])

@@ -173,7 +173,7 @@ def encode_options(
 
 @click.command(short_help="Write a scene as an archive.")
 @click.argument("source", metavar="INPUT")
-@click.argument("destination", metavar="OUTPUT")
+@click.argument("destination", metavar="[OUTPUT]", required=False)
 @part_options
 @click.option(
     "--nodata",
@@ -194,19 +194,34 @@ def encode_options(
 @talking
 def compress(
     source: str,
-    destination: str,
+    destination: str | None,
     console: Console,
     execution: Execution,
     **choices: Any,
 ) -> None:
-    """Write INPUT, any raster GDAL reads, as the archive OUTPUT (.jp2, .cog.tif, or a folder to put it in).
+    """Write INPUT, any raster GDAL reads, as an archive.
+
+    OUTPUT is its name (.jp2, .cog.tif) or a folder to put it in; without one it lies beside INPUT.
+
+    \b
+    rsic compress scene.tif                                        lossless, into scene.jp2
+    rsic compress scene.tif small.jp2 --target psnr=40             as small as 40 dB allow
+    rsic compress scene.tif quick.jp2 --target psnr=40 --effort fast
+    rsic compress scene.tif tiny.rsic.tif --codec learned --target bpp=0.3
+
+    --target says what must hold of what comes back, --effort how long fewer bytes may take, --codec by what
+    pixels become bytes: jp2 is read by every program that knows JPEG 2000, learned is for few bits, is slow,
+    and shows others a preview.
 
     The archive is a plain GeoJP2 file or COG for every other program; what rsic needs to give the scene back
     complete and repaired is in one part of it. With --codec learned it is a TIFF (.rsic.tif) that shows other
     programs a preview. A part that is asked for is that part of the whole: place, control points and metadata
     follow.
-    """
+    """  # noqa: D301 - click wants the character itself
     from rsic_geo.verbs.compress import compress as run
+    from rsic_geo.verbs.names import archive_beside
 
     wanted = encode_options(execution, **choices)
+    if destination is None:
+        destination = archive_beside(source, wanted.codec)
     finish_job(console, run(source, check_local_output(destination), wanted, console.progress()))
