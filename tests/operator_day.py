@@ -1,9 +1,9 @@
 """An operator's day with an archive, from the plan to the bag: ``python tests/operator_day.py [SCENES]``.
 
 Makes a tree of scenes (or takes a folder), plans it, runs it while killing the run again and again, verifies
-it, damages a product, loses the ledger, moves the archive, restores it and packs it, and prints what was planned
-beside what came. Every step is the command an operator would type; the first that does not do what it says ends
-the day.
+it, damages a product, loses the ledger, moves the archive, restores it and packs it, and prints what was
+planned beside what came. Every step is the command an operator would type; the first that does not do what it
+says ends the day.
 """
 
 from __future__ import annotations
