@@ -518,7 +518,7 @@ def test_wrong_requests_are_refused_in_one_line(town, tmp_path, codec, changes, 
 
 
 def test_a_codec_nobody_knows_is_refused_before_any_work(town, tmp_path):
-    with pytest.raises(UnknownCodecError, match="'mpeg' is not known: use jp2 or learned"):
+    with pytest.raises(UnknownCodecError, match="'mpeg' is not known: use cog or jp2 or learned"):
         rsic_geo.compress(town, tmp_path / "a.rsic.tif", codec="mpeg", target="bpp=1")
     assert list(tmp_path.iterdir()) == []
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 import rasterio._env
 from rasterio.env import Env
 
-from rsic_geo.raster.env import gdal_config
+from rsic_geo.raster.env import gdal_config, open_dataset
 
 _RANGED = ("curl", "s3", "gs", "az", "adls", "oss", "swift", "mem", "subfile")
 """File systems of GDAL whose files are read from any place; others (zip, gzip) unpack from the start."""
@@ -32,6 +32,9 @@ def open_bytes(name: str | Path) -> BinaryIO:
     Raises:
         OSError: it is not there, or may not be read.
     """
+    if "://" in str(name):  # rasterio's way to write names of GDAL's
+        with open_dataset(name) as dataset:
+            name = str(dataset.files[0])
     if not str(name).startswith("/vsi"):
         return Path(name).open("rb")
     return cast(BinaryIO, _VsiFile(str(name)))
