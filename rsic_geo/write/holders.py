@@ -19,11 +19,13 @@ JP2_TYPES = ("uint8", "uint16", "int16")
 def fitting(entries: Sequence[CodecEntry], opened: Scene, options: EncodeOptions) -> tuple[CodecEntry, ...]:
     """Return which of some codecs to try on a scene: the first that can hold it as asked.
 
-    Of floats within a largest error all that can, since which is smaller depends on the scene. Where none
-    can, the last is returned, which says why.
+    Of floats, exact or within a largest error, all that can. Where none can, the last is returned, which says
+    why.
     """
     able = [entry for entry in entries if len(entries) == 1 or _can_hold(entry, opened, options)]
-    is_open = options.target.kind == "max-error" and np.dtype(opened.profile.dtype).kind == "f"
+    # Which is smaller depends on the scene: of steps within a bound, and of whole numbers in floats.
+    is_bounded = options.target.is_lossless or options.target.kind == "max-error"
+    is_open = is_bounded and np.dtype(opened.profile.dtype).kind == "f"
     return tuple(able if is_open else able[:1]) or tuple(entries[-1:])
 
 
