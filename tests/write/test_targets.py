@@ -16,7 +16,7 @@ from support import SCENES, needs_shared
 
 import rsic_geo
 from rsic_geo.errors import TargetNotReachedError, UsageError
-from rsic_geo.write import writer
+from rsic_geo.write.jobs import tiled
 
 HEIGHT, WIDTH = 300, 380
 
@@ -266,8 +266,8 @@ def test_a_search_looks_at_the_final_output_few_times(tmp_path, sample_data, mon
         Window(col_off=60, row_off=90, width=200, height=200),
     )
     looks = []
-    fit = writer.fit_enhancement
-    monkeypatch.setattr(writer, "fit_enhancement", lambda *words: looks.append(1) or fit(*words))
+    fit = tiled.fit_enhancement
+    monkeypatch.setattr(tiled, "fit_enhancement", lambda *words: looks.append(1) or fit(*words))
     with installed(Smoother()):
         report = rsic_geo.compress(source, tmp_path / "a.jp2", target=f"psnr={target}")
         rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "r.tif")

@@ -80,7 +80,8 @@ def verify_archive(place: str | Path, options: FixityOptions) -> Fixity:
                 found.rotten.append({"product": scene["product"], "rot": rot})
             if options.told(scene, rot) is False:
                 raise JobCancelledError(
-                    f"stopped after {found.checked} scenes: give --max-age to go on where this stopped"
+                    f"stopped after {found.checked} scenes, whose checks are kept: to go on, leave those of "
+                    "the last day alone"
                 )
     return found
 

@@ -81,6 +81,7 @@ class RateSearch:
         if not self._curves:
             if around is None and len(self.plan.grid) > PROBE_TILES:
                 around = self._probe(mean_square, progress.stage(0, 0.2))
+                progress = progress.stage(0.2, 1)
             started = time.perf_counter()
             self._curves = self.coder.curves(
                 layer_ratios(self.plan, around), progress, near=mean_square or None
@@ -282,7 +283,7 @@ class _Hunt:
 
     def is_over(self, missed_bytes: int) -> bool:
         """Return whether a coding that missed shows that nothing better than what reached is to be had."""
-        is_stuck = math.isfinite(self.reached_bytes) and self.missed[missed_bytes] > 2
+        is_stuck = math.isfinite(self.reached_bytes) and self.missed[missed_bytes] > 3
         return is_stuck or self.is_settled(0, missed_bytes)
 
     def next_aim(self, aim: float, achieved: float, size: int, *, reached: bool) -> float:
@@ -298,6 +299,8 @@ class _Hunt:
         self.last = (aim, achieved)
         guess: float = aim * (self.goal / achieved) ** (1 / min(max(power, 0.2), 2.0))
         if self.low > 0 and math.isfinite(self.high):
+            if self.missed.get(size, 0) > 1:  # the encoder has nothing here: half way to what reached
+                return math.sqrt(self.low * self.high)
             tenth: float = (self.high / self.low) ** 0.1
             return min(max(guess, self.low * tenth), self.high / tenth)
         if self.low > 0:
