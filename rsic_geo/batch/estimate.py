@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rules
-from rsic_geo.batch.source import sha256_of
+from rsic_geo.batch.scene import check_copied
+from rsic_geo.batch.source import look_at
 from rsic_geo.errors import JobCancelledError, RsicGeoError
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
@@ -248,7 +249,7 @@ def _tried(known: _Known, options: EncodeOptions | None) -> _Trial:
     """Archive a scene, or windows of it, in a temporary folder."""
     if options is None:
         started = time.perf_counter()
-        sha256_of(known.path)
+        check_copied(known.path, look_at(known.path))
         return _Trial(known=known, size=known.size, seconds=3 * (time.perf_counter() - started))
     with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
         product = str(Path(folder) / f"tried{usual_suffix(options.codec)}")

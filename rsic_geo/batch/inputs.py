@@ -72,7 +72,7 @@ def discover(
             path = gdal_name(word)
             found.setdefault(path, Source(path=path, relative=path.rpartition("/")[2]))
         elif os.path.isdir(word):
-            for source in _walk(Path(word).absolute(), selection):
+            for source in _walk(Path(os.path.abspath(word)), selection):
                 found.setdefault(source.path, source)
         elif word.lower().endswith((".json", ".geojson")):
             for source in _stac(Path(word), selection):

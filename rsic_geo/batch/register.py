@@ -118,6 +118,8 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
     fresh: list[dict[str, Any]] = []
     taken: dict[str, str] = {}
     for done, source in enumerate(sources, start=1):
+        if ledger.owner(source.path) is not None:  # of an output folder that is an input, too
+            continue
         choice = choose(source)
         suffixes = archive_suffixes(choice.codec)
         below = source.relative if choice.does != "archive" else ""

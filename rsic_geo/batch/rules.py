@@ -47,6 +47,10 @@ _KEYS = ("name", "when", "do", "target", *_OPTIONS)
 _CONDITIONS = ("type", "bands", "bits", "pixels", "format", "folder", "name", "tags", "properties")
 
 
+_OF_NAMES = frozenset({"folder", "name", "properties"})
+"""Conditions that need no header."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What conditions are about."""
@@ -59,6 +63,8 @@ class Facts:
     driver: str = ""
     """GDAL's name of the format."""
     tags: Mapping[str, str]
+    is_read: bool = False
+    """Whether its header could be read; what is not known of a scene meets no condition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +79,8 @@ class Rule:
 
     def fits(self, facts: Facts) -> bool:
         """Return whether a scene meets all conditions."""
-        return all(_meets(key, wanted, facts) for key, wanted in self.when.items())
+        known = facts.is_read or self.when.keys() <= _OF_NAMES
+        return known and all(_meets(key, wanted, facts) for key, wanted in self.when.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +93,7 @@ class Rules:
         """Return the first rule that fits a scene; its header is read only where a condition is about it."""
         header: Facts | None = None
         for rule in self.rules:
-            if rule.when.keys() <= {"folder", "name", "properties"}:
+            if rule.when.keys() <= _OF_NAMES:
                 facts = Facts(source=source, tags={})
             else:
                 header = header or _facts(source)
@@ -203,7 +210,11 @@ def _meets(key: str, wanted: Any, facts: Facts) -> bool:  # noqa: ANN401
     texts: dict[str, str] = {"type": facts.dtype, "format": facts.driver, "folder": folder, "name": name}
     if key in texts:
         patterns = wanted if isinstance(wanted, list) else [wanted]
-        return any(fnmatchcase(texts[key], pattern) for pattern in patterns)
+        # dem/* is also the folder dem itself
+        return any(
+            fnmatchcase(texts[key], pattern) or (key == "folder" and fnmatchcase(f"{folder}/", pattern))
+            for pattern in patterns
+        )
     if key in ("tags", "properties"):
         held = facts.tags if key == "tags" else facts.source.properties
         return all(name in held and fnmatchcase(str(held[name]), str(each)) for name, each in wanted.items())
@@ -224,6 +235,7 @@ def _facts(source: Source) -> Facts:
                 bits=p.sample_bits or 8 * p.raw_bytes // max(1, p.height * p.width * p.count),
                 pixels=p.height * p.width,
                 driver=reader.driver if isinstance(reader, SceneReader) else "rsic",
+                is_read=True,
                 tags={str(key): str(value) for key, value in snapshot.tags.get("", {}).items()},
             )
     except (RsicGeoError, OSError, ValueError):

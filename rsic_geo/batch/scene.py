@@ -22,7 +22,7 @@ from rsic_geo.batch.publish import (
     workshop_for,
     write_json,
 )
-from rsic_geo.batch.source import SourceState, check_unchanged, companions_of, look_at, sha256_of
+from rsic_geo.batch.source import READ_WITH, SourceState, check_unchanged, companions_of, look_at, sha256_of
 from rsic_geo.batch.verify import Promise, Proof, prove
 from rsic_geo.errors import (
     ChecksumError,
@@ -112,10 +112,7 @@ def _copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
         UnsupportedSceneError: it is no file of this machine, or consists of several that name each other.
         VerificationError: the copy is not the same.
     """
-    if state.sha256 is None or state.members:
-        raise UnsupportedSceneError(
-            f"{job.source} is no single file that could be copied as it is: archive it, or leave it out"
-        )
+    check_copied(job.source, state)
     product = Path(job.product)
     with workshop_for(job.workshop, job.fid) as folder:
         finished = folder / product.name
@@ -151,6 +148,19 @@ def _copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
         write_json(job.report, receipt, folder)
         publish(finished, product, companions_of(job.source) if job.companions else [])
     return SceneOutcome(fid=job.fid, state="done", values=values)
+
+
+def check_copied(source: str, state: SourceState) -> None:
+    """Refuse to copy what is no file of this machine, or names others that belong to it.
+
+    Raises:
+        UnsupportedSceneError: it is so.
+    """
+    others = set(state.members) - {source + suffix for suffix in READ_WITH}
+    if state.sha256 is None or others:
+        raise UnsupportedSceneError(
+            f"{source} is no single file that could be copied as it is: archive it, or leave it out"
+        )
 
 
 def _there(jobs: Sequence[SceneJob]) -> SceneJob | None:

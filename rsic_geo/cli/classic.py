@@ -31,6 +31,7 @@ def modernise(arguments: list[str]) -> list[str]:
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
     words, rest = arguments[:end], arguments[end:]
+    output = _OUTPUT if words[:2] != ["batch", "retry"] else ()  # which has an option of that name
     out: list[str] = []
     inputs: list[str] = []
     outputs: list[str] = []
@@ -44,10 +45,10 @@ def modernise(arguments: list[str]) -> list[str]:
         elif word == "--config" and following and "=" not in following[0] and position + 1 < len(words):
             out += ["--config", f"{following[0]}={words[position + 1]}"]
             position += 2
-        elif word in (*_INPUT, *_OUTPUT) and following:
+        elif word in (*_INPUT, *output) and following:
             (inputs if word in _INPUT else outputs).append(following[0])
             position += 1
-        elif equals and name in (*_INPUT, *_OUTPUT):
+        elif equals and name in (*_INPUT, *output):
             (inputs if name in _INPUT else outputs).append(value)
         else:
             out.append(word)

@@ -69,7 +69,7 @@ class Hooks:
     def _call(self, command: str, entries: dict[str, Any]) -> None:
         try:
             done = subprocess.run(
-                shlex.split(command), input=json.dumps(entries), text=True, capture_output=True,
+                shlex.split(command), input=json.dumps(entries) + "\n", text=True, capture_output=True,
                 timeout=_PATIENCE_SECONDS, check=False,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:

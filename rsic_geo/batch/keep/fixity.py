@@ -13,6 +13,7 @@ from typing import Any
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord, now
 from rsic_geo.batch.ledger.lock import LedgerLock
+from rsic_geo.batch.message import COPY
 from rsic_geo.batch.run import find_run, ledger_path
 from rsic_geo.errors import JobCancelledError, LedgerError, RsicGeoError
 from rsic_geo.verbs.info import damaged_sidecars, validate
@@ -93,6 +94,8 @@ def _rot_of(scene: Row, record: RunRecord, options: FixityOptions) -> str | None
         inside(product, record.folder, "the product")
         digest = _digest(product, options.max_rate)
         is_same = digest == scene["product_sha256"]
+        if scene["codec"] == COPY:  # any file, which its bytes alone tell of
+            return None if is_same else "it is another file than was copied"
         problems = [] if is_same and not options.pixels else validate(product, pixels=True)["problems"]
         if is_same and not options.pixels:
             problems = damaged_sidecars(product)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,17 @@ from typing import Any
 
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
+from rsic_geo.batch.message import COPY
 from rsic_geo.batch.run import find_run, ledger_path
-from rsic_geo.errors import JobCancelledError, RsicGeoError, UsageError, VerificationError
+from rsic_geo.batch.source import sha256_of
+from rsic_geo.codecs.registry import suffixes
+from rsic_geo.errors import ChecksumError, JobCancelledError, RsicGeoError, UsageError, VerificationError
 from rsic_geo.geo.footprint_blob import blob_bounds
 from rsic_geo.options import DecodeOptions, Execution
+from rsic_geo.raster.files import sidecars_of
 from rsic_geo.verbs import decompress
 from rsic_geo.verbs.compare import compare
+from rsic_geo.verbs.names import SCENE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,8 @@ class Restored:
     there: int = 0
     """Scenes that an earlier run restored; they were compared again."""
     failed: list[dict[str, str]] = field(default_factory=list)
+    names: set[Path] = field(default_factory=set)
+    """Files of this run so far."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary."""
@@ -72,8 +80,7 @@ def restore(place: str | Path, folder: str, options: RestoreOptions) -> Restored
         record = find_run(ledger, options.run)
         if os.path.realpath(out) == os.path.realpath(record.folder):
             raise UsageError(f"{folder} is the archive itself: give another folder")
-        where = f"({options.where}\n) AND source LIKE '{_quoted(options.like)}'"
-        for scene in ledger.scenes(record.name, "done", where):
+        for scene in ledger.scenes(record.name, "done", options.where, options.like):
             if options.bbox is not None and not _touches(scene, options.bbox):
                 continue
             error = _restored(scene, record, out, options, found)
@@ -91,10 +98,21 @@ def _restored(
     product = scene["product"]
     try:
         inside(product, record.folder, "the product")
-        relative = Path(os.path.relpath(product, record.folder))
-        target = (Path(out) / relative).with_name(relative.name.split(".", 1)[0] + ".tif")
+        if sha256_of(product) != scene["product_sha256"]:
+            raise ChecksumError(f"{product} changed since it was verified: see `rsic batch verify`")
+        is_copy = scene["codec"] == COPY
+        relative = os.path.relpath(product, record.folder)
+        target = Path(out) / (relative if is_copy else _scene_name(relative))
+        if not is_copy and target in found.names:  # two products of one name but for their suffix
+            target = Path(out) / f"{relative}.tif"
+        found.names.add(target)
         inside(target, out, "the restored scene")
         is_there = target.exists()
+        if is_copy:
+            _copy_back(product, target, is_there=is_there)
+            found.there += is_there
+            found.restored += not is_there
+            return None
         if not is_there:
             target.parent.mkdir(parents=True, exist_ok=True)
             how = DecodeOptions(driver=options.driver, execution=options.execution)
@@ -116,8 +134,25 @@ def _restored(
     return None
 
 
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
+def _scene_name(product: str) -> str:
+    """Return the name of a scene: that of its archive without what says which kind of archive it is."""
+    suffix = next((each for each in suffixes() if product.lower().endswith(each)), "")
+    stem = product.removesuffix(product[len(product) - len(suffix) :]) if suffix else product
+    return stem if stem.lower().endswith(SCENE_SUFFIXES) else f"{stem}.tif"
+
+
+def _copy_back(product: str, target: Path, *, is_there: bool) -> None:
+    """Copy a file that was archived as it is, and what GDAL reads with it."""
+    if is_there:
+        if sha256_of(target) != sha256_of(product):
+            raise VerificationError(f"{target} is another file: move it away")
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for sidecar, suffix in sidecars_of(Path(product)):
+        shutil.copy2(sidecar, f"{target}{suffix}")
+    unfinished = target.with_name(f".{target.name}.part")
+    shutil.copy2(product, unfinished)
+    os.replace(unfinished, target)
 
 
 def _touches(scene: Row, bbox: tuple[float, float, float, float]) -> bool:

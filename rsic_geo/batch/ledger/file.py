@@ -215,9 +215,19 @@ class Ledger:
                 )
             return
         then, today = _asked(known), _asked(record)
+        if then != today and not any(part["scenes"] for part in self.totals(record.name).values()):
+            values = self._stored({name: getattr(record, name) for name in RUN_COLUMNS}) | {"created": now()}
+            with self._transaction() as connection:  # nothing was done as it was asked for first
+                connection.execute(
+                    f"UPDATE runs SET {', '.join(f'{name}=?' for name in RUN_COLUMNS)} WHERE name=?",
+                    [*(values[name] for name in RUN_COLUMNS), record.name],
+                )
+            return
         if then != today:
             changed = ", ".join(
-                f"{name} {today[name]} (was {then[name]})" for name in today if then.get(name) != today[name]
+                "other rules" if name == "rules" else f"{name} {today.get(name)} (was {then.get(name)})"
+                for name in {**then, **today}
+                if then.get(name) != today.get(name)
             )
             raise LedgerMismatchError(
                 f"run {record.name!r} was started with other parameters: {changed}; repeat what it was "
@@ -328,24 +338,27 @@ class Ledger:
         nothing = dict.fromkeys(("scenes", "pixels", "source_bytes", "product_bytes", "seconds"), 0)
         return {state: found.get(state, dict(nothing)) for state in STATES}
 
-    def scenes(self, run: str, state: str | None = None, where: str = "1") -> Iterator[Row]:
+    def scenes(self, run: str, state: str | None = None, where: str = "1", like: str = "%") -> Iterator[Row]:
         """Yield scenes with all their columns, in the order they were added; memory stays flat.
 
         Args:
             run: name of the run.
             state: only scenes in it.
             where: a condition in SQL over the columns, from the user.
+            like: SQL pattern of their sources.
 
         Raises:
             LedgerError: SQLite does not understand the condition.
         """
         last = 0
+        with self._explained():  # by itself, so that it cannot end the brackets it is put into
+            self._connection.execute(f"SELECT 1 FROM scenes WHERE {where}\nLIMIT 0")
         while True:
             with self._explained():
                 page = self._connection.execute(
                     "SELECT * FROM scenes WHERE run=? AND fid>? AND (?3 IS NULL OR state=?3) "
-                    f"AND ({where}\n) ORDER BY fid LIMIT ?4",
-                    (run, last, state, _PAGE),
+                    f"AND source LIKE ?5 AND ({where}\n) ORDER BY fid LIMIT ?4",
+                    (run, last, state, _PAGE, like),
                 ).fetchall()
             if not page:
                 return
@@ -355,14 +368,16 @@ class Ledger:
     def unchecked_first(self, run: str, before: str) -> Iterator[Row]:
         """Yield finished scenes that were not checked since ``before`` (a DATETIME), the longest ago first.
 
-        Each is to be marked checked before the next one is asked for.
+        Those that were damaged when they were checked are, too, once. Each is to be marked checked before the
+        next one is asked for.
         """
+        start = now()
         while True:
             with self._explained():
                 row = self._connection.execute(
-                    "SELECT * FROM scenes WHERE run=? AND state='done' AND (checked IS NULL OR checked<?) "
-                    "ORDER BY checked, fid LIMIT 1",
-                    (run, before),
+                    "SELECT * FROM scenes WHERE run=? AND state='done' AND (checked IS NULL OR checked<? "
+                    "OR (rot IS NOT NULL AND checked<?)) ORDER BY checked, fid LIMIT 1",
+                    (run, before, start),
                 ).fetchone()
             if row is None:
                 return
