@@ -128,6 +128,7 @@ def test_a_run_goes_on_only_as_it_was_started(tmp_path):
     with Ledger(tmp_path / "l.gpkg", write=True) as ledger:
         ledger.start_run(record())
         ledger.start_run(record(version="2"))
+        ledger.add([{"run": "r", "source": "/in/a", "product": "/out/a"}])
         with pytest.raises(LedgerMismatchError, match=r"folder /other \(was /out\)"):
             ledger.start_run(record(folder="/other"))
         ledger.start_run(record(name="s", folder="/other"))
