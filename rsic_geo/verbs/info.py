@@ -26,7 +26,7 @@ from rsic_geo.scenes.rotated import rotation_of, vrt_of
 from rsic_geo.scenes.tiff import codec_of
 from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.verbs.decompress import final_pixels
-from rsic_geo.write.for_others import as_stored
+from rsic_geo.write.sidecars import as_stored
 
 _MOST_ALTERED = 3
 """Differences of one sidecar that are named."""
