@@ -28,9 +28,9 @@ from rsic_geo.scenes.tiff import named_codec
 from rsic_geo.scenes.verdict import BandQuality, gather_signals
 from rsic_geo.write.coded import CodedScene, empty_coded
 from rsic_geo.write.colour import pieces_of
-from rsic_geo.write.sidecars import sidecars_wanted, write_for_others
 from rsic_geo.write.near import bounds_of, used_ranges
 from rsic_geo.write.plan import ScenePlan, band_groups, sample, sample_valid, sampled_peaks
+from rsic_geo.write.sidecars import sidecars_wanted, write_for_others
 from rsic_geo.write.sideinfo import Seal, side_information
 from rsic_geo.write.tiles import packed_valid, pixel_crc
 from rsic_geo.write.verify import compare_window

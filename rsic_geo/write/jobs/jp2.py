@@ -13,11 +13,11 @@ from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.rotated import Unrotated
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
-from rsic_geo.write.sidecars import sidecars_wanted, write_for_others
 from rsic_geo.write.jobs.tiled import USUAL_GAIN, TiledJob
 from rsic_geo.write.parts import Bench, sized_codec
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
+from rsic_geo.write.sidecars import sidecars_wanted, write_for_others
 from rsic_geo.write.sideinfo import Seal, seal_archive
 
 
