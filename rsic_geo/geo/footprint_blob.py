@@ -7,6 +7,7 @@ from typing import Any
 
 import shapely
 from shapely.geometry import mapping, shape
+from shapely.geometry.base import BaseGeometry
 
 WGS84 = 4326
 _PARTS = 64
@@ -49,6 +50,11 @@ def blob_bounds(blob: bytes) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
+def blob_shape(blob: bytes) -> BaseGeometry:
+    """Return the MultiPolygon of what :func:`geopackage_blob` made."""
+    return shapely.from_wkb(blob[_HEADER.size :])
+
+
 def blob_geojson(blob: bytes | None) -> dict[str, Any] | None:
     """Return the GeoJSON geometry of what :func:`geopackage_blob` made."""
-    return None if blob is None else dict(mapping(shapely.from_wkb(blob[_HEADER.size :])))
+    return None if blob is None else dict(mapping(blob_shape(blob)))
