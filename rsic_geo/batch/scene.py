@@ -56,7 +56,7 @@ _KINDS: dict[type[BaseException], str] = {
     OutputExistsError: "exists",
     SourceChangedError: "changed",
     VerificationError: "verification",
-    TargetNotReachedError: "TargetNotReachedError",  # another target mends it, of the ones before none does
+    TargetNotReachedError: "target not reached",  # another target mends it, of the ones before none does
     StructureLostError: "structure lost",
 }
 

@@ -34,7 +34,8 @@ def geopackage_blob(geometry: dict[str, Any] | None) -> bytes | None:
         return None
     outline = shape(geometry)
     west, south, east, north = outline.bounds
-    outline = shapely.simplify(outline, max(east - west, north - south) / _FINENESS)
+    width = min(east - west, 360 - (east - west))  # cut at the antimeridian it seems to go around the earth
+    outline = shapely.simplify(outline, max(width, north - south) / _FINENESS)
     parts = [part for part in shapely.get_parts(shapely.make_valid(outline)) if part.geom_type == "Polygon"]
     if not parts:
         return None

@@ -210,7 +210,7 @@ def test_the_command_that_is_shown_mends_the_cause(tmp_path):
     kinds = ("structure lost", "damaged", "exists", "worker lost", "UnsupportedSceneError")
     scenes = [
         scene(i, f"o'{i}.tif", state="failed", error_kind=kind, error="says why")
-        for i, kind in enumerate((*kinds, "TargetNotReachedError"))
+        for i, kind in enumerate((*kinds, "target not reached"))
     ]
     (tmp_path / "it's out").mkdir()
     text = page_of(tmp_path / "it's out", scenes, "o'run")
@@ -222,7 +222,7 @@ def test_the_command_that_is_shown_mends_the_cause(tmp_path):
     assert commands["worker lost"].endswith("--jobs 1")
     assert commands["structure lost"].endswith("-again' --target psnr=40.0 --model none --accept-loss")
     assert commands["damaged"].endswith("--target psnr=40.0 --model none --accept-damaged")
-    assert commands["TargetNotReachedError"].endswith("--model none --target lossless")
+    assert commands["target not reached"].endswith("--model none --target lossless")
     assert commands["UnsupportedSceneError"].endswith("--model none --codec auto --target lossless")
 
 

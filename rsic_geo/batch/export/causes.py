@@ -26,7 +26,7 @@ _MENDS: dict[str, tuple[str, str]] = {
         "Ask for a higher target; or archive them although a band is lost, in another folder:",
         "--accept-loss",
     ),
-    "TargetNotReachedError": (
+    "target not reached": (
         "Ask for what can be reached; without loss always can be, in another folder:",
         "--target lossless",
     ),

@@ -176,7 +176,8 @@ def _graticule(frame: _Frame) -> Iterator[str]:
     for k in range(math.ceil(frame.west / step), math.floor((frame.west + wide) / step) + 1):
         x = (k * step - frame.west) * frame.scale * frame.squeeze
         lines.append(f"M{x:.1f} 0v{HEIGHT}")
-        names.append(f'<text x="{x + 3:.1f}" y="{HEIGHT - 5}">{_degrees(k * step, "EW")}</text>')
+        if x < WIDTH - 45:  # else it would be cut
+            names.append(f'<text x="{x + 3:.1f}" y="{HEIGHT - 5}">{_degrees(k * step, "EW")}</text>')
     for k in range(math.ceil((frame.north - high) / step), math.floor(frame.north / step) + 1):
         if abs(k * step) <= 90:
             y = (frame.north - k * step) * frame.scale

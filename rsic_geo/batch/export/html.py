@@ -160,6 +160,7 @@ def page(ledger: Ledger, record: RunRecord) -> Iterator[str]:
 
 def _charts(found: _Gathered) -> Iterator[str]:
     """Yield what was saved and lost, by class and as histograms."""
+    exact = f"{found.exact:,} exact" if found.exact else ""
     if found.classes:
         yield "<h2>Saved, by class</h2>\n"
         yield table(
@@ -174,8 +175,8 @@ def _charts(found: _Gathered) -> Iterator[str]:
     yield '<div class="bars">'
     yield bars("Saved part of the source", found.saved, lambda a, b: f"{5 * a} to {5 * b} %")
     yield bars("SNR of the worst band", found.snr, lambda a, b: f"{a} to {b} dB")
-    yield bars("PSNR", found.psnr, lambda a, b: f"{a} to {b} dB", f"{found.exact:,} exact")
-    yield bars("Largest error", found.max_error, _powers, f"{found.exact:,} exact")
+    yield bars("PSNR", found.psnr, lambda a, b: f"{a} to {b} dB", exact)
+    yield bars("Largest error", found.max_error, _powers, exact)
     yield "</div>\n"
 
 
@@ -184,7 +185,7 @@ def _failures(causes: Causes, ledger: Ledger, record: RunRecord) -> Iterator[str
     ranked = causes.ranked()
     yield f"<h2>Failed: {sum(cause.count for cause in ranked):,}</h2>\n"
     for cause in ranked:
-        words, command = mend(cause, ledger.path, record)
+        words, command = mend(cause, ledger.path.absolute(), record)
         yield f"<h3>{cause.count:,} x {inert(cause.kind)}</h3>\n<p>{inert(cause.example)}</p>\n"
         yield f"<p>{inert(words)}</p>\n<pre>{inert(command, 4000)}</pre>\n"
         yield f"<details{' open' * (cause.count <= 3)}><summary>Scenes</summary><ul>\n"

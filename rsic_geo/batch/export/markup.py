@@ -47,7 +47,7 @@ def bars(title: str, counts: Counter[int], label: Callable[[int, int], str], mor
         for number, count in counts.items():
             start = number // width * width
             entries[start] = entries.get(start, 0) + count
-    head = f"<div><h2>{inert(title)}</h2>\n<p>{inert(more)}</p>\n"
+    head = f"<div><h2>{inert(title)}</h2>\n{more and f'<p>{inert(more)}</p>'}\n"
     if not entries:
         return f"{head}<p>nothing yet</p></div>\n"
     most = max(entries.values())
