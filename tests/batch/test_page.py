@@ -7,13 +7,16 @@ import shlex
 import shutil
 import subprocess
 import xml.etree.ElementTree
+from base64 import b64decode
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import shapely
 from batch_support import RSIC, options, run
 from pipeline_support import painted, write_scene
+from rasterio.io import MemoryFile
 from shapely.geometry import mapping
 
 from rsic_geo.batch.export import export_run
@@ -130,7 +133,7 @@ def test_hostile_names_are_inert(tmp_path):
     }
     assert not [name for name, _ in found.attributes if name.startswith("on") or name in ("src", "href")]
     assert not re.search(r"url\(|@import|https?://", text)
-    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in found.attributes
+    assert ("content", "default-src 'none'; img-src data:; style-src 'unsafe-inline'") in found.attributes
     body_of(text)  # and well-formed, without a control character
     assert len(text) < 100_000
     assert "&lt;script&gt;alert(1)&lt;/script&gt;.tif" in text
@@ -242,3 +245,35 @@ def test_a_lost_band_is_archived_by_the_command_shown(tmp_path):
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert [each.name for each in tmp_path.glob("it's out-again/**/*.jp2")] == ["o'ut.jp2"]
+
+
+def test_the_worst_scene_of_a_class_is_shown_beside_its_source(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, shape, kind in (("rgb", (3, 300, 260), "uint8"), ("grey", (1, 128, 300), "uint16")):
+        mask = np.ones(shape[1:], bool)
+        mask[:, ::2] = False  # what is there is coded as anything, and no loss
+        write_scene(
+            tmp_path / "in" / f"{name}.tif", painted(shape, kind), mask=mask if name == "rgb" else None
+        )
+    run(tmp_path / "in", tmp_path / "out", options("ratio=10"))
+    export_run(tmp_path / "out", str(tmp_path / "page.html"), "html")
+    text = (tmp_path / "page.html").read_text()
+    pictures = []
+    for each in body_of(text).iter("img"):
+        kind, _, content = each.get("src", "").partition(",")
+        assert kind == "data:image/png;base64"
+        with MemoryFile(b64decode(content)) as file, file.open() as picture:
+            pictures.append((each.get("alt"), picture.read()))
+    assert [words for words, _ in pictures] == ["source", "codec"] * 2
+    shapes = [pixels.shape for _, pixels in pictures]
+    assert shapes == [(3, 128, 128)] * 2 + [(1, 128, 128)] * 2
+    for (_, before), (_, after) in zip(pictures[::2], pictures[1::2], strict=True):
+        assert 0 < np.abs(before.astype(int) - after).mean() < 20
+        assert before.std() > 30  # stretched, so that there is something to see
+        if len(before) == 3:
+            outside = ~before.any(axis=(0, 1))
+            assert outside.sum() == 64
+            assert not after[:, :, outside].any()
+    (tmp_path / "in" / "rgb.tif").unlink()
+    export_run(tmp_path / "out", str(tmp_path / "later.html"), "html")
+    assert (tmp_path / "later.html").read_text().count("<img ") == 2

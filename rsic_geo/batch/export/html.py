@@ -11,6 +11,7 @@ from heapq import nlargest
 
 from rsic_geo.batch.coordinator import duration, standing_of
 from rsic_geo.batch.export.causes import Causes, mend
+from rsic_geo.batch.export.crops import SIDE, crops
 from rsic_geo.batch.export.footprints import MOST_DRAWN, footprint_map
 from rsic_geo.batch.export.markup import bars, inert, table
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
@@ -20,6 +21,7 @@ from rsic_geo.geo.extent import Extent
 _MOST_LISTED = 100
 _SLOWEST = 20
 _MOST_CLASSES = 30
+_MOST_CROPS = 6
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:940px;margin:2rem auto;padding:0 1rem;color:#222;"
     "overflow-wrap:anywhere}table{border-collapse:collapse;margin:.5rem 0}td,th{padding:.2rem .8rem .2rem 0;"
@@ -29,7 +31,7 @@ _STYLE = (
     "gap:0 2rem}pre{background:#f4f6f8;padding:.4rem .6rem;white-space:pre-wrap}.key{display:inline-block;"
     "width:.8em;height:.8em;margin:0 .3em 0 1em}"
 )
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 @dataclass(slots=True)
@@ -42,12 +44,15 @@ class _Class:
     snr: float = math.inf
     """Of the worst band of the worst scene (dB)."""
     max_error: float = 0.0
+    worst: tuple[str, str] = ("", "")
+    """Source and product of the scene of that SNR."""
 
     def add(self, row: Row) -> None:
         self.scenes += 1
         self.source_bytes += row["source_bytes"] or 0
         self.product_bytes += row["product_bytes"] or 0
-        self.snr = min(self.snr, _finite(row["snr"], math.inf))
+        if _finite(row["snr"], math.inf) < self.snr:
+            self.snr, self.worst = row["snr"], (row["source"], row["product"])
         self.max_error = max(self.max_error, _finite(row["max_error"], 0.0))
 
     def cells(self) -> tuple[str, ...]:
@@ -117,8 +122,14 @@ class _Gathered:
         self.slowest = nlargest(_SLOWEST, [*self.slowest, (row["seconds"] or 0.0, row["source"])])
 
 
-def page(ledger: Ledger, record: RunRecord) -> Iterator[str]:
-    """Yield the page piece by piece."""
+def page(ledger: Ledger, record: RunRecord, *, with_crops: bool = False) -> Iterator[str]:
+    """Yield the page piece by piece.
+
+    Args:
+        ledger: open ledger.
+        record: of the run.
+        with_crops: show the worst scene of each class beside its source, which opens both.
+    """
     found = _Gathered()
     for row in ledger.scenes(record.name):
         found.add(row)
@@ -143,6 +154,8 @@ def page(ledger: Ledger, record: RunRecord) -> Iterator[str]:
     yield from footprint_map(ledger.scenes(record.name), found.extent, found.placed)
     yield from _legend(totals, found.placed)
     yield from _charts(found)
+    if with_crops:
+        yield from _worst(found)
     if found.meanings:
         yield "<h2>What the target meant</h2>\n"
         yield table(
@@ -178,6 +191,23 @@ def _charts(found: _Gathered) -> Iterator[str]:
     yield bars("PSNR", found.psnr, lambda a, b: f"{a} to {b} dB", exact)
     yield bars("Largest error", found.max_error, _powers, exact)
     yield "</div>\n"
+
+
+def _worst(found: _Gathered) -> Iterator[str]:
+    """Yield crops of the scene of least SNR of the largest classes, where its source is still there."""
+    shown = 0
+    for (kind, bands), entry in sorted(found.classes.items(), key=lambda item: -item[1].source_bytes):
+        pair = crops(*entry.worst) if entry.worst[0] and shown < _MOST_CROPS else None
+        if pair is None:
+            continue
+        if not shown:
+            yield "<h2>Worst of each class</h2>\n<p>Source and codec, stretched alike, where they differ "
+            yield "most of sixteen places.</p>\n"
+        shown += 1
+        yield f"<p>{bands} x {inert(kind)}, SNR {entry.snr:.1f} dB: {inert(entry.worst[0])}</p>\n<p>"
+        for words, address in zip(("source", "codec"), pair, strict=True):
+            yield f'<img src="{address}" alt="{words}" title="{words}" width="{2 * SIDE}"/> '
+        yield "</p>\n"
 
 
 def _failures(causes: Causes, ledger: Ledger, record: RunRecord) -> Iterator[str]:
