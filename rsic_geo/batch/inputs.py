@@ -193,9 +193,7 @@ def _assets(item: dict[str, Any], path: Path, selection: Selection) -> Iterator[
         href = str(asset["href"])
         is_address = "://" in href or href.startswith("/vsi")
         target = gdal_name(href) if is_address else os.path.abspath(path.parent / href)
-        if not is_address and not os.path.exists(
-            target
-        ):  # many write plain paths where STAC wants encoded ones
+        if not is_address and not os.path.exists(target):  # STAC wants encoded paths, many write plain ones
             target = os.path.abspath(path.parent / unquote(href))
         parts = [
             str(item.get("collection") or ""),
