@@ -24,6 +24,7 @@ _OF_BATCH = {
     "exists": "OutputExistsError",
     "changed": "SourceChangedError",
     "verification": "VerificationError",
+    "target not reached": "TargetNotReachedError",
     "structure lost": "StructureLostError",
     "no room": "NoRoom",
     "worker lost": "WorkerLost",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.address import gdal_name
@@ -192,6 +193,8 @@ def _assets(item: dict[str, Any], path: Path, selection: Selection) -> Iterator[
         href = str(asset["href"])
         is_address = "://" in href or href.startswith("/vsi")
         target = gdal_name(href) if is_address else os.path.abspath(path.parent / href)
+        if not is_address and not os.path.exists(target):  # STAC wants encoded paths, many write plain ones
+            target = os.path.abspath(path.parent / unquote(href))
         parts = [
             str(item.get("collection") or ""),
             str(item["id"]),

@@ -32,6 +32,7 @@ from rsic_geo.errors import (
     SceneError,
     SourceChangedError,
     StructureLostError,
+    TargetNotReachedError,
     UnsupportedSceneError,
     UsageError,
     VerificationError,
@@ -55,6 +56,7 @@ _KINDS: dict[type[BaseException], str] = {
     OutputExistsError: "exists",
     SourceChangedError: "changed",
     VerificationError: "verification",
+    TargetNotReachedError: "target not reached",  # another target mends it, of the ones before none does
     StructureLostError: "structure lost",
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import shapely
 from shapely.geometry import mapping, shape
+from shapely.geometry.base import BaseGeometry
 
 WGS84 = 4326
 _PARTS = 64
@@ -33,7 +34,8 @@ def geopackage_blob(geometry: dict[str, Any] | None) -> bytes | None:
         return None
     outline = shape(geometry)
     west, south, east, north = outline.bounds
-    outline = shapely.simplify(outline, max(east - west, north - south) / _FINENESS)
+    width = min(east - west, 360 - (east - west))  # cut at the antimeridian it seems to go around the earth
+    outline = shapely.simplify(outline, max(width, north - south) / _FINENESS)
     parts = [part for part in shapely.get_parts(shapely.make_valid(outline)) if part.geom_type == "Polygon"]
     if not parts:
         return None
@@ -49,6 +51,11 @@ def blob_bounds(blob: bytes) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
+def blob_shape(blob: bytes) -> BaseGeometry:
+    """Return the MultiPolygon of what :func:`geopackage_blob` made."""
+    return shapely.from_wkb(blob[_HEADER.size :])
+
+
 def blob_geojson(blob: bytes | None) -> dict[str, Any] | None:
     """Return the GeoJSON geometry of what :func:`geopackage_blob` made."""
-    return None if blob is None else dict(mapping(shapely.from_wkb(blob[_HEADER.size :])))
+    return None if blob is None else dict(mapping(blob_shape(blob)))

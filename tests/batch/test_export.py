@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import xml.etree.ElementTree
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
-from batch_support import options, run, write_scene, write_scenes
+import rasterio
+import shapely
+from batch_support import options, rsic, run, write_scene, write_scenes
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rasterio.transform import from_origin
 
 from rsic_geo.batch.export import export_run
+from rsic_geo.batch.export.names import Names
+from rsic_geo.batch.inputs import Selection, discover
+from rsic_geo.batch.ledger.file import RunRecord
 from rsic_geo.errors import OutputExistsError
+from rsic_geo.geo.address import public_address
 
 
 @pytest.fixture
@@ -36,9 +48,9 @@ def test_json_holds_every_scene(archive):
 def test_the_page_is_well_formed_and_shows_what_failed(archive):
     assert export_run(archive / "out", str(archive / "page.html"), "html") == 5
     text = (archive / "page.html").read_text()
-    body = text[text.index("<body>") :].removesuffix("</html>\n")
+    body = text[text.index("<body>") :].removesuffix("</html>\n").replace("<details open>", "<details>")
     page = xml.etree.ElementTree.fromstring(body.replace("<br>", "<br/>"))
-    assert len(list(page.iter("svg"))) == 2
+    assert len(list(page.iter("svg"))) == 5  # the map, and four charts
     assert "&lt;b&gt;&amp;.tif" in text
     assert "of floats JPEG 2000 takes other targets" in text
     assert "Failed: 2" in text
@@ -67,10 +79,13 @@ def test_stac_items_are_valid(archive, rules):
 
     folder = archive / "stac"
     assert export_run(archive / "out", str(folder), "stac") == 3
-    catalog = pystac.Catalog.from_file(str(folder / "catalog.json"))
-    items = list(catalog.get_items())
+    collection = pystac.Collection.from_file(str(folder / "collection.json"))
+    assert collection.validate()
+    assert collection.id == "out-default"
+    items = list(collection.get_items())
     assert len(items) == 3
     for item in items:
+        assert item.get_collection() is collection
         assert len(item.validate(validator=rules)) == 5  # the core and four extensions
         asset = item.assets["data"]
         product = Path(asset.get_absolute_href())
@@ -98,7 +113,7 @@ def test_scenes_without_a_place_or_with_a_nodata_value_are_valid_items(tmp_path,
     assert export_run(tmp_path / "out", str(tmp_path / "stac"), "stac") == 3
     items = {
         item.id: item
-        for item in pystac.Catalog.from_file(str(tmp_path / "stac" / "catalog.json")).get_items()
+        for item in pystac.Collection.from_file(str(tmp_path / "stac" / "collection.json")).get_items()
     }
     for item in items.values():
         item.validate(validator=rules)
@@ -106,6 +121,139 @@ def test_scenes_without_a_place_or_with_a_nodata_value_are_valid_items(tmp_path,
     assert items["nowhere"].properties["proj:code"] is None
     assert items["float"].assets["data"].extra_fields["bands"][0]["nodata"] == "nan"
     assert "site" in items["local"].properties["proj:wkt2"]
+
+
+def test_ids_are_portable_hrefs_encoded_and_nobody_learns_where_we_work(tmp_path, rules):
+    import pystac
+
+    names = [
+        "usual.tif", "Usual.tif", "a b%20#?.tif", "größe.tif", "con.tif", "collection.tif", "sub/deep.tif",
+        "sub__deep.tif", "aux.v2.tif", "l" * 200 + ".tif", "q'\"<>.tif",
+    ]  # fmt: skip
+    for i, name in enumerate(names):
+        write_scene(tmp_path / "in" / name, i)
+    run(tmp_path / "in", tmp_path / "out" / "new archive")
+    folder = tmp_path / "elsewhere" / "stac"
+    assert export_run(tmp_path / "out" / "new archive", str(folder), "stac") == len(names)
+    ids = [path.stem for path in folder.glob("*.json") if path.stem != "collection"]
+    assert len({each.casefold() for each in ids}) == len(names)
+    assert "usual" in [each.casefold() for each in ids]
+    for each in ids:
+        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,131}", each)
+        assert each.partition(".")[0].upper() not in ("CON", "AUX")
+    products = set()
+    for item in pystac.Collection.from_file(str(folder / "collection.json")).get_items():
+        item.validate(validator=rules)
+        href = item.assets["data"].href
+        assert re.fullmatch(r"[A-Za-z0-9._~/%-]+", href)
+        products.add((folder / unquote(href)).resolve())
+    assert products == {path.resolve() for path in (tmp_path / "out").rglob("*.jp2")}
+    for path in folder.glob("*.json"):
+        assert str(tmp_path) not in path.read_text()
+        assert "file:" not in path.read_text().replace('"file:', "").replace("/file/", "")
+    written = [str(path) for path in folder.glob("*.json") if path.stem in ids]
+    assert {Path(source.path) for source in discover(written, Selection())} == products
+
+
+def test_scenes_across_the_antimeridian_have_their_box_there(tmp_path, rules):
+    import pystac
+
+    utm, step = "EPSG:32760", 1000.0
+    write_scene(tmp_path / "in" / "utm.tif", crs=utm, transform=from_origin(780000, 8040000, step, step))
+    write_scene(
+        tmp_path / "in" / "beyond.tif", crs="EPSG:4326", transform=from_origin(179.9, -17, 0.01, 0.01)
+    )
+    write_scene(tmp_path / "in" / "east.tif", crs="EPSG:4326", transform=from_origin(200, -17, 0.01, 0.01))
+    run(tmp_path / "in", tmp_path / "out")
+    export_run(tmp_path / "out", str(tmp_path / "stac"), "stac")
+    collection = pystac.Collection.from_file(str(tmp_path / "stac" / "collection.json"))
+    items = {item.id: item for item in collection.get_items()}
+    for name, (west, east) in {
+        "utm": (179.6, -179.8),
+        "beyond": (179.9, -179.46),
+        "east": (-160, -159.36),
+    }.items():
+        items[name].validate(validator=rules)
+        box = items[name].bbox
+        assert box is not None
+        assert box[0] == pytest.approx(west, abs=0.1)
+        assert box[2] == pytest.approx(east, abs=0.1)
+        outline = shapely.geometry.shape(items[name].geometry)
+        assert -180 <= outline.bounds[0] <= outline.bounds[2] <= 180
+        for part in shapely.get_parts(outline):
+            assert part.exterior.is_ccw
+            if name != "east":  # the whole side at the antimeridian is there, both of its ends
+                assert sum(abs(x) == 180 for x, _ in part.exterior.coords[:-1]) >= 2
+    assert collection.validate()
+    assert collection.extent.spatial.bboxes[0][0] == pytest.approx(items["utm"].bbox[0], abs=0.3)
+    assert collection.extent.spatial.bboxes[0][2] == pytest.approx(-159.36)
+
+
+@pytest.mark.parametrize(
+    ("tags", "datetime", "start", "end"),
+    [
+        (
+            {"TIFFTAG_DATETIME": "2024:01:01 00:00:00", "ACQUISITIONDATETIME": "2019-07-04 10:11:12"},
+            "2019-07-04T10:11:12Z",
+            None,
+            None,
+        ),
+        ({"TIFFTAG_DATETIME": "2019:07:04 10:11:12"}, "2019-07-04T10:11:12Z", None, None),
+        ({"ACQUISITIONDATETIME": "2019-07-04T01:11:12.5+02:00"}, "2019-07-03T23:11:12Z", None, None),
+        ({"ACQUISITION_DATE": "2019-07-04"}, None, "2019-07-04T00:00:00Z", "2019-07-04T23:59:59Z"),
+        ({"ACQUISITION_DATE": "2019-13-41"}, None, "1858-01-01T00:00:00Z", "archived"),
+        ({}, None, "1858-01-01T00:00:00Z", "archived"),
+    ],
+)
+def test_the_time_of_a_scene_is_what_is_known_of_it(tmp_path, rules, tags, datetime, start, end):
+    import pystac
+
+    path = write_scene(tmp_path / "in" / "a.tif")
+    with rasterio.open(path, "r+") as scene:
+        scene.update_tags(**tags)
+    run(tmp_path / "in", tmp_path / "out")
+    os.utime(path, (0, 0))
+    export_run(tmp_path / "out", str(tmp_path / "stac"), "stac")
+    (item,) = pystac.Collection.from_file(str(tmp_path / "stac" / "collection.json")).get_items()
+    item.validate(validator=rules)
+    said = json.loads((tmp_path / "stac" / "a.json").read_text())["properties"]
+    archived = said["created"]
+    assert said["datetime"] == datetime
+    assert said.get("start_datetime") == start
+    assert said.get("end_datetime", "")[:19] == (archived if end == "archived" else end or "")[:19]
+    interval = json.loads((tmp_path / "stac" / "collection.json").read_text())["extent"]["temporal"][
+        "interval"
+    ]
+    assert interval[0][0] == (None if end == "archived" else datetime or start)
+    assert interval[0][1][:19] == (archived if end == "archived" else datetime or end)[:19]
+
+
+def test_copies_are_items_too(tmp_path, rules):
+    import pystac
+
+    write_scene(tmp_path / "in" / "a.tif")
+    (tmp_path / "in" / "b.tif").write_bytes(b"no raster")
+    (tmp_path / "rules.toml").write_text('[[rule]]\nwhen = { name = "*" }\ndo = "copy"\n')
+    done = rsic("batch", "run", tmp_path / "in", tmp_path / "out", "--rules", tmp_path / "rules.toml")
+    assert done.returncode == 0, done.stderr
+    assert export_run(tmp_path / "out", str(tmp_path / "stac"), "stac") == 2
+    for item in pystac.Collection.from_file(str(tmp_path / "stac" / "collection.json")).get_items():
+        assert "A copy of its source" in item.properties["processing:lineage"]
+        if "no raster" not in (tmp_path / "stac" / unquote(item.assets["data"].href)).read_text("latin-1"):
+            item.validate(validator=rules)
+
+
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("/data/a.tif", None),
+        ("/vsizip//data/a.zip/a.tif", None),
+        ("/vsicurl/https://me:secret@example.org/a.tif?sig=1", "https://example.org/a.tif"),
+        ("/vsis3/bucket/a b.tif", "s3://bucket/a%20b.tif"),
+    ],
+)
+def test_only_addresses_are_said_and_none_of_their_keys(source, address):
+    assert public_address(source) == address
 
 
 @pytest.mark.parametrize(
@@ -127,7 +275,7 @@ def test_the_rules_find_what_is_wrong(tmp_path, rules, part, field, value):
     write_scenes(tmp_path / "in", 1)
     run(tmp_path / "in", tmp_path / "out")
     export_run(tmp_path / "out", str(tmp_path / "stac"), "stac")
-    (item,) = pystac.Catalog.from_file(str(tmp_path / "stac" / "catalog.json")).get_items()
+    (item,) = pystac.Collection.from_file(str(tmp_path / "stac" / "collection.json")).get_items()
     item.validate(validator=rules)
     fields = item.assets["data"].extra_fields
     {"asset": fields, "item": item.properties, "band": fields["bands"][0]}[part][field] = value
@@ -137,12 +285,12 @@ def test_the_rules_find_what_is_wrong(tmp_path, rules, part, field, value):
 
 def test_enhanced_products_say_so():
     from rsic_geo.batch.export.stac import _processing
-    from rsic_geo.batch.ledger.file import RunRecord
 
     record = RunRecord(
         name="r", folder="", template="", reports="", options="{}", fingerprint="", version="1"
     )
     row = {
+        "source": "/in/a.tif",
         "lossless": 0,
         "psnr": 40.0,
         "snr": 28.25,
@@ -166,3 +314,29 @@ def test_enhanced_products_say_so():
     assert found["rsic:codec_sha256"] == "cd"
     assert "JPEG 2000" not in found["processing:lineage"]
     assert "partly estimated, not measured" in found["processing:lineage"]
+
+
+@given(
+    st.lists(
+        st.text(min_size=1, max_size=150).filter(lambda text: text.strip("/.\0")), max_size=8, unique=True
+    )
+)
+@example(["a/b.jp2", "a__b.jp2", "A__b.jp2", "a.jp2", "a.cog.tif", "NUL.jp2", ".jp2"])
+def test_names_are_portable_and_all_different(products):
+    record = RunRecord(
+        name="r",
+        folder="/out",
+        template="",
+        reports="",
+        options='{"codec": "auto"}',
+        fingerprint="",
+        version="",
+    )
+    paths = {os.path.normpath(f"/out/{each}") for each in products}
+    names = Names(["collection"])
+    found = [names.of(record, path) for path in sorted(paths)]
+    assert len({name.casefold() for name in [*found, "collection"]}) == len(paths) + 1
+    for name in found:
+        assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,139}", name)
+        assert name[-1] != "."
+        assert not re.match(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", name.lower())

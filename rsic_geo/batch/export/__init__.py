@@ -48,7 +48,7 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
             elif kind == "html":
                 from rsic_geo.batch.export.html import page
 
-                write_text(path, page(ledger, record))
+                write_text(path, page(ledger, record, with_crops=True))
             else:
                 raise UsageError(f"export {kind!r} is not known: use html, json, stac or bag")
             return int(sum(part["scenes"] for part in ledger.totals(record.name).values()))

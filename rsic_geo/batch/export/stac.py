@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
 import os
 import re
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from rsic_geo.batch.ledger.file import Ledger, RunRecord
+import shapely
+from shapely.geometry import mapping
+
+from rsic_geo.batch.export.names import Names, portable
+from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord, now
+from rsic_geo.batch.message import COPY
 from rsic_geo.batch.publish import write_json
 from rsic_geo.codecs.registry import title_of
 from rsic_geo.errors import MissingDependencyError, RsicGeoError
-from rsic_geo.geo.footprint_blob import blob_bounds, blob_geojson
+from rsic_geo.geo.address import public_address
+from rsic_geo.geo.extent import Extent, blob_parts
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.raster.crs import epsg_and_axes
 from rsic_geo.scenes.open import open_archive
-from rsic_geo.verbs.names import archive_suffixes
 
 if TYPE_CHECKING:
     import pystac
@@ -30,17 +37,27 @@ EXTENSIONS = (
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
 )
 _SHA256_MULTIHASH = "1220"
+"""Code of SHA-256 and its length, which a STAC checksum begins with."""
 _MEDIA_TYPES = {
     ".jp2": "image/jp2",
     ".cog.tif": "image/tiff; application=geotiff; profile=cloud-optimized",
     ".tif": "image/tiff; application=geotiff",
 }
-"""Code of SHA-256 and its length, which a STAC checksum begins with."""
-_DATE_KEYS = ("ACQUISITIONDATETIME", "ACQUISITION_DATETIME", "ACQUISITION_DATE", "TIFFTAG_DATETIME")
+# Acquisition before TIFFTAG_DATETIME, into which some write when the file was made.
+_DATE_KEYS = (
+    "ACQUISITIONDATETIME", "ACQUISITION_DATETIME", "DATATAKE_1_DATATAKE_SENSING_START", "ACQUISITION_DATE",
+    "TIFFTAG_DATETIME",
+)  # fmt: skip
+_DATE = re.compile(
+    r"(\d{4})[:-](\d{2})[:-](\d{2})(?:[ T](\d{2}):(\d{2}):(\d{2})(?:\.\d*)?\s*(Z|[+-]\d{2}:?\d{2})?)?"
+)
+_FIRST_PHOTOGRAPH = datetime(1858, 1, 1, tzinfo=timezone.utc)
+"""No image from above is older; STAC wants a beginning where nothing is known."""
+_COLLECTION = "collection"
 
 
 def write_items(ledger: Ledger, record: RunRecord, folder: Path) -> int:
-    """Write every finished scene as an item, and a collection item list, into a folder; return how many.
+    """Write every finished scene as an item, and their collection, into a folder; return how many.
 
     Raises:
         MissingDependencyError: if pystac is not installed.
@@ -51,58 +68,83 @@ def write_items(ledger: Ledger, record: RunRecord, folder: Path) -> int:
     except ImportError as error:
         raise MissingDependencyError("pystac is not installed: pip install 'rsic-geo[stac]'") from error
     folder.mkdir(parents=True, exist_ok=True)
-    links, count = [], 0
+    names, extent, times, links = Names((_COLLECTION,)), Extent(), _Interval(), [_link("root")]
+    collection = portable("-".join([Path(record.folder).name, record.name]))
     for row in ledger.scenes(record.name, "done"):
-        name = item_id(record, row["product"])
-        place = folder / f"{name}.json"
-        item = _item(pystac.Item, record, row, folder)
-        write_json(place, item.to_dict(include_self_link=False))
-        links.append({"rel": "item", "href": f"./{place.name}", "type": "application/geo+json"})
-        count += 1
-    write_json(
-        folder / "catalog.json",
-        {
-            "type": "Catalog",
-            "stac_version": pystac.get_stac_version(),
-            "id": record.name,
-            "description": f"Scenes archived by rsic_geo, run {record.name}",
-            "links": [{"rel": "root", "href": "./catalog.json", "type": "application/json"}, *links],
-        },
+        name = names.of(record, row["product"])
+        item = _item(name, record, row, folder)
+        extent.add(row["geom"])
+        times.add(item, row)
+        entries = item.to_dict(include_self_link=False)
+        entries["collection"] = collection
+        entries["links"] += [_link("root"), _link("parent"), _link("collection")]
+        write_json(folder / f"{name}.json", entries)
+        links.append({"rel": "item", "href": f"./{name}.json", "type": "application/geo+json"})
+    bounds = extent.bounds() or (-180.0, -90.0, 180.0, 90.0)
+    whole = pystac.Collection(
+        id=collection,
+        description=f"Scenes archived by rsic_geo, run {record.name}",
+        extent=pystac.Extent(
+            pystac.SpatialExtent([list(bounds)]), pystac.TemporalExtent([[times.start, times.end]])
+        ),
+        license="other",  # that of the scenes, which nobody told us
     )
-    return count
+    write_json(folder / f"{_COLLECTION}.json", {**whole.to_dict(), "links": links})
+    return len(links) - 1
 
 
-def item_id(record: RunRecord, product: str) -> str:
-    """Return the id of a product's item: its path below the output folder, on one level."""
-    relative = Path(os.path.relpath(product, record.folder)).as_posix()
-    for suffix in archive_suffixes(json.loads(record.options)["codec"]):
-        relative = relative.removesuffix(suffix)
-    return relative.replace("/", "__")
+@dataclass(slots=True)
+class _Interval:
+    """When the scenes of a collection were taken; open where that is not known of one."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    _is_open: bool = False
+
+    def add(self, item: pystac.Item, row: Row) -> None:
+        start = item.datetime or item.common_metadata.start_datetime
+        end = item.datetime or item.common_metadata.end_datetime
+        self._is_open = self._is_open or item.properties["rsic:datetime_from"] is None
+        self.start = None if self._is_open else min(filter(None, (start, self.start)), default=None)
+        self.end = max(filter(None, (end, self.end)), default=None)
 
 
-def _item(kind: type[pystac.Item], record: RunRecord, row: Any, folder: Path) -> pystac.Item:  # noqa: ANN401
+def _link(rel: str) -> dict[str, str]:
+    return {"rel": rel, "href": f"./{_COLLECTION}.json", "type": "application/json"}
+
+
+def _item(name: str, record: RunRecord, row: Row, folder: Path) -> pystac.Item:
+    import pystac
+
     snapshot = _snapshot(row["product"])
-    moment, origin = _moment(snapshot, row)
-    item = kind(
-        id=item_id(record, row["product"]),
-        geometry=blob_geojson(row["geom"]),
-        bbox=None if row["geom"] is None else list(blob_bounds(row["geom"])),
-        datetime=moment,
+    times, origin = _times(snapshot, row)
+    placed = Extent()
+    is_placed = placed.add(row["geom"])
+    item = pystac.Item(
+        id=name,
+        geometry=_geometry(row["geom"]) if is_placed else None,
+        bbox=list(placed.bounds() or ()) or None,
+        **times,
         properties={
             **_projection(snapshot, row),
             **_processing(record, row),
             "created": row["finished"],
             "rsic:datetime_from": origin,
+            "rsic:source": row["source"].rpartition("/")[2],
+            "rsic:source_sha256": row["source_sha256"],
         },
         stac_extensions=list(EXTENSIONS),
     )
     item.add_asset("data", _asset(row, snapshot, folder))
-    import pystac
-
-    source = row["source"]
-    target = Path(source).as_uri() if source.startswith("/") else source
-    item.add_link(pystac.Link(rel="derived_from", target=target))
+    address = public_address(row["source"])
+    if address is not None:
+        item.add_link(pystac.Link(rel="derived_from", target=address))
     return item
+
+
+def _geometry(blob: bytes) -> dict[str, Any]:
+    parts = blob_parts(blob)
+    return dict(mapping(parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)))
 
 
 def _snapshot(product: str) -> MetadataSnapshot | None:
@@ -114,25 +156,35 @@ def _snapshot(product: str) -> MetadataSnapshot | None:
         return None
 
 
-def _moment(snapshot: MetadataSnapshot | None, row: Any) -> tuple[datetime, str]:  # noqa: ANN401
-    """Return when a scene was taken and where that is known from, at worst the age of its file."""
-    for domain in (snapshot.tags if snapshot is not None else {}).values():
-        for key in _DATE_KEYS:
-            found = re.match(
-                r"(\d{4})[:-](\d{2})[:-](\d{2})(?:[ T](\d{2}):(\d{2}):(\d{2}))?", str(domain.get(key, ""))
-            )
-            if found:
-                try:
-                    year, month, day, hour, minute, second = (int(part) for part in found.groups(default="0"))
-                    return datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc), key
-                except ValueError:
-                    continue
-    seconds = (row["source_mtime_ns"] or 0) / 1e9
-    return datetime.fromtimestamp(seconds, timezone.utc), "time of change of the source file"
+def _times(snapshot: MetadataSnapshot | None, row: Row) -> tuple[dict[str, datetime | None], str | None]:
+    """Return when a scene was taken, as arguments of an item, and which tag says so; None where none does.
+
+    Of a tag that tells only the day the item spans that day. Where nothing is known the scene is at most as
+    old as photography from above, and older than its archive: the time of a file says when it was copied.
+    """
+    domains = () if snapshot is None else snapshot.tags.values()
+    for key, domain in itertools.product(_DATE_KEYS, domains):
+        found = _DATE.match(str(domain.get(key, "")))
+        if found is None:
+            continue
+        *parts, zone = found.groups()
+        try:
+            year, month, day, hour, minute, second = (int(part or 0) for part in parts)
+            offset = datetime.strptime(zone or "Z", "%z").tzinfo
+            taken = datetime(year, month, day, hour, minute, second, tzinfo=offset).astimezone(timezone.utc)
+        except (ValueError, OverflowError):
+            continue
+        if parts[3] is not None:
+            return {"datetime": taken}, key
+        end = taken + timedelta(hours=23, minutes=59, seconds=59)
+        return {"datetime": None, "start_datetime": taken, "end_datetime": end}, key
+    archived = datetime.fromisoformat((row["finished"] or now()).replace("Z", "+00:00"))
+    return {"datetime": None, "start_datetime": _FIRST_PHOTOGRAPH, "end_datetime": archived}, None
 
 
-def _projection(snapshot: MetadataSnapshot | None, row: Any) -> dict[str, Any]:  # noqa: ANN401
-    found: dict[str, Any] = {"proj:shape": [row["height"], row["width"]]}
+def _projection(snapshot: MetadataSnapshot | None, row: Row) -> dict[str, Any]:
+    # A copy may be of a file that is no raster.
+    found: dict[str, Any] = {"proj:shape": [row["height"], row["width"]]} if row["width"] else {}
     if snapshot is None:
         return {**found, "proj:code": None}
     crs = snapshot.crs or snapshot.gcp_crs
@@ -145,9 +197,13 @@ def _projection(snapshot: MetadataSnapshot | None, row: Any) -> dict[str, Any]: 
     return found
 
 
-def _processing(record: RunRecord, row: Any) -> dict[str, Any]:  # noqa: ANN401
-    codec = title_of(row["codec"])
-    if row["lossless"]:
+def _processing(record: RunRecord, row: Row) -> dict[str, Any]:
+    codec = None if row["target"] == COPY else title_of(row["codec"])
+    # Warnings may name files beside the source by paths that are of no use elsewhere, and nobody's business.
+    warnings = row["warnings"] and row["warnings"].replace(f"{os.path.dirname(row['source'])}/", "")
+    if codec is None:
+        lineage = "A copy of its source, byte for byte."
+    elif row["lossless"]:
         lineage = f"Stored lossless by {codec}: every pixel comes back."
     else:
         psnr = "" if row["psnr"] is None else f", PSNR {row['psnr']:.2f} dB"
@@ -155,13 +211,13 @@ def _processing(record: RunRecord, row: Any) -> dict[str, Any]:  # noqa: ANN401
         reached = f"{row['target']}{psnr}, largest error {row['max_error']:g}"
         lineage = f"Stored lossy by {codec} to the target {reached}."
         lineage += f" {row['meaning']}." if row["meaning"] else ""
-        lineage += f" Warning: {row['warnings']}." if row["warnings"] else ""
+        lineage += f" Warning: {warnings}." if warnings else ""
     found = {
         "processing:software": {"rsic-geo": record.version},
         "rsic:target": row["target"],
         "rsic:enhanced": row["model"] is not None,
         **({} if row["snr"] is None else {"rsic:snr": row["snr"]}),
-        **({} if row["warnings"] is None else {"rsic:warnings": row["warnings"]}),
+        **({} if warnings is None else {"rsic:warnings": warnings}),
     }
     if row["codec_sha256"] is not None:
         lineage += " The codec is a network: its pixels are partly estimated, not measured."
@@ -175,14 +231,12 @@ def _processing(record: RunRecord, row: Any) -> dict[str, Any]:  # noqa: ANN401
     return {**found, "processing:lineage": lineage}
 
 
-def _asset(row: Any, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.Asset:  # noqa: ANN401
+def _asset(row: Row, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.Asset:
     import pystac
 
-    nodata = snapshot.nodata if snapshot is not None else (None,) * row["bands"]
-    sampling = "point" if snapshot is not None and snapshot.area_or_point == "Point" else "area"
-    names = snapshot.colorinterp if snapshot is not None else ("",) * row["bands"]
+    bands = [_band(row, snapshot, i) for i in range(row["bands"] or 0)]
     return pystac.Asset(
-        href=Path(os.path.relpath(row["product"], folder)).as_posix(),
+        href=quote(Path(os.path.relpath(row["product"], folder)).as_posix()),
         media_type=next(
             (kind for suffix, kind in _MEDIA_TYPES.items() if row["product"].lower().endswith(suffix)),
             None,  # a copy of a file of any format
@@ -191,20 +245,25 @@ def _asset(row: Any, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.
         extra_fields={
             "file:size": row["product_bytes"],
             "file:checksum": _SHA256_MULTIHASH + row["product_sha256"],
-            "bands": [
-                {
-                    "name": f"{i}",
-                    "description": name or "undefined",
-                    **_samples(row["dtype"], value, sampling),
-                }
-                for i, (name, value) in enumerate(zip(names, nodata, strict=True), start=1)
-            ],
+            **({"bands": bands} if bands else {}),
         },
     )
 
 
-def _samples(dtype: str, nodata: float | None, sampling: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"data_type": dtype, "raster:sampling": sampling}
+def _band(row: Row, snapshot: MetadataSnapshot | None, i: int) -> dict[str, Any]:
+    """Return what the items say of one band, counted from 0."""
+    found: dict[str, Any] = {"name": f"{i + 1}", "data_type": row["dtype"], "raster:sampling": "area"}
+    if snapshot is None:
+        return found
+    found["raster:sampling"] = snapshot.area_or_point.lower()
+    found["description"] = snapshot.descriptions[i] or snapshot.colorinterp[i] or "undefined"
+    nodata, scale, offset = snapshot.nodata[i], snapshot.scales[i], snapshot.offsets[i]
     if nodata is not None:
         found["nodata"] = nodata if math.isfinite(nodata) else str(nodata)
+    if math.isfinite(scale) and math.isfinite(offset) and (scale, offset) != (1, 0):
+        found |= {"raster:scale": scale, "raster:offset": offset}
+    if snapshot.units[i]:
+        found["unit"] = snapshot.units[i]
+    if snapshot.bits[i]:
+        found["raster:bits_per_sample"] = snapshot.bits[i]
     return found

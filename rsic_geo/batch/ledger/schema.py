@@ -10,10 +10,11 @@ USER_VERSION = 10300
 """GeoPackage 1.3."""
 
 STATES = ("pending", "running", "done", "failed", "skipped")
-_COLOURS = {
+COLOURS = {
     "pending": "190,190,190", "running": "255,190,30", "done": "60,160,80", "failed": "215,45,45",
     "skipped": "120,150,200",
 }  # fmt: skip
+"""Red, green and blue that a state is drawn in."""
 
 SCENE_COLUMNS: tuple[tuple[str, str], ...] = (
     ("run", "TEXT NOT NULL"),
@@ -152,7 +153,7 @@ def _style() -> str:
     symbols = "".join(
         f'<symbol type="fill" name="{i}" alpha="0.6" clip_to_extent="1"><layer '
         'class="SimpleFill" enabled="1" locked="0" pass="0"><Option type="Map">'
-        f'<Option name="color" type="QString" value="{_COLOURS[state]},255"/>'
+        f'<Option name="color" type="QString" value="{COLOURS[state]},255"/>'
         '<Option name="outline_color" type="QString" value="50,50,50,255"/>'
         '<Option name="outline_width" type="QString" value="0.2"/><Option name="style" type="QString" '
         'value="solid"/></Option></layer></symbol>'
