@@ -89,7 +89,7 @@ OWNERS = {
     "onnxruntime": ("repair.integer.engines",),
     "safetensors": ("codecs.learned", "repair.integer.weights", "repair.torch_enhancer", "training"),
     "glymur": ("codecs.openjpeg", "codecs.jpeg2000"),
-    "shapely": ("geo.footprint",),
+    "shapely": ("geo.footprint", "geo.extent", "batch.export.footprints", "batch.export.stac"),
     "compressai": ("codecs.learned_rans",),
     "tifffile": ("container.tiff_pages",),
     "click": ("cli",),

@@ -82,7 +82,7 @@ _PHRASES = (
     (r"--bands rotated would save", "SPECTRAL", "“{label}” set to rotated would save"),
     (r"say how far samples may be off \(--target [^)]*\)", "", "choose the target max-error"),
     (r",? or keep it in a COG \(gdal_translate [^)]*\)", "", ", or keep it in a COG"),
-    (r"add --quantize \w+ to store it", "QUANTIZE", "tick “{label}” to store it"),
+    (r"add --quantize \w+ to store (?:it|them)", "QUANTIZE", "tick “{label}” to store it"),
     (r"say --accept-loss \(accept_loss=True\)", "ACCEPT_LOSS", "tick “{label}”"),
     (r", or accept what it still holds (?=\(--accept-damaged)", "ACCEPT_DAMAGED", None),
     (r" ?\(--accept-damaged\)", "ACCEPT_DAMAGED", " (tick “{label}”)"),

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.batch.copies import check_copied
 from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rules
-from rsic_geo.batch.scene import check_copied
 from rsic_geo.batch.source import look_at
 from rsic_geo.errors import JobCancelledError, RsicGeoError
 from rsic_geo.geo.part import Part

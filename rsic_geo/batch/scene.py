@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.batch.confined import inside
+from rsic_geo.batch.copies import copied
 from rsic_geo.batch.kept_comparison import Checkpoint
-from rsic_geo.batch.message import COPY, RECEIPT_SCHEMA, SceneJob, SceneOutcome
+from rsic_geo.batch.message import RECEIPT_SCHEMA, SceneJob, SceneOutcome
 from rsic_geo.batch.parts import help_scene, store_for
 from rsic_geo.batch.publish import (
     is_halting,
@@ -22,7 +22,14 @@ from rsic_geo.batch.publish import (
     workshop_for,
     write_json,
 )
-from rsic_geo.batch.source import READ_WITH, SourceState, check_unchanged, companions_of, look_at, sha256_of
+from rsic_geo.batch.source import (
+    SourceState,
+    check_unchanged,
+    companions_of,
+    look_at,
+    sha256_of,
+    source_values,
+)
 from rsic_geo.batch.verify import Promise, Proof, prove
 from rsic_geo.errors import (
     ChecksumError,
@@ -33,7 +40,6 @@ from rsic_geo.errors import (
     SourceChangedError,
     StructureLostError,
     TargetNotReachedError,
-    UnsupportedSceneError,
     UsageError,
     VerificationError,
     WeightsError,
@@ -92,7 +98,7 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
     if (there := _there(jobs)) is not None:
         return _existing(there, state)
     if job.copies:
-        return _copied(job, state, started)
+        return copied(job, state, started)
     bands = store_for(job, state)
     try:
         outcome = _written(job, state, bands, progress, started)
@@ -105,64 +111,6 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
         raise
     _drop(bands)
     return outcome
-
-
-def _copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
-    """Copy the files of a source; done when the copy's bytes are the source's.
-
-    Raises:
-        UnsupportedSceneError: it is no file of this machine, or consists of several that name each other.
-        VerificationError: the copy is not the same.
-    """
-    check_copied(job.source, state)
-    product = Path(job.product)
-    with workshop_for(job.workshop, job.fid) as folder:
-        finished = folder / product.name
-        for name, *_ in state.stamps:
-            shutil.copy2(name, f"{finished}{name[len(job.source) :]}")
-        check_unchanged(job.source, state)
-        if sha256_of(finished) != state.sha256:
-            raise VerificationError(f"the copy of {job.source} has other bytes: is the disk sound?")
-        values = {
-            **_source_values(state),
-            "product_bytes": finished.stat().st_size,
-            "product_sha256": state.sha256,
-            "product": job.product,
-            "asked": job.asked,
-            "codec": COPY,
-            "target": COPY,
-            "lossless": 1,
-            "max_error": 0.0,
-            "masks": "identical",
-            "metadata": "identical",
-            "report": job.report,
-            "seconds": round(time.monotonic() - started, 3),
-        }
-        receipt = {
-            "schema": RECEIPT_SCHEMA,
-            "run": job.run,
-            "verified": True,
-            "fingerprint": job.fingerprint,
-            "ledger": values,
-            "footprint": None,
-            "report": {"input": {"path": job.source, "sha256": state.sha256}},
-        }
-        write_json(job.report, receipt, folder)
-        publish(finished, product, companions_of(job.source) if job.companions else [])
-    return SceneOutcome(fid=job.fid, state="done", values=values)
-
-
-def check_copied(source: str, state: SourceState) -> None:
-    """Refuse to copy what is no file of this machine, or names others that belong to it.
-
-    Raises:
-        UnsupportedSceneError: it is so.
-    """
-    others = set(state.members) - {source + suffix for suffix in READ_WITH}
-    if state.sha256 is None or others:
-        raise UnsupportedSceneError(
-            f"{source} is no single file that could be copied as it is: archive it, or leave it out"
-        )
 
 
 def _there(jobs: Sequence[SceneJob]) -> SceneJob | None:
@@ -217,7 +165,7 @@ def _written(
         if gone is not None and not job.options.accept_loss:
             raise StructureLostError(gone)
         values = {
-            **_source_values(state),
+            **source_values(state),
             **_product_values(job, report, proof, finished),
             "product": job.product,
             "seconds": round(time.monotonic() - started, 3),
@@ -275,7 +223,7 @@ def _existing(job: SceneJob, state: SourceState) -> SceneOutcome:
                 return SceneOutcome(
                     fid=job.fid,
                     state="done",
-                    values={**values, **_source_values(state), "product": job.product, "report": job.report},
+                    values={**values, **source_values(state), "product": job.product, "report": job.report},
                     adopted=True,
                 )
     if job.skip_existing:
@@ -296,15 +244,6 @@ def _rotten(product: Path, problems: list[str]) -> ChecksumError:
 def _plain_values(receipt: dict[str, Any]) -> dict[str, Any]:
     values, footprint = dict(receipt.get("ledger") or {}), receipt.get("footprint")
     return values if footprint is None else {**values, "geom": geopackage_blob(footprint)}
-
-
-def _source_values(state: SourceState) -> dict[str, Any]:
-    return {
-        "source_bytes": state.size,
-        "source_mtime_ns": state.mtime_ns,
-        "source_sha256": state.sha256,
-        "content_key": state.content_key,
-    }
 
 
 def _check_weights(job: SceneJob, report: Report) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rsic_geo.errors import SceneError, SourceChangedError
 from rsic_geo.raster import members_of
@@ -129,3 +130,13 @@ def companions_of(path: str) -> list[Path]:
         for variant in (suffix, suffix.upper())
     }
     return [scene.with_name(name) for name in sorted(names - {scene.name}) if scene.with_name(name).is_file()]
+
+
+def source_values(state: SourceState) -> dict[str, Any]:
+    """Return what the ledger keeps of a source."""
+    return {
+        "source_bytes": state.size,
+        "source_mtime_ns": state.mtime_ns,
+        "source_sha256": state.sha256,
+        "content_key": state.content_key,
+    }

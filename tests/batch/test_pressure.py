@@ -220,7 +220,7 @@ def test_a_stac_item_collection_is_archived(tmp_path):
 
 def test_a_run_leaves_its_page_however_it_ends(tmp_path):
     write_scenes(tmp_path / "in", 2)
-    write_scene(tmp_path / "in" / "float.tif", dtype="float32")
+    (tmp_path / "in" / "float.tif").write_text("no raster")
     page = tmp_path / "out" / "rsic-batch-reports" / "default.html"
     assert run(tmp_path / "in", tmp_path / "out")[0].failed == 1
     assert "Failed: 1" in page.read_text()

@@ -70,5 +70,5 @@ def test_is_done_with_a_note_where_that_is_accepted(scenes, tmp_path):
     assert code == 0
     assert "Corrupt JPEG data" in rows["warns.tif"]["warnings"]
     assert rows["sound.tif"]["warnings"] is None
-    receipt = json.loads(Path(rows["warns.tif"]["report"]).read_text())
+    receipt = json.loads((tmp_path / "out" / rows["warns.tif"]["report"]).read_text())
     assert "Corrupt JPEG data" in receipt["report"]["source_damage"][0]
