@@ -17,6 +17,7 @@ Scenes that no rule fits are archived as the command line says.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -30,6 +31,8 @@ from rsic_geo.errors import RsicGeoError, UsageError
 from rsic_geo.options import EncodeOptions, Execution, Target
 from rsic_geo.raster import SceneReader
 from rsic_geo.scenes.kinds import open_store
+from rsic_geo.verbs.names import archive_suffixes
+from rsic_geo.weights import open_weights
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -160,11 +163,7 @@ def _rule(table: Any, number: int, options: EncodeOptions, where: _Where) -> Rul
         raise UsageError(
             f"{where('when', number)}: rule {name!r} needs conditions: when = {{ name = '*.tif' }}"
         )
-    for key, wanted in when.items():
-        if key not in _CONDITIONS:
-            raise UsageError(f"{where(key, number)}: {key!r} is no condition: use {', '.join(_CONDITIONS)}")
-        if not _is_condition(key, wanted):
-            raise UsageError(f"{where(key, number)}: {key} = {wanted!r} is no such condition: {_FORMS[key]}")
+    _check_conditions(when, number, where)
     given = {_OPTIONS[key]: table[key] for key in table if key in _OPTIONS}
     if does != "archive" and (given or "target" in table):
         raise UsageError(f"{where('do', number)}: rule {name!r} archives nothing, so it has no options")
@@ -176,15 +175,28 @@ def _rule(table: Any, number: int, options: EncodeOptions, where: _Where) -> Rul
             if kinds[key] in (int, bool, str) and type(value) is not kinds[key]:
                 raise UsageError(f"{key} = {value!r} is no {kinds[key].__name__}")
         chosen = replace(options, **given)
-    except UsageError as error:
-        key = next((key for key in table if str(error).startswith(key)), "target")
+        archive_suffixes(chosen.codec)
+        if chosen.model not in ("auto", "none"):
+            open_weights(chosen.model)
+    except RsicGeoError as error:
+        said = str(error).replace("_", "-")
+        key = next((key for key in table if said.startswith(key)), "model" if "weights" in said else "target")
         raise UsageError(f"{where(key, number)}: {error}") from error
     return Rule(name=name, when=when, does=does, options=chosen)
 
 
+def _check_conditions(when: Mapping[str, Any], number: int, where: _Where) -> None:
+    """Raise UsageError for a condition that is none."""
+    for key, wanted in when.items():
+        if key not in _CONDITIONS:
+            raise UsageError(f"{where(key, number)}: {key!r} is no condition: use {', '.join(_CONDITIONS)}")
+        if not _is_condition(key, wanted):
+            raise UsageError(f"{where(key, number)}: {key} = {wanted!r} is no such condition: {_FORMS[key]}")
+
+
 _TEXTS = "a pattern, or a list of them"
 _NUMBERS = "a number, or { min = ..., max = ... }"
-_TABLE = "a table of names and patterns"
+_TABLE = "a table of names and patterns, or of names and ranges"
 _FORMS = {
     "type": _TEXTS, "format": _TEXTS, "folder": _TEXTS, "name": _TEXTS, "bands": _NUMBERS, "bits": _NUMBERS,
     "pixels": _NUMBERS, "tags": _TABLE, "properties": _TABLE,
@@ -195,10 +207,20 @@ def _is_condition(key: str, wanted: Any) -> bool:  # noqa: ANN401
     if _FORMS[key] is _TEXTS:
         return all(isinstance(each, str) for each in (wanted if isinstance(wanted, list) else [wanted]))
     if _FORMS[key] is _TABLE:
-        return isinstance(wanted, dict)
-    if isinstance(wanted, dict):
-        return bool(wanted) and wanted.keys() <= {"min", "max"} and all(map(_is_number, wanted.values()))
-    return _is_number(wanted)
+        return (
+            isinstance(wanted, dict)
+            and bool(wanted)
+            and all(
+                _is_range(each) if isinstance(each, dict) else isinstance(each, str | int | float)
+                for each in wanted.values()
+            )
+        )
+    return _is_range(wanted) if isinstance(wanted, dict) else _is_number(wanted)
+
+
+def _is_range(wanted: Mapping[str, Any]) -> bool:
+    is_one = bool(wanted) and wanted.keys() <= {"min", "max"} and all(map(_is_number, wanted.values()))
+    return is_one and wanted.get("min", -math.inf) <= wanted.get("max", math.inf)
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401
@@ -217,10 +239,21 @@ def _meets(key: str, wanted: Any, facts: Facts) -> bool:  # noqa: ANN401
         )
     if key in ("tags", "properties"):
         held = facts.tags if key == "tags" else facts.source.properties
-        return all(name in held and fnmatchcase(str(held[name]), str(each)) for name, each in wanted.items())
+        return all(name in held and _holds(held[name], each) for name, each in wanted.items())
     number = {"bands": facts.bands, "bits": facts.bits, "pixels": facts.pixels}[key]
     if not isinstance(wanted, dict):
         return bool(number == wanted)
+    return bool(wanted.get("min", number) <= number <= wanted.get("max", number))
+
+
+def _holds(value: Any, wanted: Any) -> bool:  # noqa: ANN401
+    """Return whether a tag or property is as wanted: a pattern, or a range of numbers."""
+    if not isinstance(wanted, dict):
+        return fnmatchcase(str(value), str(wanted))
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return False
     return bool(wanted.get("min", number) <= number <= wanted.get("max", number))
 
 

@@ -49,6 +49,7 @@ _REFERRED = re.compile(r"(\S.*): No such file or directory")
 """How GDAL names a file that another one refers to; the other's own name is taken out before."""
 
 _KNOWN_WORDS = (
+    ("Dataset is closed", "it was closed: open it again"),
     ("does not exist in the file system", "there is no such file"),
     ("No such file or directory", "there is no such file"),
     ("HTTP response code: 404", "the server has no such file"),

@@ -315,6 +315,7 @@ def _told(report: Report, src: Source, out: Output) -> Report:
 
 def open(  # noqa: A001 - as in rasterio
     path: Source,
+    mode: Literal["r"] = "r",
     *,
     enhance: str = "auto",
     allow_other_model: bool = False,
@@ -325,6 +326,7 @@ def open(  # noqa: A001 - as in rasterio
     Args:
         path: file, GDAL name or address, ``bytes``, or file open for reading. Archives behind ``/vsi`` names
             and addresses are read by ranges, not copied.
+        mode: ``r``, the only one: archives are written by ``compress``.
         enhance: auto (what the archive says), off, or a model's name.
         allow_other_model: enhance with other weights than the archive was made with.
         options: fields of ``Execution``, such as ``device="cpu"`` and ``threads=1``.
@@ -336,6 +338,8 @@ def open(  # noqa: A001 - as in rasterio
         WeightsMismatchError: at the first enhanced read, if the weights differ.
     """
     check_keywords("open", options, ExecutionKeywords.__annotations__)
+    if mode != "r":
+        raise UsageError(f"mode {mode!r}: scenes are opened for reading (r); compress writes archives")
     if not isinstance(enhance, str):
         raise UsageError(f"enhance={enhance!r}: give 'auto', 'off' or the name of a model")
     if isinstance(path, np.ndarray):

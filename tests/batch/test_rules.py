@@ -143,6 +143,11 @@ def test_a_mosaic_cannot_be_copied(tmp_path, capsys):
         ('do = "skip"', 'do = "leave"', 6, "use archive, copy or skip"),
         ('target = "snr=30"', 'target = "snr=loud"', 17, "snr"),
         ('effort = "fast"', 'effort = "quick"', 18, "effort"),
+        ('codec = "cog"', 'codec = "zip"', 11, "zip"),
+        ('codec = "cog"', 'accept-loss = "yes"', 11, "accept"),
+        ('codec = "cog"', 'model = "nomodel"', 11, "nomodel"),
+        ("bits = { min = 9 }", "bits = { min = 9, max = 1 }", 16, "no such condition"),
+        ('tags = { PLATFORM = "te*" }', "tags = {}", 16, "no such condition"),
         ('do = "copy"', 'do = "copy"\ntarget = "psnr=40"', 23, "archives nothing"),
         ("when = { pixels = { max = 1000 } }", "", None, "needs conditions"),
         ("[[rule]]", "[rule", None, "cannot read the rules"),
@@ -167,3 +172,9 @@ def test_properties_of_stac_items_count(tmp_path):
     sensed = Source(path="/x.tif", relative="x.tif", properties={"platform": "sentinel-2b"})
     assert rules.of(sensed).name == "s2"
     assert rules.of(Source(path="/x.tif", relative="x.tif")).name == ""
+    path.write_text(
+        '[[rule]]\nname = "clear"\nwhen = { properties = { "eo:cloud_cover" = { max = 10 } } }\n'
+    )
+    rules = read_rules(str(path), options())
+    for cover, name in ((3, "clear"), ("9.5", "clear"), (40, ""), ("none", "")):
+        assert rules.of(Source(path="/x", relative="x", properties={"eo:cloud_cover": cover})).name == name
