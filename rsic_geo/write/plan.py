@@ -167,9 +167,8 @@ class ScenePlan:
 
     @property
     def raw_bytes(self) -> int:
-        """Bytes of the pixels uncompressed."""
-        p = self.profile
-        return p.height * p.width * p.count * np.dtype(p.dtype).itemsize
+        """Bytes of the scene's own pixels uncompressed, whatever type they are coded in."""
+        return self.pixels * self.profile.count * np.dtype(self.snapshot.dtypes[0]).itemsize
 
     @property
     def form(self) -> TileForm:

@@ -123,7 +123,7 @@ def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:
     """Return the compression ratios of the measuring layers, falling (the last layer is the largest)."""
     raw_bpp = plan.coded_bytes * 8 / plan.pixels
     if around is None:
-        own = plan.raw_bytes * 8 / plan.pixels / plan.profile.count
+        own = 8 * np.dtype(plan.profile.dtype).itemsize
         rates = [rate * plan.profile.count**0.75 * own / 8 for rate in _LAYER_BPP]
     else:
         rates = [around * factor for factor in _LAYER_FACTORS]
