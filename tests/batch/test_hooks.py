@@ -22,7 +22,7 @@ def words(tmp_path):
 def keeper(tmp_path, name):
     """Return a command that appends its input to a file."""
     script = tmp_path / f"{name}.py"
-    script.write_text(f"import sys\nopen({str(tmp_path / name)!r}, 'a').write(sys.stdin.read() + '\\n')\n")
+    script.write_text(f"import sys\nopen({str(tmp_path / name)!r}, 'a').write(sys.stdin.read())\n")
     return f"{sys.executable} '{script}'"
 
 
