@@ -172,9 +172,7 @@ def test_properties_of_stac_items_count(tmp_path):
     sensed = Source(path="/x.tif", relative="x.tif", properties={"platform": "sentinel-2b"})
     assert rules.of(sensed).name == "s2"
     assert rules.of(Source(path="/x.tif", relative="x.tif")).name == ""
-    path.write_text(
-        '[[rule]]\nname = "clear"\nwhen = { properties = { "eo:cloud_cover" = { max = 10 } } }\n'
-    )
+    path.write_text('[[rule]]\nname = "clear"\nwhen = { properties = { "eo:cloud_cover" = { max = 10 } } }\n')
     rules = read_rules(str(path), options())
     for cover, name in ((3, "clear"), ("9.5", "clear"), (40, ""), ("none", "")):
         assert rules.of(Source(path="/x", relative="x", properties={"eo:cloud_cover": cover})).name == name

@@ -32,7 +32,7 @@ def open_bytes(name: str | Path) -> BinaryIO:
     Raises:
         OSError: it is not there, or may not be read.
     """
-    if "://" in str(name):  # rasterio's way to write names of GDAL's
+    if "://" in str(name) and not str(name).startswith("/vsi"):  # rasterio's way to write names of GDAL's
         with open_dataset(name) as dataset:
             name = str(dataset.files[0])
     if not str(name).startswith("/vsi"):
