@@ -332,8 +332,7 @@ def open(  # noqa: A001 - as in rasterio
         options: fields of ``Execution``, such as ``device="cpu"`` and ``threads=1``.
 
     Raises:
-        SceneNotFoundError: there is no such file.
-        SceneError: GDAL cannot open the file.
+        SceneNotFoundError, SceneError: there is no such file, or GDAL cannot open it.
         ContainerError, ChecksumError, VersionError: the archive is damaged or too new.
         WeightsMismatchError: at the first enhanced read, if the weights differ.
     """
