@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,17 +103,24 @@ def check_unchanged(path: str, state: SourceState) -> None:
         raise SourceChangedError(f"{path} changed while it was read: run again when it is at rest")
 
 
-def sha256_of(path: str | Path) -> str:
+def sha256_of(path: str | Path, max_rate: float = 0.0) -> str:
     """Return the digest of a file's bytes.
+
+    Args:
+        path: of the file.
+        max_rate: bytes per second read at most; 0 = as fast as it goes.
 
     Raises:
         SceneError: if it cannot be read.
     """
-    digest = hashlib.sha256()
+    digest, started, done = hashlib.sha256(), time.monotonic(), 0
     try:
         with open(path, "rb", buffering=0) as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)
+                done += len(block)
+                if max_rate:
+                    time.sleep(max(0.0, done / max_rate - (time.monotonic() - started)))
     except OSError as error:
         raise SceneError(f"cannot read {path}: {error.strerror or error}") from error
     return digest.hexdigest()

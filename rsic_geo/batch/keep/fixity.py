@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -15,10 +14,9 @@ from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord, now
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY
 from rsic_geo.batch.run import find_run, ledger_path
+from rsic_geo.batch.source import sha256_of
 from rsic_geo.errors import JobCancelledError, LedgerError, RsicGeoError
 from rsic_geo.verbs.info import damaged_sidecars, validate
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +90,14 @@ def _rot_of(scene: Row, record: RunRecord, options: FixityOptions) -> str | None
     product = scene["product"]
     try:
         inside(product, record.folder, "the product")
-        digest = _digest(product, options.max_rate)
-        is_same = digest == scene["product_sha256"]
+        if not os.path.isfile(product):
+            return "it is gone"
+        is_same = sha256_of(product, options.max_rate) == scene["product_sha256"]
         if scene["codec"] == COPY:  # any file, which its bytes alone tell of
             return None if is_same else "it is another file than was copied"
-        problems = [] if is_same and not options.pixels else validate(product, pixels=True)["problems"]
-        if is_same and not options.pixels:
-            problems = damaged_sidecars(product)
-    except FileNotFoundError:
-        return "it is gone"
+        # Of the right bytes only what lies beside them can be wrong; of others all that can be said is.
+        is_looked_into = options.pixels or not is_same
+        problems = validate(product)["problems"] if is_looked_into else damaged_sidecars(product)
     except LedgerError:
         return "the ledger says that it lies outside of its folder: it was not looked at"
     except (RsicGeoError, OSError) as error:
@@ -108,15 +105,3 @@ def _rot_of(scene: Row, record: RunRecord, options: FixityOptions) -> str | None
     if problems:
         return "; ".join(problems)
     return None if is_same else "it is whole, but another file than was verified"
-
-
-def _digest(path: str, max_rate: float) -> str:
-    """Return the SHA-256 of a file's bytes, read at ``max_rate`` bytes per second at most; 0 = freely."""
-    digest, started, done = hashlib.sha256(), time.monotonic(), 0
-    with open(path, "rb", buffering=0) as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-            done += len(block)
-            if max_rate:
-                time.sleep(max(0.0, done / max_rate - (time.monotonic() - started)))
-    return digest.hexdigest()
