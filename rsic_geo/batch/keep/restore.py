@@ -18,7 +18,7 @@ from rsic_geo.codecs.registry import suffixes
 from rsic_geo.errors import ChecksumError, JobCancelledError, RsicGeoError, UsageError, VerificationError
 from rsic_geo.geo.footprint_blob import blob_bounds
 from rsic_geo.options import DecodeOptions, Execution
-from rsic_geo.raster.files import sidecars_of
+from rsic_geo.raster.files import PendingFile, sidecars_of
 from rsic_geo.verbs import decompress
 from rsic_geo.verbs.compare import compare
 from rsic_geo.verbs.names import SCENE_SUFFIXES
@@ -117,10 +117,10 @@ def _restored(
             target.parent.mkdir(parents=True, exist_ok=True)
             how = DecodeOptions(driver=options.driver, execution=options.execution)
             decompress.decompress(product, str(target), how)
-        found_there = compare(product, str(target))
-        if not found_there.is_equal:
+        if not compare(product, str(target)).is_equal:
             if not is_there:
-                target.unlink()
+                for place in (target, *(sidecar for sidecar, _ in sidecars_of(target))):
+                    place.unlink()
             words = (
                 "is another scene: move it away" if is_there else "did not come back as the archive holds it"
             )
@@ -137,7 +137,7 @@ def _restored(
 def _scene_name(product: str) -> str:
     """Return the name of a scene: that of its archive without what says which kind of archive it is."""
     suffix = next((each for each in suffixes() if product.lower().endswith(each)), "")
-    stem = product.removesuffix(product[len(product) - len(suffix) :]) if suffix else product
+    stem = product[: len(product) - len(suffix)]
     return stem if stem.lower().endswith(SCENE_SUFFIXES) else f"{stem}.tif"
 
 
@@ -148,11 +148,14 @@ def _copy_back(product: str, target: Path, *, is_there: bool) -> None:
             raise VerificationError(f"{target} is another file: move it away")
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    for sidecar, suffix in sidecars_of(Path(product)):
-        shutil.copy2(sidecar, f"{target}{suffix}")
-    unfinished = target.with_name(f".{target.name}.part")
-    shutil.copy2(product, unfinished)
-    os.replace(unfinished, target)
+    pending = PendingFile(target)
+    try:
+        shutil.copy2(product, pending.temporary)
+        for sidecar, suffix in sidecars_of(Path(product)):
+            shutil.copy2(sidecar, f"{pending.temporary}{suffix}")
+        pending.publish()
+    finally:
+        pending.discard()
 
 
 def _touches(scene: Row, bbox: tuple[float, float, float, float]) -> bool:
