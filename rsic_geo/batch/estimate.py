@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from rsic_geo.batch.copies import check_copied
 from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.register import product_path
-from rsic_geo.batch.rules import Rules
+from rsic_geo.batch.rules import Rule, Rules
 from rsic_geo.batch.source import look_at
 from rsic_geo.errors import JobCancelledError, RsicGeoError
 from rsic_geo.geo.part import Part
@@ -145,10 +145,12 @@ def estimate(
         template: where products go; None = as their sources lie.
     """
     found = Estimate(scenes=len(sources))
-    known = list(_surveyed(sources, rules, found, progress.stage(0, 0.3)))
+    ruled = [(source, rules.of(source)) for source in sources]
+    found.left_out = sum(rule.does == "skip" for _, rule in ruled)
+    known = list(_surveyed(ruled, found, progress.stage(0, 0.3)))
     found.pixels = sum(each.pixels for each in known)
     found.source_bytes = sum(each.size for each in known)
-    _find_clashes(sources, rules, template, found)
+    _find_clashes(ruled, rules, template, found)
     trials, stage = [], progress.stage(0.3, 1)
     started = time.monotonic()
     for number, each in enumerate(_drawn(known)):
@@ -171,18 +173,16 @@ def estimate(
     return found
 
 
-def _surveyed(sources: list[Source], rules: Rules, found: Estimate, progress: Progress) -> Iterator[_Known]:
+def _surveyed(ruled: list[tuple[Source, Rule]], found: Estimate, progress: Progress) -> Iterator[_Known]:
     """Yield what is known of the scenes that can be opened, and note why others cannot."""
-    for done, source in enumerate(sources):
+    for done, (source, rule) in enumerate(ruled):
         if done % 50 == 0:
-            progress.report(done / len(sources), f"looked at {done} of {len(sources)} scenes")
+            progress.report(done / len(ruled), f"looked at {done} of {len(ruled)} scenes")
+        if rule.does == "skip":
+            continue
         try:
             with closing(open_store(source.path, Execution()).reader) as reader:
                 profile = reader.profile
-                rule = rules.of(source)
-                if rule.does == "skip":
-                    found.left_out += 1
-                    continue
                 if not rule.options.accept_damaged:  # files cut short do not let the first pixel be read
                     reader.read(Window(row_off=0, col_off=0, height=1, width=1))
                 stored = reader.compression if isinstance(reader, SceneReader) else "archive"
@@ -206,10 +206,11 @@ def _cause(error: Exception, path: str) -> str:
     return words.replace(path, "it").removeprefix("cannot read it: ")
 
 
-def _find_clashes(sources: list[Source], rules: Rules, template: str | None, found: Estimate) -> None:
+def _find_clashes(
+    ruled: list[tuple[Source, Rule]], rules: Rules, template: str | None, found: Estimate
+) -> None:
     """Note which scenes would become one product, and find a template by which they would not."""
-    chosen_rules = [(source, rules.of(source)) for source in sources]
-    archived = [(source, rule.options.codec) for source, rule in chosen_rules if rule.does == "archive"]
+    archived = [(source, rule.options.codec) for source, rule in ruled if rule.does == "archive"]
     codec = rules.rules[-1].options.codec
     usual = usual_suffix(codec) if len(rules.rules) == 1 else ANY
     tried = [template or f"{{parent}}/{{stem}}{usual}"]

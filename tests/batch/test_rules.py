@@ -125,6 +125,17 @@ def test_a_plan_follows_them(tree, capsys):
     assert (found["scenes"], found["left_out"], found["sampled"], found["failures"]) == (5, 1, 4, {})
 
 
+def test_a_plan_leaves_out_what_a_rule_leaves_out_though_it_cannot_be_read(tmp_path, capsys):
+    write_scene(tmp_path / "in" / "a.tif")
+    (tmp_path / "in" / "b_browse.tif").write_text("no raster")
+    rules = tmp_path / "r.toml"
+    rules.write_text('[[rule]]\nwhen = { name = "*_browse.tif" }\ndo = "skip"\n')
+    words = ["batch", "plan", str(tmp_path / "in"), str(tmp_path / "out"), "--rules", str(rules), "--json"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["left_out"], found["failures"], found["sampled"]) == (1, {}, 1)
+
+
 def test_a_mosaic_cannot_be_copied(tmp_path, capsys):
     path = write_scene(tmp_path / "in" / "a.tif")
     rasterio.shutil.copy(path, tmp_path / "in" / "m.vrt", driver="VRT")
