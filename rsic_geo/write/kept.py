@@ -24,6 +24,8 @@ class Kept:
     def __init__(self, path: Path) -> None:
         """Name the file; nothing is read or written yet."""
         self.path = path
+        self._end: int | None = None
+        """Bytes of the whole records, once one was added: nobody else adds to the file."""
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the records that are whole, up to the first that is not; none where there is no file."""
@@ -41,14 +43,17 @@ class Kept:
 
     def add(self, record: bytes) -> None:
         """Write a record behind those that are whole. Raises OSError."""
-        end = sum(_FRAME.size + len(each) for each in self)
+        end = sum(_FRAME.size + len(each) for each in self) if self._end is None else self._end
+        framed = _framed(record)
         with self.path.open("r+b" if self.path.exists() else "w+b", buffering=0) as file:
             file.truncate(end)  # what a kill left of another one
             file.seek(end)
-            file.write(_framed(record))
+            file.write(framed)
+        self._end = end + len(framed)
 
     def replace(self, records: Iterable[bytes]) -> None:
         """Write all records anew; the file appears whole, in the place of an older one. Raises OSError."""
+        self._end = None
         temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
             with temporary.open("wb") as file:
