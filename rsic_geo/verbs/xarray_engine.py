@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,7 +144,7 @@ class _Store(AbstractDataStore):  # type: ignore[misc]
         return found
 
 
-class _Lazy(BackendArray):  # type: ignore[misc]
+class _Lazy(BackendArray, ABC):  # type: ignore[misc]
     """An array whose window is read when it is asked for; pickled without the open file."""
 
     def __init__(self, manager: CachingFileManager[Dataset]) -> None:
@@ -167,8 +168,9 @@ class _Lazy(BackendArray):  # type: ignore[misc]
         squeezed = tuple(axis for axis, k in enumerate(key) if isinstance(k, int | np.integer))
         return out.squeeze(axis=squeezed)
 
+    @abstractmethod
     def _read(self, window: Window, *bands: Any) -> Any:  # noqa: ANN401
-        raise NotImplementedError
+        """Return the samples of a window, rows and columns last; ``bands``: what is asked of axes before."""
 
 
 class _Pixels(_Lazy):
