@@ -25,7 +25,7 @@ class Kept:
         """Name the file; nothing is read or written yet."""
         self.path = path
         self._end: int | None = None
-        """Bytes of the whole records, once one was added: nobody else adds to the file."""
+        """Bytes of the file as this store left it; None before it added a record."""
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the records that are whole, up to the first that is not; none where there is no file."""
@@ -43,7 +43,9 @@ class Kept:
 
     def add(self, record: bytes) -> None:
         """Write a record behind those that are whole. Raises OSError."""
-        end = sum(_FRAME.size + len(each) for each in self) if self._end is None else self._end
+        size = self.path.stat().st_size if self.path.exists() else 0
+        # Read again only where the file is not as this store left it: a kill may have cut it.
+        end = size if size == self._end else sum(_FRAME.size + len(each) for each in self)
         framed = _framed(record)
         with self.path.open("r+b" if self.path.exists() else "w+b", buffering=0) as file:
             file.truncate(end)  # what a kill left of another one
