@@ -15,10 +15,10 @@ from rsic_geo.batch.confined import check_run_name, output_folder
 from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
 from rsic_geo.batch.executors import Executor, ProcessExecutor, SerialExecutor
 from rsic_geo.batch.inputs import Source
-from rsic_geo.batch.keep.rebuild import keep_asked, reports_of, shard_ledger
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY, SceneJob, fingerprint, options_from, options_text
+from rsic_geo.batch.preserve.rebuild import keep_asked, reports_of, shard_ledger
 from rsic_geo.batch.publish import write_text
 from rsic_geo.batch.register import Choice, Registration, register, usual_template
 from rsic_geo.batch.rules import Rules, read_rules, usual_rules

@@ -40,7 +40,7 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
 
                 return write_items(ledger, record, path)
             if kind == "bag":
-                from rsic_geo.batch.keep.bag import write_bag
+                from rsic_geo.batch.preserve.bag import write_bag
 
                 return write_bag(ledger, record, path.absolute())
             if kind == "json":

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rsic_geo.cli.commands.batch_keep import EXIT_SOME_FAILED, merge, rebuild, restore, verify
 from rsic_geo.cli.commands.batch_plan import (
     found_in,
     inputs,
@@ -20,6 +19,7 @@ from rsic_geo.cli.commands.batch_plan import (
     rules_option,
     say_estimate,
 )
+from rsic_geo.cli.commands.batch_preserve import EXIT_SOME_FAILED, merge, rebuild, restore, verify
 from rsic_geo.cli.commands.compress import archive_choices, encode_options
 from rsic_geo.cli.console import Console, StatusLine, event, one_line
 from rsic_geo.cli.hooks import Hooks
@@ -195,7 +195,7 @@ def run(
     where it stopped. Nothing is overwritten, no source is touched. --memory is the budget of all jobs.
     Exit code 3: some scenes failed.
     """
-    from rsic_geo.batch.keep.rebuild import shard_of
+    from rsic_geo.batch.preserve.rebuild import shard_of
     from rsic_geo.batch.run import run_batch
 
     sources, folder = found_in(paths, choices, output=True)

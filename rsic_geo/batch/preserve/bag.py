@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsic_geo.batch.keep.rebuild import asked_path
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
+from rsic_geo.batch.preserve.rebuild import asked_path
 from rsic_geo.batch.source import sha256_of
 from rsic_geo.errors import VerificationError
 from rsic_geo.raster.files import sidecars_of

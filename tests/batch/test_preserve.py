@@ -14,9 +14,9 @@ import pytest
 import rasterio
 from batch_support import options, run, write_scene, write_scenes
 
-from rsic_geo.batch.keep.fixity import FixityOptions, verify_archive
-from rsic_geo.batch.keep.rebuild import merge_ledgers, rebuild_ledger
-from rsic_geo.batch.keep.restore import RestoreOptions, restore
+from rsic_geo.batch.preserve.fixity import FixityOptions, verify_archive
+from rsic_geo.batch.preserve.rebuild import merge_ledgers, rebuild_ledger
+from rsic_geo.batch.preserve.restore import RestoreOptions, restore
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import JobCancelledError, LedgerError, LedgerMismatchError, UsageError
 

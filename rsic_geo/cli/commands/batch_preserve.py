@@ -48,7 +48,7 @@ def verify(
     The one checked longest ago comes first; the ledger notes when (checked) and what is wrong (rot).
     Exit code 4: something is.
     """
-    from rsic_geo.batch.keep.fixity import FixityOptions, verify_archive
+    from rsic_geo.batch.preserve.fixity import FixityOptions, verify_archive
 
     def told(scene: Row, rot: str | None) -> None:
         if rot is not None:
@@ -92,8 +92,8 @@ def restore(
 
     What an earlier run restored is compared again, not written. Exit code 3: some scenes failed.
     """
-    from rsic_geo.batch.keep.restore import RestoreOptions
-    from rsic_geo.batch.keep.restore import restore as run
+    from rsic_geo.batch.preserve.restore import RestoreOptions
+    from rsic_geo.batch.preserve.restore import restore as run
 
     def told(scene: Row, error: str | None) -> None:
         if error is not None:
@@ -116,7 +116,7 @@ def rebuild(folder: str, console: Console) -> int:
 
     Exit code 3: reports cannot be read, or their products are gone.
     """
-    from rsic_geo.batch.keep.rebuild import rebuild_ledger
+    from rsic_geo.batch.preserve.rebuild import rebuild_ledger
 
     found = rebuild_ledger(folder)
     for product in found.gone:
@@ -132,7 +132,7 @@ def rebuild(folder: str, console: Console) -> int:
 @talking
 def merge(ledgers: tuple[str, ...], console: Console) -> None:
     """Join ledgers of parts of a run (--shard) to the new ledger JOINED in the same folder."""
-    from rsic_geo.batch.keep.rebuild import merge_ledgers
+    from rsic_geo.batch.preserve.rebuild import merge_ledgers
     from rsic_geo.errors import UsageError
 
     if len(ledgers) < 2:
