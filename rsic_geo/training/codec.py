@@ -11,6 +11,7 @@ import argparse
 import math
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from rsic_geo.codecs.learned_network import LEVELS, SPECS, CodecSpec
 from rsic_geo.codecs.learned_network.transform import PostFilter, Residual
-from rsic_geo.training.codec_state import CodecState
+from rsic_geo.training.codec_state import CodecState, grow, read_shipped
 from rsic_geo.training.data import Crop
 from rsic_geo.training.degrade import DegradeOptions
 from rsic_geo.training.train import Trainer, TrainOptions, add_arguments, given_options, to_batch
@@ -30,6 +31,8 @@ class CodecOptions(TrainOptions):
 
     codec: CodecSpec
     """Network of a run that begins; a resumed run has that of its state."""
+    grown_from: Path | None = None
+    """Shipped weights a run that begins starts from, widened to ``codec``."""
     hard_share: float = 0.4
     """Last part of the run, trained on real symbols with the encoder at rest."""
 
@@ -50,6 +53,12 @@ class CodecTrainer(Trainer):
             state = CodecState.load(options.resume, device=self.device)
         else:
             state = CodecState.fresh(options.codec, seed=options.seed, device=self.device)
+            if options.grown_from:
+                tensors = grow(
+                    read_shipped(options.grown_from), options.codec, seed=options.seed
+                ).state_dict()
+                state.network.load_state_dict(tensors)
+                state.average.load_state_dict(tensors)
         for module in state.network.modules():
             if isinstance(module, Residual | PostFilter) and self.dtype != torch.float32:
                 module.reduced = self.dtype
@@ -104,6 +113,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.codec", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--size", choices=tuple(SPECS), default="tiny")
+    parser.add_argument(
+        "--grown-from", type=Path, help="shipped weights (.safetensors) to begin with, widened"
+    )
     parser.add_argument("--hard-share", type=float)
     given = given_options(parser, arguments)
     options = CodecOptions(codec=SPECS[given.pop("size")], **given)

@@ -1,15 +1,26 @@
-"""State of a run that trains a learned codec."""
+"""State of a run that trains a learned codec, and how a wider one begins where a shipped one ended.
+
+A widened layer keeps the old weights in its first rows and columns; new rows (new features) begin as a fresh
+layer does, new columns (what the old features read of them) at zero. So the function is the old one, and what
+is new still learns from the first step (Net2Net without its noise: T. Chen et al., ICLR 2016,
+arXiv:1511.05641).
+"""
 
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from torch import Tensor
 
-from rsic_geo.codecs.learned_network import CodecSpec, LearnedNetwork
+from rsic_geo.codecs.learned_network import FORMAT, CodecSpec, LearnedNetwork, tables
+from rsic_geo.codecs.learned_network.entropy import LOWEST_LOG2
+from rsic_geo.codecs.learned_network.exact import FROZEN, ONE, PLACES, WEIGHT_PLACES
 from rsic_geo.training.state import RunState, read_payload
 
 _PACE = {
@@ -57,3 +68,70 @@ def _optimizer(network: LearnedNetwork) -> torch.optim.Optimizer:
         groups.setdefault(_PACE.get(name.rsplit(".", 1)[-1], 1.0), []).append(parameter)
     listed = [{"params": parameters, "pace": pace} for pace, parameters in groups.items()]
     return torch.optim.AdamW(listed, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.0)
+
+
+def read_shipped(path: Path) -> LearnedNetwork:
+    """Return the network of a weights file in floating point, its entropy model from its integers.
+
+    The shape of the distributions' tails is in no weights file but as tables: it begins afresh.
+
+    Raises:
+        ValueError: the file is no codec's.
+    """
+    with safe_open(str(path), framework="pt") as opened:
+        metadata = opened.metadata() or {}
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"{path}: not the weights of a learned codec")
+        tensors: dict[str, Tensor] = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    network = LearnedNetwork(CodecSpec.from_json(json.loads(metadata["spec"])))
+    wanted = network.state_dict()
+    known = {name: value.float() for name, value in tensors.items() if not name.startswith(FROZEN)}
+    for name, value in tensors.items():
+        if name.startswith(FROZEN):
+            known |= _thawed(name.removeprefix(FROZEN), value, wanted)
+    network.load_state_dict(wanted | known)
+    return network
+
+
+def _thawed(name: str, value: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a frozen tensor under the name it is trained by; nothing for tables."""
+    if name == "hyper_index":
+        middle = (value.double() + 0.5) / tables.PER_OCTAVE + LOWEST_LOG2
+        return {"entropy.hyper_scales": middle.float()}
+    inner = name if name.startswith("hyper_") else f"groups.{name}"
+    target = wanted.get(f"entropy.{inner}")
+    if target is None:
+        return {}
+    if name.endswith(".offsets"):
+        thawed = value.double() / ONE
+    elif name.endswith(".bias"):
+        thawed = value.double() / (1 << (PLACES + WEIGHT_PLACES))
+    else:
+        # Frozen as (out, rows x columns x in), see `exact._freeze_layer`.
+        out, inside, rows, columns = target.shape
+        thawed = (value.double() / (1 << WEIGHT_PLACES)).reshape(out, rows, columns, inside)
+        thawed = thawed.permute(0, 3, 1, 2)
+    return {f"entropy.{inner}": thawed.float().contiguous()}
+
+
+@torch.no_grad()
+def grow(network: LearnedNetwork, spec: CodecSpec, *, seed: int) -> LearnedNetwork:
+    """Return a network of a spec at least as wide everywhere, that does what ``network`` does.
+
+    Raises:
+        ValueError: something of the spec is smaller, or its groups of channels are others.
+    """
+    if spec.groups != network.spec.groups or spec.post_blocks != network.spec.post_blocks:
+        raise ValueError("a codec grows in width: groups of channels and number of blocks stay")
+    torch.manual_seed(seed)
+    grown = LearnedNetwork(spec)
+    tensors = grown.state_dict()
+    for name, old in network.state_dict().items():
+        new = tensors[name]
+        if any(wide < narrow for wide, narrow in zip(new.shape, old.shape, strict=True)):
+            raise ValueError(f"a codec cannot shrink: {name} is {tuple(old.shape)}, not {tuple(new.shape)}")
+        if old.dim() == 4:
+            new[: old.shape[0], old.shape[1] :] = 0
+        new[tuple(slice(0, size) for size in old.shape)] = old
+    grown.load_state_dict(tensors)
+    return grown

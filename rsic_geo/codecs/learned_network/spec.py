@@ -77,6 +77,7 @@ class CodecSpec:
 
 SPECS = {
     "tiny": CodecSpec(),
+    "wide": CodecSpec(hidden=(128, 128, 160, 160), hyper=128, analysis=128, synthesis=144),
     "base": CodecSpec(
         hidden=(96, 96, 160, 160),
         hyper=96,
