@@ -14,7 +14,7 @@ from rsic_geo.batch.source import (
     check_unchanged,
     companions_of,
     sha256_of,
-    source_values,
+    source_of,
 )
 from rsic_geo.errors import UnsupportedSceneError, VerificationError
 
@@ -26,17 +26,17 @@ def copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
         UnsupportedSceneError: it is no file of this machine, or consists of several that name each other.
         VerificationError: the copy is not the same.
     """
-    check_copied(job.source, state)
+    check_copied(job.read, state)
     product = Path(job.product)
     with workshop_for(job.workshop, job.fid) as folder:
         finished = folder / product.name
         for name, *_ in state.stamps:
-            shutil.copy2(name, f"{finished}{name[len(job.source) :]}")
-        check_unchanged(job.source, state)
+            shutil.copy2(name, f"{finished}{name[len(job.read) :]}")
+        check_unchanged(job.read, state)
         if sha256_of(finished) != state.sha256:
-            raise VerificationError(f"the copy of {job.source} has other bytes: is the disk sound?")
+            raise VerificationError(f"the copy of {job.read} has other bytes: is the disk sound?")
         values = {
-            **source_values(state),
+            **source_of(job, state),
             "product_bytes": finished.stat().st_size,
             "product_sha256": state.sha256,
             "product": job.product,
@@ -57,10 +57,10 @@ def copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
             "fingerprint": job.fingerprint,
             "ledger": values,
             "footprint": None,
-            "report": {"input": {"path": job.source, "sha256": state.sha256}},
+            "report": {"input": {"path": job.source, "sha256": values["source_sha256"]}},
         }
         write_json(job.report, receipt, folder)
-        publish(finished, product, companions_of(job.source) if job.companions else [])
+        publish(finished, product, companions_of(job.read) if job.companions else [])
     return SceneOutcome(fid=job.fid, state="done", values=values)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +15,20 @@ OutcomeState = Literal["done", "failed", "skipped", "halted", "helped"]
 
 RECEIPT_SCHEMA = "rsic-batch-scene-1"
 """What the report of a scene says it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A scene as an earlier archive holds it, of which a product is made anew."""
+
+    read: str
+    """What is read: the source itself or, where the earlier product is lossless, that product."""
+    key: str
+    """What must be read: content key of the source, or SHA-256 of the product."""
+    source: Mapping[str, Any]
+    """What the ledger keeps of the source."""
+    floor: Mapping[str, Any]
+    """What the earlier product promised and reached, by the ledger's columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +68,15 @@ class SceneJob:
     """What a rule asks for it, as :func:`asked_of` takes it; None: what the run does."""
     copies: bool = False
     """The product is the source's files as they are."""
+    origin: Origin | None = None
+    """Of a scene of another archive what it is made of, and what it must not fall below."""
     helps: bool = False
     """Only make row bands for the worker that archives this scene."""
+
+    @property
+    def read(self) -> str:
+        """What is read: the source, but of a scene of another archive."""
+        return self.source if self.origin is None else self.origin.read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +128,8 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
 def options_from(text: str, execution: Execution) -> tuple[EncodeOptions, Weights]:
     """Return the options of :func:`options_text` and the networks they named."""
     fields = json.loads(text)
-    fields.pop("rules", None)
+    for name in ("rules", MIGRATED):
+        fields.pop(name, None)
     weights = Weights(fields.pop("model_sha256"), fields.pop("codec_sha256", None))
     target = Target.parse(fields.pop("target"))
     return EncodeOptions(target=target, execution=execution, **fields), weights
@@ -114,6 +137,8 @@ def options_from(text: str, execution: Execution) -> tuple[EncodeOptions, Weight
 
 COPY = "copy"
 """What is asked for a scene that is not archived but copied."""
+MIGRATED = "migrated"
+"""Key in what is asked for a scene, of an :class:`Origin`."""
 
 
 def asked_of(job: SceneJob, asked: str | None, *, is_open: bool) -> SceneJob:
@@ -126,12 +151,17 @@ def asked_of(job: SceneJob, asked: str | None, *, is_open: bool) -> SceneJob:
     """
     if asked is None:
         return job
-    if asked == COPY:
-        return replace(job, asked=asked, copies=True, fingerprint=fingerprint(asked), suffixes=())
+    fields = {} if asked == COPY else json.loads(asked)
+    origin = Origin(**fields[MIGRATED]) if MIGRATED in fields else None
+    if asked == COPY or COPY in fields:
+        return replace(
+            job, asked=asked, copies=True, origin=origin, fingerprint=fingerprint(asked), suffixes=()
+        )
     options, weights = options_from(asked, job.options.execution)
     return replace(
         job,
         asked=asked,
+        origin=origin,
         options=options,
         fingerprint=fingerprint(asked),
         model_sha256=weights.model,

@@ -46,7 +46,7 @@ def store_for(job: SceneJob, state: SourceState) -> BandStore | None:
         return None
     if job.options.accept_damaged:
         return None  # whoever makes a band hears of its damage, and a band that is kept cannot tell
-    with closing(open_store(job.source, job.options.execution).reader) as reader:
+    with closing(open_store(job.read, job.options.execution).reader) as reader:
         pixels = reader.profile.height * reader.profile.width
     if pixels < job.bands_above:
         return None
@@ -94,7 +94,7 @@ def help_scene(job: SceneJob) -> SceneOutcome:
         return SceneOutcome(fid=job.fid, state="helped", values={"bands": 0})
     try:
         how = job.options.execution
-        with gdal_config(how.gdal | dict(job.config)), open_source(job.source, how) as opened:
+        with gdal_config(how.gdal | dict(job.config)), open_source(job.read, how) as opened:
             reader, plan = plan_scene(opened, job.options)
             codec = sized_codec(_codec_of(job), plan)
             bench = Bench(reader=reader, plan=plan, codec=codec, workers=how.workers)

@@ -159,7 +159,7 @@ def run_batch(
         path = shard_ledger(path, *batch.shard)
         sources = [source for source in sources if _is_of_shard(source, *batch.shard)]
     rules = usual_rules(options) if batch.rules is None else read_rules(batch.rules, options)
-    asked = [COPY if rule.does == "copy" else _text_of(rule.options) for rule in rules.rules]
+    asked = [COPY if rule.does == "copy" else asked_text(rule.options) for rule in rules.rules]
     text = asked[-1]
     if batch.rules is not None:
         told = [
@@ -189,7 +189,7 @@ def run_batch(
         progress = Progress(callback=watcher.survey)
         chosen = partial(_chosen, rules, asked)
         batch.on_registered(register(ledger, record, sources, progress, choose=chosen, recheck=batch.recheck))
-        return _work(ledger, record, batch, watcher)
+        return work(ledger, record, batch, watcher)
 
 
 def retry_batch(
@@ -212,10 +212,11 @@ def retry_batch(
         )
         states = ("failed", "skipped") if skipped else ("failed",)
         ledger.requeue(record.name, states, like)
-        return _work(ledger, record, batch, watcher)
+        return work(ledger, record, batch, watcher)
 
 
-def _text_of(options: EncodeOptions) -> str:
+def asked_text(options: EncodeOptions) -> str:
+    """Return what decides a product's bytes, as the ledger keeps it, with the weights that are here now."""
     _check_whole(options)
     return options_text(options, _weights(options), _codec_weights(options))
 
@@ -247,7 +248,8 @@ def find_run(ledger: Ledger, name: str) -> RunRecord:
     return runs[name]
 
 
-def _work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watcher) -> Standing:
+def work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watcher) -> Standing:
+    """Do what is pending in a run, and leave its page; the caller holds the ledger's lock."""
     crew = batch.crew.fitted()
     options, weights = options_from(record.options, crew.execution)
     pattern = SceneJob(

@@ -28,9 +28,9 @@ from rsic_geo.batch.source import (
     companions_of,
     look_at,
     sha256_of,
-    source_values,
+    source_of,
 )
-from rsic_geo.batch.verify import Promise, Proof, prove
+from rsic_geo.batch.verify import Promise, Proof, fallen_below, prove
 from rsic_geo.errors import (
     ChecksumError,
     DamagedSceneError,
@@ -94,7 +94,8 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
         if one.roots is not None:  # the ledger that named them may be anybody's
             inside(one.product, one.roots[0], "the product")
             inside(one.report, one.roots[1], "the report")
-    state = look_at(job.source)
+    state = look_at(job.read)
+    _check_origin(job, state)
     if (there := _there(jobs)) is not None:
         return _existing(there, state)
     if job.copies:
@@ -111,6 +112,16 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
         raise
     _drop(bands)
     return outcome
+
+
+def _check_origin(job: SceneJob, state: SourceState) -> None:
+    """Refuse to make a product of something else than an earlier archive held."""
+    origin = job.origin
+    if origin is None or origin.key in (state.sha256, state.content_key):
+        return
+    if origin.read == job.source:
+        raise SourceChangedError(f"{job.source} is not what it was when it was archived: archive it anew")
+    raise ChecksumError(f"{origin.read} changed since it was verified: see `rsic batch verify`")
 
 
 def _there(jobs: Sequence[SceneJob]) -> SceneJob | None:
@@ -141,14 +152,14 @@ def _written(
     ):
         name = Path(job.product if not job.suffixes else _ending(job, ANY).product).name
         report = compress.compress(
-            job.source, str(folder / name), _encode_options(job), _stage(progress, 0, 0.7), bands
+            job.read, str(folder / name), _encode_options(job), _stage(progress, 0, 0.7), bands
         )
         finished = Path(report.output["path"])
         job = job if not job.suffixes else _ending(job, next(filter(finished.name.endswith, job.suffixes)))
         product = Path(job.product)
         _check_weights(job, report)
         proof = prove(
-            job.source,
+            job.read,
             str(finished),
             Promise(
                 target=job.options.target,
@@ -160,12 +171,14 @@ def _written(
             progress.stage(0.7, 1),
             checkpoint=None if bands is None else _checkpoint(bands, state, finished),
         )
-        check_unchanged(job.source, state)
+        if job.origin is not None:
+            proof = replace(proof, problems=(*proof.problems, *fallen_below(proof, job.origin.floor)))
+        check_unchanged(job.read, state)
         gone = lost_message(proof.quality, str(job.options.target))
         if gone is not None and not job.options.accept_loss:
             raise StructureLostError(gone)
         values = {
-            **source_values(state),
+            **source_of(job, state),
             **_product_values(job, report, proof, finished),
             "product": job.product,
             "seconds": round(time.monotonic() - started, 3),
@@ -180,7 +193,7 @@ def _written(
                 fid=job.fid, state="failed", values=values, error=text, error_kind="verification"
             )
         write_json(job.report, _receipt(job, report, proof, values), folder)
-        publish(finished, product, companions_of(job.source) if job.companions else [])
+        publish(finished, product, companions_of(job.read) if job.companions else [])
     return SceneOutcome(fid=job.fid, state="done", values=values)
 
 
@@ -212,7 +225,7 @@ def _existing(job: SceneJob, state: SourceState) -> SceneOutcome:
         if is_ours and not is_as_proven:
             raise _rotten(product, validate(str(product))["problems"])
         if is_as_proven:
-            if values.get("content_key") != state.content_key:
+            if values.get("content_key") != source_of(job, state)["content_key"]:
                 raise SourceChangedError(
                     f"{job.source} changed after it was archived as {product}: move that product away, or "
                     "archive the new content in another run"
@@ -223,7 +236,7 @@ def _existing(job: SceneJob, state: SourceState) -> SceneOutcome:
                 return SceneOutcome(
                     fid=job.fid,
                     state="done",
-                    values={**values, **source_values(state), "product": job.product, "report": job.report},
+                    values={**values, **source_of(job, state), "product": job.product, "report": job.report},
                     adopted=True,
                 )
     if job.skip_existing:
@@ -307,7 +320,7 @@ def _footprint(job: SceneJob, report: Report) -> bytes | None:
         if placed is not None:
             return geopackage_blob(placed)
     try:
-        with open_scene(job.source) as reader:
+        with open_scene(job.read) as reader:
             return geopackage_blob(outline_on_earth(reader))
     except SceneError:  # a footprint is for looking at; no scene fails for want of it
         return None
@@ -316,7 +329,9 @@ def _footprint(job: SceneJob, report: Report) -> bytes | None:
 def _receipt(job: SceneJob, report: Report, proof: Proof, values: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON report: evidence for people, and what a resumed run recognises a product by."""
     entries = report.to_json()
-    entries["input"] = {**entries["input"], "sha256": values["source_sha256"]}
+    entries["input"] = {**entries["input"], "path": job.source, "sha256": values["source_sha256"]}
+    if job.origin is not None:
+        entries["made_of"] = {"path": job.read, "key": job.origin.key}
     entries["output"] = {
         "path": job.product, "bytes": values["product_bytes"], "sha256": values["product_sha256"],
     }  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsic_geo.batch.message import SceneJob
 from rsic_geo.errors import SceneError, SourceChangedError
 from rsic_geo.raster import members_of
 
@@ -138,6 +139,11 @@ def companions_of(path: str) -> list[Path]:
         for variant in (suffix, suffix.upper())
     }
     return [scene.with_name(name) for name in sorted(names - {scene.name}) if scene.with_name(name).is_file()]
+
+
+def source_of(job: SceneJob, state: SourceState) -> dict[str, Any]:
+    """Return what the ledger keeps of a job's source; of a scene of another archive what that one kept."""
+    return source_values(state) if job.origin is None else dict(job.origin.source)
 
 
 def source_values(state: SourceState) -> dict[str, Any]:

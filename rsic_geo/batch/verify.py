@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -174,6 +174,31 @@ def _problems(proof: Proof, promise: Promise) -> list[str]:
     if proof.lost:
         found.append(f"it lost metadata ({'; '.join(proof.lost[:3])})")
     return found
+
+
+def fallen_below(proof: Proof, floor: Mapping[str, Any]) -> list[str]:
+    """Return why a product keeps less than an earlier one of the scene promised; nothing if it keeps all.
+
+    Args:
+        proof: of the new product.
+        floor: columns of the ledger of the earlier one: target, psnr, max_error.
+    """
+    target, earlier = Target.parse(floor["target"]), f"the earlier archive promised {floor['target']}"
+    if target.is_lossless and not proof.pixels_equal:
+        return [f"it does not hold every pixel, {earlier}"]
+    if target.kind == "snr" and proof.snr < target.value - PSNR_SLACK:
+        return [f"its SNR is {proof.snr:.3f} dB, {earlier}"]
+    # A bound that is told per band or as a part of the range is compared by what came of it.
+    most = target.value if target.is_plain else floor["max_error"]
+    if target.kind == "max-error" and proof.max_error > most:
+        return [f"its largest error is {proof.max_error:g}, {earlier}"]
+    # Who asked for a size was promised no quality: what was reached must not be lost.
+    least = target.value if target.kind == "psnr" else floor["psnr"] if target.is_size else None
+    if least is not None and proof.psnr < least - PSNR_SLACK:
+        return [f"its PSNR is {proof.psnr:.3f} dB, the earlier archive has {least:.3f} dB"]
+    if target.is_size and least is None and not proof.pixels_equal:
+        return ["it does not hold every pixel, the earlier archive does"]
+    return []
 
 
 def _compare(

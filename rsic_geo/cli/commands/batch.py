@@ -19,7 +19,7 @@ from rsic_geo.cli.commands.batch_plan import (
     rules_option,
     say_estimate,
 )
-from rsic_geo.cli.commands.batch_preserve import EXIT_SOME_FAILED, merge, rebuild, restore, verify
+from rsic_geo.cli.commands.batch_preserve import EXIT_SOME_FAILED, export, merge, rebuild, restore, verify
 from rsic_geo.cli.commands.compress import archive_choices, encode_options
 from rsic_geo.cli.console import Console, StatusLine, event, one_line
 from rsic_geo.cli.hooks import Hooks
@@ -38,7 +38,7 @@ _LOG_SECONDS = 10
 
 @click.group(short_help="Archive many scenes, and keep them.")
 def batch() -> None:
-    """Archive many scenes, and keep them: run, plan, status, retry, verify, restore, export.
+    """Archive many scenes, and keep them: run, plan, status, retry, verify, restore, migrate, export.
 
     \b
     rsic batch run scenes/ archive/ --target lossless --jobs 4
@@ -253,6 +253,48 @@ def retry(
     return _finish(console, standing, hooks)
 
 
+@batch.command(short_help="Another codec, target or model for an archive.")
+@click.argument("ledger")
+@click.argument("output", metavar="OUTPUT")
+@archive_choices
+@click.option(
+    "--remove-old",
+    is_flag=True,
+    help="Remove each earlier product once the one that takes its place is proven.",
+)
+@execution_options
+@_batch_options
+@talking
+def migrate(
+    ledger: str,
+    output: str,
+    console: Console,
+    execution: Execution,
+    settings: BatchOptions,
+    hooks: Hooks,
+    remove_old: bool,
+    **choices: Any,
+) -> int:
+    """Make the products of LEDGER (or of the folder it is in) anew below the folder OUTPUT.
+
+    Only what is given changes (--codec cog, --target, --effort best, ...); the rest is as each scene was
+    archived. A scene is made of its source or, where that is gone or changed, of its product if that is
+    lossless; others are refused. What keeps less than the earlier product promised fails. The archive itself
+    stays as it is, but for --remove-old. The same command goes on where it stopped. Exit code 3: some scenes
+    failed or were refused.
+    """
+    from rsic_geo.batch.preserve.migrate import MigrateOptions
+    from rsic_geo.batch.preserve.migrate import migrate as run
+
+    wanted = encode_options(execution, **choices)
+    asked = click.get_current_context().get_parameter_source
+    given = {name for name in choices if asked(name) is click.core.ParameterSource.COMMANDLINE}
+    given = given - {"enhance"} | ({"model"} if "enhance" in given else set())
+    changes = {name: getattr(wanted, name) for name in sorted(given) if hasattr(wanted, name)}
+    options = MigrateOptions(changes=changes, remove_old=remove_old)
+    return _finish(console, run(ledger, output, options, settings, _watcher(console, hooks)), hooks)
+
+
 @batch.command(short_help="Say how far the runs are.")
 @click.argument("ledger")
 @click.option("--run", "run_name", metavar="NAME", help="Only this run.")
@@ -276,29 +318,7 @@ def status(ledger: str, console: Console, run_name: str | None, failed: bool) ->
     return EXIT_SOME_FAILED if any(entry["states"]["failed"] for entry in entries["runs"]) else 0
 
 
-@batch.command(short_help="Write the ledger as STAC, HTML or JSON.")
-@click.argument("ledger")
-@click.argument("destination", metavar="OUTPUT")
-@click.option(
-    "--to",
-    "kind",
-    type=click.Choice(["stac", "html", "json", "bag"]),
-    required=True,
-    help="A folder of STAC items, one HTML page, one JSON file, or a BagIt bag.",
-)
-@click.option(
-    "--run", "run_name", default="default", show_default=True, metavar="NAME", help="Name of the run."
-)
-@talking
-def export(ledger: str, destination: str, console: Console, kind: str, run_name: str) -> None:
-    """Write what LEDGER knows as STAC, a page with plots, JSON or a bag; nothing is overwritten."""
-    from rsic_geo.batch.export import export_run
-
-    count = export_run(ledger, destination, kind, run_name)
-    console.result({"written": destination, "kind": kind, "scenes": count}, f"{destination}: {count} scenes")
-
-
-for _kept in (plan, rules, verify, restore, rebuild, merge):
+for _kept in (plan, rules, verify, restore, rebuild, merge, export):
     batch.add_command(_kept)
 
 

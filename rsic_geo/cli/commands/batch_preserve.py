@@ -1,4 +1,4 @@
-"""``rsic batch verify``, ``restore``, ``rebuild`` and ``merge``: what an archive needs after its run."""
+"""``rsic batch verify``, ``restore``, ``rebuild``, ``merge`` and ``export``: what is asked of archives."""
 
 from __future__ import annotations
 
@@ -139,3 +139,23 @@ def merge(ledgers: tuple[str, ...], console: Console) -> None:
         raise UsageError("give ledgers and, as the last word, the ledger to write")
     count = merge_ledgers(list(ledgers[:-1]), ledgers[-1])
     console.result({"written": ledgers[-1], "scenes": count}, f"{ledgers[-1]}: {count} scenes")
+
+
+@click.command(short_help="Write the ledger as STAC, HTML or JSON.")
+@click.argument("ledger")
+@click.argument("destination", metavar="OUTPUT")
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice(["stac", "html", "json", "bag"]),
+    required=True,
+    help="A folder of STAC items, one HTML page, one JSON file, or a BagIt bag.",
+)
+@_run_name
+@talking
+def export(ledger: str, destination: str, console: Console, kind: str, run_name: str) -> None:
+    """Write what LEDGER knows as STAC, a page with plots, JSON or a bag; nothing is overwritten."""
+    from rsic_geo.batch.export import export_run
+
+    count = export_run(ledger, destination, kind, run_name)
+    console.result({"written": destination, "kind": kind, "scenes": count}, f"{destination}: {count} scenes")
