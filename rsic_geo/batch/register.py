@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from rsic_geo.batch.duplicates import Duplicates, Twins, marked
 from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.rules import Deed
@@ -100,6 +101,7 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
     *,
     choose: Callable[[Source], Choice],
     recheck: bool = False,
+    duplicates: Duplicates = "code",
 ) -> Registration:
     """Enter sources into the ledger; what is entered already and unchanged is left as it is.
 
@@ -110,6 +112,7 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
         progress: told after every few scenes.
         choose: tells what is done with a scene.
         recheck: look again at every finished scene, its checksums included.
+        duplicates: what becomes of scenes that hold the very same as an earlier one.
 
     Raises:
         UsageError: if two sources would become one product.
@@ -117,6 +120,7 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
     found = Registration()
     fresh: list[dict[str, Any]] = []
     taken: dict[str, str] = {}
+    twins = None if duplicates == "code" else Twins(ledger, run.name)
     for done, source in enumerate(sources, start=1):
         if ledger.owner(source.path) is not None:  # of an output folder that is an input, too
             continue
@@ -148,6 +152,8 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
         seen = survey(source.path)
         product = likely_product(product, choice.codec, seen.get("dtype"))
         ruled = {"rule": choice.rule or None, "asked": choice.asked, **_LEFT_OUT[choice.does == "skip"]}
+        if twins is not None and choice.does != "skip" and (key := twins.key_of(source.path, choice.asked)):
+            ruled |= marked(key, duplicates)
         fresh.append({"run": run.name, "source": source.path, "product": product, **seen, **ruled})
         found.added += 1
         if len(fresh) == _CHUNK:

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from rsic_geo.batch.confined import check_run_name, output_folder
-from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher
+from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher, standing_of
+from rsic_geo.batch.duplicates import Duplicates, share
 from rsic_geo.batch.executors import Executor, ProcessExecutor, SerialExecutor
 from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
@@ -99,6 +100,8 @@ class BatchOptions:
     skip_existing: bool = False
     companions: bool = True
     recheck: bool = False
+    duplicates: Duplicates = "code"
+    """What becomes of scenes that hold the very same as an earlier one, and are asked the same."""
     config: tuple[tuple[str, str], ...] = ()
     bands_above: float = 256.0
     """Megapixels from which on a scene is worked on by row bands, kept over a kill; 0 = never."""
@@ -188,7 +191,17 @@ def run_batch(
             raise SceneError(f"cannot write to {record.reports}: {error.strerror or error}") from error
         progress = Progress(callback=watcher.survey)
         chosen = partial(_chosen, rules, asked)
-        batch.on_registered(register(ledger, record, sources, progress, choose=chosen, recheck=batch.recheck))
+        batch.on_registered(
+            register(
+                ledger,
+                record,
+                sources,
+                progress,
+                choose=chosen,
+                recheck=batch.recheck,
+                duplicates=batch.duplicates,
+            )
+        )
         return work(ledger, record, batch, watcher)
 
 
@@ -270,11 +283,17 @@ def work(ledger: Ledger, record: RunRecord, batch: BatchOptions, watcher: Watche
         config=batch.config,
         bands_above=round(batch.bands_above * 1e6),
     )
-    coordinator = Coordinator(
-        ledger=ledger, run=record, executor=crew.executor(), pattern=pattern, watcher=watcher
-    )
+
+    def done() -> Standing:
+        return Coordinator(
+            ledger=ledger, run=record, executor=crew.executor(), pattern=pattern, watcher=watcher
+        ).work()
+
     try:
-        return coordinator.work()
+        standing = done()
+        if share(ledger, record, companions=batch.companions):
+            standing = done()
+        return standing_of(ledger, record.name, standing.seconds)
     finally:
         _summarise(ledger, record)
 

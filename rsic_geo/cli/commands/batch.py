@@ -169,6 +169,13 @@ def _resource(word: str) -> tuple[str, float]:
     help="Only part I of N of the scenes, with a ledger of its own (for arrays of jobs); `rsic batch merge` "
     "joins the ledgers.",
 )
+@click.option(
+    "--duplicates",
+    type=click.Choice(["code", "hardlink", "symlink"]),
+    default="code",
+    show_default=True,
+    help="Scenes that hold the very same as an earlier one: coded too, or links to its product.",
+)
 @click.option("--recheck", is_flag=True, help="Compare the checksums of all finished scenes again.")
 @click.option("--dry-run", is_flag=True, help="Estimate from a sample; write nothing.")
 @execution_options
@@ -184,6 +191,7 @@ def run(
     ledger: str | None,
     rules: str | None,
     shard: str | None,
+    duplicates: Any,
     recheck: bool,
     dry_run: bool,
     **choices: Any,
@@ -208,6 +216,7 @@ def run(
         ledger=ledger,
         rules=rules,
         recheck=recheck,
+        duplicates=duplicates,
         shard=None if shard is None else shard_of(shard),
     )
     return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console, hooks)), hooks)
