@@ -10,12 +10,15 @@ import xml.etree.ElementTree
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 import rasterio
 import shapely
 from batch_support import options, rsic, run, write_scene, write_scenes
 from hypothesis import example, given
 from hypothesis import strategies as st
+from PIL import Image
+from rasterio.enums import Resampling
 from rasterio.transform import from_origin
 
 from rsic_geo.batch.export import export_run
@@ -72,6 +75,62 @@ def rules():
     from stac_rules import validator
 
     return validator()
+
+
+def test_a_thumbnail_shows_the_scene_as_another_reader_sees_it(tmp_path):
+    source = write_scene(tmp_path / "in" / "a.tif", seed=4, shape=(600, 450), nodata=0)
+    with rasterio.open(source, "r+") as scene:
+        pixels = scene.read(1)
+        pixels[:300, :200] = 0
+        scene.write(pixels, 1)
+    run(tmp_path / "in", tmp_path / "out")
+    export_run(tmp_path / "out", str(tmp_path / "stac"), "stac")
+    item = json.loads((tmp_path / "stac" / "a.json").read_text())
+    thumbnail = item["assets"]["thumbnail"]
+    assert thumbnail["roles"] == ["thumbnail"]
+    shown = np.asarray(Image.open(tmp_path / "stac" / thumbnail["href"]))
+    assert shown.shape == (256, 192, 2)
+    with rasterio.open(source) as scene:
+        wanted = scene.read(1, out_shape=(256, 192), resampling=Resampling.average, masked=True)
+    inner = np.zeros(wanted.shape, bool)
+    inner[:126, :84] = inner[130:, 88:] = True  # away from the edge of the hole
+    assert ((shown[..., 1] == 0) == wanted.mask)[inner].all()
+    both = inner & ~wanted.mask
+    assert np.corrcoef(shown[..., 0][both], wanted.data[both])[0, 1] > 0.98
+
+
+def test_one_geoparquet_file_says_what_the_items_say(archive):
+    pytest.importorskip("stac_geoparquet")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    with rasterio.open(
+        archive / "in" / "nowhere.tif",
+        "w",
+        driver="GTiff",
+        count=1,
+        height=40,
+        width=40,
+        dtype="int16",
+        nodata=-1,
+    ) as scene:
+        scene.write(np.arange(1600, dtype=np.int16).reshape(1, 40, 40))
+    run(archive / "in", archive / "out", options("psnr=40"))
+    assert export_run(archive / "out", str(archive / "stac"), "stac") == 4
+    assert export_run(archive / "out", str(archive / "all.parquet"), "geoparquet") == 4
+    table = parquet.read_table(archive / "all.parquet")
+    assert json.loads(table.schema.metadata[b"geo"])["primary_column"] == "geometry"
+    for row in table.to_pylist():
+        item = json.loads((archive / "stac" / f"{row['id']}.json").read_text())
+        place = shapely.from_wkb(row["geometry"])
+        assert (
+            place.is_empty
+            if item["geometry"] is None
+            else place.equals(shapely.geometry.shape(item["geometry"]))
+        )
+        assert row["proj:code"] == item["properties"]["proj:code"]
+        assert (archive / row["assets"]["data"]["href"]).is_file()
+        assert row["assets"]["data"]["file:checksum"] == item["assets"]["data"]["file:checksum"]
+    with pytest.raises(OutputExistsError):
+        export_run(archive / "out", str(archive / "all.parquet"), "geoparquet")
 
 
 def test_stac_items_are_valid(archive, rules):

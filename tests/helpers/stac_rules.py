@@ -65,8 +65,10 @@ def _fields(prefix: str, known: Schema, required: list[str]) -> Schema:
     }
 
 
-def _assets(rule: Schema) -> Schema:
-    return {"assets": {"type": "object", "minProperties": 1, "additionalProperties": rule}}
+def _assets(rule: Schema, *, of_all: bool = True) -> Schema:
+    """Return the rule of assets; else of all but thumbnails."""
+    others = {} if of_all else {"properties": {"thumbnail": {}}}
+    return {"assets": {"type": "object", "minProperties": 1, "additionalProperties": rule, **others}}
 
 
 _RULES: dict[str, Schema] = {
@@ -79,7 +81,8 @@ _RULES: dict[str, Schema] = {
         {
             **_fields("raster", {}, ["bands"]),
             "properties": {"bands": {"type": "array", "minItems": 1, "items": _ONE_BAND}},
-        }
+        },
+        of_all=False,
     ),
 }
 

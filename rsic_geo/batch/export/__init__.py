@@ -1,4 +1,4 @@
-"""What a ledger knows, as one HTML page, one JSON file, or a folder of STAC items."""
+"""What a ledger knows, as one HTML page, one JSON file, STAC items or one STAC-GeoParquet file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
     Args:
         place: ledger or output folder.
         destination: file to write; for STAC and bags a folder, made if missing.
-        kind: ``html``, ``json``, ``stac`` or ``bag`` (scenes that are done only).
+        kind: ``html``, ``json``, ``stac``, ``geoparquet`` or ``bag`` (scenes that are done only).
         run: name of the run.
 
     Raises:
@@ -39,6 +39,10 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
                 from rsic_geo.batch.export.stac import write_items
 
                 return write_items(ledger, record, path)
+            if kind == "geoparquet":
+                from rsic_geo.batch.export.stac import write_geoparquet
+
+                return write_geoparquet(ledger, record, path.absolute())
             if kind == "bag":
                 from rsic_geo.batch.preserve.bag import write_bag
 
@@ -50,7 +54,7 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
 
                 write_text(path, page(ledger, record, with_crops=True))
             else:
-                raise UsageError(f"export {kind!r} is not known: use html, json, stac or bag")
+                raise UsageError(f"export {kind!r} is not known: use html, json, stac, geoparquet or bag")
             return int(sum(part["scenes"] for part in ledger.totals(record.name).values()))
         except OSError as error:
             raise SceneError(f"cannot write {destination}: {error.strerror or error}") from error

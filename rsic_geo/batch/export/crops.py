@@ -1,4 +1,4 @@
-"""Crops of a source and of its archive side by side, as pictures inside a page."""
+"""Pictures for people: crops of a source and of its archive side by side, thumbnails of archives."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.geo.window import Window
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
 
 SIDE = 128
@@ -64,15 +65,46 @@ def crops(source: str, product: str) -> tuple[str, str] | None:
     return first, second
 
 
+def thumbnail(archive: Archive, side: int = 256) -> bytes:
+    """Return a PNG of an archive, at most ``side`` px, nodata transparent: of its levels, not enhanced.
+
+    Three bands are red, green and blue, of fewer the first is grey, from the 2nd to the 98th percentile.
+
+    Raises:
+        RsicGeoError: the archive cannot be read.
+    """
+    profile = archive.profile
+    scale = min(1.0, side / max(profile.height, profile.width))
+    height, width = (max(1, round(length * scale)) for length in (profile.height, profile.width))
+    bands = (0, 1, 2) if profile.count >= 3 else (0,)
+    pixels = archive.read_overview(height, width, bands)
+    valid = archive.read_valid_overview(height, width)
+    values = np.where(valid & np.isfinite(pixels), pixels, np.nan).astype(np.float64)
+    alpha = np.asarray(np.isfinite(values).all(axis=0))
+    low, high = np.nanpercentile(values, (2, 98)) if alpha.any() else (0.0, 1.0)
+    return _png(_stretched(values, float(low), float(high)), alpha)
+
+
 def _address(pixels: npt.NDArray[np.float64], low: float, high: float) -> str:
     """Return pixels (bands, h, w), stretched to bytes, as an address that is a PNG."""
+    return f"data:image/png;base64,{b64encode(_png(_stretched(pixels, low, high))).decode()}"
+
+
+def _stretched(pixels: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.uint8]:
     scaled = np.nan_to_num((pixels - low) * (255 / max(high - low, 1e-12)))
-    samples = scaled.clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+    return scaled.clip(0, 255).astype(np.uint8)
+
+
+def _png(samples: npt.NDArray[np.uint8], alpha: npt.NDArray[np.bool_] | None = None) -> bytes:
+    """Return bytes (1 or 3 bands, h, w) as a PNG."""
+    if alpha is not None:
+        samples = np.concatenate([samples, np.where(alpha, 255, 0).astype(np.uint8)[None]])
+    samples = samples.transpose(1, 2, 0)
     height, width, bands = samples.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, 2 if bands == 3 else 0, 0, 0, 0)
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[bands]  # grey or colour, with alpha or without
+    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
     lines = b"".join(b"\0" + line.tobytes() for line in samples)
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b""))
     )
-    return f"data:image/png;base64,{b64encode(png).decode()}"

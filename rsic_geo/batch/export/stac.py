@@ -1,11 +1,13 @@
-"""Finished scenes as STAC items. The only module that imports pystac."""
+"""Finished scenes as STAC items, or as one STAC-GeoParquet file. The only module that imports pystac."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,16 +17,18 @@ from urllib.parse import quote
 import shapely
 from shapely.geometry import mapping
 
+from rsic_geo.batch.export.crops import thumbnail
 from rsic_geo.batch.export.names import Names, portable
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord, now
 from rsic_geo.batch.message import COPY
 from rsic_geo.batch.publish import write_json
 from rsic_geo.codecs.registry import title_of
-from rsic_geo.errors import MissingDependencyError, RsicGeoError
+from rsic_geo.errors import MissingDependencyError, RsicGeoError, UsageError
 from rsic_geo.geo.address import public_address
 from rsic_geo.geo.extent import Extent, blob_parts
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.raster.crs import epsg_and_axes
+from rsic_geo.raster.files import PendingFile
 from rsic_geo.scenes.open import open_archive
 
 if TYPE_CHECKING:
@@ -73,6 +77,7 @@ def write_items(ledger: Ledger, record: RunRecord, folder: Path) -> int:
     for row in ledger.scenes(record.name, "done"):
         name = names.of(record, row["product"])
         item = _item(name, record, row, folder)
+        _add_thumbnail(item, name, row, folder)
         extent.add(row["geom"])
         times.add(item, row)
         entries = item.to_dict(include_self_link=False)
@@ -91,6 +96,67 @@ def write_items(ledger: Ledger, record: RunRecord, folder: Path) -> int:
     )
     write_json(folder / f"{_COLLECTION}.json", {**whole.to_dict(), "links": links})
     return len(links) - 1
+
+
+def write_geoparquet(ledger: Ledger, record: RunRecord, path: Path) -> int:
+    """Write every finished scene as a row of one STAC-GeoParquet file, beside no thumbnails; return how many.
+
+    Raises:
+        MissingDependencyError: if stac-geoparquet is not installed.
+        UsageError: no scene is finished.
+        OSError: if the file cannot be written.
+    """
+    try:
+        from stac_geoparquet import arrow
+    except ImportError as error:
+        raise MissingDependencyError(
+            "stac-geoparquet is not installed: pip install 'rsic-geo[geoparquet]'"
+        ) from error
+    names, count = Names(), 0
+
+    def items() -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for row in ledger.scenes(record.name, "done"):
+            item = _item(names.of(record, row["product"]), record, row, path.parent)
+            entries = item.to_dict(include_self_link=False)
+            # A column has one type: nowhere is an empty polygon, a nodata of NaN is text in all rows or none.
+            if entries["geometry"] is None:
+                entries |= {"geometry": {"type": "Polygon", "coordinates": []}, "bbox": [0.0] * 4}
+            for band in entries["assets"]["data"].get("bands", ()):
+                if "nodata" in band:
+                    band["nodata"] = str(band["nodata"])
+            count += 1
+            yield entries
+
+    if not ledger.totals(record.name)["done"]["scenes"]:
+        raise UsageError(f"no scene of run {record.name!r} is finished: there is nothing to write")
+    pending = PendingFile(path)
+    try:
+        arrow.to_parquet(arrow.parse_stac_items_to_arrow(items()), pending.temporary)
+        pending.publish()
+    finally:
+        pending.discard()
+    return count
+
+
+def _add_thumbnail(item: pystac.Item, name: str, row: Row, folder: Path) -> None:
+    """Write a small picture beside an item; of a copy that is no raster of ours there is none."""
+    import pystac
+
+    try:
+        with open_archive(row["product"], enhance="off") as archive:
+            picture = thumbnail(archive)
+    except (RsicGeoError, OSError):
+        return
+    (folder / f"{name}.png").write_bytes(picture)
+    digest = _SHA256_MULTIHASH + hashlib.sha256(picture).hexdigest()
+    asset = pystac.Asset(
+        href=f"{quote(name)}.png",
+        media_type="image/png",
+        roles=["thumbnail"],
+        extra_fields={"file:size": len(picture), "file:checksum": digest},
+    )
+    item.add_asset("thumbnail", asset)
 
 
 @dataclass(slots=True)

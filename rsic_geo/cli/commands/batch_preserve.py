@@ -141,15 +141,15 @@ def merge(ledgers: tuple[str, ...], console: Console) -> None:
     console.result({"written": ledgers[-1], "scenes": count}, f"{ledgers[-1]}: {count} scenes")
 
 
-@click.command(short_help="Write the ledger as STAC, HTML or JSON.")
+@click.command(short_help="Write the ledger as STAC, GeoParquet, HTML or JSON.")
 @click.argument("ledger")
 @click.argument("destination", metavar="OUTPUT")
 @click.option(
     "--to",
     "kind",
-    type=click.Choice(["stac", "html", "json", "bag"]),
+    type=click.Choice(["stac", "geoparquet", "html", "json", "bag"]),
     required=True,
-    help="A folder of STAC items, one HTML page, one JSON file, or a BagIt bag.",
+    help="A folder of STAC items, one STAC-GeoParquet file, one HTML page, one JSON file, or a BagIt bag.",
 )
 @_run_name
 @talking
