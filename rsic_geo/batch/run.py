@@ -24,11 +24,14 @@ from rsic_geo.batch.publish import write_text
 from rsic_geo.batch.register import Choice, Registration, register, usual_template
 from rsic_geo.batch.rules import Rules, read_rules, usual_rules
 from rsic_geo.codecs.registry import candidates
-from rsic_geo.errors import LedgerError, SceneError, UsageError
+from rsic_geo.errors import LedgerError, SceneError, UsageError, WeightsError
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
+from rsic_geo.raster.files import PendingFile
 from rsic_geo.verbs.names import ANY, archive_suffixes
 from rsic_geo.version import version
+from rsic_geo.weights import WEIGHTS_FOLDER, enhancer_name, open_weights
+from rsic_geo.weights.store import CODEC, SUFFIX, default_name
 
 _BASE_MIB = 200
 """What one worker takes at most beside its tiles and cache, measured on scenes of three bands."""
@@ -162,7 +165,10 @@ def run_batch(
         path = shard_ledger(path, *batch.shard)
         sources = [source for source in sources if _is_of_shard(source, *batch.shard)]
     rules = usual_rules(options) if batch.rules is None else read_rules(batch.rules, options)
-    asked = [COPY if rule.does == "copy" else asked_text(rule.options) for rule in rules.rules]
+    rules = Rules(
+        rules=tuple(replace(rule, options=with_weights_in(out, rule.options)) for rule in rules.rules)
+    )
+    asked = [COPY if rule.does == "copy" else asked_text(rule.options, out) for rule in rules.rules]
     text = asked[-1]
     if batch.rules is not None:
         told = [
@@ -228,10 +234,34 @@ def retry_batch(
         return work(ledger, record, batch, watcher)
 
 
-def asked_text(options: EncodeOptions) -> str:
+def with_weights_in(folder: str, options: EncodeOptions) -> EncodeOptions:
+    """Return options that name weights instead of their file, which is put once where products go.
+
+    Raises:
+        WeightsError: the file is none of weights.
+        UsageError: another file of the name lies there.
+    """
+    if not options.model.endswith(SUFFIX):
+        return options
+    given = open_weights(options.model)
+    place = Path(folder) / WEIGHTS_FOLDER / Path(options.model).name
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        pending = PendingFile(place)
+        try:
+            Path(pending.temporary).write_bytes(given.content)
+            pending.publish()
+        finally:
+            pending.discard()
+    elif place.read_bytes() != given.content:
+        raise UsageError(f"{place} holds other weights than {options.model}: give yours another name")
+    return replace(options, model=given.name)
+
+
+def asked_text(options: EncodeOptions, folder: str) -> str:
     """Return what decides a product's bytes, as the ledger keeps it, with the weights that are here now."""
     _check_whole(options)
-    return options_text(options, _weights(options), _codec_weights(options))
+    return options_text(options, _weights(options, folder), _codec_weights(options))
 
 
 def _chosen(rules: Rules, asked: list[str], source: Source) -> Choice:
@@ -320,16 +350,13 @@ def _workshop(ledger: Ledger, record: RunRecord) -> str:
     return os.path.join(record.folder, WORKSHOP, name)
 
 
-def _weights(options: EncodeOptions) -> str | None:
+def _weights(options: EncodeOptions, folder: str) -> str | None:
     """Return the digest of the weights products will be made with, where any are used."""
     if options.model == "none":
         return None
-    from rsic_geo.errors import WeightsError
-    from rsic_geo.weights import enhancer_name, open_weights
-
     try:
-        name = candidates(options.codec)[0].name
-        digest = open_weights(enhancer_name(options.model, name, options.effort)).sha256
+        name = enhancer_name(options.model, candidates(options.codec)[0].name, options.effort)
+        digest = open_weights(name, near=os.path.join(folder, "product")).sha256
     except WeightsError:
         if options.model != "auto":
             raise
@@ -346,7 +373,4 @@ def _codec_weights(options: EncodeOptions) -> str | None:
     network = options.codec.partition(":")[2]
     if not candidates(options.codec)[0].weights_kind:
         return None
-    from rsic_geo.weights import open_weights
-    from rsic_geo.weights.store import CODEC, default_name
-
     return open_weights(network or default_name(kind=CODEC)).sha256

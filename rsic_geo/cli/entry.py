@@ -29,6 +29,7 @@ VERBS = (
     "doctor",
     "tour",
     "completion",
+    "adapt",
     "bench",
     "eval",
 )

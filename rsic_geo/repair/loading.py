@@ -15,7 +15,12 @@ IDENTITY_NAMES = ("", "none")
 
 
 def load_enhancer(
-    name: str = "auto", device: str = "auto", *, sha256: str | None = None, fast: bool = False
+    name: str = "auto",
+    device: str = "auto",
+    *,
+    sha256: str | None = None,
+    fast: bool = False,
+    near: str | None = None,
 ) -> Enhancer:
     """Return the enhancer of a name.
 
@@ -23,12 +28,13 @@ def load_enhancer(
     ``.safetensors``. ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; networks of integers run on CUDA
     only if asked to, others on CUDA if there is one. With ``sha256`` exactly those weights are demanded.
     ``fast`` lets float networks compute in bfloat16: up to twice the speed, a few pixels in a hundred differ
-    by one digital number of 8 bits. Raises the WeightsError family, UsageError (no such device) or
-    MissingDependencyError (no engine for integers, or no torch for what needs it).
+    by one digital number of 8 bits. ``near``: an archive, beside or above which weights may lie. Raises the
+    WeightsError family, UsageError (no such device) or MissingDependencyError (no engine for integers, or no
+    torch for what needs it).
     """
     if name in IDENTITY_NAMES:
         return IdentityEnhancer()
-    weights = open_weights(name, sha256=sha256)
+    weights = open_weights(name, sha256=sha256, near=near)
     kind = weights.metadata.get("format", "")
     if kind == LINEAR_FORMAT:
         return LinearEnhancer(weights.name, weights.sha256)

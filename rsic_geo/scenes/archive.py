@@ -195,7 +195,9 @@ class Archive:
         if side is None or side.model is None:
             raise UsageError("this scene records no enhancer: use `rsic enhance` with a model's name")
         name = side.model.name if self._enhance == "auto" else self._enhance
-        enhancer = recorded_enhancer(side.model, name, self.execution, is_other_fine=self._allow_other_model)
+        enhancer = recorded_enhancer(
+            side.model, name, self.execution, is_other_fine=self._allow_other_model, near=self.path
+        )
         if not side.model.matches(enhancer.sha256):
             self._warn("enhanced with another model than the archive was made with: no promise on its error")
         return enhancer

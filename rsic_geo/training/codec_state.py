@@ -1,4 +1,4 @@
-"""State of a run that trains a learned codec, and how a wider one begins where a shipped one ended.
+"""State of a run that trains a learned codec, what a codec at rest makes of pictures, and how a codec grows.
 
 A widened layer keeps the old weights in its first rows and columns; new rows (new features) begin as a fresh
 layer does, new columns (what the old features read of them) at zero. So the function is the old one, and what
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from rsic_geo.codecs.learned_network import FORMAT, CodecSpec, LearnedNetwork, tables
+from rsic_geo.codecs.learned_network import FORMAT, LEVELS, CodecSpec, LearnedNetwork, tables
 from rsic_geo.codecs.learned_network.entropy import LOWEST_LOG2
 from rsic_geo.codecs.learned_network.exact import FROZEN, ONE, PLACES, WEIGHT_PLACES
 from rsic_geo.training.state import RunState, read_payload
 
+_CELL = 64
+_FLOOR = 2.0**-10
+"""Least distortion told, in units of 0..1."""
 _PACE = {
     "matrix": 0.05,
     "knots": 2.0,
@@ -135,3 +139,39 @@ def grow(network: LearnedNetwork, spec: CodecSpec, *, seed: int) -> LearnedNetwo
         new[tuple(slice(0, size) for size in old.shape)] = old
     grown.load_state_dict(tensors)
     return grown
+
+
+def read_codec(path: Path, device: torch.device) -> LearnedNetwork:
+    """Return the averaged network of a codec's state file, at rest."""
+    return CodecState.load(path, device=device).average.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def code(network: LearnedNetwork, original: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the 8 bit samples that come back of pixels (n, 3, h, w) in 0..1 at levels (n,), and bits (n,).
+
+    A picture of three equal bands is one band: what comes back are three equal bands, too.
+    """
+    coded = network(original, level, hard=True, held=True)
+    pixels = coded.pixels
+    is_grey = (original[:, :1] == original).flatten(1).all(dim=1)[:, None, None, None]
+    pixels = torch.where(is_grey, pixels.mean(dim=1, keepdim=True), pixels)
+    return pixels.clamp(0, 1).mul(255).round().div(255), coded.bits
+
+
+@torch.no_grad()
+def degrade_batch(
+    network: LearnedNetwork, original: Tensor, *, jitter: float, family: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Return ``original`` (n, 3, h, w) coded at random qualities, and the RMSE (n, 1, h/64, w/64).
+
+    The RMSE is that of the whole crop, told with an error of ``jitter`` octaves, as the archive's would be.
+    Every ``family`` of crops, one behind the other, has one quality.
+    """
+    count, _, height, width = original.shape
+    level = torch.randint(0, LEVELS, (count // family,), device=original.device).repeat_interleave(family)
+    decoded, _ = code(network, original.contiguous(), level)
+    rmse = (decoded - original).square().mean(dim=(1, 2, 3)).sqrt().clamp(min=_FLOOR)
+    told = rmse * torch.exp(math.log(2) * jitter * torch.randn_like(rmse))
+    sigma = told[:, None, None, None].expand(-1, 1, height // _CELL, width // _CELL)
+    return decoded.contiguous(memory_format=torch.channels_last), sigma.contiguous()

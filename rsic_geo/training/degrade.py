@@ -150,7 +150,7 @@ def degrade(image: Image8, rng: np.random.Generator, options: DegradeOptions) ->
     """Code an (h, w, 3) image at one random rate, as three bands or as one."""
     rate = float(np.exp(rng.uniform(np.log(options.rate_low), np.log(options.rate_high))))
     tile = CELL if rng.random() < options.tiled_share and min(image.shape[:2]) >= CELL else None
-    if rng.random() < options.grey_share:
+    if rng.random() < options.grey_share or np.ptp(image, axis=2).max() == 0:  # a band is coded as one
         band = _single_band(image, rng, options)
         decoded = code_jpeg2000(band, rate * 0.65, tile=tile)[0] if options.is_coded else band
         original, decoded = (np.repeat(part[:, :, None], 3, axis=2) for part in (band, decoded))

@@ -64,9 +64,9 @@ def quantise(
             folded = network.fold(pixels, sigma)[0]
         quantiser = Quantiser(network, folded)
         quantiser.search(say)
-        share = quantiser.error(is_final=True)
-        say(f"{network.spec.bands} bands: rounding is {share:.2%} of the corrections' energy")
         made.append(quantiser.build(is_final=True))
+        share = quantiser.error(made[-1])
+        say(f"{network.spec.bands} bands: rounding is {share:.2%} of the corrections' energy")
     return made
 
 

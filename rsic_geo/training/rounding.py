@@ -272,12 +272,13 @@ class Quantiser:
             free[:, column + 1 :] -= missed[:, None] * upper[column, column + 1 :]
         return out.reshape(weight.shape), free[:, -1]
 
-    def error(self, *, is_final: bool = False) -> float:
+    def error(self, made: IntegerNetwork | None = None) -> float:
         """Return the squared error of what the integers propose, as a share of its energy.
 
-        The first proposal's, and half of what the others' have on average.
+        The first proposal's, and half of what the others' have on average. ``made``: the integers; None for
+        those of the scales as they are.
         """
-        engine = TorchEngine(self.build(is_final=is_final))
+        engine = TorchEngine(made or self.build())
         step = 2.0 ** self.exponents["x"]
         x = (self.folded / step).round().add(ZERO).clamp(0, 255).to(torch.uint8).numpy()
         units = np.exp2(np.array(self._ends(), np.float32))[:, None, None, None]

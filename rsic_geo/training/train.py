@@ -23,7 +23,7 @@ from torch import Tensor
 
 from rsic_geo.devices import choose_device, has_bfloat16
 from rsic_geo.repair.network import UNetSpec
-from rsic_geo.training.codec_degrade import degrade_batch, read_codec
+from rsic_geo.training.codec_state import degrade_batch, read_codec
 from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, find_packs
 from rsic_geo.training.degrade import DegradeOptions, Samples, as_deep
 from rsic_geo.training.proposals import LossShares, proposals_loss, widened

@@ -20,8 +20,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from rsic_geo.codecs.learned_network import BLOCK, LEVELS
-from rsic_geo.training.codec_degrade import code as code_batch
-from rsic_geo.training.codec_degrade import read_codec
+from rsic_geo.training.codec_state import code as code_batch
+from rsic_geo.training.codec_state import read_codec
 from rsic_geo.training.degrade import NODE, Image8, cell_levels, code_jpeg2000, octaves_at_nodes
 from rsic_geo.training.state import TrainState
 

@@ -33,7 +33,7 @@ from rsic_geo.scenes.part import describe_part
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source, part_of
 from rsic_geo.verbs.names import archive_name, codecs_for, is_open
-from rsic_geo.weights import ENVIRONMENT_VARIABLE, enhancer_name, open_weights
+from rsic_geo.weights import ENVIRONMENT_VARIABLE, WEIGHTS_FOLDER, enhancer_name, open_weights
 from rsic_geo.weights.store import SUFFIX
 from rsic_geo.write.holders import fitting
 from rsic_geo.write.parts import BandStore
@@ -164,7 +164,7 @@ class _Try:
             plan=plan,
             options=options,
             path=pending.temporary,
-            enhancer=_enhancer(options, plan, report),
+            enhancer=_enhancer(options, plan, report, str(self.pending.path)),
             progress=report.stage(0, 0.8) if plan.is_close else report,
             bands=bands,
             damage=damage,
@@ -301,19 +301,35 @@ def _pending(src: str, dst: str, overwrite: bool) -> Iterator[PendingFile]:
         pending.discard()
 
 
-def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress) -> Enhancer | None:
-    """Return the enhancer the archive will name, or None."""
+def _warn_if_lost(path: str, enhancer: Enhancer, near: str, progress: Progress) -> None:
+    """Say what readers of an archive need whose weights would not be found by their name."""
+    try:
+        open_weights(enhancer.name, sha256=enhancer.sha256, near=near)
+    except WeightsError:
+        progress.warn(
+            f"readers need {os.path.basename(path)}: put it into a folder {WEIGHTS_FOLDER} beside the "
+            f"archive, or into that named by {ENVIRONMENT_VARIABLE}"
+        )
+
+
+def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress, near: str) -> Enhancer | None:
+    """Return the enhancer the archive ``near`` will name, or None."""
     if options.model == "none":
         return None
     if plan.lossless or not plan.groups or plan.affinity is not None or plan.keeps_samples:
         if options.model != "auto":
-            open_weights(options.model)  # a name nobody knows is a mistake even where no network is used
+            open_weights(
+                options.model, near=near
+            )  # a name nobody knows is a mistake even where no network is used
         return None
     from rsic_geo.repair import load_enhancer
 
     try:
         name = enhancer_name(options.model, options.codec, options.effort)
-        return load_enhancer(name, options.execution.device)
+        enhancer = load_enhancer(name, options.execution.device, near=near)
+        if name.endswith(SUFFIX):
+            _warn_if_lost(name, enhancer, near, progress)
+        return enhancer
     except WeightsError as error:
         if options.model != "auto":
             raise

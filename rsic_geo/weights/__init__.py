@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rsic_geo.weights.store import (
     ENVIRONMENT_VARIABLE,
+    WEIGHTS_FOLDER,
     WeightsFile,
     WeightsRow,
     default_name,
@@ -14,6 +15,7 @@ from rsic_geo.weights.store import (
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
+    "WEIGHTS_FOLDER",
     "WeightsFile",
     "WeightsRow",
     "default_name",

@@ -1,8 +1,9 @@
 """Find weights by name, check their sha256, hand out their bytes.
 
-Search order: an explicit ``.safetensors`` path, the folder named by ``RSIC_GEO_WEIGHTS``, the
-package itself. Nothing is ever downloaded. Files are safetensors with the network's spec in their
-metadata, so opening one runs no code from it.
+Search order: an explicit ``.safetensors`` path, the folder named by ``RSIC_GEO_WEIGHTS``, the package
+itself, a folder ``rsic-weights`` beside the archive or further up, where `rsic batch run` puts them. Nothing
+is ever downloaded. Files are safetensors with the network's spec in their metadata, so opening one runs no
+code from it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ else:
 
 ENVIRONMENT_VARIABLE = "RSIC_GEO_WEIGHTS"
 """Names a folder with further ``NAME.safetensors`` files."""
+
+WEIGHTS_FOLDER = "rsic-weights"
+"""Folder beside archives, or above them, with the weights they name."""
+_MOST_LEVELS = 12
+"""Folders above an archive that are looked into."""
 
 ENHANCER, CODEC = "enhancer", "codec"
 _DEFAULT_KEYS = {ENHANCER: "default", CODEC: "default_codec"}
@@ -113,17 +119,18 @@ def enhancer_name(name: str, codec: str = "jp2", effort: str = "normal") -> str:
     return str(own) if own else default_name()
 
 
-def open_weights(name: str, *, sha256: str | None = None) -> WeightsFile:
+def open_weights(name: str, *, sha256: str | None = None, near: str | None = None) -> WeightsFile:
     """Return verified weights.
 
     ``name`` is ``auto``, a name of the manifest, a name in the folder of ``RSIC_GEO_WEIGHTS`` or a path
-    ending in ``.safetensors``. With ``sha256`` (hexadecimal, its first 16 digits or more) only the file
-    with that digest is accepted. Raises WeightsNotFoundError, WeightsMismatchError (the digest differs
-    from the manifest or from ``sha256``) or WeightsError (no weights file).
+    ending in ``.safetensors``; others are looked for beside and above ``near``, the name of an archive. With
+    ``sha256`` (hexadecimal, its first 16 digits or more) only the file with that digest is accepted. Raises
+    WeightsNotFoundError, WeightsMismatchError (the digest differs from the manifest or from ``sha256``) or
+    WeightsError (no weights file).
     """
     if name == "auto":
         name = default_name()
-    path, expected = _locate(name)
+    path, expected = _locate(name, near)
     content = _read(path)
     digest = hashlib.sha256(content).hexdigest()
     if expected is not None and digest != expected:
@@ -133,7 +140,8 @@ def open_weights(name: str, *, sha256: str | None = None) -> WeightsFile:
     if sha256 is not None and (len(sha256) < LEAST_DIGITS or not digest.startswith(sha256.lower())):
         raise WeightsMismatchError(
             f"weights {name!r} here have sha256 {digest[:12]}..., asked for are {sha256[:12]}...; "
-            f"put the right file into the folder named by {ENVIRONMENT_VARIABLE}"
+            f"put the right file into a folder {WEIGHTS_FOLDER} beside the archive, or into that named by "
+            f"{ENVIRONMENT_VARIABLE}"
         )
     stem = path.stem if name.endswith(SUFFIX) else name
     return WeightsFile(name=stem, sha256=digest, content=content, metadata=_metadata(content, path))
@@ -144,7 +152,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         return tomllib.load(stream)
 
 
-def _locate(name: str) -> tuple[Path, str | None]:
+def _locate(name: str, near: str | None) -> tuple[Path, str | None]:
     """Return path and, for shipped weights, the digest they must have."""
     if name.endswith(SUFFIX):
         return Path(name), None
@@ -155,10 +163,24 @@ def _locate(name: str) -> tuple[Path, str | None]:
     for row in list_weights():
         if row.name == name:
             return _PACKAGED / row.file, row.sha256
+    if near is not None and (found := _near(name, near)) is not None:
+        return found, None
     known = ", ".join(row.name for row in list_weights()) or "none"
     raise WeightsNotFoundError(
-        f"no weights named {name!r} (shipped: {known}); give a {SUFFIX} path or set {ENVIRONMENT_VARIABLE}"
+        f"no weights named {name!r} (shipped: {known}); give a {SUFFIX} path, or put the file into a folder "
+        f"{WEIGHTS_FOLDER} beside the archive or into that named by {ENVIRONMENT_VARIABLE}"
     )
+
+
+def _near(name: str, place: str) -> Path | None:
+    """Return the file of a name beside a local file or above it; None if there is none."""
+    if place.startswith("/vsi") or "://" in place or name in (".", "..") or set(name) & set("/\\\0"):
+        return None
+    for folder in Path(place).absolute().parents[:_MOST_LEVELS]:
+        path = folder / WEIGHTS_FOLDER / (name + SUFFIX)
+        if path.is_file():
+            return path
+    return None
 
 
 def _read(path: Path) -> bytes:

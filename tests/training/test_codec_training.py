@@ -18,8 +18,7 @@ from rsic_geo.codecs.learned_network import CodecSpec, LearnedNetwork, freeze, t
 from rsic_geo.codecs.learned_network.entropy import phase_mask, phases  # noqa: E402
 from rsic_geo.repair.network import UNetSpec  # noqa: E402
 from rsic_geo.training import codec, codec_export, codec_validate, train  # noqa: E402
-from rsic_geo.training.codec_degrade import degrade_batch  # noqa: E402
-from rsic_geo.training.codec_state import CodecState  # noqa: E402
+from rsic_geo.training.codec_state import CodecState, degrade_batch  # noqa: E402
 from rsic_geo.training.data import ImagePacks, StreamOptions, find_packs, make_crops  # noqa: E402
 from rsic_geo.training.degrade import DegradeOptions  # noqa: E402
 from rsic_geo.training.export import ExportOptions  # noqa: E402

@@ -13,6 +13,7 @@ from rsic_geo.batch.source import sha256_of
 from rsic_geo.errors import VerificationError
 from rsic_geo.raster.files import sidecars_of
 from rsic_geo.version import version
+from rsic_geo.weights import WEIGHTS_FOLDER
 
 
 def write_bag(ledger: Ledger, record: RunRecord, folder: Path) -> int:
@@ -78,6 +79,8 @@ def _payload(ledger: Ledger, record: RunRecord) -> Iterator[tuple[Path, str, str
         report = Path(scene["report"])
         if report.is_file():
             yield report, f"{Path(record.reports).name}/{_name(report, record, record.reports)}", None
+    for weights in sorted(Path(record.folder).glob(f"{WEIGHTS_FOLDER}/*.safetensors")):
+        yield weights, _name(weights, record), None
     reports = Path(record.reports)
     asked = asked_path(record.reports, record.name)
     if asked.is_file():

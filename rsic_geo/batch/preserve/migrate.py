@@ -17,7 +17,7 @@ from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY, MIGRATED, Origin, SceneOutcome, fingerprint, options_from
 from rsic_geo.batch.preserve.rebuild import keep_asked, reports_of
 from rsic_geo.batch.register import likely_product
-from rsic_geo.batch.run import BatchOptions, asked_text, find_run, ledger_path, work
+from rsic_geo.batch.run import BatchOptions, asked_text, find_run, ledger_path, with_weights_in, work
 from rsic_geo.batch.source import look_at, stamps_of
 from rsic_geo.codecs.registry import suffixes
 from rsic_geo.errors import RsicGeoError, SceneError, UsageError
@@ -84,8 +84,8 @@ def migrate(
         earlier = find_run(old, batch.run)
         if os.path.realpath(out) == os.path.realpath(earlier.folder):
             raise UsageError(f"{folder} is the archive itself: give another folder")
-        usual = _changed(earlier.options, options.changes)
-        text = asked_text(usual)
+        usual = with_weights_in(out, _changed(earlier.options, options.changes))
+        text = asked_text(usual, out)
         record = RunRecord(
             name=earlier.name,
             folder=out,
@@ -155,7 +155,8 @@ def _entries(move: _Move, usual: EncodeOptions, changes: Mapping[str, Any]) -> I
         if scene["codec"] != COPY:
             asked = scene["asked"] or earlier.options
             if asked not in texts:
-                texts[asked] = json.loads(asked_text(_changed(asked, changes)))
+                chosen = with_weights_in(record.folder, _changed(asked, changes))
+                texts[asked] = json.loads(asked_text(chosen, record.folder))
             fields, codec = texts[asked], texts[asked]["codec"]
         values: dict[str, Any] = {"state": "pending", "error": None, "error_kind": None}
         try:
