@@ -269,6 +269,8 @@ class EncodeOptions:
     georef: Literal["both", "geojp2", "gml"] = "both"
     """Which boxes of a JPEG 2000 file tell other programs its place: GeoJP2, GMLJP2 (a scene on a grid in a
     system with an EPSG code) or both. Small files are smaller with one of them."""
+    seal: bool = False
+    """Keep checksums of the enhanced pixels too, by which readers anywhere prove that theirs are the same."""
     accept_damaged: bool = False
     """Archive what a source still holds whose reader reports damage, and note it; False refuses it."""
     accept_loss: bool = False

@@ -120,6 +120,7 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
         "band_weights": options.band_weights,
         "sidecar": options.sidecar,
         "georef": options.georef,
+        **({"seal": True} if options.seal else {}),
         "accept_damaged": options.accept_damaged,
         "accept_loss": options.accept_loss,
     })  # fmt: skip

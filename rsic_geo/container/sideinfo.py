@@ -39,10 +39,10 @@ Cells = npt.NDArray[np.uint8]
 
 _LOSSLESS, _TILE_SIZE, _CRCS, _CELLS = range(1, 5)
 _MODEL, _SEED, _GROUPS, _LEVELS, _STRENGTHS, _PLANES, _DOCUMENT, _CODED, _TARGET = range(6, 15)
-_SIDECARS, _BOXES, _LIMITS, _PEAKS = range(21, 25)
+_SIDECARS, _BOXES, _LIMITS, _PEAKS, _FINAL = range(21, 26)
 _BEFORE_RELEASE = frozenset((15, 16, 20))
 """Limits, peaks and boxes as builds before the first release laid them out."""
-_KNOWN = frozenset((*range(_LOSSLESS, _TARGET + 1), *range(_SIDECARS, _PEAKS + 1), *_BEFORE_RELEASE))
+_KNOWN = frozenset((*range(_LOSSLESS, _TARGET + 1), *range(_SIDECARS, _FINAL + 1), *_BEFORE_RELEASE))
 SIDECARS = (".aux.xml", ".msk", ".vrt")
 """What the names of files beside an archive end in; one bit of a byte each, in this order."""
 _DIGEST_BYTES = 8
@@ -127,6 +127,8 @@ class SideInfo:
     """CRC-32 of every tile's body, tile order."""
     pixel_crcs: tuple[int, ...] = ()
     """CRC-32 of every decoded tile, tile order."""
+    final_crcs: tuple[int, ...] = ()
+    """CRC-32 of what readers make of every row of cells (256 px, all columns), see :class:`StripCrcs`."""
     model: ModelReference | None = None
     seed: int = 0
     groups: tuple[tuple[int, ...], ...] = ()
@@ -214,6 +216,7 @@ def pack(side: SideInfo, picture: Picture | None = None) -> bytes:
     writer.add(_TARGET, target)
     writer.add(_LIMITS, ranges.pack_limits(side.limits, None if picture is None else picture.dtype))
     writer.add(_PEAKS, ranges.pack_peaks(side.peaks, side.limits))
+    writer.add(_FINAL, codec.pack_crcs(side.final_crcs))
     writer.add(_PLANES, codec.pack_planes(side.planes))
     writer.add(_DOCUMENT, codec.pack_json({key: value for key, value in document.items() if value}))
     body = bytes((MAJOR, MINOR)) + writer.data()
@@ -259,6 +262,7 @@ def unpack(data: bytes, picture: Picture | None = None) -> SideInfo:
         sidecars=_sidecars(found.get(_SIDECARS, b"")),
         tile_crcs=tile_crcs,
         pixel_crcs=pixel_crcs,
+        final_crcs=codec.unpack_crcs(found.get(_FINAL, b"")),
         model=_model(found[_MODEL]) if _MODEL in found else None,
         seed=Reader(found[_SEED]).varint() if _SEED in found else 0,
         planes=codec.unpack_planes(found.get(_PLANES, b"")),

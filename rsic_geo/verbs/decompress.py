@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.container.sideinfo_check import StripCrcs
 from rsic_geo.errors import ChecksumError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
@@ -226,6 +227,10 @@ def _enhanced_rows(
         raise AssertionError("only archives are enhanced here")
     plan = archive.enhancement_plan()
     area = None
+    is_sealed = (
+        part is None and side.final_crcs and side.model and side.model.matches(archive.enhancer.sha256)
+    )
+    crcs = StripCrcs(archive.profile, archive.snapshot.dtypes[0]) if is_sealed else None
     if part is not None:
         plan, area = plan.for_bands(part.bands), part.window
     for rows in corrections(_Source(archive), archive.enhancer, plan, progress, area):
@@ -233,7 +238,16 @@ def _enhanced_rows(
         decoded = archive.read_decoded(window)
         strengths = side.strengths[:, window.row_off // CELL]
         pixels = scaled_correction(decoded, rows.correction, strengths, plan, col_off=window.col_off)
-        yield window, archive.finish(pixels, window)
+        final = archive.finish(pixels, window)
+        if crcs is not None and crcs.add(window, final):
+            row = len(crcs.found) - 1
+            if crcs.found[row] != side.final_crcs[row]:
+                last = min((row + 1) * CELL, archive.profile.height) - 1
+                raise ChecksumError(
+                    f"rows {row * CELL} to {last} are not the bits the archive was sealed with: the OpenJPEG "
+                    "of this machine decodes otherwise, or its arithmetic is faulty (see rsic doctor)"
+                )
+        yield window, final
 
 
 def _details(archive: Archive) -> dict[str, Any]:
@@ -250,5 +264,6 @@ def _details(archive: Archive) -> dict[str, Any]:
         "model": None if used is None else {"name": used.name, "sha256": used.sha256},
         "seed": side.seed,
         "cells_enhanced": switched_on,
+        "sealed": bool(side.final_crcs),
         "target": dict(side.target),
     }

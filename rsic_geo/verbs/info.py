@@ -180,6 +180,7 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
             if pixels:
                 for window, _ in final_pixels(archive, report):
                     archive.read_mask(window)
+                _check_seal(archive, report)
             out["problems"] += _damaged_sidecars(archive, pixels=pixels)
     except RsicGeoError as error:
         is_about_us = isinstance(error, (MissingDependencyError, WeightsError))
@@ -188,6 +189,14 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
         out["problems"].append(str(error))
     out["valid"] = not out["problems"]
     return out
+
+
+def _check_seal(archive: Archive, progress: Progress) -> None:
+    """Enhance an archive that is sealed; ChecksumError where that gives other pixels."""
+    if archive.side is not None and archive.side.final_crcs:
+        with open_archive(archive.path, execution=Execution()) as enhanced:
+            for _ in final_pixels(enhanced, progress):
+                pass
 
 
 def damaged_sidecars(path: str) -> list[str]:

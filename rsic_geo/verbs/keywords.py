@@ -61,6 +61,7 @@ class EncodeKeywords(ExecutionKeywords, PartKeywords, TargetKeywords, total=Fals
     band_weights: str
     sidecar: Literal["auto", "never", "require"]
     georef: Literal["both", "geojp2", "gml"]
+    seal: bool
     accept_damaged: bool
     accept_loss: bool
     verify: Literal["none", "full", "later"]

@@ -52,6 +52,8 @@ class Enhancement:
     """Largest absolute error after enhancement per band."""
     filters: tuple[FilterTaps | None, ...] = ()
     """Adaptive filter of each cluster of groups; empty where none is worth its bits."""
+    final_crcs: tuple[int, ...] = ()
+    """Checksums of what readers make of it, once that was read; empty where the archive is not sealed."""
 
     @property
     def max_error(self) -> float:

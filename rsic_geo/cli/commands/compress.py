@@ -137,6 +137,12 @@ archive_choices = stack(
         help="Boxes by which other programs find the place of a .jp2; small files are smaller with one.",
     ),
     click.option(
+        "--seal",
+        is_flag=True,
+        help="Also keep checksums of enhanced pixels (4 bytes per 256 rows), by which readers on any machine "
+        "prove that theirs are the same bits.",
+    ),
+    click.option(
         "--accept-damaged",
         is_flag=True,
         help="Archive what a source still holds whose reader reports damage (such as corrupt JPEG data); the "

@@ -63,6 +63,11 @@ class TiffJob(TiledJob[TiffSpool, DialSearch]):
         return self._codec.tolerance
 
     @property
+    def is_steady(self) -> bool:
+        """Whether the codec's own decoder rounds alike everywhere."""
+        return not self._codec.tolerance
+
+    @property
     def _usual_overhead(self) -> int:
         return 650 + 6 * len(self.plan.grid)
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.filters import FilterTaps
-from rsic_geo.errors import TargetNotReachedError
-from rsic_geo.geo.lattice import cell_counts
+from rsic_geo.container.sideinfo_check import StripCrcs
+from rsic_geo.errors import TargetNotReachedError, UsageError
+from rsic_geo.geo.lattice import CELL, cell_counts
+from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
 from rsic_geo.repair.plan import PixelSource
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement
 from rsic_geo.write.kept_fit import FitLog
@@ -55,6 +58,11 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
     """Whether that fit found enhancement not worth its bytes."""
 
     @property
+    def is_steady(self) -> bool:
+        """Whether the codec gives the same samples back everywhere, so far as its decoders agree."""
+        return True
+
+    @property
     def fitted(self) -> Fitted | None:
         """The enhancement the archive is sealed with, and its enhancer; None without."""
         if self.enhancement is None or self.enhancer is None:
@@ -62,10 +70,34 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
         return self.enhancement, self.enhancer
 
     def _made(self) -> Made:
+        if (
+            self.options.seal
+            and self.enhancer is not None
+            and not (self.enhancer.is_exact and self.is_steady)
+        ):
+            what = self.enhancer.name if self.is_steady else self.entry.title
+            raise UsageError(
+                f"seal: {what} computes in floats, whose last bits differ from machine to machine"
+            )
         with self._open() as writer:
             search = self._search(writer)
             coded, seal = self._code(search, writer)
+            if self.options.seal and self.enhancement is not None:
+                self.enhancement = replace(self.enhancement, final_crcs=self._final_crcs())
+                seal = self._seal(coded, writer)
         return Made(coded=coded, seal=seal, passes=search.passes, measuring_seconds=search.measuring_seconds)
+
+    def _final_crcs(self) -> tuple[int, ...]:
+        """Return checksums of the archive's final pixels, read from disk as its readers will read them."""
+        how, profile = replace(self.options.execution, fast=False), self.plan.profile
+        with open_archive(str(self.path), execution=how) as archive:
+            crcs = StripCrcs(profile, archive.snapshot.dtypes[0])
+            for top in range(0, profile.height, CELL):
+                rows = min(CELL, profile.height - top)
+                window = Window(row_off=top, col_off=0, height=rows, width=profile.width)
+                crcs.add(window, archive.read(window))
+                self.progress.report(0.88 + 0.02 * top / profile.height, "sealing")
+        return tuple(crcs.found)
 
     @abstractmethod
     def _open(self) -> AbstractContextManager[WriterT]:
@@ -204,4 +236,5 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
         if self.enhancer is None:
             return 0
         rows, cols = cell_counts(self.plan.profile.height, self.plan.profile.width)
-        return 50 + len(self.enhancer.name) + round(1.6 * rows * cols * len(self.plan.groups))
+        sealed = 4 * rows + 3 if self.options.seal else 0
+        return 50 + sealed + len(self.enhancer.name) + round(1.6 * rows * cols * len(self.plan.groups))
