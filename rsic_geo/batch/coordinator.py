@@ -222,7 +222,9 @@ class Coordinator:
             return
         del self._flying[fid], self._flying_pixels[fid]
         if outcome is None:
-            outcome = self._lost(fid, finished.lost or "its worker was lost")
+            how = finished.lost or "its worker was lost"
+            # Each stall takes hours: a second one is enough.
+            outcome = self._lost(fid, how, MOST_LOSSES // 2 + 1 if finished.is_stalled else 1)
             if outcome is None:
                 return
         if outcome.state == "halted":
@@ -244,13 +246,13 @@ class Coordinator:
         )
         self.watcher.scene(finished.job.source, outcome)
 
-    def _lost(self, fid: int, how: str) -> SceneOutcome | None:
+    def _lost(self, fid: int, how: str, weight: int) -> SceneOutcome | None:
         """Queue the scene of a lost worker again, or give it up when it has lost too many."""
-        self._losses[fid] = self._losses.get(fid, 0) + 1
+        self._losses[fid] = self._losses.get(fid, 0) + weight
         if self._losses[fid] < MOST_LOSSES:
             self.ledger.update(fid, state="pending", worker=None, error=how, error_kind="worker lost")
             return None
-        text = f"given up after {MOST_LOSSES} workers were lost on it; the last: {how}"
+        text = f"given up: it lost its workers again and again, the last time {how}"
         return SceneOutcome(fid=fid, state="failed", error=text, error_kind="worker lost")
 
     def _tell(self) -> None:

@@ -39,6 +39,8 @@ class Finished:
     """None if the worker was lost."""
     lost: str | None = None
     """How it was lost."""
+    is_stalled: bool = False
+    """Whether it was ended because it did nothing for too long."""
 
 
 class Executor(Protocol):
@@ -115,6 +117,9 @@ class _Worker:
     """Whether it has said that it can work."""
     fraction: float = 0.0
     """How much of its job it has said is done."""
+    heard: float = 0.0
+    """When it was given its job or last said something (monotonic seconds)."""
+    is_stalled: bool = False
 
 
 class ProcessExecutor:
@@ -126,9 +131,13 @@ class ProcessExecutor:
 
     trouble = None
 
-    def __init__(self, jobs: int, work: Work = archive_scene) -> None:
-        """Reserve ``jobs`` processes; they are started when there is work."""
+    def __init__(self, jobs: int, work: Work = archive_scene, *, stalled_seconds: float = 0.0) -> None:
+        """Reserve ``jobs`` processes; they are started when there is work.
+
+        One that has a job and says nothing for ``stalled_seconds`` is ended; 0 = however long.
+        """
         self._jobs = jobs
+        self._stalled_seconds = stalled_seconds
         self._work = work
         self._workers: list[_Worker] = []
         self._unborn = 0
@@ -161,7 +170,7 @@ class ProcessExecutor:
             except OSError:  # it died while it was idle
                 self._count_unborn(worker, self._drop(worker))
                 continue
-            worker.job, worker.fraction = job, 0.0
+            worker.job, worker.fraction, worker.heard = job, 0.0, time.monotonic()
             return worker_name(worker.process.pid or 0)
 
     def _idle(self) -> _Worker:
@@ -197,8 +206,9 @@ class ProcessExecutor:
                 how = self._drop(worker)
                 self._count_unborn(worker, how)
                 if job is not None:
-                    finished.append(Finished(job=job, outcome=None, lost=how))
+                    finished.append(Finished(job=job, outcome=None, lost=how, is_stalled=worker.is_stalled))
                 continue
+            worker.heard = time.monotonic()
             if said == _BORN:
                 worker.is_born, self._unborn = True, 0
                 continue
@@ -208,7 +218,17 @@ class ProcessExecutor:
             assert job is not None, "outcomes come from workers that have a scene"
             worker.job = None
             finished.append(Finished(job=job, outcome=said))
+        self._end_stalled()
         return finished
+
+    def _end_stalled(self) -> None:
+        """Kill workers that say nothing any more, as on a dead mount; the next wait finds them gone."""
+        for worker in self._workers:
+            silent = time.monotonic() - worker.heard
+            is_at_work = worker.is_born and worker.job is not None
+            if self._stalled_seconds and is_at_work and silent > self._stalled_seconds:
+                worker.is_stalled = True
+                worker.process.kill()
 
     def _count_unborn(self, worker: _Worker, how: str) -> None:
         self._unborn += not worker.is_born
@@ -223,6 +243,8 @@ class ProcessExecutor:
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()
+        if worker.is_stalled:
+            return f"its worker did nothing for {self._stalled_seconds / 60:g} minutes and was ended"
         code = worker.process.exitcode or 0
         if code >= 0:
             return f"its worker ended with code {code}"

@@ -54,6 +54,8 @@ class Crew:
     """What a Dask worker must offer, as GPU=1."""
     memory_mib: int | None = None
     """Budget for all jobs of this machine together; None = no budget."""
+    stalled_minutes: float = 120.0
+    """A process of this machine that says nothing for so long is ended, its scene tried once more; 0 = never."""
     execution: Execution = field(default_factory=Execution)
     """Threads and device of each job; 0 threads = this machine's cores divided among the jobs."""
 
@@ -86,7 +88,11 @@ class Crew:
             from rsic_geo.batch.dask import DaskExecutor
 
             return DaskExecutor(self.scheduler, dict(self.resources))
-        return SerialExecutor() if self.jobs == 0 else ProcessExecutor(self.jobs)
+        return (
+            SerialExecutor()
+            if self.jobs == 0
+            else ProcessExecutor(self.jobs, stalled_seconds=60 * self.stalled_minutes)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from dask_cluster import workers_of
 from support import started
 
 from rsic_geo.batch import executors
-from rsic_geo.batch.coordinator import LEDGER_NAME, MOST_LOSSES
+from rsic_geo.batch.coordinator import LEDGER_NAME
 from rsic_geo.batch.executors import ProcessExecutor
 from rsic_geo.batch.ledger.file import Ledger
 from rsic_geo.batch.message import SceneJob, SceneOutcome
@@ -37,6 +37,13 @@ def job(fid: int) -> SceneJob:
     return SceneJob(
         fid=fid, run="r", source="", product="", report="", workshop="", options=options(), fingerprint=""
     )
+
+
+def hang_on_bad(job: SceneJob, _progress=None) -> SceneOutcome:
+    """Be a worker whose mount is dead under scene 1."""
+    if job.fid == 1:
+        time.sleep(600)
+    return SceneOutcome(fid=job.fid, state="done")
 
 
 @pytest.mark.slow
@@ -153,10 +160,25 @@ def test_a_scene_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
     from rsic_geo.batch import run as batch_run
 
     write_scenes(tmp_path / "in", 2)
-    monkeypatch.setattr(batch_run, "ProcessExecutor", lambda jobs: ProcessExecutor(jobs, die_on_bad))
+    monkeypatch.setattr(batch_run, "ProcessExecutor", lambda jobs, **_: ProcessExecutor(jobs, die_on_bad))
     standing, outcomes = run(tmp_path / "in", tmp_path / "out", jobs=1)
     assert (standing.done, standing.failed) == (1, 1)
-    assert f"given up after {MOST_LOSSES} workers" in outcomes["s00000.tif"].error
+    assert "given up: it lost its workers" in outcomes["s00000.tif"].error
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_is_ended_and_its_scene_given_up_at_the_second_time(tmp_path, monkeypatch):
+    from rsic_geo.batch import run as batch_run
+
+    write_scenes(tmp_path / "in", 2)
+    monkeypatch.setattr(
+        batch_run,
+        "ProcessExecutor",
+        lambda jobs, **_: ProcessExecutor(jobs, hang_on_bad, stalled_seconds=0.5),
+    )
+    standing, outcomes = run(tmp_path / "in", tmp_path / "out", jobs=1)
+    assert (standing.done, standing.failed) == (1, 1)
+    assert "its worker did nothing for" in outcomes["s00000.tif"].error
 
 
 @pytest.mark.slow

@@ -74,6 +74,14 @@ _crew = stack(
         help="Keep the row bands of larger scenes over a kill, and share them among idle workers; 0 = never.",
     ),
     click.option(
+        "--stalled",
+        type=click.FloatRange(min=0),
+        default=120,
+        show_default=True,
+        metavar="MINUTES",
+        help="End a process that does nothing for so long, as on a dead mount; 0 = never.",
+    ),
+    click.option(
         "--run", "run_name", default="default", show_default=True, metavar="NAME", help="Name of the run."
     ),
     click.option(
@@ -106,6 +114,7 @@ def _batch_options(verb: Verb) -> Verb:
         skip_existing: bool,
         companions: bool,
         bands_above: float,
+        stalled: float,
         execution: Execution,
         on_failure: str | None,
         on_end: str | None,
@@ -126,6 +135,7 @@ def _batch_options(verb: Verb) -> Verb:
             jobs=jobs,
             scheduler=scheduler,
             resources=tuple(_resource(word) for word in resources),
+            stalled_minutes=stalled,
             memory_mib=asked if isinstance(asked, int) else None,
             execution=execution if asked is None else replace(execution, memory_mib=Execution().memory_mib),
         )
