@@ -55,7 +55,7 @@ class Crew:
     memory_mib: int | None = None
     """Budget for all jobs of this machine together; None = no budget."""
     stalled_minutes: float = 120.0
-    """A process of this machine that says nothing for so long is ended, its scene tried once more; 0 = never."""
+    """A process of this machine that says nothing for so long is ended, its scene tried again; 0 = never."""
     execution: Execution = field(default_factory=Execution)
     """Threads and device of each job; 0 threads = this machine's cores divided among the jobs."""
 
