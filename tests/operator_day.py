@@ -1,9 +1,9 @@
 """An operator's day with an archive, from the plan to the bag: ``python tests/operator_day.py [SCENES]``.
 
 Makes a tree of scenes (or takes a folder), plans it, runs it while killing the run again and again, verifies
-it, damages a product, loses the ledger, moves the archive, restores it and packs it, and prints what was
-planned beside what came. Every step is the command an operator would type; the first that does not do what it
-says ends the day.
+it, damages a product, loses the ledger, moves the archive, restores it, migrates it twice (to lossless, then
+without sources to COGs, the old products removed) and packs it, and prints what was planned beside what
+came. Every step is the command an operator would type; the first that does not do what it says ends the day.
 """
 
 from __future__ import annotations
@@ -129,13 +129,21 @@ def main() -> None:
         assert rsic("batch", "status", moved, codes=(0, 3))["runs"][0]["states"]["done"] == done
         back = rsic("batch", "restore", moved, home / "back")
         assert (back["restored"], back["failed"]) == (done, [])
+        exact = rsic("batch", "migrate", moved, home / "exact", "--target", "lossless")  # of the sources
+        assert (exact["done"], exact["failed"]) == (done, 0)
+        if len(sys.argv) < 2:
+            scenes.rename(home / "gone")  # now of the lossless products
+        cogs = rsic("batch", "migrate", home / "exact", home / "cogs", "--codec", "cog", "--remove-old")
+        assert (cogs["done"], cogs["failed"]) == (done, 0)
+        assert not list((home / "exact").rglob("*.jp2"))
+        assert rsic("batch", "verify", home / "cogs")["rotten"] == []
         rsic("batch", "export", moved, home / "bag", "--to", "bag")
         subprocess.run(["sha256sum", "-c", "--quiet", "manifest-sha256.txt"], cwd=home / "bag", check=True)
         print(f"| | planned | came |\n|---|---|---|\n| scenes done | | {done} |")
         for row in rows:
             print("| " + " | ".join(map(str, row)) + " |")
         print(
-            f"\nkilled {KILLS} times, damaged, lost, moved, restored, packed: "
+            f"\nkilled {KILLS} times, damaged, lost, moved, restored, migrated, packed: "
             f"{time.monotonic() - started:.0f} s"
         )
 
