@@ -19,16 +19,15 @@ from numpy.typing import NDArray
 from rsic_geo.errors import SceneMismatchError, UsageError
 from rsic_geo.geo.lattice import CELL, rmse_from_level, strength_from_byte
 from rsic_geo.geo.radiometry import Peak
-from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster.png import png
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
-from rsic_geo.scenes.reduced import nearest, nearest_places
 from rsic_geo.verbs.compare import peaks_between
 from rsic_geo.view import paint
 from rsic_geo.view.cache import Cache
+from rsic_geo.view.reading import Block, full_picture, reduced_picture
 
 TILE = 256
 """Side of a tile (px)."""
@@ -72,21 +71,6 @@ class Look:
     """One of ``CUTS``."""
     scale: float
     """Difference that has full colour, in the units of the samples."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Pixels of one source at full resolution."""
-
-    pixels: NDArray[Any]
-    """(bands, rows, columns)."""
-    valid: NDArray[np.bool_]
-    """Where bands hold data by nodata, mask and alpha together; of its shape."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes in memory."""
-        return self.pixels.nbytes + self.valid.nbytes
 
 
 class SceneView:
@@ -225,7 +209,7 @@ class SceneView:
         bands = look.bands
         if level > self.full_level:
             shape = (-(-window.height >> level), -(-window.width >> level))
-            pixels, valid = self._reduced(source, window, shape, bands)
+            pixels, valid = reduced_picture(self.sources[source], window, shape, bands)
         else:
             block = self.block(source, window)
             pixels, valid = block.pixels[list(bands)], block.valid[list(bands)]
@@ -278,38 +262,10 @@ class SceneView:
         )
         assert outer is not None
         held = self._cache.get(
-            (source, row, column), lambda: _read(self.sources[source], outer), lambda each: each.nbytes
+            (source, row, column), lambda: full_picture(self.sources[source], outer), lambda each: each.nbytes
         )
         inner = (slice(None), *window.within(outer).slices)
         return Block(held.pixels[inner], held.valid[inner])
-
-    def _reduced(
-        self, source: str, window: Window, shape: tuple[int, int], bands: tuple[int, ...]
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return a window of the reduced resolutions (bands, rows, columns), and where it holds data."""
-        scene, p = self.sources[source], self.profile
-        alpha = p.alpha_band
-        wanted = bands if alpha is None else (*bands, alpha)
-        side = scene.side
-        if side is not None and side.lossless and scene.profile.has_nodata and "affine" not in side.extras:
-            # Exact means without nodata take all of the scene at full resolution; here the codec's own do.
-            pixels = scene.reader.read_resampled(window, shape, bands=wanted)
-        else:
-            pixels = scene.read(window, out_shape=shape, bands=wanted)
-        valid = np.ones(pixels.shape, np.bool_)
-        for place, band in enumerate(wanted):
-            nodata = scene.profile.nodata[band]
-            if nodata is not None:
-                valid[place] = ~equals_nodata(pixels[place], nodata)
-        if scene.has_mask:
-            mask = nearest(
-                lambda line: _as_planes(scene.read_mask(line)), *nearest_places(window, shape), (0,)
-            )
-            valid &= True if mask is None else mask > 0
-        if alpha is not None:
-            valid &= pixels[-1] > 0
-        pixels, valid = pixels[: len(bands)], valid[: len(bands)]
-        return (np.abs(pixels) if pixels.dtype.kind == "c" else pixels), valid & np.isfinite(pixels)
 
     def ranges(self, bands: tuple[int, ...], cut: float) -> list[tuple[float, float]]:
         """Return the values of each band that become black and full light, the same for every layer."""
@@ -332,7 +288,7 @@ class SceneView:
         whole = Window.full(self.profile.height, self.profile.width)
         pixels, valid = self._cache.get(
             ("overview", band),
-            lambda: self._reduced("codec", whole, shape, (band,)),
+            lambda: reduced_picture(self.sources["codec"], whole, shape, (band,)),
             lambda pair: sum(each.nbytes for each in pair),
         )
         values = pixels[valid]
@@ -384,25 +340,6 @@ class SceneView:
         return peaks_between(self.sources.get("original", self.sources["codec"]), self.sources["codec"])
 
 
-def _read(scene: Archive, window: Window) -> Block:
-    """Return all bands of a window, and where they hold data."""
-    pixels = scene.read(window)
-    valid = scene.read_valid(window, pixels)
-    mask = scene.read_mask(window)
-    if mask is not None:
-        valid = valid & (mask > 0)
-    alpha = scene.profile.alpha_band
-    if alpha is not None:
-        valid = valid & (pixels[alpha] > 0)
-    if pixels.dtype.kind == "c":
-        pixels = np.abs(pixels)
-    return Block(pixels, valid & np.isfinite(pixels))
-
-
 def _apart(after: NDArray[Any], before: NDArray[Any]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore"):  # what is no number is no data either
         return np.asarray(np.subtract(after, before, dtype=np.float64))
-
-
-def _as_planes(mask: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
-    return None if mask is None else mask[None]

@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -179,12 +179,3 @@ class Serving:
 def has_display() -> bool:
     """Return whether a browser has a screen; without one Python would start one inside the terminal."""
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def wait(is_over: Callable[[], bool]) -> None:
-    """Return when it is over, or when the user ends it."""
-    try:
-        while not is_over():
-            threading.Event().wait(0.5)
-    except KeyboardInterrupt:
-        return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -82,15 +83,16 @@ def _serve_ledger(
 
 def _serve(site: Any, chosen: ViewOptions, console: Console) -> int:
     from rsic_geo.cli.signals import is_stopping
-    from rsic_geo.view.server import Serving, has_display, wait
+    from rsic_geo.view.server import Serving, has_display
 
-    with Serving(site, chosen.port) as serving:
+    with suppress(KeyboardInterrupt), Serving(site, chosen.port) as serving:  # the usual end, and no failure
         console.result({"url": serving.url}, f"{serving.url}\nCtrl-C ends it.")
         if chosen.has_browser and has_display():
             import webbrowser
 
             webbrowser.open(serving.url)
-        wait(is_stopping)
+        while not is_stopping():
+            time.sleep(0.5)
     return 0
 
 

@@ -194,8 +194,8 @@ function named(runs, shown) {
 }
 
 function redraw() {
-  if (!exported) Object.values(sides).forEach((side) => side && side.redraw());
-  told();
+  // anew, because a GridLayer's own redraw asks for tiles of the zoom between two levels
+  if (!exported) ["left", "right"].forEach((side) => show(side, byId(side).value));
 }
 
 function setScale(value) {
@@ -245,7 +245,7 @@ function fill() {
     byId("places").hidden = false;
     for (const place of exported.places) {
       const item = make("li"), link = make("button", place.text, { className: "link", type: "button" });
-      link.addEventListener("click", () => map.setView([-place.row, place.column], 0));
+      link.addEventListener("click", () => map.setView([-place.row, place.column], 0, { animate: false }));
       item.append(link);
       if (place.quality.sources) { const box = make("div"); tellQuality(box, place.quality); item.append(box); }
       byId("places").querySelector("ul").append(item);
@@ -320,7 +320,7 @@ async function start() {
   if (!meta) return;
   look = meta.look;
   map = L.map("map", { crs: L.CRS.Simple, minZoom: -meta.levels - 2, maxZoom: 5, attributionControl: false,
-    zoomSnap: 0.5, zoomDelta: 1, maxBoundsViscosity: 0.8 });
+    fadeAnimation: false, zoomSnap: 0.5, zoomDelta: 1, maxBoundsViscosity: 0.8 });
   for (const [name, order] of [["left", 210], ["right", 211], ["lines", 450]]) map.createPane(name).style.zIndex = order;
   map.setMaxBounds(corners().pad(0.75));
   fit();
