@@ -140,10 +140,11 @@ class SceneView:
     def _usual_scale(self, band: int) -> float:
         """Return a round number of about four times the codec's error, as the archive or a guess has it."""
         side = self.sources["codec"].side
-        low, high = self.ranges((band,), 0.5)[0]
-        typical = (high - low) / 64
         if "distortion" in self.layers and side is not None and side.levels.any():
             typical = float(np.median(self.recorded_error(band)))
+        else:
+            low, high = self.ranges((band,), 0.5)[0]
+            typical = (high - low) / 64
         exponent = np.floor(np.log10(max(4 * typical, 1e-30)))
         leading = 4 * typical / 10**exponent
         return float(

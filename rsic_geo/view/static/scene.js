@@ -340,9 +340,9 @@ async function start() {
   byId("lines").addEventListener("change", toggleLines);
   keys();
   clip();
-  measure();
   drawLines();
   byId("map").focus();
+  sides.right.once("load", measure); // what is seen comes first, numbers after it
 }
 
 start();
