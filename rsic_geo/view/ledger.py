@@ -96,13 +96,12 @@ class LedgerSite:
         boxes: list[tuple[float, ...]] = []
         states: Counter[str] = Counter()
         with Ledger(self._path) as ledger:
-            for run in ledger.runs():
-                for row in ledger.scenes(run.name):
-                    states[row["state"]] += 1
-                    for box in blob_boxes(row["geom"]) or [(np.nan,) * 4]:
-                        ids.append(row["fid"])
-                        ranks.append(_ORDER.index(row["state"]) if row["state"] in _ORDER else len(_ORDER))
-                        boxes.append(box)
+            for fid, state, outline in ledger.footprints():
+                states[state] += 1
+                for box in blob_boxes(outline) or [(np.nan,) * 4]:
+                    ids.append(fid)
+                    ranks.append(_ORDER.index(state) if state in _ORDER else len(_ORDER))
+                    boxes.append(box)
         return _Known(
             stamp=stamp, ids=np.array(ids, np.int64), ranks=np.array(ranks, np.int64),
             boxes=np.array(boxes, np.float64).reshape(-1, 4), states=states,
@@ -156,7 +155,7 @@ class LedgerSite:
             site = SceneSite(SceneView(row["product"], source, self._execution))
             self._open[fid] = site
             if len(self._open) > _MOST_OPEN:
-                self._open.popitem(last=False)[1].view.close()
+                self._open.popitem(last=False)  # not closed: who still reads it holds it
             return site
 
     def _row(self, fid: int) -> Row:

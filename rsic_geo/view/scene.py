@@ -140,9 +140,10 @@ class SceneView:
     def _usual_scale(self, band: int) -> float:
         """Return a round number of about four times the codec's error, as the archive or a guess has it."""
         side = self.sources["codec"].side
-        if "distortion" in self.layers and side is not None and side.levels.any():
+        typical = 0.0
+        if "distortion" in self.layers and side is not None:
             typical = float(np.median(self.recorded_error(band)))
-        else:
+        if not typical:
             low, high = self.ranges((band,), 0.5)[0]
             typical = (high - low) / 64
         exponent = np.floor(np.log10(max(4 * typical, 1e-30)))

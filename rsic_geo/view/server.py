@@ -12,7 +12,8 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -76,6 +77,32 @@ class _Server(ThreadingHTTPServer):
     site: Site
     token: str
 
+    def __init__(self, port: int) -> None:
+        """Take a port. Raises OSError."""
+        super().__init__((HOST, port), _Handler)
+        self._change = threading.Condition()
+        self._answering, self._is_over = 0, False
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Hold the site while it is asked."""
+        with self._change:
+            if self._is_over:
+                raise JobCancelledError("rsic view was ended")
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._answering -= 1
+                self._change.notify_all()
+
+    def let_go(self) -> None:
+        """Ask the site no more; return when nobody reads its files, which may be closed then."""
+        with self._change:
+            self._is_over = True
+            self._change.wait_for(lambda: not self._answering)
+
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Say nothing of a browser that went away; anything else is a bug and says where."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
@@ -105,7 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if len(place.query) > _LONGEST_QUERY:
                 raise UsageError("the query is too long")
-            found = self.server.site.answer(tuple(words), dict(parse_qsl(place.query, max_num_fields=16)))
+            query = dict(parse_qsl(place.query, max_num_fields=16))
+            with self.server.answering():
+                found = self.server.site.answer(tuple(words), query)
         except JobCancelledError as error:
             return self._refuse(HTTPStatus.CONFLICT, str(error))
         except UsageError as error:
@@ -150,7 +179,7 @@ class Serving:
             UsageError: the port is taken, or not ours to take.
         """
         try:
-            self._server = _Server((HOST, port), _Handler)
+            self._server = _Server(port)
         except OSError as error:
             why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
             raise UsageError(
@@ -172,6 +201,7 @@ class Serving:
     def __exit__(self, *_: object) -> None:
         """Stop to answer."""
         self._server.shutdown()
+        self._server.let_go()
         self._server.server_close()
         self._thread.join()
 

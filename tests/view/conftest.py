@@ -27,7 +27,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     with rasterio.open(source, "r+") as scene:
         scene.set_band_description(1, WORDS)
     archive = folder / f"{NAME}.jp2"
-    rsic_geo.compress(source, archive, bpp=1)
+    rsic_geo.compress(source, archive, bpp=1, effort="fast")
     read = {}
     for name, enhance in (("codec", "off"), ("repaired", "auto")):
         rsic_geo.decompress(archive, folder / f"{name}.tif", enhance=enhance)

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -26,7 +27,7 @@ from rsic_geo.progress import Progress
 from rsic_geo.view.export import exported_page
 from rsic_geo.view.ledger import LedgerSite
 from rsic_geo.view.scene import SceneView
-from rsic_geo.view.server import Serving
+from rsic_geo.view.server import Answer, Serving
 from rsic_geo.view.site import SceneSite
 
 SCENE = ("", "meta.json", "static/leaflet.js", "tile/codec/0/1/1.png", "values.json?row=400&column=550",
@@ -183,6 +184,42 @@ def test_each_scene_of_a_batch_has_its_page_or_a_line_that_says_why_not(ledger):
         assert get(ledger, f"scene/{fid}/meta.json").status == 400
     failed = get(ledger, f"scene/{next(i for n, i in ids.items() if n not in told and n == 'torn.tif')}/")
     assert (failed.status, b"is failed: " in failed.body) == (400, True)
+
+
+def test_scenes_are_opened_again_after_others_were_looked_at(ledger, monkeypatch):
+    monkeypatch.setattr("rsic_geo.view.ledger._MOST_OPEN", 1)
+    ids = {scene["name"]: scene["id"] for scene in in_view(ledger)["scenes"]}
+    for name in (f"{NAME}.tif", "b.tif", f"{NAME}.tif"):
+        assert get(ledger, f"scene/{ids[name]}/tile/codec/0/0/0.png").status == 200
+
+
+class Slow:
+    """A site that answers when it is let."""
+
+    def __init__(self) -> None:
+        self.asked, self.let = threading.Event(), threading.Event()
+
+    def answer(self, words, query):
+        self.asked.set()
+        assert self.let.wait(20)
+        return Answer(b"done", "text/plain")
+
+
+def test_it_ends_after_the_last_answer_so_that_no_file_is_closed_while_it_is_read():
+    site, ended, replies = Slow(), threading.Event(), []
+    served = Serving(site)
+    served.__enter__()
+    client = threading.Thread(target=lambda: replies.append(get(served, "x")))
+    client.start()
+    assert site.asked.wait(20)
+    closing = threading.Thread(target=lambda: (served.__exit__(), ended.set()))
+    closing.start()
+    assert not ended.wait(0.3)
+    site.let.set()
+    assert ended.wait(20)
+    client.join()
+    closing.join()
+    assert [reply.body for reply in replies] == [b"done"]
 
 
 def served_by_rsic(*words: str):

@@ -15,7 +15,7 @@ function say(text) {
   byId("status").textContent = text;
   byId("status").hidden = !text;
   clearTimeout(statusTimer);
-  if (text) statusTimer = setTimeout(() => say(""), 12000);
+  if (text && map) statusTimer = setTimeout(() => say(""), 12000); // without a map it is all there is to see
 }
 
 async function ask(address, signal) {
