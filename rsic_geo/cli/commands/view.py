@@ -87,6 +87,8 @@ def _serve(site: Any, chosen: ViewOptions, console: Console) -> int:
 
     with suppress(KeyboardInterrupt), Serving(site, chosen.port) as serving:  # the usual end, and no failure
         console.result({"url": serving.url}, f"{serving.url}\nCtrl-C ends it.")
+        if console.quiet and not console.as_json:
+            click.echo(serving.url)  # there is no other way to it
         if chosen.has_browser and has_display():
             import webbrowser
 
