@@ -362,3 +362,24 @@ class DecodeOptions:
             raise UsageError("the level must be between 0 (full size) and 31")
         if self.level and (self.change is not None or self.max_change is not None):
             raise UsageError("nothing is enhanced at a coarser level: leave out the level, or the changes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions:
+    """Choices of ``view``."""
+
+    port: int = 0
+    """Port on 127.0.0.1; 0 = one that is free."""
+    has_browser: bool = True
+    """Whether a browser is opened, where there is a screen."""
+    export: str | None = None
+    """Page to write instead of serving one."""
+    export_size: float = 8.0
+    """Bytes that page may have, about (MB)."""
+    overwrite: bool = False
+    execution: Execution = field(default_factory=Execution)
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where a value makes no sense."""
+        if self.export is not None and not self.export.lower().endswith((".html", ".htm")):
+            raise UsageError(f"{self.export} is no name of a page: let it end in .html")

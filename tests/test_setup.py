@@ -62,6 +62,7 @@ def test_a_bare_machine_gets_everything(machine):
     assert all(
         name in installs[1] for name in ("libopenjp2-tools", "gdal-bin", "libgdal-dev", "g++", "python3-dev")
     )
+    assert installs[2].split()[-1] == "chromium", "by itself: not every distribution has it"
 
 
 def test_the_demonstration_needs_no_compiler(machine):

@@ -24,6 +24,7 @@ VERBS = (
     "compare",
     "validate",
     "info",
+    "view",
     "models",
     "capabilities",
     "doctor",

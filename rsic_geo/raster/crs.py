@@ -221,3 +221,16 @@ def _is_same(ours: _Part, theirs: _Part, digits: float = _DIGITS) -> bool:
     if isinstance(ours, float) and isinstance(theirs, float):
         return math.isclose(ours, theirs, rel_tol=digits, abs_tol=digits)
     return ours == theirs
+
+
+def axes_named(definition: str) -> dict[str, str]:
+    """Return the name of a reference system, with its code, and the unit of its coordinates."""
+    try:
+        crs = CRS.from_user_input(definition)
+        unit = "°" if crs.is_geographic else str(crs.linear_units)
+    except CRSError:
+        return {"name": definition, "unit": ""}
+    code = crs.to_epsg(confidence_threshold=100)
+    words = _parsed(definition)
+    name = next((part for part in words.parts if isinstance(part, str)), "") if words is not None else ""
+    return {"name": f"{name} (EPSG:{code})" if code else name, "unit": unit}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from rasterio.crs import CRS
@@ -62,6 +63,32 @@ def _what_is_on_earth(geometry: dict[str, Any], crs: str) -> dict[str, Any] | No
         if len(points) >= 3:
             rings.append([[*points, points[0]]])
     return {"type": "MultiPolygon", "coordinates": rings} if rings else None
+
+
+def reprojected(
+    xs: Sequence[float], ys: Sequence[float], source: str, target: str
+) -> tuple[list[float], list[float]] | None:
+    """Return coordinates in another reference system, infinite where it has none for a point.
+
+    Args:
+        xs: in units of ``source``, x or longitude.
+        ys: y or latitude.
+        source: definition of a reference system, as WKT or EPSG code.
+        target: of the other.
+
+    Returns:
+        None where there is no way from one to the other.
+    """
+    with gdal_config():
+        try:
+            found = transform(CRS.from_user_input(source), CRS.from_user_input(target), xs, ys)
+        except (CRSError, ValueError):
+            return None
+        except Exception as error:  # GDAL's own, private exception classes come through
+            if not type(error).__module__.startswith("rasterio"):
+                raise
+            return None
+    return list(map(float, found[0])), list(map(float, found[1]))
 
 
 def outline_on_earth(scene: SceneReader) -> dict[str, Any] | None:

@@ -159,7 +159,7 @@ def _plain(value: object) -> object:
 
 
 def _compare_pixels(a: Archive, b: Archive, progress: Progress) -> tuple[tuple[BandErrors, ...], bool]:
-    bands = tuple(blank_errors(a.profile, [peak.span for peak in _peaks(a, b)]))
+    bands = tuple(blank_errors(a.profile, [peak.span for peak in peaks_between(a, b)]))
     clear = [band.band - 1 for band in bands if band.is_alpha]
     grid = TileGrid(height=a.profile.height, width=a.profile.width, tile_size=_WINDOW)
     masks_equal = a.has_mask == b.has_mask
@@ -186,7 +186,7 @@ def _usable(valid: NDArray[np.bool_], pixels: NDArray[Any]) -> NDArray[np.bool_]
     return valid & np.isfinite(pixels) if pixels.dtype.kind in "fc" else valid
 
 
-def _peaks(reference: Archive, other: Archive) -> tuple[Peak, ...]:
+def peaks_between(reference: Archive, other: Archive) -> tuple[Peak, ...]:
     """Return what PSNR is relative to: what an archive says it was measured by, else by the reference."""
     for scene in (other, reference):
         if scene.peaks:

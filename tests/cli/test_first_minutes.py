@@ -143,9 +143,8 @@ def test_what_is_packed_is_whole_and_holds_no_data(tmp_path):
     with tarfile.open(sdist) as file:
         names = packed | set(file.getnames())
     assert not [name for name in names if name.endswith((".tif", ".tiff", ".jp2", ".png", ".csv", ".gpkg"))]
-    wanted = [
-        p for p in (REPOSITORY / "rsic_geo").rglob("*") if p.suffix in (".py", ".typed", ".safetensors")
-    ]
+    kinds = (".py", ".typed", ".safetensors", ".html", ".js", ".css", ".LICENSE")
+    wanted = [p for p in (REPOSITORY / "rsic_geo").rglob("*") if p.suffix in kinds]
     assert {str(path.relative_to(REPOSITORY)) for path in wanted if "__pycache__" not in path.parts} <= packed
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import struct
-import zlib
 from base64 import b64encode
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy.typing as npt
 
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.geo.window import Window
+from rsic_geo.raster.png import png
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
 
@@ -99,12 +98,4 @@ def _png(samples: npt.NDArray[np.uint8], alpha: npt.NDArray[np.bool_] | None = N
     """Return bytes (1 or 3 bands, h, w) as a PNG."""
     if alpha is not None:
         samples = np.concatenate([samples, np.where(alpha, 255, 0).astype(np.uint8)[None]])
-    samples = samples.transpose(1, 2, 0)
-    height, width, bands = samples.shape
-    kind = {1: 0, 2: 4, 3: 2, 4: 6}[bands]  # grey or colour, with alpha or without
-    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
-    lines = b"".join(b"\0" + line.tobytes() for line in samples)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b""))
-    )
+    return png(samples.transpose(1, 2, 0), 9)

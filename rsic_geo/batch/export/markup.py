@@ -9,15 +9,20 @@ from html import escape
 _MOST_BARS = 16
 
 
-def inert(value: object, most: int = 1000) -> str:
-    """Return text as HTML and XML show it, at most ``most`` characters, of longer text its end.
+def printable(value: object, most: int = 1000) -> str:
+    """Return text as it can be shown, at most ``most`` characters, of longer text its end.
 
     Names come from anywhere: control characters, which XML does not hold, and those that turn the direction
     of writing are shown as a replacement character.
     """
     words = str(value)
     words = words if len(words) <= most else f"…{words[1 - most :]}"
-    return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words))
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words)
+
+
+def inert(value: object, most: int = 1000) -> str:
+    """Return printable text as HTML and XML show it."""
+    return escape(printable(value, most))
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: bool = True) -> str:

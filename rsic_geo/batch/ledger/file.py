@@ -365,6 +365,12 @@ class Ledger:
             yield from map(self._told, page)
             last = page[-1]["fid"]
 
+    def footprints(self) -> Iterator[tuple[int, str, bytes | None]]:
+        """Yield number, state and footprint of the scenes of all runs."""
+        with self._explained():
+            for row in self._connection.execute("SELECT fid, state, geom FROM scenes ORDER BY fid"):
+                yield row["fid"], row["state"], row["geom"]
+
     def unchecked_first(self, run: str, before: str) -> Iterator[Row]:
         """Yield finished scenes that were not checked since ``before`` (a DATETIME), the longest ago first.
 

@@ -37,6 +37,7 @@ def tour(folder: str) -> int:
         "Next, with a scene of yours:\n"
         "  rsic compress YOURS.tif              lossless, into YOURS.jp2\n"
         "  rsic compress --help                 targets and codecs, each with an example\n"
+        f"  rsic view {archive} {scene}    look at what this tour made\n"
         "  rsic batch plan FOLDER ARCHIVE       many scenes: how large, how long"
     )
     return 0
