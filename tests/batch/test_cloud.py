@@ -1,4 +1,4 @@
-"""Scenes in a store: planned and archived from where they lie; what breaks on the way never becomes pixels."""
+"""Scenes in a store: planned and archived where they lie; what breaks on the way never becomes pixels."""
 
 from __future__ import annotations
 
