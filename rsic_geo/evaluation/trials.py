@@ -36,6 +36,7 @@ from rsic_geo.write.colour import colour_transform_pays
 from rsic_geo.write.holders import JP2_TYPES
 from rsic_geo.write.nodata import nodata_sizes
 from rsic_geo.write.plan import decimated_shape
+from rsic_geo.write.spectral import Transform
 
 _SIDE = 512
 _BPP = (0.15, 0.3, 0.6, 1.2, 2.0)
@@ -139,7 +140,7 @@ def print_nodata(scenes: list[str]) -> None:
                 continue
             valid = reader.read_valid_overview(*decimated_shape(p))
             mct = colour_transform_pays(reader, lossless=True)
-            inside, apart = nodata_sizes(reader, valid, mct=mct)
+            inside, apart = nodata_sizes(reader, valid, transform=Transform(mct))
         if inside:
             print(f"{inside} bytes in the samples, in planes {100 * (apart / inside - 1):+.1f} % {scene}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -28,13 +29,13 @@ from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import correct_window
+from rsic_geo.scenes.components import Spectral, Unrotated, spectral_of
 from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, name_file, open_store
 from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
 from rsic_geo.scenes.protocol import ReadBy, StoredScene, decimated_valid
 from rsic_geo.scenes.provenance import with_provenance
 from rsic_geo.scenes.quantised import Affinity, recorded_peaks
 from rsic_geo.scenes.reduced import masked_means, restored, rows_and_columns
-from rsic_geo.scenes.rotated import Rotation, Unrotated, rotation_of
 from rsic_geo.scenes.tiff import TiffScene
 
 Pixels = NDArray[Any]
@@ -99,7 +100,7 @@ class Archive:
         self._planes: Planes | None = None
         self._check: StoredTiles | None = None
         self._limits: tuple[tuple[int, int] | None, ...] = ()
-        self._rotation: Rotation | None = None
+        self._spectral: Spectral | None = None
         self._affinity = None if side is None else Affinity.from_json(side.extras.get("affine"))
         if side is None:
             self.snapshot: MetadataSnapshot = self.reader.metadata()
@@ -108,9 +109,11 @@ class Archive:
         self.snapshot = side.snapshot
         self.profile = profile_of(self.reader.profile, side.snapshot)
         stored, said = self.reader.profile, side.snapshot
-        self._rotation = rotation_of(side.extras, said.count)
+        self._spectral = spectral_of(side.extras, said.count)
         sample = said.dtypes[0] if self._affinity is None else self._affinity.stored
-        sample = "int16" if self._rotation is not None else sample
+        bands = stored
+        if self._spectral is not None:
+            bands, sample = replace(stored, dtype=self._spectral.dtype), "int16"
         found = (stored.height, stored.width, stored.count, stored.dtype)
         if found != (said.height, said.width, said.count, sample):
             raise ContainerError(
@@ -119,8 +122,8 @@ class Archive:
         grid = TileGrid(height=stored.height, width=stored.width, tile_size=side.tile_size)
         alpha = tuple(b for b, name in enumerate(self.profile.colorinterp) if name == "alpha")
         if not self._keeps_samples:
-            self._limits = checked_limits(side, stored if self._rotation is None else self.profile)
-        self._planes = Planes(store.planes, grid, dtype=stored.dtype, bands=stored.count, alpha_bands=alpha)
+            self._limits = checked_limits(side, bands)
+        self._planes = Planes(store.planes, grid, dtype=bands.dtype, bands=stored.count, alpha_bands=alpha)
         self._check = store.check(self._file, grid)
         self._check.structure()
         for problem in self._check.minor_damage():
@@ -227,12 +230,12 @@ class Archive:
     def read_shown(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         """Return the codec's pixels of a window as programs that know no limits show them, checked.
 
-        Of rotated bands those that the VRT beside the file shows: for any of them all components are read.
+        Of components the bands, which the VRT beside the file shows: for any of them all are read.
         """
         self.check_payload(window)
-        if self._rotation is None:
+        if self._spectral is None:
             return self.reader.read(window, bands=bands)
-        return Unrotated(self.reader, self._rotation).read(window, bands=bands)
+        return Unrotated(self.reader, self._spectral).read(window, bands=bands)
 
     def within(self, pixels: Pixels, bands: Sequence[int] | None = None) -> Pixels:
         """Return pixels of some bands (None: all) within what the encoder saw of each."""
@@ -347,10 +350,10 @@ class Archive:
             # the coarser resolutions of a lossless archive mix nodata into the pixels around it
             chosen = tuple(range(self.profile.count)) if bands is None else bands
             return masked_means(self, area, out_shape, chosen)
-        if self._rotation is None:
+        if self._spectral is None:
             pixels = self.reader.read_resampled(area, out_shape, bands=bands)
         else:
-            pixels = self._rotation.inverse(self.reader.read_resampled(area, out_shape))
+            pixels = self._spectral.inverse(self.reader.read_resampled(area, out_shape))
             pixels = pixels if bands is None else pixels[list(bands)]
         planes = self._planes
         if planes is None:
@@ -370,7 +373,7 @@ class Archive:
                 return valid
         if self._planes is None:
             return self.reader.read_valid(window)
-        pixels = self.reader.read(window) if pixels is None else pixels
+        pixels = self.read_shown(window) if pixels is None else pixels
         valid = np.ones(pixels.shape, np.bool_)
         for band, value in enumerate(self.profile.nodata):
             if value is not None:

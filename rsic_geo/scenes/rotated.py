@@ -14,19 +14,15 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import ContainerError, UsageError
-from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import sample_range
-from rsic_geo.geo.window import Window
-from rsic_geo.repair.plan import PixelSource
 
 Pixels = NDArray[Any]
 LARGEST_GROUP = 32
@@ -72,8 +68,8 @@ class Rotation:
         mean = seen.mean(axis=1).astype(np.float32)
         centred = (seen - mean[:, None]) * weights[:, None]
         matrices = []
-        for group in _runs(count):
-            part = centred[group]
+        for run in runs_of(count):
+            part = centred[run]
             _, vectors = np.linalg.eigh(part @ part.T)
             vectors = vectors[:, ::-1]  # eigh sorts from the least on
             # Of v and -v take one, so that no rounding of another machine decides which is stored.
@@ -83,7 +79,7 @@ class Rotation:
         used = np.abs(centred).max(axis=1)
         # Beyond what the sample showed there may be more: twice its reach, but no more than the type holds.
         reach = np.minimum(2 * used, ends * weights)
-        largest = max(float(np.linalg.norm(reach[group])) for group in _runs(count))
+        largest = max(float(np.linalg.norm(reach[run])) for run in runs_of(count))
         gain = min(_ROOM / max(largest, 1e-6), _FINEST / float(weights.max()))
         return cls(pixels.dtype.name, mean, weights, float(np.float32(gain)), tuple(matrices))
 
@@ -96,9 +92,9 @@ class Rotation:
         """Return the components (bands, h, w) of bands, whose samples all hold something."""
         flat = (pixels.reshape(self.count, -1) - self.mean[:, None].astype(np.float64)) * self.weight[:, None]
         out = np.empty(flat.shape, np.int16)
-        for group, matrix in zip(_runs(self.count), self.matrices, strict=True):
-            values = np.rint(self.gain * (matrix.T.astype(np.float64) @ flat[group]))
-            out[group] = np.clip(values, -32768, 32767)
+        for run, matrix in zip(runs_of(self.count), self.matrices, strict=True):
+            values = np.rint(self.gain * (matrix.T.astype(np.float64) @ flat[run]))
+            out[run] = np.clip(values, -32768, 32767)
         return out.reshape(pixels.shape)
 
     def inverse(self, components: Pixels) -> Pixels:
@@ -106,11 +102,19 @@ class Rotation:
         flat = components.reshape(self.count, -1).astype(np.float64)
         out = np.empty(flat.shape, self.dtype)
         low, high = _ends(self.dtype)
-        for group, matrix in zip(_runs(self.count), self.matrices, strict=True):
-            values = (matrix.astype(np.float64) @ flat[group]) / (self.gain * self.weight[group][:, None])
-            values += self.mean[group][:, None]
-            out[group] = np.clip(np.rint(values), low, high)
+        for run, matrix in zip(runs_of(self.count), self.matrices, strict=True):
+            values = (matrix.astype(np.float64) @ flat[run]) / (self.gain * self.weight[run][:, None])
+            values += self.mean[run][:, None]
+            out[run] = np.clip(np.rint(values), low, high)
         return out.reshape(components.shape)
+
+    def terms(self, band: int) -> tuple[float, list[tuple[int, float]]]:
+        """Return a number and (component, factor) pairs, whose sum is a band, rounded to the nearest."""
+        for run, matrix in zip(runs_of(self.count), self.matrices, strict=True):
+            if run.start <= band < run.stop:
+                row = matrix[band - run.start].astype(np.float64) / (self.gain * float(self.weight[band]))
+                return float(self.mean[band]), [(run.start + n, float(value)) for n, value in enumerate(row)]
+        raise AssertionError(f"no band {band}")
 
     @property
     def error_scale(self) -> float:
@@ -135,7 +139,7 @@ class Rotation:
         try:
             dtype, gain = str(record["dtype"]), float(record["gain"])
             raw = np.frombuffer(base64.b64decode(record["numbers"], validate=True), "<f4").astype(np.float32)
-            sizes = [run.stop - run.start for run in _runs(count)]
+            sizes = [run.stop - run.start for run in runs_of(count)]
             if dtype not in ("uint8", "uint16", "int16") or len(raw) != 2 * count + sum(n * n for n in sizes):
                 raise ValueError("of another scene")
             mean, weight, at, matrices = raw[:count], raw[count : 2 * count], 2 * count, []
@@ -149,19 +153,6 @@ class Rotation:
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise ContainerError(f"the archive's rotation of bands cannot be used ({error})") from error
         return cls(dtype, mean, weight, gain, tuple(matrices))
-
-
-class Unrotated:
-    """Components read as the bands they are made of."""
-
-    def __init__(self, source: PixelSource, rotation: Rotation) -> None:
-        """Hold what components are read from."""
-        self._source, self._rotation = source, rotation
-
-    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
-        """Return bands (bands, h, w) of a window; all components are needed for any."""
-        pixels = self._rotation.inverse(self._source.read(window))
-        return pixels if bands is None else pixels[list(bands)]
 
 
 def weights_of(asked: str, spans: Sequence[float]) -> tuple[float, ...]:
@@ -191,57 +182,8 @@ def weights_of(asked: str, spans: Sequence[float]) -> tuple[float, ...]:
     return weights
 
 
-def vrt_of(name: str, snapshot: MetadataSnapshot, rotation: Rotation, *, has_mask: bool) -> str:
-    """Return a VRT that shows GDAL the true bands of a rotated archive.
-
-    Args:
-        name: of the archive, in the same folder.
-        snapshot: metadata of the scene.
-        rotation: how its bands were rotated.
-        has_mask: whether a mask lies beside the archive.
-    """
-    height, width = snapshot.height, snapshot.width
-    kind = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16"}[rotation.dtype]
-    source = f'<SourceFilename relativeToVRT="1">{escape(name)}</SourceFilename>'
-    rect = f'xOff="0" yOff="0" xSize="{width}" ySize="{height}"'
-    lines = [f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">']
-    if snapshot.crs:
-        axes = ",".join(map(str, snapshot.crs_axes or ()))
-        mapping = f" dataAxisToSRSAxisMapping={quoteattr(axes)}" if axes else ""
-        lines.append(f"<SRS{mapping}>{escape(snapshot.crs)}</SRS>")
-    if snapshot.transform:
-        a, b, c, d, e, f = tuple(snapshot.transform)[:6]
-        lines.append(f"<GeoTransform>{c!r},{a!r},{b!r},{f!r},{d!r},{e!r}</GeoTransform>")
-    for group, matrix in zip(_runs(rotation.count), rotation.matrices, strict=True):
-        for row, band in enumerate(range(group.start, group.stop)):
-            head = f'dataType="{kind}" band="{band + 1}" subClass="VRTDerivedRasterBand"'
-            lines.append(f"<VRTRasterBand {head}>")
-            if description := snapshot.descriptions[band]:
-                lines.append(f"<Description>{escape(description)}</Description>")
-            if not has_mask and (nodata := snapshot.nodata[band]) is not None:
-                lines.append(f"<NoDataValue>{nodata!r}</NoDataValue>")
-            lines.append(f"<ColorInterp>{snapshot.colorinterp[band].capitalize()}</ColorInterp>")
-            lines.append("<PixelFunctionType>sum</PixelFunctionType>")
-            lines.append("<SourceTransferType>Float64</SourceTransferType>")
-            for column, component in enumerate(range(group.start, group.stop)):
-                ratio = float(matrix[row, column]) / (rotation.gain * float(rotation.weight[band]))
-                offset = float(rotation.mean[band]) if column == 0 else 0.0
-                scale = f"<ScaleOffset>{offset!r}</ScaleOffset><ScaleRatio>{ratio!r}</ScaleRatio>"
-                lines.append(
-                    f"<ComplexSource>{source}<SourceBand>{component + 1}</SourceBand><SrcRect {rect}/>"
-                    f"<DstRect {rect}/>{scale}</ComplexSource>"
-                )
-            lines.append("</VRTRasterBand>")
-    if has_mask:
-        lines.append(
-            f'<MaskBand><VRTRasterBand dataType="Byte"><SimpleSource>{source}<SourceBand>mask,1</SourceBand>'
-            "</SimpleSource></VRTRasterBand></MaskBand>"
-        )
-    return "\n".join([*lines, "</VRTDataset>", ""])
-
-
-def _runs(count: int) -> list[slice]:
-    """Return the runs of bands that are rotated together, about equally long."""
+def runs_of(count: int) -> list[slice]:
+    """Return the runs of bands that are rotated or predicted together, about equally long."""
     groups = -(-count // LARGEST_GROUP)
     edges = [round(n * count / groups) for n in range(groups + 1)]
     return [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
@@ -249,8 +191,3 @@ def _runs(count: int) -> list[slice]:
 
 def _ends(dtype: str) -> tuple[int, int]:
     return sample_range(dtype)
-
-
-def rotation_of(extras: Mapping[str, Any], count: int) -> Rotation | None:
-    """Return the rotation that an archive's side information tells of. Raises ContainerError."""
-    return Rotation.from_json(extras.get("rotation"), count)

@@ -165,41 +165,46 @@ class _Try:
             options=options,
             path=pending.temporary,
             enhancer=_enhancer(options, plan, report, str(self.pending.path)),
-            progress=report.stage(0, 0.8) if plan.is_close else report,
+            progress=report.stage(0, 0.6) if plan.is_close or plan.is_doubtful else report,
             bands=bands,
             damage=damage,
         )
         self.outcome = self.job.run()
-        if plan.is_close:  # pieces could not tell whether nothing need be lost for so few bytes
-            self.job, self.outcome = _smaller(self.job, self.outcome, opened, report.stage(0.8, 1))
+        if plan.is_doubtful:  # pieces could not tell whether bands as they are take more bytes
+            stage = report.stage(0.6, 0.8)
+            as_is = plan_scene(opened, replace(options, spectral="as-is"), stage)
+            self.job, self.outcome = _smaller(self.job, self.outcome, as_is, stage)
+        if plan.is_close:  # nor whether nothing need be lost for so few
+            stage = report.stage(0.8, 1)
+            exact = plan_scene(opened, options, stage, way="lossless")
+            self.job, self.outcome = _smaller(self.job, self.outcome, exact, stage)
         self.missed = self.job.write_sidecar(pending.path.name)
         self.sidecar_bytes = sum(path.stat().st_size for path in pending.sidecars)
 
 
 def _smaller(
-    job: Job, outcome: dict[str, Any], opened: Scene, progress: Progress
+    job: Job, outcome: dict[str, Any], other_way: tuple[Scene, ScenePlan], progress: Progress
 ) -> tuple[Job, dict[str, Any]]:
-    """Archive a scene also without loss; return the job whose file is smaller, named as the first."""
-    reader, plan = plan_scene(opened, job.options, progress, way="lossless")
-    other = job.path.with_name(f"{job.path.stem}.exact{job.path.suffix}")  # discarded with the first
-    exact = type(job)(
+    """Archive a scene also by another plan; return the job whose file is smaller, of equals the other."""
+    path = job.path.with_name(f"{job.path.stem}.other{job.path.suffix}")  # discarded with the first
+    other = type(job)(
         entry=job.entry,
-        reader=reader,
-        plan=plan,
+        reader=other_way[0],
+        plan=other_way[1],
         options=job.options,
-        path=other,
+        path=path,
         enhancer=None,
         progress=progress,
         bands=job.bands,
         damage=job.damage,
     )
-    found = exact.run()
-    if found["bytes"] >= outcome["bytes"]:
-        other.unlink()
+    found = other.run()
+    if found["bytes"] > outcome["bytes"]:
+        path.unlink()
         return job, outcome
-    os.replace(other, job.path)
-    exact.path = job.path
-    return exact, found
+    os.replace(path, job.path)
+    other.path = job.path
+    return other, found
 
 
 def _to_be_known(source: Scene, snapshot: MetadataSnapshot) -> list[str]:

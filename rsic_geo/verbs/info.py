@@ -18,11 +18,11 @@ from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import open_scene, sidecar_differences
 from rsic_geo.raster.incomplete import broken_xml
 from rsic_geo.scenes.archive import Archive
+from rsic_geo.scenes.components import SPECTRAL_NAMES, spectral_of, vrt_of
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.payloads import JPEG2000, OWN
 from rsic_geo.scenes.planes import Planes
 from rsic_geo.scenes.quantised import Affinity
-from rsic_geo.scenes.rotated import rotation_of, vrt_of
 from rsic_geo.scenes.tiff import codec_of
 from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.verbs.decompress import final_pixels
@@ -130,10 +130,9 @@ def _representation(archive: Archive) -> dict[str, Any]:
     side, count = archive.side, archive.profile.count
     if side is None:
         return {}
-    if rotation_of(side.extras, count) is not None:
-        return {"spectral": "rotated"}
-    affinity = Affinity.from_json(side.extras.get("affine"))
-    return {} if affinity is None else {"step": list(affinity.scale)}
+    spectral, affinity = spectral_of(side.extras, count), Affinity.from_json(side.extras.get("affine"))
+    out: dict[str, Any] = {} if spectral is None else {"spectral": SPECTRAL_NAMES[type(spectral)]}
+    return out | ({} if affinity is None else {"step": list(affinity.scale)})
 
 
 def _codec(archive: Archive) -> dict[str, Any]:
@@ -220,18 +219,19 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
         if not os.path.isfile(archive.path + suffix)
     ]
     has_mask = os.path.isfile(mask)
+    spectral, affinity = spectral_of(side.extras, p.count), Affinity.from_json(side.extras.get("affine"))
     if words := broken_xml(archive.path):
         found.append(words)
     elif os.path.isfile(f"{archive.path}.aux.xml"):
-        scaling = rotation_of(side.extras, p.count) or Affinity.from_json(side.extras.get("affine"))
-        said = as_stored(archive.snapshot, scaling, has_mask=has_mask)
+        said = as_stored(archive.snapshot, spectral or affinity, has_mask=has_mask)
         found += [
             f"{Path(archive.path).name}.aux.xml was altered: {difference}"
             for difference in sidecar_differences(archive.path, said)[:_MOST_ALTERED]
         ]
-    rotation, vrt = rotation_of(side.extras, p.count), Path(f"{archive.path}.vrt")
-    if rotation is not None and vrt.exists():
-        text = vrt_of(Path(archive.path).name, archive.snapshot, rotation, has_mask=has_mask)
+    vrt = Path(f"{archive.path}.vrt")
+    if spectral is not None and vrt.exists():
+        bands = as_stored(archive.snapshot, affinity, has_mask=has_mask)
+        text = vrt_of(Path(archive.path).name, bands, spectral, has_mask=has_mask)
         if vrt.read_bytes() != text.encode():
             found.append(f"{vrt.name}, by which other programs see bands, was altered: copy it again")
     if not has_mask or not pixels:

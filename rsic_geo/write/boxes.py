@@ -23,20 +23,20 @@ def layout_of(plan: ScenePlan) -> Jp2Layout:
         colour, places = "palette", (0,)
     elif all(names.count(name) == 1 for name in _RGB):
         colour, places = "rgb", tuple(names.index(name) for name in _RGB)
-    if plan.rotation is not None:  # components are no colours
+    if plan.spectral is not None:  # components are no colours
         colour, places = "grey", (0,)
     alpha = next((band for band in plan.alpha_bands if band not in places), None)
     return Jp2Layout(
         height=plan.profile.height,
         width=plan.profile.width,
         bands=plan.profile.count,
-        dtype=plan.form.dtype.name if plan.rotation else plan.profile.dtype,
+        dtype=plan.form.dtype.name if plan.spectral else plan.profile.dtype,
         tile_size=plan.grid.tile_size,
         colour=colour,
         colour_bands=places,
         alpha_band=alpha,
         is_premultiplied=plan.snapshot.is_premultiplied,
-        bits=None if plan.rotation else plan.profile.sample_bits,
+        bits=None if plan.spectral else plan.profile.sample_bits,
         palette=palette,
     )
 

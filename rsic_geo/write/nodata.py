@@ -7,6 +7,8 @@ Other programs see the plane as the mask beside the archive; where no sidecar is
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,13 +17,14 @@ from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.validity import fill_invalid
 from rsic_geo.geo.window import Window
 from rsic_geo.scenes.protocol import Scene
+from rsic_geo.write.spectral import Transform
 
 TRIAL_SIDE = 512
 """Side of the pieces tried (px)."""
 _PIECES = 3
 
 
-def nodata_apart_pays(reader: Scene, valid: NDArray[np.bool_], *, mct: bool) -> bool:
+def nodata_apart_pays(reader: Scene, valid: NDArray[np.bool_], *, transform: Transform) -> bool:
     """Return whether a lossless archive is smaller with nodata in planes of their own.
 
     Never where samples that hold no data differ from the nodata value, since they would not come back.
@@ -33,29 +36,33 @@ def nodata_apart_pays(reader: Scene, valid: NDArray[np.bool_], *, mct: bool) -> 
     has_mask = profile.has_mask or profile.has_band_masks
     if not profile.has_nodata or has_mask or "palette" in profile.colorinterp:
         return False
-    inside, apart = nodata_sizes(reader, valid, mct=mct)
+    inside, apart = nodata_sizes(reader, valid, transform=transform)
     return apart < inside
 
 
-def nodata_sizes(reader: Scene, valid: NDArray[np.bool_], *, mct: bool) -> tuple[int, int]:
+def nodata_sizes(reader: Scene, valid: NDArray[np.bool_], *, transform: Transform) -> tuple[int, int]:
     """Return the bytes of a scene's pieces with most border, nodata in the samples and in planes.
 
     Args:
         reader: the scene.
         valid: where it holds data, decimated (h, w); tells where to look.
-        mct: whether the first three bands are decorrelated together.
+        transform: what decorrelates bands.
     """
     profile = reader.profile
     inside = apart = 0
+    params, spectral = J2KParams(lossless=True, mct=transform.mct), transform.spectral
+
+    def cost(pixels: NDArray[Any]) -> int:
+        return len(encode_tile(pixels if spectral is None else spectral.forward(pixels), params))
+
     for window in _pieces(valid, profile.height, profile.width):
         pixels = reader.read(window)
         keep = reader.read_valid(window, pixels)
         if keep.all() or not keep.any():
             continue
-        params = J2KParams(lossless=True, mct=mct)
         same = (keep == keep[:1]).all()
-        inside += len(encode_tile(pixels, params))
-        apart += len(encode_tile(fill_invalid(pixels, keep), params))
+        inside += cost(pixels)
+        apart += cost(fill_invalid(pixels, keep))
         # Stored twice: in our box, and for others in the mask beside the archive, which is no smaller.
         apart += 2 * len(pack_plane(keep[:1] if same else keep))
     return inside, apart

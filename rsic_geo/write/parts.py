@@ -191,7 +191,7 @@ def plan_digest(plan: ScenePlan) -> str:
     p = plan.profile
     text = repr((p.height, p.width, p.count, p.dtype, p.nodata, p.has_mask, plan.grid, plan.alpha_bands,
                  plan.form, plan.lossless, plan.has_nodata, plan.nodata_apart, plan.coded_as, plan.limits,
-                 None if plan.rotation is None else plan.rotation.to_json(),
+                 None if plan.spectral is None else plan.spectral.to_json(),
                  version(), gdal_version(), reading_config()))  # fmt: skip
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -19,6 +19,7 @@ from rsic_geo.geo.sampling import core_spreads, far_value
 from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.options import EncodeOptions, usual_tile_size
 from rsic_geo.progress import Progress
+from rsic_geo.scenes.components import Spectral
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range, whole_numbers
 from rsic_geo.scenes.rotated import Rotation
@@ -32,10 +33,10 @@ from rsic_geo.scenes.verdict import (
     snr_yardstick,
     target_meaning,
 )
-from rsic_geo.write.colour import choose_rotation, colour_transform_pays
 from rsic_geo.write.holders import check_supported
 from rsic_geo.write.near import Way, bounds_of, keep_within, names_sizes, used_ranges
 from rsic_geo.write.nodata import nodata_apart_pays
+from rsic_geo.write.spectral import choose_transform
 
 SAMPLE_SIDE = 1024
 """Longest side of the decimated read that decides the used range (px)."""
@@ -76,8 +77,10 @@ class ScenePlan:
     """Steps within the bound asked for, which are coded without loss; ``affinity`` is then of facts alone."""
     bounds: tuple[float, ...] = ()
     """Largest error each band may have, in the units of the scene's samples; empty for other targets."""
-    rotation: Rotation | None = None
-    """How the bands of a lossy archive are rotated; None leaves them."""
+    spectral: Spectral | None = None
+    """How bands become components: rotated where samples are lost, else predicted; None leaves them."""
+    is_doubtful: bool = False
+    """Whether the scene may be no larger with bands as they are."""
     is_close: bool = False
     """Whether the scene may be no larger without any loss."""
     keeps_samples: bool = False
@@ -100,9 +103,9 @@ class ScenePlan:
         return self.lossless and (self.coded_as is None or self.coded_as.is_whole)
 
     @property
-    def scaling(self) -> Affinity | Rotation | None:
+    def scaling(self) -> Affinity | Spectral | None:
         """What the samples of the file become those of the scene by; None where they are the same."""
-        return self.coded_as if self.rotation is None else self.rotation
+        return self.coded_as if self.spectral is None else self.spectral
 
     @property
     def limits(self) -> tuple[tuple[int, int] | None, ...]:
@@ -173,7 +176,7 @@ class ScenePlan:
     @property
     def form(self) -> TileForm:
         """What all tiles have in common, for the codec; of all bands."""
-        if self.rotation is not None:
+        if self.spectral is not None:
             whole = Radiometry.whole_range("int16", self.profile.count)
             return TileForm(radiometry=whole, tile_size=self.grid.tile_size)
         return TileForm(
@@ -183,6 +186,11 @@ class ScenePlan:
             bits=self.profile.sample_bits,
             tile_size=self.grid.tile_size,
         )
+
+    @property
+    def error_scale(self) -> float:
+        """About what a squared error of what the codec sees is, of one in the bands."""
+        return self.spectral.error_scale if isinstance(self.spectral, Rotation) else 1.0
 
     @property
     def coded_bytes(self) -> int:
@@ -302,11 +310,14 @@ def plan_scene(
             steps = None
     is_exact = lossless and (affinity is None or affinity.is_whole) and steps is None
     ranges = used_ranges(radiometry, affinity)
-    rotation = choose_rotation(reader, options, (pixels, seen), ranges, progress or Progress())
-    mct = rotation is None and colour_transform_pays(reader, lossless=lossless)
+    is_apart = choice is not None and choice.is_apart
+    transform = choose_transform(
+        reader, options, (pixels, seen), ranges, progress or Progress(), lossless=lossless, is_apart=is_apart
+    )
     return reader, ScenePlan(
         profile=profile,
-        rotation=rotation,
+        spectral=transform.spectral,
+        is_doubtful=transform.is_doubtful,
         steps=steps,
         bounds=bounds,
         is_close=choice is not None and choice.is_close,
@@ -319,13 +330,13 @@ def plan_scene(
         ),
         groups=band_groups(profile.colorinterp),
         alpha_bands=alpha,
-        mct=mct,
-        nodata_apart=(steps is not None and choice is not None and choice.is_apart)
+        mct=transform.mct,
+        nodata_apart=(steps is not None and is_apart)
         or lossless
         and affinity is None
         and steps is None
         and options.sidecar != "never"  # others would see the filling as data
-        and nodata_apart_pays(reader, valid[0], mct=mct),
+        and nodata_apart_pays(reader, valid[0], transform=transform),
         lossless=lossless,
         has_nodata=has_nodata,
         affinity=affinity,

@@ -18,9 +18,9 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions
 from rsic_geo.raster import metadata_missing, needs_pam_sidecar, write_mask_sidecar, write_pam_sidecar
+from rsic_geo.scenes.components import Spectral, vrt_of
 from rsic_geo.scenes.planes import Planes
 from rsic_geo.scenes.quantised import Affinity
-from rsic_geo.scenes.rotated import Rotation, vrt_of
 from rsic_geo.write.coded import CodedScene
 
 
@@ -36,7 +36,7 @@ def sidecars_wanted(path: Path, coded: CodedScene, options: EncodeOptions) -> tu
         return ()
     shown = as_stored(coded.plan.snapshot, coded.plan.scaling, has_mask=_needs_mask(coded))
     has_pam = options.sidecar == "require" or needs_pam_sidecar(path, shown)
-    vrt = () if coded.plan.rotation is None else (".vrt",)
+    vrt = () if coded.plan.spectral is None else (".vrt",)
     return ((".aux.xml",) if has_pam else ()) + ((".msk",) if _needs_mask(coded) else ()) + vrt
 
 
@@ -63,11 +63,12 @@ def write_for_others(path: Path, name: str, coded: CodedScene, options: EncodeOp
             write_mask_sidecar(path, shape, _mask_rows(coded))
         missing = write_pam_sidecar(path, shown, everything=options.sidecar == "require")
     found = [str(difference) for difference in missing]
-    if plan.rotation is not None:
+    if plan.spectral is not None:
         if options.sidecar == "never":
             found.append("the bands: they see components of them")
         else:
-            text = vrt_of(name, plan.snapshot, plan.rotation, has_mask=has_mask)
+            bands = as_stored(plan.snapshot, plan.coded_as, has_mask=has_mask)
+            text = vrt_of(name, bands, plan.spectral, has_mask=has_mask)
             path.with_name(path.name + ".vrt").write_text(text, encoding="utf-8")
             found.append("the bands, if they open the file and not the .vrt beside it: they see components")
     if not any(kind == "valid" for _, kind in coded.planes):
@@ -86,20 +87,20 @@ def _needs_mask(coded: CodedScene) -> bool:
 
 
 def as_stored(
-    snapshot: MetadataSnapshot, affinity: Affinity | Rotation | None, *, has_mask: bool
+    snapshot: MetadataSnapshot, affinity: Affinity | Spectral | None, *, has_mask: bool
 ) -> MetadataSnapshot:
     """Return the metadata of what is stored: of a quantised scene steps, and the scale that undoes them.
 
     Args:
         snapshot: metadata of the scene.
-        affinity: how it was quantised or rotated, if it was.
+        affinity: how its samples became those of the file, if they did.
         has_mask: whether a mask lies beside the archive: one of all bands, before any nodata value.
     """
     if has_mask:
         snapshot = replace(snapshot, mask_flags=(("per_dataset",),) * snapshot.count)
     if affinity is None:
         return snapshot
-    if isinstance(affinity, Rotation):
+    if not isinstance(affinity, Affinity):
         nothing = (None,) * snapshot.count
         return replace(
             snapshot.without_nodata_values(),

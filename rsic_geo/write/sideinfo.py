@@ -18,6 +18,7 @@ from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.geo.radiometry import Peak
 from rsic_geo.options import EncodeOptions
 from rsic_geo.repair.base import Enhancer
+from rsic_geo.scenes.components import spectral_entry
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import Enhancement
 from rsic_geo.write.plan import ScenePlan
@@ -75,7 +76,6 @@ def side_information(  # noqa: PLR0913 - what was measured, what was asked for, 
             )
     # What was kept exactly needs no word of what might have been lost.
     is_exact = plan.is_exact or options.target.kind == "lossless"
-    rotated = {} if plan.rotation is None else {"rotation": plan.rotation.to_json()}
     affine = {} if plan.coded_as is None else {"affine": plan.coded_as.to_json()}
     return SideInfo(
         lossless=plan.lossless,
@@ -86,7 +86,7 @@ def side_information(  # noqa: PLR0913 - what was measured, what was asked for, 
         target={} if is_exact else {options.target.kind: options.target.value},
         limits=_stored_limits(plan),
         peaks=_stored_peaks(plan),
-        extras={**(extras or {}), **affine, **rotated, **noted(damage)},
+        extras={**(extras or {}), **affine, **spectral_entry(plan.spectral), **noted(damage)},
         **{"planes": coded.planes, **stored, **more},
     )
 

@@ -15,8 +15,8 @@ from rsic_geo.codecs.base import FINEST, LOSSLESS, Codec, Coded, Setting
 from rsic_geo.geo.lattice import CELL, cell_sums
 from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.validity import avoid_nodata, clamp, fill_invalid
+from rsic_geo.scenes.components import Spectral
 from rsic_geo.scenes.planes import within_bits
-from rsic_geo.scenes.rotated import Rotation
 
 Pixels = NDArray[Any]
 
@@ -30,7 +30,8 @@ class TileInput:
     pixels: Pixels
     """(bands, h, w) as the codec gets them: invalid pixels filled when the coding is lossy."""
     original: Pixels
-    """(bands, h, w) as the scene has them; of a quantised scene in steps, not rounded."""
+    """(bands, h, w) as the scene has them; of a quantised scene in steps, not rounded. Lossless: as they are
+    to come back, filled where ``pixels`` are."""
     scored: NDArray[np.bool_] | None
     """(bands, h, w), True where the error counts; None = everywhere."""
     nodata: tuple[float | int | None, ...] | None = None
@@ -41,13 +42,13 @@ class TileInput:
     """Bits a sample uses, which the output keeps to; None for all of its type."""
     planes: dict[str, bytes] = field(default_factory=dict)
     """Planes kept losslessly beside the codec: valid, mask, alpha."""
-    rotation: Rotation | None = None
-    """What ``pixels`` are components of; None where they are bands."""
+    spectral: Spectral | None = None
+    """What made ``pixels`` components; None where they are bands."""
 
     @property
     def counted(self) -> NDArray[np.bool_] | None:
         """Where errors of ``pixels`` count: of components where any band does."""
-        if self.rotation is None or self.scored is None:
+        if self.spectral is None or self.scored is None:
             return self.scored
         return np.broadcast_to(self.scored.any(axis=0), self.scored.shape)
 
@@ -106,8 +107,8 @@ class RawTile:
     """Bits a sample uses; None for all of its type."""
     exact: NDArray[np.float64] | None = None
     """(bands, h, w) in steps of the pixels, not rounded; None where the pixels are the scene's own."""
-    rotation: Rotation | None = None
-    """How lossy coding rotates the bands; None leaves them."""
+    spectral: Spectral | None = None
+    """How bands become components; None leaves them."""
 
 
 def pixel_crc(pixels: Pixels) -> int:
@@ -128,7 +129,15 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
             planes["valid"] = packed_valid(raw.nodata_valid)
             if raw.is_apart:
                 pixels = fill_invalid(pixels, raw.nodata_valid)
-        return TileInput(number=raw.number, pixels=pixels, original=raw.pixels, scored=None, planes=planes)
+        coded = pixels if raw.spectral is None else raw.spectral.forward(pixels)
+        return TileInput(
+            number=raw.number,
+            pixels=coded,
+            original=pixels,
+            scored=None,
+            planes=planes,
+            spectral=raw.spectral,
+        )
     scored = np.ones(raw.pixels.shape, np.bool_)
     if raw.nodata_valid is not None:
         scored &= raw.nodata_valid
@@ -147,8 +156,8 @@ def prepare(raw: RawTile, *, lossless: bool) -> TileInput:
         scored[list(raw.alpha)] = False
     return TileInput(
         number=raw.number,
-        pixels=pixels if raw.rotation is None else raw.rotation.forward(pixels),
-        rotation=raw.rotation,
+        pixels=pixels if raw.spectral is None else raw.spectral.forward(pixels),
+        spectral=raw.spectral,
         original=raw.pixels if raw.exact is None else raw.exact,
         scored=None if scored.all() else scored,
         nodata=raw.nodata,
@@ -186,7 +195,8 @@ def code(tile: TileInput, codec: Codec, setting: Setting, *, is_measured: bool =
     coded = codec.encode(tile.pixels, setting)
     seconds = time.perf_counter() - started
     if setting.lossless:  # taken at its word here: verification decodes every tile of the file
-        result = replace(flawless(tile, coded.payload), pixel_crc=pixel_crc(tile.pixels))
+        bands = tile.pixels if tile.spectral is None else tile.original  # what a reader has to find
+        result = replace(flawless(tile, coded.payload), pixel_crc=pixel_crc(bands))
     elif is_measured:
         result = measure(tile, codec, coded)
     else:
@@ -248,7 +258,7 @@ def compared(tile: TileInput, stream: bytes, decoded: Pixels) -> TileResult:
         stream: what it was coded to.
         decoded: (bands, h, w) that gives.
     """
-    shown = decoded if tile.rotation is None else tile.rotation.inverse(decoded)
+    shown = decoded if tile.spectral is None else tile.spectral.inverse(decoded)
     final = within_bits(clamp(shown, tile.limits), tile.bits)
     if tile.nodata is not None:
         valid = np.ones((1, *decoded.shape[1:]), np.bool_) if tile.scored is None else tile.scored

@@ -19,6 +19,7 @@ from rsic_geo.options import EncodeOptions, Target
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, psnr_of_band, quantised_quality
 from rsic_geo.repair.base import Enhancer
+from rsic_geo.scenes.components import SPECTRAL_NAMES
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.verdict import BandFacts, BandQuality, lost_message, weak_warning
 from rsic_geo.write.coded import CodedScene
@@ -102,7 +103,7 @@ class Job(ABC):
                 "verifying": round(time.perf_counter() - before, 3),
             },
             "bounds": list(self.plan.bounds),
-            "spectral": "as-is" if self.plan.rotation is None else "rotated",
+            "spectral": SPECTRAL_NAMES[type(self.plan.spectral)],
             "bpppb": seal.file_bytes * 8 / self.plan.pixels / self.plan.profile.count,
             **self._quality(coded),
             "peaks": [peak.to_json() for peak in self.plan.scene_peaks],

@@ -10,7 +10,7 @@ from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
 from rsic_geo.repair.plan import PixelSource
-from rsic_geo.scenes.rotated import Unrotated
+from rsic_geo.scenes.components import Unrotated
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.jobs.tiled import USUAL_GAIN, TiledJob
@@ -82,8 +82,8 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
     def _decoded(self, writer: Jp2Writer) -> Iterator[PixelSource]:
         del writer
         with open_scene(self.path) as stored:
-            rotation = self.plan.rotation
-            yield stored if rotation is None else Unrotated(stored, rotation)
+            spectral = self.plan.spectral
+            yield stored if spectral is None else Unrotated(stored, spectral)
 
     def _seal(self, coded: CodedScene, writer: Jp2Writer) -> Seal:
         if not self.path.exists():

@@ -189,7 +189,7 @@ def to_decibels(
     plan = search.plan
     rod = plan.yardstick(target.kind)
     # Curves are in what the codec sees, which for rotated bands has units of its own.
-    mean_square = rod.mean_square(target.value) * (1 if plan.rotation is None else plan.rotation.error_scale)
+    mean_square = rod.mean_square(target.value) * plan.error_scale
     curves = search.curves(progress.stage(0, 0.3), mean_square=mean_square)
     wanted = mean_square * sum(signal.count for signal in search.plan.signals)
     margin = ENHANCED_MARGIN if expected_gain else PSNR_MARGIN
