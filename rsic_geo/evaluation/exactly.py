@@ -27,8 +27,12 @@ from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs.compress import compress
 
 Pixels = NDArray[Any]
-OURS = {"rsic": "jp2", "rsic cog": "cog"}
-"""Our archives by the name they have in the tables."""
+OURS: dict[str, dict[str, Any]] = {
+    "rsic": {"codec": "jp2"},
+    "rsic rotated": {"codec": "jp2", "spectral": "rotated"},
+    "rsic cog": {"codec": "cog"},
+}
+"""How our archives are made, by the name they have in the tables."""
 LOSSLESS_COGS = {
     "COG ZSTD": {"COMPRESS": "ZSTD", "LEVEL": "9", "PREDICTOR": "YES"},
     "COG LERC_ZSTD": {"COMPRESS": "LERC_ZSTD", "LEVEL": "9"},
@@ -58,8 +62,8 @@ def bytes_of(scene: str, bounds: Sequence[float], progress: Progress | None = No
     with tempfile.TemporaryDirectory(prefix="rsic-eval-") as folder:
         for done, bound in enumerate(bounds, start=1):
             row: dict[str, Any] = {"bound": bound}
-            for name, codec in OURS.items():
-                row[name] = _ours(scene, bound, Path(folder), codec, (pixels, valid))
+            for name, how in OURS.items():
+                row[name] = _ours(scene, bound, Path(folder), how, (pixels, valid))
             for name, options in LOSSLESS_COGS.items():
                 if bound and "LERC" not in name:
                     continue
@@ -83,12 +87,12 @@ def tables(scenes: Sequence[str], bounds: Sequence[float], progress: Progress) -
 
 
 def _ours(
-    scene: str, bound: float, folder: Path, codec: str, truth: tuple[Pixels, NDArray[np.bool_]]
+    scene: str, bound: float, folder: Path, how: dict[str, Any], truth: tuple[Pixels, NDArray[np.bool_]]
 ) -> int | None:
     """Return the bytes of our archive with its sidecars; AssertionError if it breaks its bound."""
-    archive, (pixels, valid) = folder / f"ours{get_entry(codec).suffixes[0]}", truth
+    archive, (pixels, valid) = folder / f"ours{get_entry(how['codec']).suffixes[0]}", truth
     target = Target(kind="max-error", value=bound) if bound else Target(kind="lossless")
-    options = EncodeOptions(target=target, codec=codec, model="none", overwrite=True, accept_loss=True)
+    options = EncodeOptions(target=target, **how, model="none", overwrite=True, accept_loss=True)
     try:
         report = compress(scene, str(archive), options)
     except RsicGeoError:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,13 +50,16 @@ class Rotation:
     """Orthonormal, (size, size) for each run of bands; the columns are components, strongest first."""
 
     @classmethod
-    def fit(cls, pixels: Pixels, valid: NDArray[np.bool_], weight: Sequence[float]) -> Rotation | None:
+    def fit(
+        cls, pixels: Pixels, valid: NDArray[np.bool_], weight: Sequence[float], alpha: Collection[int] = ()
+    ) -> Rotation | None:
         """Return the rotation of a sample of a scene; None for one band, or fewer valid pixels than bands.
 
         Args:
             pixels: integers (bands, h, w).
             valid: (bands, h, w); a pixel counts where all of its bands are valid.
             weight: of each band.
+            alpha: bands (from 0) that stay what they are, each the component of its number.
         """
         count = len(pixels)
         live = valid.any(axis=(1, 2))  # a band that holds nothing rules out no pixel
@@ -67,20 +70,26 @@ class Rotation:
         weights = np.asarray(weight, np.float32)
         mean = seen.mean(axis=1).astype(np.float32)
         centred = (seen - mean[:, None]) * weights[:, None]
+        turned = [band for band in range(count) if band not in alpha]
         matrices = []
         for run in runs_of(count):
-            part = centred[run]
-            _, vectors = np.linalg.eigh(part @ part.T)
+            own = [band for band in turned if run.start <= band < run.stop]
+            _, vectors = np.linalg.eigh(centred[own] @ centred[own].T)
             vectors = vectors[:, ::-1]  # eigh sorts from the least on
             # Of v and -v take one, so that no rounding of another machine decides which is stored.
             signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
-            matrices.append(np.ascontiguousarray(vectors * signs, np.float32))
+            matrix, places = np.eye(run.stop - run.start, dtype=np.float32), np.array(own, int) - run.start
+            matrix[np.ix_(places, places)] = vectors * signs
+            matrices.append(matrix)
         ends = np.abs(np.array([_ends(pixels.dtype.name)] * count, np.float64) - mean[:, None]).max(axis=1)
         used = np.abs(centred).max(axis=1)
         # Beyond what the sample showed there may be more: twice its reach, but no more than the type holds.
         reach = np.minimum(2 * used, ends * weights)
+        reach[list(alpha)] = 0
         largest = max(float(np.linalg.norm(reach[run])) for run in runs_of(count))
-        gain = min(_ROOM / max(largest, 1e-6), _FINEST / float(weights.max()))
+        gain = min(_ROOM / max(largest, 1e-6), _FINEST / float(weights[turned].max()))
+        for band in alpha:  # as a band of its neighbours' weight, as far as 16 bits hold all of it
+            weights[band] = min(weights[turned].min(), _ROOM / (gain * ends[band]))
         return cls(pixels.dtype.name, mean, weights, float(np.float32(gain)), tuple(matrices))
 
     @property

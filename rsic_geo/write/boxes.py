@@ -25,7 +25,7 @@ def layout_of(plan: ScenePlan) -> Jp2Layout:
         colour, places = "rgb", tuple(names.index(name) for name in _RGB)
     if plan.spectral is not None:  # components are no colours
         colour, places = "grey", (0,)
-    alpha = next((band for band in plan.alpha_bands if band not in places), None)
+    alpha = next((band for band in plan.alpha_bands if plan.spectral is None and band not in places), None)
     return Jp2Layout(
         height=plan.profile.height,
         width=plan.profile.width,

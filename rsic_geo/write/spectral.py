@@ -25,6 +25,7 @@ from rsic_geo.progress import Progress
 from rsic_geo.scenes.components import Spectral, vrt_of
 from rsic_geo.scenes.predicted import Prediction, moments_of
 from rsic_geo.scenes.protocol import Scene
+from rsic_geo.scenes.quantised import QuantisedScene
 from rsic_geo.scenes.rotated import Rotation, weights_of
 from rsic_geo.write.colour import TRIAL_SIDE, colour_transform_pays, pieces_of
 
@@ -87,7 +88,9 @@ def _choose_rotation(
     is_asked = options.spectral == "rotated"
     reason = _cannot_rotate(scene, options)
     weights = weights_of(options.band_weights, [high - low for low, high in ranges])
-    rotation = None if reason else Rotation.fit(*sample, weights)
+    units = scene.affinity.scale if isinstance(scene, QuantisedScene) else (1.0,) * len(weights)
+    weights = tuple(weight * unit for weight, unit in zip(weights, units, strict=True))  # those of steps
+    rotation = None if reason else Rotation.fit(*sample, weights, np.flatnonzero(~_data_bands(scene)))
     if rotation is None:
         if is_asked:
             progress.warn(f"bands are kept as they are: {reason or 'fewer valid pixels than bands'}")
@@ -114,13 +117,8 @@ def _choose_rotation(
 
 def _cannot_rotate(scene: Scene, options: EncodeOptions) -> str:
     """Return why bands cannot be rotated; empty where they can."""
-    names = [name.lower() for name in scene.profile.colorinterp]
     if options.target.kind == "max-error":
         return "errors that are bounded are bounded band by band"
-    if "alpha" in names:
-        return "one of them is alpha"
-    if scene.metadata().dtypes[0] != scene.profile.dtype:
-        return "floats in steps are not rotated"
     return _cannot_transform(scene, options)
 
 
@@ -128,11 +126,16 @@ def _cannot_transform(scene: Scene, options: EncodeOptions) -> str:
     """Return why a scene has no components; empty where it may have some."""
     if candidates(options.codec)[0].dial != "size":
         return "the codec is not JPEG 2000"
-    if scene.profile.count < 2:
+    if _data_bands(scene).sum() < 2:
         return "the scene has one"
     if "palette" in [name.lower() for name in scene.profile.colorinterp]:
         return "one of them is a palette"
     return ""
+
+
+def _data_bands(scene: Scene) -> NDArray[np.bool_]:
+    """Return whether each band holds data, not alpha."""
+    return np.array([name.lower() != "alpha" for name in scene.profile.colorinterp])
 
 
 def _saving(scene: Scene, rotation: Rotation, windows: Sequence[Window]) -> float:
@@ -158,7 +161,7 @@ def _saving(scene: Scene, rotation: Rotation, windows: Sequence[Window]) -> floa
 
 
 EXACT_SAVING = 0.05
-"""Part of the bytes that a prediction, with its VRT, must save to be recommended, or taken by ``auto``."""
+"""Part of the bytes that a prediction, with its VRT, must save to be taken by ``auto``."""
 _TRIAL_SAMPLES = 1 << 24
 """Most samples of a trial without loss; scenes of very many bands are tried in smaller pieces."""
 
@@ -179,7 +182,7 @@ def _choose_prediction(
     if options.spectral == "as-is":  # a word of advice may not take long
         windows = pieces_of(profile.height, profile.width, side // 2)[:1]
     pieces = [_as_coded(scene, window, is_apart=is_apart) for window in windows]
-    data = np.array([name.lower() != "alpha" for name in profile.colorinterp])
+    data = _data_bands(scene)
     may = data[:, None] & data
     moments = moments_of(pieces)
     prediction = _within_16_bits(pieces, moments, may, lambda: pieces)
@@ -194,7 +197,7 @@ def _choose_prediction(
     )
     saved, with_vrt = 1 - ours / costs, 1 - (ours + share * vrt) / costs
     if options.spectral == "as-is":
-        if with_vrt >= EXACT_SAVING:
+        if with_vrt >= SAVING:
             progress.warn(
                 f"--bands rotated would save about {with_vrt:.0%} without loss, its .vrt counted; other "
                 "programs then need that .vrt"

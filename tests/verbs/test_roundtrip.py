@@ -52,7 +52,8 @@ def trip(request, tmp_path_factory):
     """Compress and decompress one scene; the files serve all tests and go before the next scene."""
     folder = tmp_path_factory.mktemp("trip")
     made = RoundTrip(source=request.param, archive=folder / "scene.jp2", result=folder / "scene.tif")
-    assert rsic_geo.compress(made.source, made.archive).warnings == ()
+    said = rsic_geo.compress(made.source, made.archive).warnings
+    assert [text for text in said if not text.startswith("--bands rotated would save")] == []
     assert rsic_geo.decompress(made.archive, made.result).warnings == ()
     expected = {"scene.jp2", "scene.jp2.aux.xml", "scene.jp2.msk", "scene.tif", "scene.tif.aux.xml"}
     assert {path.name for path in folder.iterdir()} <= expected

@@ -103,6 +103,53 @@ def test_the_scene_comes_back_and_targets_are_met(
     assert rsic_geo.validate(archive)["valid"]
 
 
+@pytest.mark.parametrize(("dtype", "weights"), [("uint8", "range"), ("uint16", "error")])
+def test_alpha_stays_what_it_is_beside_components(tmp_path, dtype, weights):
+    """Exact to us, and nearly so in the VRT; pixels that it hides count nowhere."""
+    pixels = kin(dtype, 5)[:, :120, :140]
+    pixels[2] = np.where(painted((1, 120, 140), "uint8", 3)[0] > 60, np.iinfo(dtype).max, 0)
+    source, archive = write_scene(tmp_path / "s.tif", pixels), tmp_path / "a.jp2"
+    with rasterio.open(source, "r+") as scene:
+        kinds = list(scene.colorinterp)
+        kinds[2] = rasterio.enums.ColorInterp.alpha
+        scene.colorinterp = kinds
+    report = compress(source, archive, "snr=25", band_weights=weights)
+    assert report["spectral"] == "rotated"
+    with rsic_geo.open(archive) as scene:
+        found = scene.read()
+        np.testing.assert_array_equal(scene.read(out_shape=(5, 24, 28))[2], pixels[2, 2::5, 2::5])
+    np.testing.assert_array_equal(found[2], pixels[2])
+    seen = pixels[2] != 0
+    for band in (0, 1, 3, 4):
+        square = np.square(found[band][seen] - pixels[band][seen].astype(float)).mean()
+        assert 10 * np.log10(pixels[band][seen].astype(float).var() / square) >= 25 - 1e-3
+    with rasterio.open(f"{archive}.vrt") as scene:
+        assert scene.colorinterp[2] == rasterio.enums.ColorInterp.alpha
+        assert ((scene.read(3) > np.iinfo(dtype).max / 2) == seen).mean() > 0.98
+    assert rsic_geo.validate(archive)["valid"]
+
+
+def test_floats_in_steps_are_rotated(tmp_path):
+    """Others get values by the scale and offset in the VRT."""
+    pixels = (kin()[:, :120, :140] / 1000).astype("float32")
+    pixels[3] *= 20
+    source, archive = write_scene(tmp_path / "s.tif", pixels), tmp_path / "a.jp2"
+    plain = compress(source, tmp_path / "p.jp2", "snr=30", quantize="uint16", spectral="as-is")
+    report = compress(source, archive, "snr=30", quantize="uint16")
+    assert report["spectral"] == "rotated"
+    assert report["bytes"] < plain["bytes"]
+    with rsic_geo.open(archive) as scene:
+        found = scene.read()
+    assert found.dtype == np.float32
+    square = np.square(found.astype(float) - pixels).mean(axis=(1, 2))
+    assert (10 * np.log10(pixels.astype(float).var(axis=(1, 2)) / square)).min() >= 30 - 1e-3
+    with rasterio.open(f"{archive}.vrt") as scene:
+        scale, offset = (np.array(each)[:, None, None] for each in (scene.scales, scene.offsets))
+        values = scene.read() * scale + offset
+    np.testing.assert_allclose(values, found, atol=2 * float(scale.max()))
+    assert rsic_geo.validate(archive)["valid"]
+
+
 def test_fewer_bytes_for_the_same_quality(tmp_path):
     source = write_scene(tmp_path / "s.tif", kin(bands=8))
     plain = compress(source, tmp_path / "p.jp2", "snr=30", spectral="as-is")
@@ -203,7 +250,7 @@ def test_enhancement_works_on_the_bands(tmp_path):
     ("pixels", "profile", "why"),
     [
         (kin(bands=1), {}, "the scene has one"),
-        (kin("uint8", 4), {"photometric": "RGB", "alpha": "YES"}, "alpha"),
+        (kin("uint8", 2), {"photometric": "MINISBLACK", "alpha": "YES"}, "the scene has one"),
         (kin()[:, :2, :2], {}, "fewer valid pixels than bands"),
         (np.zeros_like(kin()), {"nodata": 0}, "fewer valid pixels than bands"),
     ],
