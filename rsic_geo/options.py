@@ -258,8 +258,9 @@ class EncodeOptions:
     nodata: float | Literal["none"] | None = None
     """Nodata value of all bands instead of the scene's, or ``none`` of them; None for the scene's own."""
     spectral: Literal["as-is", "rotated", "auto"] = "as-is"
-    """Whether lossy archives hold the bands themselves, which every program shows, or a rotation of them,
-    which takes fewer bytes and which others see by a VRT beside it; auto: where a trial says that it pays."""
+    """Whether archives hold the bands themselves, which every program shows, or components of them, which
+    take fewer bytes and which others see as bands by a VRT beside it: a rotation where something may be lost,
+    else an exact prediction; auto: where a trial says that it pays."""
     band_weights: str = "range"
     """What errors of rotated bands weigh: as parts of the range each uses (``range``), as digital numbers
     (``error``), or a number for each band with commas between."""

@@ -235,11 +235,12 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
         ),
         advanced(choice("TILE_SIZE", tr("Codec tile (pixels)"), sizes, AUTO)),
         advanced(
-            choice("SPECTRAL", tr("Bands in a lossy archive"), ("as-is", "rotated", AUTO), "as-is"),
+            choice("SPECTRAL", tr("Bands in the archive"), ("as-is", "rotated", AUTO), "as-is"),
             tr(
                 "rotated: what bands have in common is stored once, which saves a fifth or more where there "
-                "are four or more of them; other programs, and this one without rsic, then show the "
-                "bands by the .vrt file beside the archive. auto: rotated where a trial saves 15 %."
+                "are four or more of them, without loss a twentieth or more; other programs, and this one "
+                "without rsic, then show the bands by the .vrt file beside the archive. auto: rotated where "
+                "a trial saves 15 %, without loss 5 %."
             ),
         ),
         advanced(

@@ -743,7 +743,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>rotated: what bands have in common is stored once, which saves a fifth or more where there are four or more of them; other programs, and this one without rsic, then show the bands by the .vrt file beside the archive. auto: rotated where a trial saves 15 %.</source>
+        <source>rotated: what bands have in common is stored once, which saves a fifth or more where there are four or more of them, without loss a twentieth or more; other programs, and this one without rsic, then show the bands by the .vrt file beside the archive. auto: rotated where a trial saves 15 %, without loss 5 %.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -818,7 +818,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Bands in a lossy archive</source>
+        <source>Bands in the archive</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -771,8 +771,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>rotated: what bands have in common is stored once, which saves a fifth or more where there are four or more of them; other programs, and this one without rsic, then show the bands by the .vrt file beside the archive. auto: rotated where a trial saves 15 %.</source>
-        <translation>rotated: Was die Kanäle gemeinsam haben, wird einmal gespeichert; das spart ein Fünftel oder mehr, wo es vier oder mehr gibt. Andere Programme, und dieses ohne rsic, zeigen die Kanäle dann durch die .vrt-Datei neben dem Archiv. auto: rotated, wo ein Versuch 15 % spart.</translation>
+        <source>rotated: what bands have in common is stored once, which saves a fifth or more where there are four or more of them, without loss a twentieth or more; other programs, and this one without rsic, then show the bands by the .vrt file beside the archive. auto: rotated where a trial saves 15 %, without loss 5 %.</source>
+        <translation>rotated: Was die Kanäle gemeinsam haben, wird einmal gespeichert; das spart ein Fünftel oder mehr, wo es vier oder mehr gibt, ohne Verlust ein Zwanzigstel oder mehr. Andere Programme, und dieses ohne rsic, zeigen die Kanäle dann durch die .vrt-Datei neben dem Archiv. auto: rotated, wo ein Versuch 15 % spart, ohne Verlust 5 %.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -846,8 +846,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Bands in a lossy archive</source>
-        <translation>Kanäle in einem verlustbehafteten Archiv</translation>
+        <source>Bands in the archive</source>
+        <translation>Kanäle im Archiv</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>

@@ -7,7 +7,7 @@ lose or shift: control points of a Point raster, nodata values outside the sampl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, tostring
 
 from rsic_geo.geo.metadata import MetadataSnapshot, Tags
@@ -48,14 +48,7 @@ def _is_for_sidecar(domain: str, items: Mapping[str, str]) -> bool:
 
 def vrt_xml(snapshot: MetadataSnapshot, crs_text: CrsText) -> bytes:
     """Return a VRT without pixels that carries everything a VRT can say of the scene."""
-    root = Element("VRTDataset", rasterXSize=str(snapshot.width), rasterYSize=str(snapshot.height))
-    _add_georeference(root, snapshot, crs_text)
-    tags = {domain: items for domain, items in snapshot.tags.items() if not _is_for_sidecar(domain, items)}
-    if snapshot.rpcs:
-        tags["RPC"] = snapshot.rpcs
-    if snapshot.area_or_point == "Point":
-        tags[""] = {**tags.get("", {}), "AREA_OR_POINT": "Point"}
-    _add_tags(root, tags)
+    root = _dataset(snapshot, crs_text)
     for band in range(1, snapshot.count + 1):
         kind = GDAL_TYPES[snapshot.dtypes[band - 1]]
         element = SubElement(root, "VRTRasterBand", dataType=kind, band=str(band))
@@ -65,6 +58,57 @@ def vrt_xml(snapshot: MetadataSnapshot, crs_text: CrsText) -> bytes:
                 _BAND_WRITERS[name](element, snapshot, band)
         _add_tags(element, snapshot.band_tags.get(band, {}))
     return _bytes(root)
+
+
+Sum = tuple[float, Sequence[tuple[int, float]]]
+"""A number, and bands of a file (from 0) with the factor of each."""
+
+
+def summed_vrt_xml(snapshot: MetadataSnapshot, name: str, sums: Sequence[Sum], *, has_mask: bool) -> bytes:
+    """Return a VRT whose bands are sums of those of a file, and which says of them what a VRT can.
+
+    Args:
+        snapshot: of its bands.
+        name: of the file, in the same folder.
+        sums: what each band is.
+        has_mask: whether the file's mask is theirs; nodata values are then left out.
+    """
+    root = _dataset(snapshot, str)  # GDAL knows the codes, and the text depends on no table of theirs
+    for band, (constant, terms) in enumerate(sums, start=1):
+        kind = GDAL_TYPES[snapshot.dtypes[band - 1]]
+        attributes = {"dataType": kind, "band": str(band), "subClass": "VRTDerivedRasterBand"}
+        element = SubElement(root, "VRTRasterBand", attributes)
+        for field in BAND_FIELDS:
+            if field != "nodata" or not has_mask:
+                _BAND_WRITERS[field](element, snapshot, band)
+        _add_tags(element, snapshot.band_tags.get(band, {}))
+        SubElement(element, "PixelFunctionType").text = "sum"
+        SubElement(element, "SourceTransferType").text = "Float64"
+        least = [*terms, (terms[0][0], 0.0)] if len(terms) == 1 else terms  # GDAL 3.6 sums two or more
+        for place, (source, factor) in enumerate(least):
+            part = SubElement(element, "ComplexSource")
+            SubElement(part, "SourceFilename", relativeToVRT="1").text = name
+            SubElement(part, "SourceBand").text = str(source + 1)
+            SubElement(part, "ScaleOffset").text = repr(0.0 if place else constant)
+            SubElement(part, "ScaleRatio").text = repr(factor)
+    if has_mask:
+        band_of_mask = SubElement(SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
+        part = SubElement(band_of_mask, "SimpleSource")
+        SubElement(part, "SourceFilename", relativeToVRT="1").text = name
+        SubElement(part, "SourceBand").text = "mask,1"
+    return _bytes(root)
+
+
+def _dataset(snapshot: MetadataSnapshot, crs_text: CrsText) -> Element:
+    root = Element("VRTDataset", rasterXSize=str(snapshot.width), rasterYSize=str(snapshot.height))
+    _add_georeference(root, snapshot, crs_text)
+    tags = {domain: items for domain, items in snapshot.tags.items() if not _is_for_sidecar(domain, items)}
+    if snapshot.rpcs:
+        tags["RPC"] = snapshot.rpcs
+    if snapshot.area_or_point == "Point":
+        tags[""] = {**tags.get("", {}), "AREA_OR_POINT": "Point"}
+    _add_tags(root, tags)
+    return root
 
 
 def pam_xml(snapshot: MetadataSnapshot, fields: set[Field], crs_text: CrsText) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from numpy.typing import NDArray
 
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.window import Window
+from rsic_geo.raster import summed_vrt_xml
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.predicted import Prediction
 from rsic_geo.scenes.rotated import Rotation
@@ -51,7 +52,7 @@ def spectral_entry(spectral: Spectral | None) -> dict[str, Any]:
     return {"rotation" if isinstance(spectral, Rotation) else "prediction": spectral.to_json()}
 
 
-def vrt_of(name: str, shown: MetadataSnapshot, spectral: Spectral, *, has_mask: bool) -> str:
+def vrt_of(name: str, shown: MetadataSnapshot, spectral: Spectral, *, has_mask: bool) -> bytes:
     """Return a VRT that shows GDAL the bands of an archive that holds components.
 
     Args:
@@ -60,43 +61,6 @@ def vrt_of(name: str, shown: MetadataSnapshot, spectral: Spectral, *, has_mask: 
         spectral: how its bands became components.
         has_mask: whether a mask lies beside the archive.
     """
-    kind = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16"}[spectral.dtype]
-    source = f'<SourceFilename relativeToVRT="1">{escape(name)}</SourceFilename>'
-    lines = [f'<VRTDataset rasterXSize="{shown.width}" rasterYSize="{shown.height}">']
-    if shown.crs:
-        axes = ",".join(map(str, shown.crs_axes or ()))
-        mapping = f" dataAxisToSRSAxisMapping={quoteattr(axes)}" if axes else ""
-        lines.append(f"<SRS{mapping}>{escape(shown.crs)}</SRS>")
-    if shown.transform:
-        a, b, c, d, e, f = tuple(shown.transform)[:6]
-        lines.append(f"<GeoTransform>{c!r},{a!r},{b!r},{f!r},{d!r},{e!r}</GeoTransform>")
-    for band in range(spectral.count):
-        head = f'dataType="{kind}" band="{band + 1}" subClass="VRTDerivedRasterBand"'
-        lines.append(f"<VRTRasterBand {head}>")
-        if description := shown.descriptions[band]:
-            lines.append(f"<Description>{escape(description)}</Description>")
-        if not has_mask and (nodata := shown.nodata[band]) is not None:
-            lines.append(f"<NoDataValue>{nodata!r}</NoDataValue>")
-        if unit := shown.units[band]:
-            lines.append(f"<UnitType>{escape(unit)}</UnitType>")
-        if (shown.scales[band], shown.offsets[band]) != (1, 0):
-            lines.append(f"<Offset>{shown.offsets[band]!r}</Offset><Scale>{shown.scales[band]!r}</Scale>")
-        lines.append(f"<ColorInterp>{shown.colorinterp[band].capitalize()}</ColorInterp>")
-        lines.append("<PixelFunctionType>sum</PixelFunctionType>")
-        lines.append("<SourceTransferType>Float64</SourceTransferType>")
-        constant, terms = spectral.terms(band)
-        if len(terms) == 1:  # GDAL 3.6 sums two sources or more
-            terms += [(terms[0][0], 0.0)]
-        for place, (component, ratio) in enumerate(terms):
-            offset = constant if place == 0 else 0.0
-            lines.append(
-                f"<ComplexSource>{source}<SourceBand>{component + 1}</SourceBand>"
-                f"<ScaleOffset>{offset!r}</ScaleOffset><ScaleRatio>{ratio!r}</ScaleRatio></ComplexSource>"
-            )
-        lines.append("</VRTRasterBand>")
-    if has_mask:
-        lines.append(
-            f'<MaskBand><VRTRasterBand dataType="Byte"><SimpleSource>{source}<SourceBand>mask,1</SourceBand>'
-            "</SimpleSource></VRTRasterBand></MaskBand>"
-        )
-    return "\n".join([*lines, "</VRTDataset>", ""])
+    bands = replace(shown, dtypes=(spectral.dtype,) * spectral.count)
+    sums = [spectral.terms(band) for band in range(spectral.count)]
+    return summed_vrt_xml(bands, name, sums, has_mask=has_mask)

@@ -231,8 +231,7 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
     vrt = Path(f"{archive.path}.vrt")
     if spectral is not None and vrt.exists():
         bands = as_stored(archive.snapshot, affinity, has_mask=has_mask)
-        text = vrt_of(Path(archive.path).name, bands, spectral, has_mask=has_mask)
-        if vrt.read_bytes() != text.encode():
+        if vrt.read_bytes() != vrt_of(Path(archive.path).name, bands, spectral, has_mask=has_mask):
             found.append(f"{vrt.name}, by which other programs see bands, was altered: copy it again")
     if not has_mask or not pixels:
         return found

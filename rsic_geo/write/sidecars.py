@@ -68,8 +68,8 @@ def write_for_others(path: Path, name: str, coded: CodedScene, options: EncodeOp
             found.append("the bands: they see components of them")
         else:
             bands = as_stored(plan.snapshot, plan.coded_as, has_mask=has_mask)
-            text = vrt_of(name, bands, plan.spectral, has_mask=has_mask)
-            path.with_name(path.name + ".vrt").write_text(text, encoding="utf-8")
+            vrt = path.with_name(path.name + ".vrt")
+            vrt.write_bytes(vrt_of(name, bands, plan.spectral, has_mask=has_mask))
             found.append("the bands, if they open the file and not the .vrt beside it: they see components")
     if not any(kind == "valid" for _, kind in coded.planes):
         return found

@@ -110,8 +110,9 @@ archive_choices = stack(
         type=click.Choice(["as-is", "rotated", "auto"]),
         default="as-is",
         show_default=True,
-        help="Lossy archives: the bands themselves, or rotated into components that take fewer bytes (other "
-        "programs see true bands through the .vrt beside it), or (auto) rotated where a trial saves 15 %.",
+        help="The bands themselves, or components of them that take fewer bytes: rotated, or without loss "
+        "predicted exactly (other programs see true bands through the .vrt beside it); auto: where a trial "
+        "saves 15 %, without loss 5 %.",
     ),
     click.option(
         "--band-weights",
