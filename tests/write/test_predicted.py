@@ -17,6 +17,8 @@ from support import SHARED, needs_shared
 import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import ContainerError
+from rsic_geo.geo.window import Window
+from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.predicted import Prediction, moments_of
 
 SHAPE = (110, 120)
@@ -90,20 +92,54 @@ def test_everything_comes_back_and_the_vrt_is_exact(tmp_path_factory, dtype, ban
             scene.read(bands, window=((33, 100), (77, 110))), pixels[-1, 33:100, 77:110]
         )
         assert scene.read(out_shape=(bands, 22, 24)).shape == (bands, 22, 24)
+    if "nodata" in how:
+        with open_archive(str(archive)) as scene:
+            found = scene.read_valid(Window(row_off=33, col_off=77, height=60, width=40))
+        np.testing.assert_array_equal(found, pixels[:, 33:93, 77:117] != how["nodata"])
     assert rsic_geo.validate(archive)["valid"]
     if report["spectral"] == "predicted":
         keep = np.ones(pixels.shape, bool)
-        if (folder / "a.jp2.msk").exists() and "nodata" in how:  # filled, since that is smaller
+        if (folder / "a.jp2.msk").exists() and "nodata" in how:  # filled, or in steps
             keep = pixels != how["nodata"]
         scale, offset = np.ones(bands), np.zeros(bands)
         with rasterio.open(f"{archive}.vrt") as shown:
             found = shown.read()
             if dtype == "float32":
-                scale, offset, keep = np.array(shown.scales), np.array(shown.offsets), shown.read_masks() != 0
-            assert extra != "nodata" or (np.array_equal(shown.dataset_mask() == 0, hole))
+                scale, offset = np.array(shown.scales), np.array(shown.offsets)
+            assert extra != "nodata" or np.array_equal(shown.dataset_mask() == 0, hole)
         for each in (found, by_another_gdal(f"{archive}.vrt", folder)):
             values = each * scale[:, None, None] + offset[:, None, None]
             np.testing.assert_array_equal(values[keep], pixels[keep])
+
+
+def test_differences_beyond_16_bits_are_not_stored(tmp_path):
+    """Where one band is saturated and another dark they would be: other guesses are taken, still exact."""
+    dark = np.random.default_rng(0).integers(0, 16000, SHAPE)
+    pixels = np.stack([dark, 2 * dark, 4 * dark, dark // 2]).astype("uint16")
+    pixels[:, 30, 30], pixels[:, 50, 50] = (16000, 32000, 0, 0), (0, 0, 65535, 8000)
+    moments, free = moments_of([pixels]), np.ones((4, 4), bool)
+    ends = Prediction.fit([pixels], moments, free, {}).reach(pixels)
+    assert (ends[1] - ends[0]).max() > 65535  # or there is nothing to show
+    source, archive = write_scene(tmp_path / "s.tif", pixels), tmp_path / "a.jp2"
+    report = compress(source, archive)
+    assert report["spectral"] == "predicted"
+    np.testing.assert_array_equal(pixels_of(f"{archive}.vrt"), pixels)
+
+
+def test_no_archive_is_larger_for_a_trial_that_saw_too_little(tmp_path):
+    """Pieces of the diagonal gain a little, what lies beside them loses: then both are made."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, [[[200]], [[60]]], (2, 900, 900))
+    for offset in (58, 194, 330):
+        place = (slice(offset, offset + 512),) * 2
+        quiet = rng.integers(0, 60, (512, 512))
+        pixels[(slice(None), *place)] = quiet, quiet + rng.integers(0, 120, (512, 512))
+    pixels = pixels.astype("uint8")
+    source = write_scene(tmp_path / "s.tif", pixels)
+    plain = compress(source, tmp_path / "p.jp2", spectral="as-is", verify="none")
+    report = compress(source, tmp_path / "r.jp2", verify="none")
+    assert (report["spectral"], report["bytes"]) == ("as-is", plain["bytes"])
+    assert report["warnings"] == []  # the trial did find something
 
 
 @pytest.mark.parametrize("target", ["max-error=2", "max-error=1%", "max-error=3,3,3,9,9"])
