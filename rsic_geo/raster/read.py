@@ -12,11 +12,12 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.env import Env
 from rasterio.errors import NodataShadowWarning
-from rasterio.io import DatasetReader
+from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.errors import SceneError, SceneNotFoundError, UnsupportedSceneError
@@ -353,8 +354,10 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
     if len(set(dataset.dtypes)) != 1:
         kinds = ", ".join(sorted(set(dataset.dtypes)))
         raise UnsupportedSceneError(f"{path} mixes sample types ({kinds}): convert its bands to one type")
-    if dataset.dtypes[0].startswith("complex_int"):
-        raise UnsupportedSceneError(f"{path} holds complex integers: convert them to complex64 first")
+    if wider := _complex_integers(dataset):
+        raise UnsupportedSceneError(
+            f"{path} holds complex integers: convert them first; gdal_translate -ot {wider} loses nothing"
+        )
     flags = [{flag.name for flag in each} for each in dataset.mask_flag_enums]
     values = dataset.tags().get(NODATA_VALUES, "")
     points, gcp_crs = dataset.gcps
@@ -375,6 +378,17 @@ def _profile(dataset: DatasetReader, path: str | Path) -> SceneProfile:
         has_gcps=bool(points),
         bits=tuple(bits_of(dataset, band) for band in dataset.indexes),
     )
+
+
+def _complex_integers(dataset: DatasetReader) -> str:
+    """Return GDAL's name of the type that holds a scene's complex integers; empty for other samples."""
+    if dataset.dtypes[0] == "complex_int16":
+        return "CFloat32"
+    if dataset.dtypes[0] != "complex64":
+        return ""
+    with MemoryFile(ext=".vrt") as file:  # rasterio calls CInt32 complex64, and would round its values so
+        rasterio.shutil.copy(dataset, file.name, driver="VRT")
+        return "CFloat64" if b'"CInt32"' in file.read() else ""
 
 
 def _indexes(bands: tuple[int, ...] | None) -> list[int] | None:

@@ -218,6 +218,7 @@ def test_a_scene_comes_back_as_an_array_of_xarray(scene, archive):
         (lambda scene: rsic_geo.compress(scene, crs="EPSG:4326"), "crs and transform are for arrays"),
         (lambda scene: rsic_geo.compress(np.zeros((0, 3, 4))), "shape"),
         (lambda scene: rsic_geo.compress(np.zeros((3, 4), "U3")), "no scene"),
+        (lambda scene: rsic_geo.compress(np.zeros((3, 4), "float16")), "float16: give pixels.astype"),
         (lambda scene: rsic_geo.compress(PIXELS, crs="EPSG:nothing"), "no reference system"),
         (lambda scene: rsic_geo.compress(PIXELS, transform=(1, 2)), "no scene"),
         (lambda scene: rsic_geo.compress(scene, 7), "int is no place to write to"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -247,8 +248,24 @@ def test_mixed_and_complex_integer_samples_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedSceneError, match="mixes sample types"):
         open_scene(tmp_path / "mixed.vrt")
     (tmp_path / "complex.vrt").write_text("".join([bands[0], bands[1].replace("Byte", "CInt16"), bands[3]]))
-    with pytest.raises(UnsupportedSceneError, match="complex integers"):
+    with pytest.raises(UnsupportedSceneError, match=r"complex integers.*-ot CFloat32"):
         open_scene(tmp_path / "complex.vrt")
+
+
+def test_complex_integers_of_32_bits_are_not_taken_for_floats(tmp_path: Path) -> None:
+    """What rasterio calls complex64, and rounds to it; converted as the error says, nothing is lost."""
+    told = (
+        '<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="CInt32" band="1"/></VRTDataset>'
+    )
+    (tmp_path / "complex.vrt").write_text(told)
+    subprocess.run(["gdal_translate", "-q", tmp_path / "complex.vrt", tmp_path / "i.tif"], check=True)
+    for name in ("complex.vrt", "i.tif"):
+        with pytest.raises(UnsupportedSceneError, match=r"complex integers.*-ot CFloat64"):
+            open_scene(tmp_path / name)
+    wider = ["gdal_translate", "-q", "-ot", "CFloat64", tmp_path / "i.tif", tmp_path / "f.tif"]
+    subprocess.run(wider, check=True)
+    with open_scene(tmp_path / "f.tif") as scene:
+        assert scene.profile.dtype == "complex128"
 
 
 @pytest.mark.parametrize(

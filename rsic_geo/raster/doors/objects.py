@@ -63,6 +63,8 @@ def write_array(
     """
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise UsageError(f"an array of shape {pixels.shape} is no scene: give (bands, rows, columns)")
+    if pixels.dtype == np.float16:
+        raise UsageError("no scene holds float16: give pixels.astype('float32'), which holds every value")
     pixels = pixels if pixels.ndim == 3 else pixels[None]
     mask = np.ma.getmaskarray(pixels)
     if mask.any() and (mask != mask[0]).any():
