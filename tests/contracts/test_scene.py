@@ -48,6 +48,15 @@ def with_nodata(folder: Path, dtype: str = "uint16") -> Path:
     return write_scene(folder / f"{dtype}.tif", pixels, nodata=7)
 
 
+def related(folder: Path) -> Path:
+    """Return bands of which each follows from the first, without data in one corner and in one band more."""
+    pixels = (painted((1, *SHAPE), "uint16") // np.array([2, 3, 5]).reshape(3, 1, 1)).astype("uint16")
+    pixels += pixels == 7
+    pixels[:, ~holes(1)] = 7
+    pixels[2, 5:9, 5:9] = 7
+    return write_scene(folder / "related.tif", pixels, nodata=7)
+
+
 def with_mask(folder: Path) -> Path:
     return write_scene(folder / "mask.tif", painted((3, *SHAPE)), mask=holes(2))
 
@@ -161,6 +170,12 @@ SCENES = {
         archived(with_nodata, target="snr=20", spectral="rotated", accept_loss=True),
         archive,
     ),
+    "archive of rotated bands beside alpha": (
+        archived(with_alpha, target="snr=20", spectral="rotated", accept_loss=True),
+        archive,
+    ),
+    "archive of predicted bands": (archived(related, spectral="rotated"), archive),
+    "archive of predicted steps": (archived(related, target="max-error=3", spectral="rotated"), archive),
     "enhanced archive": (archived(rgb, target="psnr=40", model="smoother"), archive),
     "archive with a mask": (archived(with_mask, target="psnr=40"), archive),
     "archive with alpha": (archived(with_alpha, target="psnr=40"), archive),
