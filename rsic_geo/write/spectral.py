@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ def _choose_rotation(
         return None
     if is_asked:
         return rotation
-    if options.spectral == "as-is" and scene.profile.count <= 3:
+    if options.spectral == "as-is" and _data_bands(scene).sum() <= 3:
         return None  # colours: what the transform of JPEG 2000 was made for
     windows = pieces_of(scene.profile.height, scene.profile.width)
     saved = _saving(
@@ -140,24 +140,26 @@ def _data_bands(scene: Scene) -> NDArray[np.bool_]:
 
 def _saving(scene: Scene, rotation: Rotation, windows: Sequence[Window]) -> float:
     """Return what part of the bytes a rotation saves at equal weighted squared error, by pieces."""
-    saved = []
+    transforms = (False, True) if rotation.count >= 3 else (False,)
+    saved: dict[bool, list[float]] = {mct: [] for mct in transforms}
     for window in windows:
         pixels, valid = scene.read(window), scene.read_valid(window)
         if not valid.any():
             continue
         filled, keep = fill_invalid(pixels, valid), np.asarray(valid.any(axis=0))
-        plain = J2KParams(lossless=False, layers=_RATIOS)
         # Bands scaled by their weights, so that both codings are after the same error.
         factors = (rotation.gain * rotation.weight)[:, None, None]
         weighted = np.rint((filled - rotation.mean[:, None, None]) * factors)
+        plain = J2KParams(lossless=False, layers=_RATIOS)
         ours = layer_profile(rotation.forward(filled), plain, valid=keep)
         bands = np.clip(weighted, -32768, 32767).astype(np.int16)
-        theirs = layer_profile(bands, plain, valid=keep)
         errors, sizes = np.log(np.maximum(ours.sse, 1e-9))[::-1], np.log(ours.bytes)[::-1]
-        for size, sse in zip(theirs.bytes[1:4], theirs.sse[1:4], strict=True):
-            if sse > 0:
-                saved.append(1 - math.exp(float(np.interp(math.log(sse), errors, sizes))) / size)
-    return float(np.mean(saved)) if saved else 0.0
+        for mct in transforms:  # bands as they are have that of JPEG 2000 where it is better
+            theirs = layer_profile(bands, replace(plain, mct=mct), valid=keep)
+            for size, sse in zip(theirs.bytes[1:4], theirs.sse[1:4], strict=True):
+                if sse > 0:
+                    saved[mct].append(1 - math.exp(float(np.interp(math.log(sse), errors, sizes))) / size)
+    return min(float(np.mean(each)) if each else 0.0 for each in saved.values())
 
 
 EXACT_SAVING = 0.05
@@ -175,7 +177,7 @@ def _choose_prediction(
         if is_asked:
             progress.warn(f"bands are kept as they are: {reason}")
         return as_is
-    if options.spectral == "as-is" and profile.count <= 3:
+    if options.spectral == "as-is" and _data_bands(scene).sum() <= 3:
         return as_is  # colours: what the transform of JPEG 2000 was made for
     side = min(TRIAL_SIDE, max(math.isqrt(_TRIAL_SAMPLES // (3 * profile.count)), 64))
     windows = pieces_of(profile.height, profile.width, side)
