@@ -106,6 +106,7 @@ def as_stored(
             snapshot.without_nodata_values(),
             dtypes=("int16",) * snapshot.count,
             nodata=nothing,
+            mask_flags=snapshot.mask_flags if has_mask else (("all_valid",),) * snapshot.count,
             descriptions=tuple(f"component {n}" for n in range(1, snapshot.count + 1)),
             colorinterp=("undefined",) * snapshot.count,
             scales=(1.0,) * snapshot.count,
