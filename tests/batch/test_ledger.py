@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -313,3 +314,15 @@ def test_a_ledger_of_an_older_rsic_is_refused_in_words_until_a_run_brings_it_up_
         connection.execute("ALTER TABLE runs DROP COLUMN fingerprint")
     with pytest.raises(LedgerError, match="laid it out otherwise"):
         run(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_footprint_that_others_broke_keeps_no_ledger_open(tmp_path):
+    run_folder = tmp_path / "out"
+    write_scenes(tmp_path / "in", 1)
+    run(tmp_path / "in", run_folder)
+    path = run_folder / "rsic-batch.gpkg"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE scenes SET geom = x'4750'")
+    Ledger(path, write=True).close()
+    assert not path.with_name(path.name + "-wal").exists()
+    assert path.read_bytes()[18:20] == b"\x01\x01"  # one plain file again, no write-ahead log

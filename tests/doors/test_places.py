@@ -122,6 +122,16 @@ def test_an_array_is_a_scene(shape, options, tmp_path):
         assert (opened.crs is None) == (not options)
 
 
+def test_an_array_with_its_bands_last_is_told_to_turn(tmp_path):
+    with pytest.raises(UsageError, match=r"moveaxis\(pixels, -1, 0\)"):
+        rsic_geo.compress(np.moveaxis(PIXELS, 0, -1), tmp_path / "a.jp2")
+    assert not (tmp_path / "a.jp2").exists()
+    narrow = np.zeros((3, 90, 4), np.uint8)  # few bands, few columns: a scene like any
+    rsic_geo.compress(narrow, tmp_path / "narrow.jp2")
+    with rsic_geo.open(tmp_path / "narrow.jp2") as opened:
+        assert opened.shape == (90, 4)
+
+
 def test_what_an_array_masks_is_the_mask_of_the_scene(tmp_path):
     pixels = np.ma.array(PIXELS, mask=np.broadcast_to(np.indices((150, 170)).sum(0) % 7 == 0, PIXELS.shape))
     back = rsic_geo.decompress(rsic_geo.compress(pixels, psnr=60, model="none"))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -180,8 +181,11 @@ class Ledger:
     def close(self) -> None:
         """Close; a writer leaves one plain file, where no reader holds it open."""
         if self._writes:
-            with suppress(sqlite3.Error, LedgerError):
+            with suppress(
+                sqlite3.Error, LedgerError, struct.error
+            ):  # the last: a footprint that others broke
                 self._write_extent()
+            with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()

@@ -46,6 +46,10 @@ def dataset_name(dataset: Any, folder: Path) -> str:  # noqa: ANN401
     return str(copy)
 
 
+_FEW = 4
+"""Columns that no scene of many bands and rows has: such an array has its bands last, as pictures do."""
+
+
 def write_array(
     path: Path, pixels: NDArray[Any], crs: object, transform: object, nodata: float | None
 ) -> None:
@@ -63,6 +67,11 @@ def write_array(
     """
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise UsageError(f"an array of shape {pixels.shape} is no scene: give (bands, rows, columns)")
+    if pixels.ndim == 3 and pixels.shape[2] <= _FEW < min(pixels.shape[:2]) // 4:
+        raise UsageError(
+            f"an array of shape {pixels.shape} has its bands last, it seems: give (bands, rows, columns), as "
+            "np.moveaxis(pixels, -1, 0)"
+        )
     if pixels.dtype == np.float16:
         raise UsageError("no scene holds float16: give pixels.astype('float32'), which holds every value")
     pixels = pixels if pixels.ndim == 3 else pixels[None]
