@@ -130,6 +130,8 @@ class RDPoints:
     """Sum of squared errors over all valid samples (DN squared) when decoding up to each layer."""
     samples: int
     """Number of samples that `sse` sums over."""
+    by_band: tuple[tuple[float, ...], ...] = ()
+    """The same of each band, layer by layer; empty where the codec does not tell bands apart."""
 
 
 class SizedCodec(Codec, Protocol):
@@ -140,7 +142,7 @@ class SizedCodec(Codec, Protocol):
         pixels: Pixels,
         ratios: Sequence[float],
         valid: npt.NDArray[np.bool_] | None,
-        near: float | None = None,
+        near: float | Sequence[float] | None = None,
     ) -> RDPoints:
         """Return bytes and squared error of a tile at falling compression ratios, by one coding.
 
@@ -148,7 +150,8 @@ class SizedCodec(Codec, Protocol):
             pixels: samples (bands, height, width).
             ratios: bytes of the samples over those of the payload, falling.
             valid: (height, width) or (bands, height, width); other samples count no error.
-            near: a mean squared error that is wanted; ratios far from it may be left out. None: all of them.
+            near: a mean squared error that is wanted, or the largest of each band; ratios far from it may be
+                left out. None: all of them.
         """
         ...
 

@@ -113,7 +113,7 @@ class Jpeg2000Codec:
         pixels: Pixels,
         ratios: Sequence[float],
         valid: npt.NDArray[np.bool_] | None,
-        near: float | None = None,
+        near: float | Sequence[float] | None = None,
     ) -> RDPoints:
         """Return bytes and squared error at falling ratios, by one layered coding; see `layer_profile`."""
         return layer_profile(pixels, replace(self._lossy, layers=tuple(ratios)), valid=valid, near=near)
@@ -201,7 +201,7 @@ def layer_profile(
     params: J2KParams,
     *,
     valid: npt.NDArray[np.bool_] | None = None,
-    near: float | None = None,
+    near: float | Sequence[float] | None = None,
 ) -> RDPoints:
     """Measure bytes and squared error of a tile at each of `params.layers` (DEFAULT_LAYERS when None).
 
@@ -211,8 +211,9 @@ def layer_profile(
         pixels: Samples (bands, height, width).
         params: Lossy parameters; a `ratio` in them is not looked at.
         valid: Optional (height, width) or (bands, height, width) keep-map; other samples count no error.
-        near: A mean squared error; only the layers that lie about it, found by halving, are decoded and
-            returned. Decoding layers takes most of the time of measuring.
+        near: A mean squared error, or one for each band, none of which may have more; only the layers that
+            lie about it, found by halving, are decoded and returned. Decoding layers takes most of the time
+            of measuring.
 
     Raises:
         As `encode_tile`.
@@ -222,27 +223,36 @@ def layer_profile(
     codestream = encode_tile(pixels, layered)
     keep = None if valid is None else np.broadcast_to(valid, pixels.shape)
     sizes = _layer_bytes(codestream, len(layers))
-    samples = int(pixels.size if keep is None else np.count_nonzero(keep))
+    counts = np.full(len(pixels), pixels[0].size) if keep is None else np.count_nonzero(keep, axis=(1, 2))
     # Once everything is coded, further layers hold nothing but empty packets.
     empty = params.num_resolutions * pixels.shape[0]
     filled = [k for k in range(len(sizes)) if k == 0 or sizes[k] - sizes[k - 1] > empty]
-    errors: dict[int, float] = {}
+    errors: dict[int, npt.NDArray[np.float64]] = {}
 
-    def error(layer: int) -> float:
+    def error(layer: int) -> npt.NDArray[np.float64]:
         if layer not in errors:
             errors[layer] = _squared_error(codestream, pixels, keep, layer + 1)
         return errors[layer]
+
+    def is_coarse(layer: int) -> bool:
+        if isinstance(near, Sequence):
+            return bool((error(layer) > np.asarray(near) * counts).any())
+        return bool(error(layer).sum() > (near or 0.0) * counts.sum())
 
     if near is not None:
         coarse, fine = 0, len(filled) - 1
         while fine - coarse > 1:
             middle = (coarse + fine) // 2
-            coarse, fine = (middle, fine) if error(filled[middle]) > near * samples else (coarse, middle)
+            coarse, fine = (middle, fine) if is_coarse(filled[middle]) else (coarse, middle)
         filled = sorted({*errors, filled[coarse], filled[fine]})
     else:
         filled = [max(each for each in filled if each <= layer) for layer in range(len(sizes))]
+    found = [error(layer) for layer in filled]
     return RDPoints(
-        bytes=tuple(sizes[layer] for layer in filled), sse=tuple(map(error, filled)), samples=samples
+        bytes=tuple(sizes[layer] for layer in filled),
+        sse=tuple(float(each.sum()) for each in found),
+        samples=int(counts.sum()),
+        by_band=tuple(tuple(map(float, each)) for each in found),
     )
 
 
@@ -330,15 +340,15 @@ def _layer_bytes(codestream: bytes, layers: int) -> tuple[int, ...]:
 
 def _squared_error(
     codestream: bytes, pixels: Pixels, keep: npt.NDArray[np.bool_] | None, layers: int
-) -> float:
-    total = 0.0
+) -> npt.NDArray[np.float64]:
+    """Return the sum of squared errors of each band when decoding so many layers."""
+    total = np.zeros(len(pixels))
 
     def add(band: int, samples: npt.NDArray[np.int32]) -> None:
-        nonlocal total
         error = np.subtract(samples, pixels[band], dtype=np.float32)
         if keep is not None:
             error *= keep[band]
-        total += float(np.einsum("ij,ij->", error, error, dtype=np.float64, casting="safe"))
+        total[band] = float(np.einsum("ij,ij->", error, error, dtype=np.float64, casting="safe"))
 
     openjpeg.decode(codestream, layers=layers, consume=add)
     return total

@@ -76,7 +76,7 @@ class SceneCoder:
         layers: tuple[float, ...],
         progress: Progress,
         only: Collection[int] | None = None,
-        near: float | None = None,
+        near: float | tuple[float, ...] | None = None,
     ) -> list[TileCurve]:
         """Measure the rate-distortion curve of every tile (or of those in ``only``), in tile order.
 
@@ -84,14 +84,15 @@ class SceneCoder:
             layers: compression ratios at which it is measured, falling.
             progress: told after each tile.
             only: numbers of tiles.
-            near: mean squared error about which the curves have to be right; None: everywhere.
+            near: mean squared error, or that of each band, about which the curves have to be right; None:
+                everywhere.
 
         Raises:
             JobCancelledError: if the caller cancels.
         """
         todo = TilePass(work="curves", layers=layers, near=near)
         records = self._records(todo, progress, "measuring tiles", only)
-        return [TileCurve.from_points(*record.points) for record in records]
+        return [TileCurve.from_points(*record.points, record.by_band) for record in records]
 
     def encode(self, todo: TilePass, progress: Progress, message: str = "encoding") -> CodedScene:
         """Code every tile, spool the codestreams and gather the errors."""

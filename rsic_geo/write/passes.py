@@ -29,6 +29,8 @@ class TileRecord:
     """Row-major number of the tile."""
     points: tuple[tuple[int, ...], tuple[float, ...]] = ((), ())
     """Bytes and squared errors of a layered coding; empty when the tile was coded."""
+    by_band: tuple[tuple[float, ...], ...] = ()
+    """The errors of each band, point by point."""
     result: TileResult | None = None
     """The coded tile; None when its curve was measured."""
     planes: dict[str, bytes] = field(default_factory=dict)
@@ -43,8 +45,8 @@ class TilePass:
     """Measure rate-distortion curves, code reversibly, code to sizes, or code within a largest error."""
     layers: tuple[float, ...] = ()
     """Compression ratios of the curves, falling."""
-    near: float | None = None
-    """Mean squared error that the curves are to be right about; None: everywhere."""
+    near: float | tuple[float, ...] | None = None
+    """Mean squared error, or that of each band, that the curves are to be right about; None: everywhere."""
     sizes: tuple[int, ...] = ()
     """Bytes of every tile of the scene."""
     is_exact: bool = False
@@ -59,7 +61,7 @@ class TilePass:
         tile = tilework.prepare(raw, lossless=self.work == "lossless")
         if self.work == "curves":
             points = codec.curve(tile.pixels, self.layers, tile.counted, self.near)
-            return TileRecord(number=tile.number, points=(points.bytes, points.sse))
+            return TileRecord(number=tile.number, points=(points.bytes, points.sse), by_band=points.by_band)
         if self.work == "within":
             result = tilework.code_within(tile, codec, self.bound)
         elif self.work == "lossless":
@@ -83,13 +85,15 @@ class TilePass:
     def from_json(cls, entries: dict[str, Any]) -> TilePass:
         """Rebuild what :meth:`to_json` gave."""
         lists = {name: tuple(entries[name]) for name in ("layers", "sizes")}
+        if isinstance(entries["near"], list):
+            lists["near"] = tuple(entries["near"])
         return cls(**{**entries, **lists})
 
 
 def pack_record(record: TileRecord) -> bytes:
     """Return a record as bytes: its numbers as JSON, then arrays, codestream and planes."""
     blobs: list[tuple[str, bytes]] = [(f"plane {kind}", packed) for kind, packed in record.planes.items()]
-    head: dict[str, Any] = {"number": record.number, "points": record.points}
+    head: dict[str, Any] = {"number": record.number, "points": record.points, "by_band": record.by_band}
     if record.result is not None:
         result = record.result
         head |= {name: getattr(result, name) for name in _NUMBERS}
@@ -123,9 +127,14 @@ def unpack_record(content: bytes) -> TileRecord:
             fields |= {name: head[name] for name in _NUMBERS}
             result = TileResult(number=head["number"], codestream=blobs["codestream"], **fields)
         sizes, errors = head["points"]
+        by_band = tuple(map(tuple, head["by_band"]))
         planes = {name[6:]: packed for name, packed in blobs.items() if name.startswith("plane ")}
         return TileRecord(
-            number=head["number"], points=(tuple(sizes), tuple(errors)), result=result, planes=planes
+            number=head["number"],
+            points=(tuple(sizes), tuple(errors)),
+            by_band=by_band,
+            result=result,
+            planes=planes,
         )
     except (ValueError, KeyError, TypeError, struct.error) as error:
         raise ContainerError(f"a kept tile cannot be read ({error}): it is coded again") from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,15 @@ class TileCurve:
     """Bytes, increasing, shape (n,)."""
     sse: NDArray[np.float64]
     """Sum of squared errors at these sizes, decreasing, shape (n,)."""
+    measured: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Bytes that were measured, increasing, shape (m,)."""
+    by_band: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    """Sum of squared errors of each band there, (m, bands); nothing where bands are not told apart."""
 
     @classmethod
-    def from_points(cls, size: tuple[int, ...], sse: tuple[float, ...]) -> TileCurve:
+    def from_points(
+        cls, size: tuple[int, ...], sse: tuple[float, ...], by_band: tuple[tuple[float, ...], ...] = ()
+    ) -> TileCurve:
         """Build the curve from measured layers, in any order; dominated points are dropped."""
         order = np.argsort(np.asarray(size, float), kind="stable")
         bytes_, errors = np.asarray(size, float)[order], np.asarray(sse, float)[order]
@@ -47,13 +53,21 @@ class TileCurve:
                 else:
                     keep.append(i)
         bytes_, errors = bytes_[keep], errors[keep]
+        fine_at = bytes_
         fine_size, fine_sse = [bytes_[:1]], [errors[:1]]
         for i in range(len(bytes_) - 1):
             t = np.linspace(0, 1, _STEPS + 1)[1:]
             fine_size.append(bytes_[i] + t * (bytes_[i + 1] - bytes_[i]))
             low = np.log(np.maximum(errors[i : i + 2], 1e-3))
             fine_sse.append(np.exp(low[0] + t * (low[1] - low[0])))
-        return cls(**_lower_hull(np.concatenate(fine_size), np.concatenate(fine_sse)))
+        hull = _lower_hull(np.concatenate(fine_size), np.concatenate(fine_sse))
+        bands = np.asarray(by_band, float).reshape(len(order), -1)[order][keep]
+        return cls(**hull, measured=fine_at, by_band=bands)
+
+    def bands_at(self, size: float) -> NDArray[np.float64]:
+        """Return the squared error of each band (bands,) at a size, its logarithm interpolated."""
+        logs = np.log(np.maximum(self.by_band, 1e-3))
+        return np.exp([float(np.interp(size, self.measured, column)) for column in logs.T])
 
     def at_slope(self, slope: float) -> tuple[float, float]:
         """Return (bytes, sse) that minimise ``sse + slope * bytes``."""
@@ -128,6 +142,21 @@ def for_error(curves: list[TileCurve], sse: float) -> Allocation:
     if coarsest.predicted_sse < sse:
         return _scaled(coarsest, coarsest.predicted_sse / sse)
     return _between(_search(curves, lambda a: a.predicted_sse > sse), best, sse)
+
+
+def error_of(curves: list[TileCurve], is_enough: Callable[[NDArray[np.float64]], bool]) -> float:
+    """Return the largest squared error of all bands together that is enough, as the curves predict it.
+
+    Args:
+        curves: of all tiles, bands told apart.
+        is_enough: tells it of squared errors (bands,).
+    """
+
+    def is_before(allocation: Allocation) -> bool:
+        tiles = zip(curves, allocation.sizes, strict=True)
+        return not is_enough(np.sum([curve.bands_at(size) for curve, size in tiles], axis=0))
+
+    return _search(curves, is_before, step_back=True).predicted_sse
 
 
 def _between(steep: Allocation, flat: Allocation, sse: float) -> Allocation:

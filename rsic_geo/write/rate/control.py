@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rsic_geo.errors import TargetNotReachedError
 from rsic_geo.options import Effort, Target
 from rsic_geo.progress import Progress
-from rsic_geo.scenes.verdict import cost_of, decibels
+from rsic_geo.scenes.verdict import Yardstick, cost_of, decibels
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.passes import TilePass
 from rsic_geo.write.plan import ScenePlan
@@ -52,6 +52,44 @@ _LAYER_BPP = (0.015, 0.03, 0.06, 0.12, 0.22, 0.4, 0.7, 1.2, 2.0, 3.2, 5.0)
 """Layers of the measuring pass, bits per pixel of one 8-bit band times ``bands ** 0.75``."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A quality of the worst band, as what squared errors it leaves."""
+
+    rod: Yardstick
+    goal: float
+    """Cost of the worst band, see :class:`Yardstick`."""
+    count: NDArray[np.float64]
+    """Samples that count, per band of the codec."""
+    mean_square: float
+    """Mean squared error that the most delicate band may have, in what the codec sees."""
+    is_by_band: bool
+    """Whether what the codec sees are several bands that are judged one by one."""
+
+    @property
+    def near(self) -> float | tuple[float, ...]:
+        """Mean squared error the curves have to be right about, of all bands or of each."""
+        if not self.is_by_band:
+            return self.mean_square
+        judged = {band for unit in self.rod.units for band in unit}
+        return tuple(
+            self.goal * square if band in judged else math.inf for band, square in enumerate(self.rod.squares)
+        )
+
+    def aim(self, curves: list[TileCurve], share: float = 1.0) -> float:
+        """Return the squared error of all bands together that leaves the worst of some tiles at the goal.
+
+        Args:
+            curves: of the tiles.
+            share: part of the scene's samples that they hold.
+        """
+        count = self.count * share
+        even = self.mean_square * float(count.sum())
+        if not self.is_by_band or not all(curve.by_band.size for curve in curves):
+            return even
+        return allocate.error_of(curves, lambda sse: self.rod.cost(sse, count) <= self.goal)
+
+
 @dataclass(slots=True, kw_only=True)
 class RateSearch:
     """One scene, its coder and everything learned about it so far."""
@@ -69,37 +107,37 @@ class RateSearch:
     """Time spent on the tiles' curves."""
 
     def curves(
-        self, progress: Progress, around: float | None = None, mean_square: float = 0.0
+        self, progress: Progress, around: float | None = None, wanted: _Wanted | None = None
     ) -> list[TileCurve]:
         """Return the tiles' curves, measured at the first call.
 
         Args:
             progress: told after each tile.
             around: mean bits per pixel the search is about, to place the layers; None if not known.
-            mean_square: mean squared error the search is about, where ``around`` is None.
+            wanted: quality the search is about, where ``around`` is None.
         """
         if not self._curves:
             if around is None and len(self.plan.grid) > PROBE_TILES:
-                around = self._probe(mean_square, progress.stage(0, 0.2))
+                assert wanted is not None
+                around = self._probe(wanted, progress.stage(0, 0.2))
                 progress = progress.stage(0.2, 1)
             started = time.perf_counter()
             self._curves = self.coder.curves(
-                layer_ratios(self.plan, around), progress, near=mean_square or None
+                layer_ratios(self.plan, around), progress, near=None if wanted is None else wanted.near
             )
             self.measuring_seconds += time.perf_counter() - started
         return self._curves
 
-    def _probe(self, mean_square: float, progress: Progress) -> float:
-        """Return the mean rate (bits per pixel) at which a few tiles have this mean squared error."""
+    def _probe(self, wanted: _Wanted, progress: Progress) -> float:
+        """Return the mean rate (bits per pixel) at which a few tiles have the quality wanted."""
         count = len(self.plan.grid)
         chosen = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
-        curves = self.coder.curves(layer_ratios(self.plan, None), progress, only=chosen, near=mean_square)
+        curves = self.coder.curves(layer_ratios(self.plan, None), progress, only=chosen, near=wanted.near)
         cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in sorted(chosen)]
         pixels = sum(core.pixel_count for core in cores)
         # the tiles' share of the samples that count is about the scene's: holes allow no error
-        scored = sum(signal.count for signal in self.plan.signals)
-        wanted = mean_square * scored * pixels / self.plan.pixels
-        return max(allocate.for_error(curves, wanted).total, 64) * 8 / pixels
+        aim = wanted.aim(curves, pixels / self.plan.pixels)
+        return max(allocate.for_error(curves, aim).total, 64) * 8 / pixels
 
     def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
         """Code every tile to its number of bytes.
@@ -189,9 +227,15 @@ def to_decibels(
     plan = search.plan
     rod = plan.yardstick(target.kind)
     # Curves are in what the codec sees, which for rotated bands has units of its own.
-    mean_square = rod.mean_square(target.value) * plan.error_scale
-    curves = search.curves(progress.stage(0, 0.3), mean_square=mean_square)
-    wanted = mean_square * sum(signal.count for signal in search.plan.signals)
+    goal = _Wanted(
+        rod=rod,
+        goal=cost_of(target.value),
+        count=np.array([float(signal.count) for signal in plan.signals]),
+        mean_square=rod.mean_square(target.value) * plan.error_scale,
+        is_by_band=len(rod.units) > 1 and plan.spectral is None,
+    )
+    curves = search.curves(progress.stage(0, 0.3), wanted=goal)
+    wanted = goal.aim(curves)
     margin = ENHANCED_MARGIN if expected_gain else PSNR_MARGIN
     hunt = _Hunt(goal=cost_of(target.value + PSNR_AIM * search.slack))
     least = target.value + margin
