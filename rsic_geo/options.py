@@ -226,6 +226,15 @@ def check_part(options: PartOptions) -> None:
         raise UsageError("bands are counted from 1")
 
 
+def _check_weights(text: str) -> None:
+    try:
+        is_fine = all(0 < float(part) < math.inf for part in text.split(","))
+    except ValueError:
+        is_fine = False
+    if not is_fine:
+        raise UsageError(f"band weights {text!r}: use range, error or positive numbers, as 1,1,0.5")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:
     """Choices of ``compress``."""
@@ -292,6 +301,8 @@ class EncodeOptions:
             raise UsageError(f"quantize {self.quantize!r}: only uint16 is known")
         if self.spectral not in ("as-is", "rotated", "auto"):
             raise UsageError(f"bands {self.spectral!r}: use as-is, rotated or auto")
+        if self.band_weights not in ("range", "error"):
+            _check_weights(self.band_weights)
         if self.sidecar not in ("auto", "never", "require"):
             raise UsageError(f"sidecar {self.sidecar!r}: use auto, never or require")
         if self.georef not in ("both", "geojp2", "gml"):

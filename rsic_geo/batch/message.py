@@ -29,6 +29,8 @@ class Origin:
     """What the ledger keeps of the source."""
     floor: Mapping[str, Any]
     """What the earlier product promised and reached, by the ledger's columns."""
+    spare: tuple[str, str] | None = None
+    """Path and SHA-256 of the earlier product, where it is lossless: read if the source is another by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

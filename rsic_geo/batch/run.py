@@ -27,10 +27,9 @@ from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import LedgerError, SceneError, UsageError, WeightsError
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
-from rsic_geo.raster.files import PendingFile
 from rsic_geo.verbs.names import ANY, archive_suffixes
 from rsic_geo.version import version
-from rsic_geo.weights import WEIGHTS_FOLDER, enhancer_name, open_weights
+from rsic_geo.weights import enhancer_name, keep_weights, open_weights
 from rsic_geo.weights.store import CODEC, SUFFIX, default_name
 
 _BASE_MIB = 200
@@ -250,17 +249,7 @@ def with_weights_in(folder: str, options: EncodeOptions) -> EncodeOptions:
     if not options.model.endswith(SUFFIX):
         return options
     given = open_weights(options.model)
-    place = Path(folder) / WEIGHTS_FOLDER / Path(options.model).name
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        pending = PendingFile(place)
-        try:
-            Path(pending.temporary).write_bytes(given.content)
-            pending.publish()
-        finally:
-            pending.discard()
-    elif place.read_bytes() != given.content:
-        raise UsageError(f"{place} holds other weights than {options.model}: give yours another name")
+    keep_weights(given, folder)
     return replace(options, model=given.name)
 
 

@@ -94,8 +94,8 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
         if one.roots is not None:  # the ledger that named them may be anybody's
             inside(one.product, one.roots[0], "the product")
             inside(one.report, one.roots[1], "the report")
-    state = look_at(job.read)
-    _check_origin(job, state)
+    job, state = _originated(job)
+    jobs = [replace(one, origin=job.origin) for one in jobs]
     if (there := _there(jobs)) is not None:
         return _existing(there, state)
     if job.copies:
@@ -114,13 +114,31 @@ def _archive(job: SceneJob, progress: Progress, started: float) -> SceneOutcome:
     return outcome
 
 
-def _check_origin(job: SceneJob, state: SourceState) -> None:
-    """Refuse to make a product of something else than an earlier archive held."""
+def _originated(job: SceneJob) -> tuple[SceneJob, SourceState]:
+    """Return a job and what it reads, which for a scene of another archive must be what that one held.
+
+    A source that is another by now, or was taken away, gives way to the earlier product, if that is lossless.
+    """
     origin = job.origin
-    if origin is None or origin.key in (state.sha256, state.content_key):
-        return
+    if origin is None:
+        return job, look_at(job.read)
+    try:
+        state = look_at(origin.read)
+        is_same = origin.key in (state.sha256, state.content_key)
+    except SceneError:
+        if origin.spare is None:
+            raise
+        is_same = False
+    if is_same:
+        return job, state
+    if origin.spare is not None and origin.read != origin.spare[0]:
+        read, key = origin.spare
+        return _originated(replace(job, origin=replace(origin, read=read, key=key, spare=None)))
     if origin.read == job.source:
-        raise SourceChangedError(f"{job.source} is not what it was when it was archived: archive it anew")
+        raise SourceChangedError(
+            f"{job.source}, or what lies beside it, is not what was archived, and its product is lossy: put "
+            "it back as it was"
+        )
     raise ChecksumError(f"{origin.read} changed since it was verified: see `rsic batch verify`")
 
 

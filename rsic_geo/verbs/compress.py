@@ -33,7 +33,7 @@ from rsic_geo.scenes.part import describe_part
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source, part_of
 from rsic_geo.verbs.names import archive_name, codecs_for, is_open
-from rsic_geo.weights import ENVIRONMENT_VARIABLE, WEIGHTS_FOLDER, enhancer_name, open_weights
+from rsic_geo.weights import ENVIRONMENT_VARIABLE, WEIGHTS_FOLDER, enhancer_name, keep_weights, open_weights
 from rsic_geo.weights.store import SUFFIX
 from rsic_geo.write.holders import fitting
 from rsic_geo.write.parts import BandStore
@@ -106,6 +106,9 @@ def compress(
             report.warn(note)
         for note in damage:
             report.warn(f"the source is damaged; what it still holds was archived: {note}")
+        _keep_weights(best, dst, report)
+        if options.seal and best.job.enhancement is None:
+            report.warn("--seal: nothing is enhanced in this archive, so there is nothing to seal")
         best.pending.publish()
         report.report(1.0, "done")
         return Report(
@@ -306,15 +309,25 @@ def _pending(src: str, dst: str, overwrite: bool) -> Iterator[PendingFile]:
         pending.discard()
 
 
-def _warn_if_lost(path: str, enhancer: Enhancer, near: str, progress: Progress) -> None:
-    """Say what readers of an archive need whose weights would not be found by their name."""
+def _keep_weights(made: _Try, dst: str, progress: Progress) -> None:
+    """Put weights of a file where readers of the archive find them, or say what they need."""
+    path, enhancer = made.options.model, made.job.enhancer
+    if not path.endswith(SUFFIX) or enhancer is None or made.job.enhancement is None:
+        return
+    near = str(made.pending.path)
     try:
         open_weights(enhancer.name, sha256=enhancer.sha256, near=near)
+        return
     except WeightsError:
+        pass
+    if near.startswith("/vsi") or not os.path.exists(os.path.dirname(os.path.abspath(dst))):
         progress.warn(
             f"readers need {os.path.basename(path)}: put it into a folder {WEIGHTS_FOLDER} beside the "
             f"archive, or into that named by {ENVIRONMENT_VARIABLE}"
         )
+        return
+    keep_weights(open_weights(path), os.path.dirname(near))
+    progress.warn(f"its weights were put into the folder {WEIGHTS_FOLDER} beside it: readers need them")
 
 
 def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress, near: str) -> Enhancer | None:
@@ -331,10 +344,7 @@ def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress, near:
 
     try:
         name = enhancer_name(options.model, options.codec, options.effort)
-        enhancer = load_enhancer(name, options.execution.device, near=near)
-        if name.endswith(SUFFIX):
-            _warn_if_lost(name, enhancer, near, progress)
-        return enhancer
+        return load_enhancer(name, options.execution.device, near=near)
     except WeightsError as error:
         if options.model != "auto":
             raise

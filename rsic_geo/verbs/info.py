@@ -90,6 +90,7 @@ def _side(archive: Archive) -> dict[str, Any]:
         out["source_damage"] = list(side.source_damage)
     if side.model is not None:
         strengths, rmse = strength_from_byte(side.strengths), rmse_from_level(side.levels)
+        out["sealed"] = bool(side.final_crcs)
         out["enhancement"] = {
             "groups": [list(group) for group in side.groups],
             "cells_enhanced": float(np.mean(strengths > 0)),

@@ -9,6 +9,7 @@ from rsic_geo.weights.store import (
     WeightsRow,
     default_name,
     enhancer_name,
+    keep_weights,
     list_weights,
     open_weights,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "WeightsRow",
     "default_name",
     "enhancer_name",
+    "keep_weights",
     "list_weights",
     "open_weights",
 ]

@@ -11,12 +11,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsic_geo.errors import WeightsError, WeightsMismatchError, WeightsNotFoundError
+from rsic_geo.errors import (
+    SceneError,
+    UsageError,
+    WeightsError,
+    WeightsMismatchError,
+    WeightsNotFoundError,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -145,6 +152,30 @@ def open_weights(name: str, *, sha256: str | None = None, near: str | None = Non
         )
     stem = path.stem if name.endswith(SUFFIX) else name
     return WeightsFile(name=stem, sha256=digest, content=content, metadata=_metadata(content, path))
+
+
+def keep_weights(given: WeightsFile, folder: str | Path) -> None:
+    """Put weights into the folder of weights in ``folder``, where archives in it find them by their name.
+
+    Raises:
+        UsageError: other weights have that name there.
+        SceneError: it cannot be written.
+    """
+    place = Path(folder) / WEIGHTS_FOLDER / (given.name + SUFFIX)
+    try:
+        if place.exists():
+            if place.read_bytes() != given.content:
+                raise UsageError(f"{place} holds other weights of that name: give yours another")
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+        try:
+            temporary.write_bytes(given.content)
+            os.replace(temporary, place)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise SceneError(f"cannot write {place}: {error.strerror or error}") from error
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

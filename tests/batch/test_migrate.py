@@ -174,3 +174,66 @@ def test_copies_are_copied_and_names_that_meet_are_told_apart(tmp_path):
 def test_the_archive_itself_is_no_place_for_the_new_one(archive, capsys):
     assert main(["batch", "migrate", str(archive), str(archive), "--codec", "cog"]) == 2
     assert "is the archive itself" in capsys.readouterr().err
+
+
+def test_a_new_product_that_rotted_costs_no_old_one(tmp_path, archive):
+    shutil.rmtree(tmp_path / "in")
+    move(archive, tmp_path / "new", codec="cog")
+    victim = sorted((tmp_path / "new").rglob("*.cog.tif"))[1]
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 4
+    victim.write_bytes(content)
+    standing = move(archive, tmp_path / "new", remove_old=True, codec="cog")
+    assert (standing.done, standing.failed) == (2, 1)
+    (kept,) = archive.rglob("*.jp2")
+    assert kept.stem == victim.name.split(".")[0]
+    assert main(["batch", "verify", str(tmp_path / "new")]) == 4
+
+
+def test_links_keep_what_they_lead_to_until_they_are_made_anew(tmp_path, scenes):
+    for name in ("again", "more"):
+        shutil.copy2(scenes[0], tmp_path / "in" / f"{name}.tif")
+    wanted = sorted(gdal_checksums(path) for path in (tmp_path / "in").rglob("*.tif"))
+    run(tmp_path / "in", tmp_path / "old", duplicates="symlink")
+    shutil.rmtree(tmp_path / "in")
+    standing = move(tmp_path / "old", tmp_path / "new", remove_old=True, codec="cog")
+    assert (standing.done, standing.failed) == (5, 0)
+    assert not [path for path in (tmp_path / "old").rglob("*") if path.suffix in (".jp2", ".xml")]
+    assert sorted(gdal_checksums(path) for path in (tmp_path / "new").rglob("*.cog.tif")) == wanted
+
+
+def test_a_source_without_its_sidecar_gives_way_to_the_lossless_product(tmp_path, scenes):
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(scenes[0], "r+") as scene:
+        scene.write_mask(np.arange(64 * 64).reshape(64, 64) % 5 > 0)
+    assert Path(f"{scenes[0]}.msk").exists()
+    run(tmp_path / "in", tmp_path / "old")
+    Path(f"{scenes[0]}.msk").unlink()
+    standing = move(tmp_path / "old", tmp_path / "new", codec="cog")
+    assert (standing.done, standing.failed) == (3, 0)
+    product = next((tmp_path / "new").rglob(f"{scenes[0].stem}.cog.tif"))
+    with rasterio.open(product) as found:
+        np.testing.assert_array_equal(found.dataset_mask() > 0, np.arange(64 * 64).reshape(64, 64) % 5 > 0)
+
+
+def test_what_was_found_rotten_is_not_forgotten_by_the_next_check(tmp_path, archive, scenes, capsys):
+    victim = next(archive.rglob("*.jp2"))
+    victim.write_bytes(victim.read_bytes()[:-40])
+    assert (
+        main(
+            ["batch", "run", str(tmp_path / "in"), str(archive), "-j0", "-q", "--recheck", "--model", "none"]
+        )
+        == 3
+    )
+    assert main(["batch", "verify", str(archive)]) == 4
+    assert "3 products" in capsys.readouterr().out
+
+
+def test_an_archive_on_a_medium_that_is_written_once_is_checked(tmp_path, archive, monkeypatch):
+    import os
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = (archive / LEDGER).read_bytes()
+    assert main(["batch", "verify", str(archive)]) == 0
+    assert (archive / LEDGER).read_bytes() == before
+    next(archive.rglob("*.jp2")).write_bytes(b"rot")
+    assert main(["batch", "verify", str(archive)]) == 4

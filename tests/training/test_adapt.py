@@ -215,25 +215,30 @@ def test_a_batch_keeps_the_weights_once_and_its_archive_reads_wherever_it_goes(a
     assert main(["decompress", str(moved / "s0.jp2"), str(tmp_path / "again.tif"), "--enhance", "off"]) == 0
 
 
-def test_a_single_archive_says_what_its_readers_need(adapted, scenes, tmp_path, capsys):
-    assert (
-        main(
-            [
-                "compress",
-                str(scenes[3]),
-                str(tmp_path / "a.jp2"),
-                "--target",
-                "psnr=33",
-                "--model",
-                str(adapted),
-            ]
-        )
-        == 0
-    )
-    assert "readers need my-drone.safetensors" in capsys.readouterr().err
-    (tmp_path / "rsic-weights").mkdir()
-    (tmp_path / "rsic-weights" / adapted.name).write_bytes(adapted.read_bytes())
+def test_a_single_archive_keeps_its_weights_beside_it_sealed_or_not(adapted, scenes, tmp_path, capsys):
+    words = ["compress", str(scenes[3]), str(tmp_path / "a.jp2"), "--target", "psnr=33", "--seal"]
+    assert main([*words, "--model", str(adapted)]) == 0
+    assert "its weights were put into the folder rsic-weights" in capsys.readouterr().err
+    assert (tmp_path / "rsic-weights" / adapted.name).read_bytes() == adapted.read_bytes()
     assert main(["decompress", str(tmp_path / "a.jp2"), str(tmp_path / "a.tif"), "-q"]) == 0
+    assert rsic_geo.info(tmp_path / "a.jp2")["sealed"] is True
+
+
+def test_weights_are_part_of_what_is_verified_and_migrated(adapted, scenes, tmp_path, capsys):
+    out = tmp_path / "archive"
+    words = ["batch", "run", *map(str, scenes[:2]), str(out), "--target", "psnr=33", "-j0", "-q"]
+    assert main([*words, "--model", str(adapted)]) == 0
+    assert main(["batch", "verify", str(out)]) == 0
+    assert main(["batch", "migrate", str(out), str(tmp_path / "new"), "--tile-size", "256", "-j0", "-q"]) == 0
+    assert main(["batch", "verify", str(tmp_path / "new")]) == 0
+    for content in (NANO.read_bytes(), None):
+        kept = out / "rsic-weights" / adapted.name
+        kept.unlink()
+        if content:
+            kept.write_bytes(content)
+        assert main(["batch", "verify", str(out)]) == 4
+        assert "my-drone.safetensors" in capsys.readouterr().err
+        kept.touch()
 
 
 def test_other_weights_of_the_name_are_not_replaced(adapted, scenes, tmp_path, capsys):

@@ -36,6 +36,8 @@ _COLUMNS = frozenset(name for name, _ in SCENE_COLUMNS) | {"geom"}
 _PAGE = 500
 _PLACES = ("product", "report", "folder", "reports")
 """Columns of scenes and runs that hold paths of ours."""
+_PROVEN = "(state='done' OR (state='failed' AND error_kind='ChecksumError'))"
+"""Scenes whose product was proven once, also where it was found damaged since."""
 Row = Mapping[str, Any]
 
 
@@ -375,8 +377,12 @@ class Ledger:
             for row in self._connection.execute("SELECT fid, state, geom FROM scenes ORDER BY fid"):
                 yield row["fid"], row["state"], row["geom"]
 
+    def proven(self, run: str) -> Iterator[Row]:
+        """Yield scenes that have a product which was proven once, in the order they were added."""
+        return self.scenes(run, where=_PROVEN)
+
     def unchecked_first(self, run: str, before: str) -> Iterator[Row]:
-        """Yield finished scenes that were not checked since ``before`` (a DATETIME), the longest ago first.
+        """Yield scenes proven once, not checked since ``before`` (a DATETIME), the longest ago first.
 
         Those that were damaged when they were checked are, too, once. Each is to be marked checked before the
         next one is asked for.
@@ -385,7 +391,7 @@ class Ledger:
         while True:
             with self._explained():
                 row = self._connection.execute(
-                    "SELECT * FROM scenes WHERE run=? AND state='done' AND (checked IS NULL OR checked<? "
+                    f"SELECT * FROM scenes WHERE run=? AND {_PROVEN} AND (checked IS NULL OR checked<? "
                     "OR (rot IS NOT NULL AND checked<?)) ORDER BY checked, fid LIMIT 1",
                     (run, before, start),
                 ).fetchone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,8 +16,9 @@ from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY
 from rsic_geo.batch.run import find_run, ledger_path
 from rsic_geo.batch.source import sha256_of
-from rsic_geo.errors import JobCancelledError, LedgerError, RsicGeoError
+from rsic_geo.errors import JobCancelledError, LedgerError, RsicGeoError, WeightsError
 from rsic_geo.verbs.info import damaged_sidecars, validate
+from rsic_geo.weights import open_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +69,21 @@ def verify_archive(place: str | Path, options: FixityOptions) -> Fixity:
     start = datetime.now(timezone.utc) - timedelta(days=options.max_age)
     before = start.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if options.max_age else now()
     found = Fixity()
-    with LedgerLock(path), Ledger(path, write=True) as ledger:
+    # Media that are written once can be checked, too: then nothing is noted.
+    notes = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    with ExitStack() as held:
+        if notes:
+            held.enter_context(LedgerLock(path))
+        ledger = held.enter_context(Ledger(path, write=notes))
         record = find_run(ledger, options.run)
-        for scene in ledger.unchecked_first(record.name, before):
+        weights: dict[tuple[str, str], str | None] = {}
+        scenes = ledger.unchecked_first(record.name, before) if notes else ledger.proven(record.name)
+        for scene in scenes:
+            _check_weights(scene, weights, found)
             rot = _rot_of(scene, record, options)
-            # Never before what is asked for, or a clock that was set back would have it checked for ever.
-            ledger.update(scene["fid"], checked=max(now(), before), rot=rot)
+            if notes:
+                # Never before what is asked for, or a clock that was set back would have it checked for ever.
+                ledger.update(scene["fid"], checked=max(now(), before), rot=rot)
             found.checked += 1
             found.bytes += scene["product_bytes"] or 0
             if rot is not None:
@@ -83,6 +94,18 @@ def verify_archive(place: str | Path, options: FixityOptions) -> Fixity:
                     "the last day alone"
                 )
     return found
+
+
+def _check_weights(scene: Row, known: dict[tuple[str, str], str | None], found: Fixity) -> None:
+    """See once for each network that products need whether it is here, as it was."""
+    name, digest = scene["model"], scene["model_sha256"]
+    if name is not None and digest is not None and (name, digest) not in known:
+        try:
+            open_weights(name, sha256=digest, near=scene["product"])
+            known[name, digest] = None
+        except WeightsError as error:
+            known[name, digest] = str(error)
+            found.rotten.append({"product": f"{name}.safetensors", "rot": str(error)})
 
 
 def _rot_of(scene: Row, record: RunRecord, options: FixityOptions) -> str | None:

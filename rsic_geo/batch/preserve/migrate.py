@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.batch.confined import inside
-from rsic_geo.batch.coordinator import LEDGER_NAME, Standing, Watcher
+from rsic_geo.batch.coordinator import LEDGER_NAME, Standing, Watcher, standing_of
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY, MIGRATED, Origin, SceneOutcome, fingerprint, options_from
 from rsic_geo.batch.preserve.rebuild import keep_asked, reports_of
 from rsic_geo.batch.register import likely_product
 from rsic_geo.batch.run import BatchOptions, asked_text, find_run, ledger_path, with_weights_in, work
-from rsic_geo.batch.source import look_at, stamps_of
+from rsic_geo.batch.source import is_local, look_at, sha256_of, stamps_of
 from rsic_geo.codecs.registry import suffixes
 from rsic_geo.errors import RsicGeoError, SceneError, UsageError
 from rsic_geo.options import EncodeOptions, Execution
-from rsic_geo.raster.files import sidecars_of
+from rsic_geo.raster.files import SIDECARS
+from rsic_geo.verbs.info import damaged_sidecars
 from rsic_geo.verbs.names import ANY, archive_suffixes
 from rsic_geo.version import version
+from rsic_geo.weights import WEIGHTS_FOLDER, keep_weights, open_weights
+from rsic_geo.weights.store import SUFFIX
 
 REFUSED = "refused"
 """Kind of error of a scene that cannot be made anew without loss."""
@@ -84,6 +87,8 @@ def migrate(
         earlier = find_run(old, batch.run)
         if os.path.realpath(out) == os.path.realpath(earlier.folder):
             raise UsageError(f"{folder} is the archive itself: give another folder")
+        for weights in sorted(Path(earlier.folder).glob(f"{WEIGHTS_FOLDER}/*{SUFFIX}")):
+            keep_weights(open_weights(str(weights)), out)
         usual = with_weights_in(out, _changed(earlier.options, options.changes))
         text = asked_text(usual, out)
         record = RunRecord(
@@ -101,17 +106,20 @@ def migrate(
             move = _Move(old, earlier, ledger, record)
             for values in _entries(move, usual, options.changes):
                 ledger.add([values])
+            for scene in ledger.scenes(record.name, "failed", f"error_kind = '{REFUSED}'"):
+                watcher.warn(f"{scene['source']}: {scene['error']}")
             if not options.remove_old:
                 return work(ledger, record, batch, watcher)
-            for scene in ledger.scenes(record.name, "done"):  # of a start that was killed before it removed
-                _remove(old, earlier, scene["source"], scene["product"])
+            _remove_made(move)  # of a start that was killed before it removed them
 
             def scene_told(source: str, outcome: SceneOutcome) -> None:
                 if outcome.state == "done":
-                    _remove(old, earlier, source, outcome.values["product"])
+                    _remove(move, source, outcome.values)
                 watcher.scene(source, outcome)
 
-            return work(ledger, record, batch, replace(watcher, scene=scene_told))
+            work(ledger, record, batch, replace(watcher, scene=scene_told))
+            _remove_made(move)  # what links still led to
+            return standing_of(ledger, record.name)
 
 
 def _changed(text: str, changes: Mapping[str, Any]) -> EncodeOptions:
@@ -133,7 +141,7 @@ def _changed(text: str, changes: Mapping[str, Any]) -> EncodeOptions:
     return changed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Move:
     """From which run of which ledger to which."""
 
@@ -141,6 +149,8 @@ class _Move:
     earlier: RunRecord
     ledger: Ledger
     record: RunRecord
+    links: dict[str, str] | None = None
+    """Products of the earlier run that are symbolic links, and what to; None before that was asked for."""
 
 
 def _entries(move: _Move, usual: EncodeOptions, changes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -179,26 +189,29 @@ def _entries(move: _Move, usual: EncodeOptions, changes: Mapping[str, Any]) -> I
 def _origin(scene: Row) -> Origin:
     """Return what a scene is made of. Raises SceneError where it would lose by that."""
     source = scene["source"]
-    kept = {
-        "source": {name: scene[name] for name in _KEPT},
-        "floor": {name: scene[name] for name in _FLOOR},
-    }
+    kept, floor = ({name: scene[name] for name in names} for names in (_KEPT, _FLOOR))
+    spare = (scene["product"], scene["product_sha256"]) if scene["lossless"] else None
     if _is_unchanged(scene):
-        return Origin(read=source, key=scene["content_key"], **kept)
-    if not scene["lossless"]:
+        return Origin(read=source, key=scene["content_key"], source=kept, floor=floor, spare=spare)
+    if spare is None:
         raise SceneError(
             f"{source} is gone or changed, and {scene['product']} is lossy: made of that it would lose once "
             "more; keep that product, or put the source back"
         )
-    return Origin(read=scene["product"], key=scene["product_sha256"], **kept)
+    return Origin(read=spare[0], key=spare[1], source=kept, floor=floor)
 
 
 def _is_unchanged(scene: Row) -> bool:
-    """Return whether a source is there and, by its time or else by its bytes, what was archived."""
+    """Return whether a source is there and, by its time or else by its bytes, what was archived.
+
+    What lies elsewhere is known by its address alone: it is taken only for want of a lossless product.
+    """
+    if not is_local(scene["source"]):
+        return not scene["lossless"]
     try:
         stamps = stamps_of(scene["source"])
         if stamps and stamps[0][1:3] == (scene["source_bytes"], scene["source_mtime_ns"]):
-            return True
+            return True  # whoever reads it compares all of its bytes, and those beside it
         return bool(look_at(scene["source"]).content_key == scene["content_key"])
     except (RsicGeoError, OSError):
         return False
@@ -215,17 +228,51 @@ def _renamed(product: str, codec: str, dtype: str | None, ledger: Ledger) -> str
     return likely if ledger.owner(likely) is None else product + wanted[0]
 
 
-def _remove(old: Ledger, earlier: RunRecord, source: str, product: str) -> None:
-    """Remove an earlier product; the ledger says first what took its place, so that a kill loses no trace."""
+def _remove_made(move: _Move) -> None:
+    """Remove the earlier products of all scenes that are proven anew."""
+    for scene in move.ledger.scenes(move.record.name, "done"):
+        _remove(move, scene["source"], scene)
+
+
+def _remove(move: _Move, source: str, made: Mapping[str, Any]) -> None:
+    """Remove an earlier product; the ledger says first what took its place, so that a kill loses no trace.
+
+    It stays where the new one is not, byte for byte, what was proven, and while other scenes are links to it.
+    """
+    old, earlier, product = move.old, move.earlier, made["product"]
     scene = old.find(earlier.name, source)
     if scene is None or scene["error_kind"] not in (None, MIGRATED):
         return
     place = Path(inside(scene["product"], earlier.folder, "the product"))
-    if not os.path.isfile(product) or os.path.realpath(product) == os.path.realpath(place):
+    if os.path.realpath(product) == os.path.realpath(place) or not os.path.lexists(place):
+        return
+    try:
+        is_proven = sha256_of(product) == made["product_sha256"]
+        is_whole = made["codec"] == COPY or not damaged_sidecars(product)
+    except RsicGeoError:
+        is_proven = is_whole = False
+    if not (is_proven and is_whole):
+        again = move.ledger.find(move.record.name, source)
+        if again is not None:  # who looks at it again says what is wrong
+            move.ledger.update(again["fid"], state="pending")
+        return
+    if not place.is_symlink() and _is_linked(move, place):
         return
     old.update(scene["fid"], state="skipped", error=f"made anew as {product}", error_kind=MIGRATED)
-    beside = [sidecar for sidecar, _ in sidecars_of(place)] if place.exists() else []
     report = Path(earlier.reports) / f"{os.path.relpath(place, earlier.folder)}.json"
+    beside = [Path(f"{place}{suffix}") for suffix in SIDECARS]
     for gone in (place, *beside, report):
         with suppress(FileNotFoundError):
             gone.unlink()
+
+
+def _is_linked(move: _Move, place: Path) -> bool:
+    """Return whether products that are still kept are symbolic links to a product."""
+    if move.links is None:
+        move.links = {
+            scene["product"]: os.path.realpath(scene["product"])
+            for scene in move.old.scenes(move.earlier.name, "done")
+            if os.path.islink(scene["product"])
+        }
+    real = os.path.realpath(place)
+    return any(to == real and os.path.islink(link) for link, to in move.links.items())

@@ -22,7 +22,11 @@ LEAST_HELD = 4
 @click.command(short_help="A network fine-tuned on your own scenes.")
 @click.argument("paths", nargs=-1, required=True, metavar="INPUT... WEIGHTS")
 @click.option(
-    "--budget", default="30m", show_default=True, metavar="TIME", help="Time to train: 90s, 30m, 1.5h."
+    "--budget",
+    default="30m",
+    show_default=True,
+    metavar="TIME",
+    help="Time to train: 90s, 30m, 1.5h; judging and rounding take some minutes more.",
 )
 @click.option(
     "--base",
@@ -74,8 +78,9 @@ def adapt(paths: tuple[str, ...], console: Console, budget: str, base: str, seed
             console.warn(text)
         if taken.held < LEAST_HELD or not taken.train:
             raise UsageError(
-                f"{taken.train} pictures to train on and {taken.held} to hold back are too few: give more or "
-                "larger scenes (256 px and more)"
+                f"{taken.train} pictures to train on and {taken.held} to hold back are too few: give four "
+                "scenes and more, of 256 px at least, or larger ones (of fewer the last quarter of the rows "
+                "is held back: 128 px of it at least)"
             )
         begin = folder / f"{weights.name}.safetensors"
         begin.write_bytes(weights.content)
@@ -101,7 +106,7 @@ def adapt(paths: tuple[str, ...], console: Console, budget: str, base: str, seed
         "held": found.pictures, "scenes": taken.scenes, "seconds": round(found.seconds, 1),
     }  # fmt: skip
     gain = f"{found.saved:.2f} % of the bytes on {found.pictures} pictures held back"
-    gain += f" (at least {found.worst:.2f} %)"
+    gain += f" (the worst: {found.worst:.2f} %)" if found.worst >= 0 else f" (one costs {-found.worst:.2f} %)"
     if found.sha256:
         text = f"{destination}: saves {gain}, against {weights.name}"
     else:

@@ -49,6 +49,7 @@ def verify(
     Exit code 4: something is.
     """
     from rsic_geo.batch.preserve.fixity import FixityOptions, verify_archive
+    from rsic_geo.weights.store import SUFFIX
 
     def told(scene: Row, rot: str | None) -> None:
         if rot is not None:
@@ -56,6 +57,9 @@ def verify(
 
     options = FixityOptions(run=run_name, pixels=pixels, max_rate=max_rate * 1e6, max_age=max_age, told=told)
     found = verify_archive(ledger, options)
+    for each in found.rotten:
+        if each["product"].endswith(SUFFIX):  # weights, which are no scene
+            console.warn(f"{each['product']}: {each['rot']}")
     text = (
         f"{found.checked} products ({bytes_text(found.bytes)}) checked, {len(found.rotten)} of them damaged"
     )

@@ -18,8 +18,8 @@ from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.payloads import JPEG2000, TileDecoder, TilePixels
 from rsic_geo.scenes.tiff import named_codec, picture_of
 from rsic_geo.write.coded import CodedScene
+from rsic_geo.write.jobs.preview import PreviewMaker
 from rsic_geo.write.jobs.tiled import USUAL_GAIN, TiledJob
-from rsic_geo.write.preview import PreviewMaker
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.dial import DialSearch, TileCoder
 from rsic_geo.write.sideinfo import Seal, side_information

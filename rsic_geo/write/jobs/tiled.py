@@ -19,6 +19,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.weights.store import SUFFIX
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement
 from rsic_geo.write.kept_fit import FitLog
@@ -90,7 +91,8 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
     def _final_crcs(self) -> tuple[int, ...]:
         """Return checksums of the archive's final pixels, read from disk as its readers will read them."""
         how, profile = replace(self.options.execution, fast=False), self.plan.profile
-        with open_archive(str(self.path), execution=how) as archive:
+        model = self.options.model if self.options.model.endswith(SUFFIX) else "auto"
+        with open_archive(str(self.path), enhance=model, execution=how) as archive:
             crcs = StripCrcs(profile, archive.snapshot.dtypes[0])
             for top in range(0, profile.height, CELL):
                 rows = min(CELL, profile.height - top)
