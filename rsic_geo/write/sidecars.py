@@ -71,6 +71,8 @@ def write_for_others(path: Path, name: str, coded: CodedScene, options: EncodeOp
             vrt = path.with_name(path.name + ".vrt")
             vrt.write_bytes(vrt_of(name, bands, plan.spectral, has_mask=has_mask))
             found.append("the bands, if they open the file and not the .vrt beside it: they see components")
+    if any(kind == "alpha" for _, kind in coded.planes):
+        found.append("alpha to the count: they see what the codec left of it")
     if not any(kind == "valid" for _, kind in coded.planes):
         return found
     if plan.profile.has_mask and plan.coded_as is None:
