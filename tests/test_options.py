@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rsic_geo.batch.message import options_from, options_text
+from rsic_geo.batch.rules import _OPTIONS
 from rsic_geo.errors import JobCancelledError, UsageError
 from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
 from rsic_geo.progress import Progress
@@ -72,3 +76,21 @@ def test_false_cancels_and_warnings_are_kept_once() -> None:
     stage.warn("twice")
     progress.warn("twice")
     assert progress.warnings == ["twice"]
+
+
+def test_whatever_decides_bytes_is_part_of_what_a_batch_was_asked_for() -> None:
+    """A field that is forgotten here would let a run go on with other products than it began with."""
+    changed = EncodeOptions(
+        target=Target.parse("psnr=41"), codec="cog", model="none", effort="best", tile_size=256, seed=3,
+        quantize="uint16", spectral="rotated", band_weights="error", sidecar="never", georef="gml", seal=True,
+        accept_damaged=True, accept_loss=True,
+    )  # fmt: skip
+    usual = EncodeOptions()
+    not_of_products = {"overwrite", "execution", "verify"}
+    refused = {"srcwin", "projwin", "bbox", "window_crs", "bands", "nodata"}  # a batch archives whole scenes
+    decides = {each.name for each in fields(EncodeOptions)} - not_of_products - refused
+    assert {name for name in decides if getattr(changed, name) == getattr(usual, name)} == set()
+    again, _ = options_from(options_text(changed, None), changed.execution)
+    assert again == changed
+    given = set(_OPTIONS.values()) | {"target"}
+    assert decides - given == {"seed"}  # which only a whole run has
