@@ -402,4 +402,4 @@ class ViewOptions:
         if self.vrt is not None and not self.vrt.lower().endswith(".vrt"):
             raise UsageError(f"{self.vrt} is no name of a VRT: let it end in .vrt")
         if self.vrt is not None and self.export is not None:
-            raise UsageError("--vrt needs the server that --export does without: choose one of them")
+            raise UsageError("a VRT needs the server that an exported page does without: choose one of them")

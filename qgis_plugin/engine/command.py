@@ -231,3 +231,9 @@ def likeness(reference: str, other: str) -> list[str]:
 def validate(path: str, has_pixels: bool = True) -> list[str]:
     """Return the arguments that check a file, with its pixels or without."""
     return ["validate", path, *([] if has_pixels else ["--no-pixels"]), *TALK]
+
+
+def view(path: str, vrt: str, execution: Execution) -> list[str]:
+    """Return the arguments that serve an archive to GDAL by the file ``vrt`` as long as our pipe is open."""
+    words = ["view", path, "--vrt", vrt, "--until-eof", "--no-browser", *execution.arguments()]
+    return [*words, *TALK]

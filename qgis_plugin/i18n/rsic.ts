@@ -4,6 +4,31 @@
 <context>
     <name>Rsic</name>
     <message>
+        <location filename="../actions.py"/>
+        <source>Compare with an archive...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive a folder...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive with RSIC...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Show repaired</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive to show repaired</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../algorithms/base.py"/>
         <source>Input and output are the same file: choose another output.</source>
         <translation type="unfinished"></translation>
@@ -1400,6 +1425,31 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../provider.py"/>
         <source>engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} is no archive of RSIC: there is nothing to repair.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} (repaired)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>QGIS cannot open what the engine serves of {name}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>Samples of {path} as Decompress scene gives them, computed where the map shows them. Coarser than half the resolution they are the codec's. Served on this machine only, until the layer is removed.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} needs no repair: its own layer shows all there is.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -4,6 +4,31 @@
 <context>
     <name>Rsic</name>
     <message>
+        <location filename="../actions.py"/>
+        <source>Compare with an archive...</source>
+        <translation>Mit einem Archiv vergleichen...</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive a folder...</source>
+        <translation>Einen Ordner archivieren...</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive with RSIC...</source>
+        <translation>Mit RSIC archivieren...</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Show repaired</source>
+        <translation>Repariert anzeigen</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive to show repaired</source>
+        <translation>Archiv, das repariert angezeigt wird</translation>
+    </message>
+    <message>
         <location filename="../algorithms/base.py"/>
         <source>Input and output are the same file: choose another output.</source>
         <translation>Eingabe und Ausgabe sind dieselbe Datei: bitte eine andere Ausgabe wählen.</translation>
@@ -1435,6 +1460,31 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../provider.py"/>
         <source>engine</source>
         <translation>Programm</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} is no archive of RSIC: there is nothing to repair.</source>
+        <translation>{name} ist kein Archiv von RSIC: Es gibt nichts zu reparieren.</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} (repaired)</source>
+        <translation>{name} (repariert)</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>QGIS cannot open what the engine serves of {name}.</source>
+        <translation>QGIS kann nicht öffnen, was das Programm von {name} liefert.</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>Samples of {path} as Decompress scene gives them, computed where the map shows them. Coarser than half the resolution they are the codec's. Served on this machine only, until the layer is removed.</source>
+        <translation>Werte von {path}, wie „Szene entpacken“ sie liefert, berechnet, wo die Karte sie zeigt. Gröber als die halbe Auflösung sind es die des Codecs. Geliefert nur auf diesem Rechner, bis der Layer entfernt wird.</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} needs no repair: its own layer shows all there is.</source>
+        <translation>{name} braucht keine Reparatur: Sein eigener Layer zeigt alles, was da ist.</translation>
     </message>
     <message>
         <location filename="../settings.py"/>

@@ -650,7 +650,140 @@ def unload() -> dict:
     return {"before": before, "between": between, "after": registry.providerById("rsic") is not None}
 
 
-GRAPHICAL = ("batch", "options", "dialogs", "devices")
+class Window:
+    """As much of QGIS's window as the plugin takes notice of."""
+
+    def __init__(self) -> None:
+        from qgis.gui import QgsMapCanvas, QgsMessageBar
+        from qgis.PyQt.QtWidgets import QMainWindow, QMenu
+
+        self.window, self.bar, self.menu, self.canvas = (
+            QMainWindow(),
+            QgsMessageBar(),
+            QMenu(),
+            QgsMapCanvas(),
+        )
+        self.of_layers: list = []
+        self.active = None
+
+    def mainWindow(self) -> object:
+        return self.window
+
+    def rasterMenu(self) -> object:
+        return self.menu
+
+    def messageBar(self) -> object:
+        return self.bar
+
+    def activeLayer(self) -> object:
+        return self.active
+
+    def addCustomActionForLayerType(self, action: object, menu: str, _kind: object, _all: bool) -> None:
+        self.of_layers.append(action)
+
+    def removeCustomActionForLayerType(self, action: object) -> None:
+        self.of_layers.remove(action)
+
+    def registerOptionsWidgetFactory(self, _factory: object) -> None:
+        pass
+
+    def unregisterOptionsWidgetFactory(self, _factory: object) -> None:
+        pass
+
+
+def window() -> Window:
+    """Load the plugin as QGIS with a window does."""
+    import qgis.utils
+    import rsic_geo_qgis
+
+    qgis.utils.iface = Window()
+    load.plugin = rsic_geo_qgis.classFactory(qgis.utils.iface)
+    load.plugin.initGui()
+    return qgis.utils.iface
+
+
+def until(condition: object, seconds: float = 60) -> None:
+    """Let events happen until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        QgsApplication.processEvents()
+        time.sleep(0.01)
+
+
+def repaired(archive: str, plain: str, lossless: str, folder: str) -> dict:
+    """A layer repaired: its samples, place in the project and end; what is said where there is none."""
+    iface = window()
+    project, actions = QgsProject.instance(), load.plugin.actions
+    source = QgsRasterLayer(archive, "archive")
+    project.addMapLayer(source)
+    iface.active = source
+    entries = {action.text(): action for action in iface.of_layers}
+    found: dict = {
+        "entries": list(entries),
+        "icons": [not action.icon().isNull() for action in iface.of_layers],
+    }
+    running = actions.layers.running
+
+    def layer() -> object:
+        return next((each for each in project.mapLayers().values() if "repaired" in each.name()), None)
+
+    entries["Show repaired"].trigger()
+    until(lambda: layer() is not None)
+    shown = layer()
+    found["order"] = [each.name() for each in project.layerTreeRoot().layerOrder()]
+    found["alike"] = shown.renderer().type() == source.renderer().type()
+    found["about"] = shown.metadata().abstract()
+    found["placed"] = [shown.crs() == source.crs(), shown.extent() == source.extent(), shown.isValid()]
+    provider, extent, size = shown.dataProvider(), shown.extent(), (shown.width(), shown.height())
+    for number in range(1, shown.bandCount() + 1):
+        block = provider.block(number, extent, *size)
+        samples = [[block.value(row, column) for column in range(size[0])] for row in range(size[1])]
+        (Path(folder) / f"{number}.json").write_text(json.dumps(samples))
+    found["drawn"] = _drawn(shown)
+    found["children"] = len(_children())
+    project.write(str(Path(folder) / "kept.qgz"))
+    project.clear()
+    until(lambda: not running)
+    found["after clearing"] = _children()
+    project.read(str(Path(folder) / "kept.qgz"))
+    until(lambda: layer() is not None and layer().isValid())
+    found["revived"] = layer().dataProvider().sample(layer().extent().center(), 1)
+    project.removeMapLayer(layer().id())
+    until(lambda: not running)
+    said = []
+    for path in (plain, lossless, str(Path(folder) / "missing.jp2")):
+        actions.layers.show(path)
+        until(lambda: not running)
+        said.append(iface.bar.currentItem().text())
+    engine, os.environ["RSIC_ENGINE"] = os.environ["RSIC_ENGINE"], "/no/such/rsic"
+    actions.layers.show(archive)
+    said.append(iface.bar.currentItem().text())
+    os.environ["RSIC_ENGINE"] = engine
+    actions.layers.show(archive)
+    load.plugin.unload()
+    found["left"] = [len(iface.of_layers), len(iface.menu.actions()), _children()]
+    return {**found, "said": said}
+
+
+def _drawn(layer: object) -> int:
+    """How many colours a map of a layer has."""
+    from qgis.core import QgsMapRendererParallelJob, QgsMapSettings
+    from qgis.PyQt.QtCore import QSize
+
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setDestinationCrs(layer.crs())
+    settings.setExtent(layer.extent())
+    settings.setOutputSize(QSize(300, 200))
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    image = job.renderedImage()
+    return len({image.pixel(column, row) for column in range(300) for row in range(200)})
+
+
+GRAPHICAL = ("repaired", "batch", "options", "dialogs", "devices")
 
 if __name__ == "__main__":
     scenario, arguments = sys.argv[1], json.loads(sys.argv[2])

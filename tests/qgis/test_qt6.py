@@ -21,7 +21,8 @@ from qgis_plugin.tools import pack
 USED = {
     "QtCore": {
         "QBuffer": (), "QByteArray": (), "QCoreApplication": (), "QIODevice": ("OpenModeFlag.WriteOnly",),
-        "QLocale": (), "QThread": (), "QTranslator": (), "QUrl": (),
+        "QLocale": (), "QObject": (), "QProcess": ("ProcessError.FailedToStart",), "QProcessEnvironment": (),
+        "QThread": (), "QTranslator": (), "QUrl": (),
         "Qt": ("TextInteractionFlag.TextSelectableByMouse",),
     },
     "QtGui": {
@@ -29,12 +30,14 @@ USED = {
         "QPainter": ("CompositionMode.CompositionMode_Difference", "CompositionMode.CompositionMode_Plus"),
     },
     "QtWidgets": {
-        "QComboBox": (), "QFormLayout": (), "QLabel": (), "QLineEdit": (), "QPlainTextEdit": (),
+        "QComboBox": (), "QFileDialog": (), "QMenu": (), "QFormLayout": (), "QLabel": (), "QLineEdit": (),
+        "QPlainTextEdit": (),
         "QPushButton": (), "QVBoxLayout": (), "QWidget": (),
     },
 }  # fmt: skip
 """Everything of Qt the plugin uses: classes by module, and enums by class."""
 QGIS_ENUMS = {
+    "Qgis.LayerType.Raster", "Qgis.MessageLevel.Warning", "QgsMapLayerType.RasterLayer",
     "Qgis.ProcessingFileParameterBehavior.File", "Qgis.ProcessingFileParameterBehavior.Folder",
     "Qgis.ProcessingNumberParameterType.Double", "Qgis.ProcessingNumberParameterType.Integer",
     "Qgis.ProcessingParameterFlag.Advanced", "QgsProcessingParameterDefinition.Flag.FlagAdvanced",
@@ -96,7 +99,9 @@ def test_every_enum_of_qt_and_qgis_has_its_full_name():
             if local not in imported or not parts[0][0].isupper():
                 continue
             module, what = imported[local]
-            assert len(parts) == 2, f"{name}: {local}.{'.'.join(parts)} is no full name of an enum"
+            assert len(parts) == 2 or local == "QgsMapLayerType", (
+                f"{name}: {local}.{'.'.join(parts)} is no full name of an enum"
+            )
             if module.startswith("qgis.PyQt."):
                 used[module.removeprefix("qgis.PyQt.")][what].add(".".join(parts))
             else:
@@ -137,6 +142,11 @@ METHODS = {
     "QImage": "convertToFormat copy save", "QLabel": "setText setWordWrap setTextInteractionFlags",
     "QLineEdit": "setPlaceholderText text", "QLocale": "system name",
     "QPainter": "setCompositionMode drawImage end",
+    "QFileDialog": "getOpenFileName", "QMenu": "addAction addMenu menuAction setIcon deleteLater",
+    "QObject": "deleteLater",
+    "QProcess": "start closeWriteChannel waitForFinished kill readAllStandardOutput readAllStandardError "
+    "errorOccurred finished setProcessEnvironment errorString program",
+    "QProcessEnvironment": "insert",
     "QPlainTextEdit": "setPlaceholderText setMaximumHeight toPlainText",
     "QPushButton": "clicked", "QThread": "currentThread", "QTranslator": "load",
     "QUrl": "fromLocalFile setFragment toString", "QVBoxLayout": "addWidget addLayout addStretch",
