@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment
+from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess
 
+from .background import EngineProcess
 from .engine import command
-from .engine.environment import clean_environment
 from .engine.errors import EngineError
 from .engine.session import Listener, Monitor, Session
 from .engine.wording import error_text
@@ -77,18 +77,13 @@ class _Server(QObject):
         self._listener = Listener(Monitor())
         self._heard = b""
         self._is_closing = False
-        self._process = process = QProcess(self)
-        surroundings = QProcessEnvironment()
-        for name, value in clean_environment(session.environ, session.engine.program, session.extra).items():
-            surroundings.insert(name, value)
-        process.setProcessEnvironment(surroundings)
+        self._process = process = EngineProcess(session, self)
         process.readyReadStandardOutput.connect(self._hear)
         process.readyReadStandardError.connect(self._listen)
         process.errorOccurred.connect(self._fail)
         process.finished.connect(self._end)
-        program, *words = session.engine.argv
         execution = command.Execution(device=read_settings().device)
-        process.start(program, [*words, *command.view(path, self._vrt, execution)])
+        process.work(command.view(path, self._vrt, execution))
 
     def close(self) -> None:
         """Let the engine end: its input does."""

@@ -1068,6 +1068,51 @@ Outputs: a page with what was found, whether the file is whole, and the number o
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <location filename="../compress_dialog.py"/>
+        <source>What matters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Trying a sample...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Expect about {size}, {time}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>as set below</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Value of the target</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>A sample could not be archived like this: {reason}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>unknown</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Value of the target ({unit})</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>The file has {size}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../engine/batch.py"/>
         <source>There is no folder {folder}.</source>
         <translation type="unfinished"></translation>
@@ -1340,6 +1385,61 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../engine/wording.py"/>
         <source>The engine says: {text}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Lossless</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Visually the same</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Half the size</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Science: error below noise</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>{count:.1f} h</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>units of the samples</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>times smaller than the samples</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>bits per pixel of all bands</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>bits per sample</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>{count} s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>{count} min</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -1102,6 +1102,51 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <translation>Jedes Pixel entpacken</translation>
     </message>
     <message>
+        <location filename="../compress_dialog.py"/>
+        <source>What matters</source>
+        <translation>Worauf es ankommt</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Trying a sample...</source>
+        <translation>Probe läuft...</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Expect about {size}, {time}.</source>
+        <translation>Zu erwarten: etwa {size}, {time}.</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>as set below</source>
+        <translation>wie unten eingestellt</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Value of the target</source>
+        <translation>Wert des Ziels</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>A sample could not be archived like this: {reason}.</source>
+        <translation>Eine Probe ließ sich so nicht archivieren: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>unknown</source>
+        <translation>unbekannt</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Value of the target ({unit})</source>
+        <translation>Wert des Ziels ({unit})</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>The file has {size}.</source>
+        <translation>Die Datei hat {size}.</translation>
+    </message>
+    <message>
         <location filename="../engine/batch.py"/>
         <source>There is no folder {folder}.</source>
         <translation>Es gibt keinen Ordner {folder}.</translation>
@@ -1375,6 +1420,61 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../engine/wording.py"/>
         <source>The engine says: {text}</source>
         <translation>Das Programm sagt: {text}</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Lossless</source>
+        <translation>Verlustfrei</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Visually the same</source>
+        <translation>Fürs Auge gleich</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Half the size</source>
+        <translation>Halb so groß</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Science: error below noise</source>
+        <translation>Wissenschaft: Fehler unter dem Rauschen</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>{count:.1f} h</source>
+        <translation>{count:.1f} h</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>units of the samples</source>
+        <translation>Einheiten der Werte</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>times smaller than the samples</source>
+        <translation>mal kleiner als die Werte</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>bits per pixel of all bands</source>
+        <translation>Bit je Pixel aller Kanäle</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>bits per sample</source>
+        <translation>Bit je Wert</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>{count} s</source>
+        <translation>{count} s</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>{count} min</source>
+        <translation>{count} min</translation>
     </message>
     <message>
         <location filename="../options_page.py"/>

@@ -766,6 +766,63 @@ def repaired(archive: str, plain: str, lossless: str, folder: str) -> dict:
     return {**found, "said": said}
 
 
+def shot(widget: object, name: str) -> dict:
+    """Take a picture of a dialog: its size, how many colours it has, and the texts on it."""
+    from qgis.PyQt.QtWidgets import QAbstractButton, QComboBox, QLabel
+
+    image = widget.grab().toImage()
+    if "RSIC_SHOTS" in os.environ:  # a folder: for a look at what the tests see
+        image.save(str(Path(os.environ["RSIC_SHOTS"]) / f"{name}.png"))
+    columns, rows = range(0, image.width(), 3), range(0, image.height(), 3)
+    words = [each.text() for kind in (QLabel, QAbstractButton) for each in widget.findChildren(kind)]
+    words += [each.currentText() for each in widget.findChildren(QComboBox)]
+    return {
+        "size": [image.width(), image.height()],
+        "colours": len({image.pixel(column, row) for column in columns for row in rows}),
+        "words": words,
+    }
+
+
+def compress_dialog(scene: str) -> dict:
+    """What the dialog of compress fills in, enables and says, by target, preset and scene."""
+    iface = window()
+    import processing
+    import processing.tools.general
+    from qgis.gui import QgsGui
+
+    processing.tools.general.iface = iface  # it was imported before there was a window
+    QgsGui.editorWidgetRegistry().initEditors()
+    layer = QgsRasterLayer(scene, "scene")
+    QgsProject.instance().addMapLayer(layer)
+    dialog = processing.createAlgorithmDialog("rsic:compress", {"INPUT": layer.id()})
+    dialog.show()
+    wrappers = dialog.mainWidget().wrappers
+
+    def state() -> list:
+        value = wrappers["TARGET_VALUE"]
+        return [
+            wrappers["TARGET"].parameterValue(), value.parameterValue(), value.wrappedWidget().isEnabled(),
+            value.wrappedLabel().text(), dialog.preset.currentText(),
+        ]  # fmt: skip
+
+    found = {"kind": type(dialog).__name__, "first": state(), "presets": {}, "targets": {}}
+    for index in range(1, dialog.preset.count()):
+        dialog.preset.setCurrentIndex(index)
+        dialog.preset.activated.emit(index)
+        found["presets"][dialog.preset.currentText()] = state()
+    for target in ("psnr", "max-error", "bpp", "bpppb", "ratio", "snr", "lossless"):
+        wrappers["TARGET"].setParameterValue(target, QgsProcessingContext())
+        found["targets"][target] = state()
+    until(lambda: dialog.expected.text() not in ("", "Trying a sample..."))
+    found["expected"] = dialog.expected.text()
+    found["picture"] = shot(dialog, "compress")
+    wrappers["TARGET"].setParameterValue("psnr", QgsProcessingContext())
+    until(lambda: dialog.expected.text() == "Trying a sample...")
+    dialog.close()
+    until(lambda: not _children())
+    return found
+
+
 def _drawn(layer: object) -> int:
     """How many colours a map of a layer has."""
     from qgis.core import QgsMapRendererParallelJob, QgsMapSettings
@@ -783,7 +840,7 @@ def _drawn(layer: object) -> int:
     return len({image.pixel(column, row) for column in range(300) for row in range(200)})
 
 
-GRAPHICAL = ("repaired", "batch", "options", "dialogs", "devices")
+GRAPHICAL = ("repaired", "compress_dialog", "batch", "options", "dialogs", "devices")
 
 if __name__ == "__main__":
     scenario, arguments = sys.argv[1], json.loads(sys.argv[2])

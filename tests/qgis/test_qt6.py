@@ -21,7 +21,8 @@ from qgis_plugin.tools import pack
 USED = {
     "QtCore": {
         "QBuffer": (), "QByteArray": (), "QCoreApplication": (), "QIODevice": ("OpenModeFlag.WriteOnly",),
-        "QLocale": (), "QObject": (), "QProcess": ("ProcessError.FailedToStart",), "QProcessEnvironment": (),
+        "QLocale": (), "QObject": (), "QProcess": ("ProcessError.FailedToStart", "ProcessState.NotRunning"),
+        "QProcessEnvironment": (), "QTimer": (),
         "QThread": (), "QTranslator": (), "QUrl": (),
         "Qt": ("TextInteractionFlag.TextSelectableByMouse",),
     },
@@ -138,15 +139,17 @@ def test_pyqt_6_knows_every_name(module, classes):
 METHODS = {
     "QByteArray": "data", "QBuffer": "open close",
     "QCoreApplication": "instance translate processEvents thread",
-    "QComboBox": "addItems setCurrentText currentText clear", "QFormLayout": "addRow",
-    "QImage": "convertToFormat copy save", "QLabel": "setText setWordWrap setTextInteractionFlags",
+    "QComboBox": "addItems setCurrentText currentText clear activated currentIndex setCurrentIndex",
+    "QFormLayout": "addRow",
+    "QImage": "convertToFormat copy save",
+    "QLabel": "setText setWordWrap setTextInteractionFlags setMinimumHeight fontMetrics",
     "QLineEdit": "setPlaceholderText text", "QLocale": "system name",
     "QPainter": "setCompositionMode drawImage end",
     "QFileDialog": "getOpenFileName", "QMenu": "addAction addMenu menuAction setIcon deleteLater",
     "QObject": "deleteLater",
     "QProcess": "start closeWriteChannel waitForFinished kill readAllStandardOutput readAllStandardError "
-    "errorOccurred finished setProcessEnvironment errorString program",
-    "QProcessEnvironment": "insert",
+    "errorOccurred finished setProcessEnvironment errorString program state terminate",
+    "QProcessEnvironment": "insert", "QTimer": "setSingleShot setInterval timeout start stop",
     "QPlainTextEdit": "setPlaceholderText setMaximumHeight toPlainText",
     "QPushButton": "clicked", "QThread": "currentThread", "QTranslator": "load",
     "QUrl": "fromLocalFile setFragment toString", "QVBoxLayout": "addWidget addLayout addStretch",

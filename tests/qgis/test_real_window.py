@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import numpy as np
@@ -52,3 +53,42 @@ def test_an_archive_is_shown_repaired_and_its_engine_ends_with_the_layer(qgis, a
     assert "missing.jp2" in found["said"][2]
     assert "There is no /no/such/rsic" in found["said"][3]
     assert found["left"] == [0, 0, []]
+
+
+@pytest.fixture
+def noisy(tmp_path):
+    """Return a scene of 16 bits: a slope, edges, and noise with a standard deviation of 20."""
+    rows, columns = np.mgrid[:300, :400]
+    plain = 3000 + 4 * rows + 7 * columns + 900 * (columns // 50 % 2)
+    noise = np.random.default_rng(5).normal(0, 20, (2, 300, 400))
+    path = tmp_path / "noisy.tif"
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
+    with rasterio.open(
+        path, "w", driver="GTiff", width=400, height=300, count=2, dtype="uint16", **place
+    ) as file:
+        file.write((plain + noise).astype(np.uint16))
+    return path
+
+
+def test_the_dialog_of_compress_fits_target_and_scene(qgis, noisy):
+    found = qgis.inside("compress_dialog", scene=noisy)
+    assert found["kind"] == "CompressDialog"
+    assert found["first"] == ["lossless", None, False, "Value of the target", "as set below"]
+    presets = found["presets"]
+    assert [*presets] == ["Lossless", "Visually the same", "Half the size", "Science: error below noise"]
+    assert presets["Visually the same"][:3] == ["psnr", 45, True]
+    half = 2 * 400 * 300 * 2 * 2 / noisy.stat().st_size
+    assert presets["Half the size"][:2] == ["ratio", pytest.approx(half, abs=0.01)]
+    kind, value, *_ = presets["Science: error below noise"]
+    assert kind == "max-error"
+    assert 17 <= value <= 21
+    targets = found["targets"]
+    assert targets["snr"][1:4] == [30, True, "Value of the target (dB)"]
+    assert targets["bpppb"][1:4] == [0.8, True, "Value of the target (bits per sample)"]
+    assert targets["bpp"][1] == 1.6
+    assert targets["lossless"] == found["first"]
+    assert re.fullmatch(r"Expect about \d[\d.]* kB, .+\. The file has 48\d kB\.", found["expected"])
+    picture = found["picture"]
+    assert min(picture["size"]) >= 400
+    assert picture["colours"] > 20
+    assert {"What matters", "Scene", found["expected"]} <= set(picture["words"])
