@@ -13,12 +13,13 @@ from qgis.PyQt.QtWidgets import QComboBox, QLabel, QWidget
 
 from .algorithms.parameters import read_compression
 from .algorithms.sources import layer_source
+from .amounts import size_text, time_text
 from .background import EngineProcess
 from .engine import command
 from .engine.errors import EngineError
 from .engine.session import Listener, Monitor
 from .engine.wording import error_text
-from .expectation import presets, size_text, time_text, unit, usual_value
+from .expectation import presets, unit, usual_value
 from .i18n import tr
 from .settings import open_session, remembered_capabilities
 

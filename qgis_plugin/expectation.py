@@ -109,21 +109,3 @@ def presets(layer: QgsRasterLayer | None) -> dict[str, tuple[str, float | None]]
             ("lossless", None) if is_quiet else ("max-error", float(int(sigma)))
         )
     return found
-
-
-def size_text(count: float) -> str:
-    """Return bytes as people say them."""
-    for name in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {name}"
-        count /= 1000
-    return f"{count:.3g} GB"
-
-
-def time_text(seconds: float) -> str:
-    """Return a time as people say it."""
-    if seconds < 90:
-        return tr("{count} s").format(count=max(1, round(seconds)))
-    if seconds < 5400:
-        return tr("{count} min").format(count=round(seconds / 60))
-    return tr("{count:.1f} h").format(count=seconds / 3600)

@@ -35,6 +35,11 @@
     </message>
     <message>
         <location filename="../algorithms/base.py"/>
+        <source>{stage}: about {time} left</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/base.py"/>
         <source>Cancelled: nothing was written.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -215,7 +220,7 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
-        <source>Both are stretched alike. The difference is amplified 4 times. Archives are shown as other programs show them, not repaired.</source>
+        <source>Both are stretched alike. Differences are amplified, each picture as far as it allows: the bar below it goes from none to the share of the range shown that its caption names. Archives are shown as other programs show them, not repaired.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -957,6 +962,16 @@ Outputs: a table with one line per scene, how many are done, skipped and failed 
     </message>
     <message>
         <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes of {folder}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{failed} of {total} scenes have no archive: they are selected in the layer {layer}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
         <source>File names</source>
         <translation type="unfinished"></translation>
     </message>
@@ -973,6 +988,11 @@ Outputs: a table with one line per scene, how many are done, skipped and failed 
     <message>
         <location filename="../algorithms/reencodefolder.py"/>
         <source>{done} done, {skipped} done before, {failed} failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{failed} of {total} scenes failed; the table and the ledger say why.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1065,6 +1085,21 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../algorithms/validate.py"/>
         <source>Decode every pixel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count:.1f} h</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count} s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count} min</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1409,11 +1444,6 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     </message>
     <message>
         <location filename="../expectation.py"/>
-        <source>{count:.1f} h</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../expectation.py"/>
         <source>units of the samples</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1430,16 +1460,6 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../expectation.py"/>
         <source>bits per sample</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../expectation.py"/>
-        <source>{count} s</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../expectation.py"/>
-        <source>{count} min</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1514,7 +1534,7 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     </message>
     <message>
         <location filename="../pictures.py"/>
-        <source>Difference</source>
+        <source>Difference, {part}: black is none, white {share:.2g} % of the range shown</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -35,6 +35,11 @@
     </message>
     <message>
         <location filename="../algorithms/base.py"/>
+        <source>{stage}: about {time} left</source>
+        <translation>{stage}: noch etwa {time}</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/base.py"/>
         <source>Cancelled: nothing was written.</source>
         <translation>Abgebrochen: Es wurde nichts geschrieben.</translation>
     </message>
@@ -225,8 +230,8 @@ Ausgaben: eine Seite mit den Zahlen jedes Kanals, allen Unterschieden der Metada
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
-        <source>Both are stretched alike. The difference is amplified 4 times. Archives are shown as other programs show them, not repaired.</source>
-        <translation>Beide sind gleich gestreckt. Der Unterschied ist vierfach verstärkt. Archive sind so gezeigt, wie andere Programme sie zeigen, nicht ausgebessert.</translation>
+        <source>Both are stretched alike. Differences are amplified, each picture as far as it allows: the bar below it goes from none to the share of the range shown that its caption names. Archives are shown as other programs show them, not repaired.</source>
+        <translation>Beide sind gleich gestreckt. Unterschiede sind verstärkt, jedes Bild so weit, wie es geht: Der Balken darunter reicht von keinem bis zu dem Anteil des gezeigten Wertebereichs, den die Bildunterschrift nennt. Archive erscheinen, wie andere Programme sie zeigen, nicht repariert.</translation>
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
@@ -989,6 +994,16 @@ Ausgaben: eine Tabelle mit einer Zeile je Szene, wie viele fertig, übersprungen
     </message>
     <message>
         <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes of {folder}</source>
+        <translation>Szenen von {folder}</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{failed} of {total} scenes have no archive: they are selected in the layer {layer}.</source>
+        <translation>{failed} von {total} Szenen haben kein Archiv: Sie sind im Layer {layer} ausgewählt.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
         <source>File names</source>
         <translation>Dateinamen</translation>
     </message>
@@ -1006,6 +1021,11 @@ Ausgaben: eine Tabelle mit einer Zeile je Szene, wie viele fertig, übersprungen
         <location filename="../algorithms/reencodefolder.py"/>
         <source>{done} done, {skipped} done before, {failed} failed</source>
         <translation>{done} fertig, {skipped} schon vorher fertig, {failed} gescheitert</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{failed} of {total} scenes failed; the table and the ledger say why.</source>
+        <translation>{failed} von {total} Szenen sind gescheitert; die Tabelle und das Verzeichnis sagen, warum.</translation>
     </message>
     <message>
         <location filename="../algorithms/sources.py"/>
@@ -1100,6 +1120,21 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../algorithms/validate.py"/>
         <source>Decode every pixel</source>
         <translation>Jedes Pixel entpacken</translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count:.1f} h</source>
+        <translation>{count:.1f} h</translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count} s</source>
+        <translation>{count} s</translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count} min</source>
+        <translation>{count} min</translation>
     </message>
     <message>
         <location filename="../compress_dialog.py"/>
@@ -1443,11 +1478,6 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
     </message>
     <message>
         <location filename="../expectation.py"/>
-        <source>{count:.1f} h</source>
-        <translation>{count:.1f} h</translation>
-    </message>
-    <message>
-        <location filename="../expectation.py"/>
         <source>units of the samples</source>
         <translation>Einheiten der Werte</translation>
     </message>
@@ -1465,16 +1495,6 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../expectation.py"/>
         <source>bits per sample</source>
         <translation>Bit je Wert</translation>
-    </message>
-    <message>
-        <location filename="../expectation.py"/>
-        <source>{count} s</source>
-        <translation>{count} s</translation>
-    </message>
-    <message>
-        <location filename="../expectation.py"/>
-        <source>{count} min</source>
-        <translation>{count} min</translation>
     </message>
     <message>
         <location filename="../options_page.py"/>
@@ -1548,8 +1568,8 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
     </message>
     <message>
         <location filename="../pictures.py"/>
-        <source>Difference</source>
-        <translation>Unterschied</translation>
+        <source>Difference, {part}: black is none, white {share:.2g} % of the range shown</source>
+        <translation>Unterschied, {part}: Schwarz ist keiner, Weiß {share:.2g} % des gezeigten Bereichs</translation>
     </message>
     <message>
         <location filename="../provider.py"/>

@@ -766,6 +766,63 @@ def repaired(archive: str, plain: str, lossless: str, folder: str) -> dict:
     return {**found, "said": said}
 
 
+def folder_run(scenes: str, folder: str) -> dict:
+    """A folder with a scene that fails: what is said, and the layer of its ledger."""
+    iface = window()
+    from processing.gui.Postprocessing import handleAlgorithmResults
+
+    context, log = QgsProcessingContext(), Log()
+    project = QgsProject.instance()
+    context.setProject(project)
+    parameters = {"FOLDER": scenes, "OUTPUT_FOLDER": folder, "MODEL": "none"}
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:reencodefolder")
+    results, is_fine = algorithm.run(parameters, context, log)
+    handleAlgorithmResults(algorithm, context, log, False, parameters)
+    (layer,) = project.mapLayers().values()
+    return {
+        "fine": is_fine,
+        "failed": results["FAILED"],
+        "name": layer.name(),
+        "style": layer.renderer().type(),
+        "selected": [Path(feature["source"]).name for feature in layer.selectedFeatures()],
+        "bar": iface.bar.currentItem().text(),
+        "lines": log.lines,
+    }
+
+
+def left(fractions: list, seconds: list) -> list:
+    """What the log says of the time that is left, at some progress and some time after the start."""
+    load()
+    from rsic_geo_qgis.algorithms import base
+
+    log, times = Log(), iter([0.0, *seconds])
+
+    class Clock:
+        monotonic = staticmethod(lambda: next(times))
+
+    base.time = Clock
+    monitor = base.QgisMonitor(log, {})
+    monitor.stage("encoding")
+    for fraction in fractions:
+        monitor.progress(fraction)
+    return log.lines
+
+
+def differences(first: str, second: str, folder: str) -> dict:
+    """The pictures of a comparison: captions, and the lightest pixel of each difference."""
+    load()
+    from qgis.PyQt.QtGui import QImage
+    from rsic_geo_qgis.pictures import side_by_side
+
+    found = {}
+    for picture in side_by_side(first, second, QgsProcessingFeedback(False)):
+        image = QImage.fromData(picture.png)
+        rows = range(image.height() - 14) if picture.caption.startswith("Difference") else range(0)
+        lights = [image.pixel(x, y) & 255 for y in rows for x in range(image.width())]
+        found[picture.caption] = [image.width(), image.height(), max(lights, default=0)]
+    return found
+
+
 def shot(widget: object, name: str) -> dict:
     """Take a picture of a dialog: its size, how many colours it has, and the texts on it."""
     from qgis.PyQt.QtWidgets import QAbstractButton, QComboBox, QLabel
@@ -840,7 +897,7 @@ def _drawn(layer: object) -> int:
     return len({image.pixel(column, row) for column in range(300) for row in range(200)})
 
 
-GRAPHICAL = ("repaired", "compress_dialog", "batch", "options", "dialogs", "devices")
+GRAPHICAL = ("repaired", "folder_run", "compress_dialog", "batch", "options", "dialogs", "devices")
 
 if __name__ == "__main__":
     scenario, arguments = sys.argv[1], json.loads(sys.argv[2])

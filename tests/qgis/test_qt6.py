@@ -27,7 +27,7 @@ USED = {
         "Qt": ("TextInteractionFlag.TextSelectableByMouse",),
     },
     "QtGui": {
-        "QIcon": (), "QImage": ("Format.Format_RGB32",),
+        "QColor": (), "QIcon": (), "QImage": ("Format.Format_RGB32",),
         "QPainter": ("CompositionMode.CompositionMode_Difference", "CompositionMode.CompositionMode_Plus"),
     },
     "QtWidgets": {
@@ -141,10 +141,10 @@ METHODS = {
     "QCoreApplication": "instance translate processEvents thread",
     "QComboBox": "addItems setCurrentText currentText clear activated currentIndex setCurrentIndex",
     "QFormLayout": "addRow",
-    "QImage": "convertToFormat copy save",
+    "QImage": "convertToFormat copy save pixel",
     "QLabel": "setText setWordWrap setTextInteractionFlags setMinimumHeight fontMetrics",
     "QLineEdit": "setPlaceholderText text", "QLocale": "system name",
-    "QPainter": "setCompositionMode drawImage end",
+    "QPainter": "setCompositionMode drawImage fillRect end",
     "QFileDialog": "getOpenFileName", "QMenu": "addAction addMenu menuAction setIcon deleteLater",
     "QObject": "deleteLater",
     "QProcess": "start closeWriteChannel waitForFinished kill readAllStandardOutput readAllStandardError "

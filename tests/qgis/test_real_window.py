@@ -92,3 +92,46 @@ def test_the_dialog_of_compress_fits_target_and_scene(qgis, noisy):
     assert min(picture["size"]) >= 400
     assert picture["colours"] > 20
     assert {"What matters", "Scene", found["expected"]} <= set(picture["words"])
+
+
+def test_a_folder_run_loads_its_ledger_with_failures_selected(qgis, sample_data, tmp_path):
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    (scenes / "good.tif").write_bytes((sample_data / "fields_rgb_utm.tif").read_bytes())
+    (scenes / "broken.tif").write_bytes(b"II*\0 no raster")
+    found = qgis.inside("folder_run", scenes=scenes, folder=tmp_path / "archive")
+    assert found["fine"]
+    assert found["failed"] == 1
+    assert found["name"] == "Scenes of archive"
+    assert found["style"] == "categorizedSymbol"
+    assert found["selected"] == ["broken.tif"]
+    said = "1 of 2 scenes have no archive: they are selected in the layer Scenes of archive."
+    assert found["bar"] == said
+    assert said in found["lines"]
+    assert "1 of 2 scenes failed; the table and the ledger say why." in found["lines"]
+
+
+def test_the_time_left_is_said_now_and_then(qgis):
+    # the seconds are those after the start at which the monitor looks at the clock
+    found = qgis.inside("left", fractions=[0.01, 0.1, 0.25, 0.26, 0.5], seconds=[11, 12, 60, 61, 600])
+    assert found == [
+        "encoding",
+        "encoding: about 2 min left",
+        "encoding: about 3 min left",
+        "encoding: about 10 min left",
+    ]
+
+
+def test_differences_are_amplified_as_far_as_their_scale_says(qgis, tmp_path):
+    paths = tmp_path / "a.tif", tmp_path / "b.tif"
+    pixels = np.tile(np.arange(0, 250, dtype=np.uint8), (100, 1))
+    for path, more in zip(paths, (0, 5), strict=True):
+        with rasterio.open(path, "w", driver="GTiff", width=250, height=100, count=1, dtype="uint8") as file:
+            file.write(pixels + np.uint8(more), 1)
+    found = qgis.inside("differences", first=paths[0], second=paths[1], folder=tmp_path)
+    (width, height, lightest) = next(v for k, v in found.items() if k.startswith("Difference, whole"))
+    assert 128 <= lightest <= 255
+    assert (width, height) == (340, 136 + 14)
+    (caption,) = [k for k in found if k.startswith("Difference, whole")]
+    share = float(re.search(r"white ([\d.]+) %", caption)[1]) / 100
+    assert 4.9 <= lightest * share <= 6.1  # the stretch cuts a little of the range, and rounds
