@@ -6,20 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsProject, QgsRasterLayer, QgsSettings
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QFileDialog, QMenu
+from qgis.PyQt.QtWidgets import QFileDialog, QMenu, QPushButton
 from qgis.utils import iface
 
 from .algorithms.sources import layer_source
-from .compat import LAYER_RASTER, LEVEL_WARNING
+from .compat import LAYER_RASTER, LEVEL_INFO, LEVEL_WARNING
 from .engine.errors import EngineError
 from .engine.wording import error_text
 from .i18n import tr
 from .repaired import RepairedLayers
-from .settings import remembered_capabilities
+from .settings import GROUP, engine_problem, remembered_capabilities
 
 MENU = "RSIC"
+_WELCOMED = f"{GROUP}/welcomed"
 _ICONS = Path(__file__).parent / "icons"
 _TIME = 12
 """Seconds a message stays."""
@@ -40,10 +41,13 @@ class WindowActions:
         ]
         self._entry("compare", tr("Compare with an archive..."), self.compare)
         self._entry("reencodefolder", tr("Archive a folder..."), self.archive_folder)
+        self.menu.addSeparator()
+        self._entry("checkengine", tr("Install the engine..."), self.install)
         iface.rasterMenu().addMenu(self.menu)
         for entry in self._of_layers:
             iface.addCustomActionForLayerType(entry, MENU, LAYER_RASTER, True)
         QgsProject.instance().readProject.connect(self.layers.revive)
+        self._welcome()
 
     def remove(self) -> None:
         """Take everything back out, and end what shows layers."""
@@ -62,6 +66,25 @@ class WindowActions:
     def say(self, text: str) -> None:
         """Show a message above the map."""
         iface.messageBar().pushMessage(MENU, text, LEVEL_WARNING, _TIME)
+
+    def _welcome(self) -> None:
+        """Offer to install the engine, once in a profile, where there is none."""
+        if not engine_problem() or QgsSettings().value(_WELCOMED, False, type=bool):
+            return
+        QgsSettings().setValue(_WELCOMED, True)
+        bar = iface.messageBar()
+        item = bar.createMessage(MENU, tr("The program that does the work is not installed yet."))
+        button = QPushButton(tr("Install the engine..."), item)
+        button.clicked.connect(self.install)
+        item.layout().addWidget(button)
+        bar.pushWidget(item, LEVEL_INFO)
+
+    def install(self) -> None:
+        """Open the guided installation."""
+        from .install_dialog import InstallDialog
+
+        self.dialog = InstallDialog(iface.mainWindow())
+        self.dialog.show()
 
     def _raster(self) -> QgsRasterLayer | None:
         layer = iface.activeLayer()

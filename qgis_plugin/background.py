@@ -21,6 +21,8 @@ class EngineProcess(QProcess):
         for name, value in cleaned.items():
             surroundings.insert(name, value)
         self.setProcessEnvironment(surroundings)
+        # A Python as engine would look for packages where QGIS was started, too.
+        self.setWorkingDirectory(str(session.engine.program.parent))
 
     def work(self, words: Sequence[str]) -> None:
         """Start the engine and return at once."""

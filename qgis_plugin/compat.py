@@ -28,6 +28,7 @@ else:
     from qgis.core import QgsMapLayerType
 
     LAYER_RASTER = QgsMapLayerType.RasterLayer
+LEVEL_INFO = Qgis.MessageLevel.Info
 LEVEL_WARNING = Qgis.MessageLevel.Warning
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "FILE_FOLDER",
     "FLAG_ADVANCED",
     "LAYER_RASTER",
+    "LEVEL_INFO",
     "LEVEL_WARNING",
     "NUMBER_DOUBLE",
     "NUMBER_INTEGER",

@@ -15,6 +15,16 @@
     </message>
     <message>
         <location filename="../actions.py"/>
+        <source>Install the engine...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>The program that does the work is not installed yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
         <source>Archive with RSIC...</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1460,6 +1470,56 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../expectation.py"/>
         <source>bits per sample</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Install the RSIC engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Install</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Cancel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Close</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Cancelled: nothing was installed.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Package, or the folder or wheel of rsic-geo on this computer</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>The work is done by the program rsic. Install makes a Python environment of its own in {folder} and lets pip load rsic-geo and what it needs from the Python Package Index (some hundred MB on disk, no torch). Nothing else on this computer is changed; removing that folder removes it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>The engine was not installed: see the lines above, and try again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>rsic {version} is installed and chosen in Settings &gt; Options &gt; RSIC.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>No Python of version {version} or newer with venv was found. Install one (python.org, or your system's packages python3 and python3-venv) and try again.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

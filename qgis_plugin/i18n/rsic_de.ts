@@ -15,6 +15,16 @@
     </message>
     <message>
         <location filename="../actions.py"/>
+        <source>Install the engine...</source>
+        <translation>Programm installieren...</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>The program that does the work is not installed yet.</source>
+        <translation>Das Programm, das die Arbeit macht, ist noch nicht installiert.</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
         <source>Archive with RSIC...</source>
         <translation>Mit RSIC archivieren...</translation>
     </message>
@@ -1495,6 +1505,56 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../expectation.py"/>
         <source>bits per sample</source>
         <translation>Bit je Wert</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Install the RSIC engine</source>
+        <translation>Programm von RSIC installieren</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Install</source>
+        <translation>Installieren</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Cancelled: nothing was installed.</source>
+        <translation>Abgebrochen: Es wurde nichts installiert.</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Package, or the folder or wheel of rsic-geo on this computer</source>
+        <translation>Paket, oder Ordner oder Wheel von rsic-geo auf diesem Rechner</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>The work is done by the program rsic. Install makes a Python environment of its own in {folder} and lets pip load rsic-geo and what it needs from the Python Package Index (some hundred MB on disk, no torch). Nothing else on this computer is changed; removing that folder removes it.</source>
+        <translation>Die Arbeit macht das Programm rsic. „Installieren“ legt in {folder} eine eigene Python-Umgebung an und lässt pip rsic-geo und was es braucht aus dem Python Package Index laden (einige hundert MB auf der Platte, kein torch). Sonst ändert sich auf diesem Rechner nichts; wird der Ordner gelöscht, ist alles weg.</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>The engine was not installed: see the lines above, and try again.</source>
+        <translation>Das Programm wurde nicht installiert: Die Zeilen oben sagen mehr; versuchen Sie es noch einmal.</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>rsic {version} is installed and chosen in Settings &gt; Options &gt; RSIC.</source>
+        <translation>rsic {version} ist installiert und in Einstellungen &gt; Optionen &gt; RSIC gewählt.</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>No Python of version {version} or newer with venv was found. Install one (python.org, or your system's packages python3 and python3-venv) and try again.</source>
+        <translation>Es wurde kein Python der Version {version} oder neuer mit venv gefunden. Installieren Sie eines (python.org, oder die Pakete python3 und python3-venv Ihres Systems) und versuchen Sie es noch einmal.</translation>
     </message>
     <message>
         <location filename="../options_page.py"/>

@@ -823,6 +823,48 @@ def differences(first: str, second: str, folder: str) -> dict:
     return found
 
 
+def install(package: str) -> dict:
+    """The welcome of a profile without an engine, and the guided installation: failed, cancelled, whole."""
+    engine = os.environ.pop("RSIC_ENGINE")
+    iface = window()
+    from qgis.PyQt.QtWidgets import QPushButton
+    from rsic_geo_qgis.install_dialog import root
+    from rsic_geo_qgis.settings import engine_problem, read_settings
+
+    item = iface.bar.currentItem()
+    found: dict = {"problem": engine_problem(), "welcome": item is not None and item.text() or ""}
+    (button,) = [each for each in item.findChildren(QPushButton) if each.text() == "Install the engine..."]
+    button.click()
+    dialog = load.plugin.actions.dialog
+
+    def last() -> str:
+        return dialog.log.toPlainText().splitlines()[-1]
+
+    def made() -> list:
+        return sorted(path.name for path in root().glob("*"))
+
+    dialog.package.setText(str(Path(package).with_name("missing.whl")))
+    dialog.start_button.click()
+    until(dialog.start_button.isEnabled)
+    found["failed"] = [last(), made(), dialog.log.toPlainText()]
+    dialog.package.setText(package)
+    dialog.start_button.click()
+    until(lambda: "-m venv" in dialog.log.toPlainText())
+    dialog.cancel_button.click()
+    found["cancelled"] = [last(), made(), _children(), dialog.isVisible()]
+    dialog.start_button.click()
+    until(dialog.start_button.isEnabled)
+    found["whole"] = [last(), made(), engine_problem(), read_settings().engine == str(root() / "engine-1")]
+    found["picture"] = shot(dialog, "install")
+    dialog.cancel_button.click()
+    found["closed"] = not dialog.isVisible()
+    load.plugin.unload()
+    iface = window()
+    found["second start"] = iface.bar.currentItem() is None
+    os.environ["RSIC_ENGINE"] = engine
+    return found
+
+
 def shot(widget: object, name: str) -> dict:
     """Take a picture of a dialog: its size, how many colours it has, and the texts on it."""
     from qgis.PyQt.QtWidgets import QAbstractButton, QComboBox, QLabel
@@ -897,7 +939,7 @@ def _drawn(layer: object) -> int:
     return len({image.pixel(column, row) for column in range(300) for row in range(200)})
 
 
-GRAPHICAL = ("repaired", "folder_run", "compress_dialog", "batch", "options", "dialogs", "devices")
+GRAPHICAL = ("repaired", "install", "folder_run", "compress_dialog", "batch", "options", "dialogs", "devices")
 
 if __name__ == "__main__":
     scenario, arguments = sys.argv[1], json.loads(sys.argv[2])

@@ -31,14 +31,16 @@ USED = {
         "QPainter": ("CompositionMode.CompositionMode_Difference", "CompositionMode.CompositionMode_Plus"),
     },
     "QtWidgets": {
-        "QComboBox": (), "QFileDialog": (), "QMenu": (), "QFormLayout": (), "QLabel": (), "QLineEdit": (),
+        "QDialog": (), "QHBoxLayout": (), "QProgressBar": (), "QComboBox": (), "QFileDialog": (), "QMenu": (),
+        "QFormLayout": (), "QLabel": (), "QLineEdit": (),
         "QPlainTextEdit": (),
         "QPushButton": (), "QVBoxLayout": (), "QWidget": (),
     },
 }  # fmt: skip
 """Everything of Qt the plugin uses: classes by module, and enums by class."""
 QGIS_ENUMS = {
-    "Qgis.LayerType.Raster", "Qgis.MessageLevel.Warning", "QgsMapLayerType.RasterLayer",
+    "Qgis.LayerType.Raster", "Qgis.MessageLevel.Info", "Qgis.MessageLevel.Warning",
+    "QgsMapLayerType.RasterLayer",
     "Qgis.ProcessingFileParameterBehavior.File", "Qgis.ProcessingFileParameterBehavior.Folder",
     "Qgis.ProcessingNumberParameterType.Double", "Qgis.ProcessingNumberParameterType.Integer",
     "Qgis.ProcessingParameterFlag.Advanced", "QgsProcessingParameterDefinition.Flag.FlagAdvanced",
@@ -146,11 +148,12 @@ METHODS = {
     "QLineEdit": "setPlaceholderText text", "QLocale": "system name",
     "QPainter": "setCompositionMode drawImage fillRect end",
     "QFileDialog": "getOpenFileName", "QMenu": "addAction addMenu menuAction setIcon deleteLater",
-    "QObject": "deleteLater",
+    "QDialog": "resize setWindowTitle reject show", "QHBoxLayout": "addStretch addWidget",
+    "QObject": "deleteLater blockSignals", "QProgressBar": "setRange setValue",
     "QProcess": "start closeWriteChannel waitForFinished kill readAllStandardOutput readAllStandardError "
-    "errorOccurred finished setProcessEnvironment errorString program state terminate",
+    "errorOccurred finished setProcessEnvironment setWorkingDirectory errorString program state terminate",
     "QProcessEnvironment": "insert", "QTimer": "setSingleShot setInterval timeout start stop",
-    "QPlainTextEdit": "setPlaceholderText setMaximumHeight toPlainText",
+    "QPlainTextEdit": "setPlaceholderText setMaximumHeight toPlainText appendPlainText clear setReadOnly",
     "QPushButton": "clicked", "QThread": "currentThread", "QTranslator": "load",
     "QUrl": "fromLocalFile setFragment toString", "QVBoxLayout": "addWidget addLayout addStretch",
 }  # fmt: skip

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import zipfile
 
+import fake_engine
 import numpy as np
 import pytest
 import rasterio
@@ -135,3 +137,43 @@ def test_differences_are_amplified_as_far_as_their_scale_says(qgis, tmp_path):
     (caption,) = [k for k in found if k.startswith("Difference, whole")]
     share = float(re.search(r"white ([\d.]+) %", caption)[1]) / 100
     assert 4.9 <= lightest * share <= 6.1  # the stretch cuts a little of the range, and rounds
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    """Return a wheel of a package that answers as an engine does, and needs nothing else."""
+    path = tmp_path / "rsic_geo-0.1.0-py3-none-any.whl"
+    about = "rsic_geo-0.1.0.dist-info"
+    files = {
+        "rsic_geo/__init__.py": "",
+        "rsic_geo/__main__.py": f"print({json.dumps(json.dumps(fake_engine.CAPABILITIES))})",
+        f"{about}/METADATA": "Metadata-Version: 2.1\nName: rsic-geo\nVersion: 0.1.0\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{about}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{about}/RECORD"])
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path
+
+
+def test_the_engine_is_installed_when_asked_and_nothing_is_left_when_that_fails(fresh_qgis, wheel):
+    found = fresh_qgis.inside("install", package=wheel)
+    assert "The rsic engine was not found" in found["problem"]
+    assert found["welcome"] == "The program that does the work is not installed yet."
+    text, folders, log = found["failed"]
+    assert text == "The engine was not installed: see the lines above, and try again."
+    assert folders == []
+    assert "missing.whl" in log
+    assert found["cancelled"] == ["Cancelled: nothing was installed.", [], [], True]
+    text, folders, problem, is_chosen = found["whole"]
+    assert text == "rsic 0.1.0 is installed and chosen in Settings > Options > RSIC."
+    assert folders == ["engine-1"]
+    assert problem == ""
+    assert is_chosen
+    assert found["closed"]
+    assert found["second start"]
+    picture = found["picture"]
+    assert picture["size"] == [640, 420]
+    assert picture["colours"] > 20
+    assert {"Install", "Close"} <= set(picture["words"])
