@@ -611,8 +611,12 @@ def options(engine: str) -> dict:
 
 
 def dialogs() -> dict:
-    """The parameters dialog of every algorithm opens."""
+    """Pictures of the parameters dialog of every algorithm and of the page of options, in German."""
+    from qgis.core import QgsSettings
+
+    QgsSettings().setValue("locale/userLocale", "de")
     load()
+    QgsSettings().remove("locale/userLocale")
     from processing.gui.AlgorithmDialog import AlgorithmDialog
     from qgis.gui import QgsGui
 
@@ -620,11 +624,15 @@ def dialogs() -> dict:
     found = {}
     for algorithm in QgsApplication.processingRegistry().providerById("rsic").algorithms():
         dialog = AlgorithmDialog(algorithm.create())
-        try:
-            found[algorithm.name()] = {k: str(v) for k, v in dialog.createProcessingParameters().items()}
-        except Exception as error:  # a dialog without its mandatory values says so
-            found[algorithm.name()] = {"incomplete": str(error)}
+        dialog.show()
+        QgsApplication.processEvents()
+        found[algorithm.name()] = shot(dialog, algorithm.name())
         dialog.close()
+    from rsic_geo_qgis.options_page import RsicOptionsFactory
+
+    page = RsicOptionsFactory().createWidget(None)
+    page.resize(600, 500)
+    found["options"] = shot(page, "options")
     return found
 
 
