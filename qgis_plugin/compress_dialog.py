@@ -159,7 +159,10 @@ class CompressDialog(AlgorithmDialog):
         if exit_code != 0 or layer is None:
             self.expected.setText(error_text(self._listener.failure(exit_code), tr, self._labels()))
             return
-        self.expected.setText(_said(json.loads(text)))
+        said = _said(json.loads(text))
+        if any(self._wrappers[name].parameterValue() for name in ("BANDS", "EXTENT")):
+            said = f"{said} {tr('That is for the whole scene, not for the part that is chosen.')}"
+        self.expected.setText(said)
 
     def _labels(self) -> dict[str, str]:
         return self.algorithm().labels()

@@ -1144,6 +1144,11 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     </message>
     <message>
         <location filename="../compress_dialog.py"/>
+        <source>That is for the whole scene, not for the part that is chosen.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
         <source>unknown</source>
         <translation type="unfinished"></translation>
     </message>

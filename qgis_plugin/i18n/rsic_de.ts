@@ -1178,6 +1178,11 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
     </message>
     <message>
         <location filename="../compress_dialog.py"/>
+        <source>That is for the whole scene, not for the part that is chosen.</source>
+        <translation>Das gilt für die ganze Szene, nicht für den gewählten Teil.</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
         <source>unknown</source>
         <translation>unbekannt</translation>
     </message>
