@@ -22,4 +22,22 @@ else:
     FILE_FILE = QgsProcessingParameterFile.Behavior.File
     FLAG_ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
 
-__all__ = ["FILE_FILE", "FILE_FOLDER", "FLAG_ADVANCED", "NUMBER_DOUBLE", "NUMBER_INTEGER"]
+if hasattr(Qgis, "LayerType"):  # since 3.30
+    LAYER_RASTER = Qgis.LayerType.Raster
+else:
+    from qgis.core import QgsMapLayerType
+
+    LAYER_RASTER = QgsMapLayerType.RasterLayer
+LEVEL_INFO = Qgis.MessageLevel.Info
+LEVEL_WARNING = Qgis.MessageLevel.Warning
+
+__all__ = [
+    "FILE_FILE",
+    "FILE_FOLDER",
+    "FLAG_ADVANCED",
+    "LAYER_RASTER",
+    "LEVEL_INFO",
+    "LEVEL_WARNING",
+    "NUMBER_DOUBLE",
+    "NUMBER_INTEGER",
+]

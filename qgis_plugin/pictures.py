@@ -9,15 +9,17 @@ from qgis.core import (
     QgsRectangle,
 )
 from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice
-from qgis.PyQt.QtGui import QImage, QPainter
+from qgis.PyQt.QtGui import QColor, QImage, QPainter
 
 from .engine.report import Picture
 from .i18n import tr
 
 _SIDE = 340
 """Longest side of a picture (px)."""
-_DOUBLINGS = 2
-"""The difference is doubled so many times, to be seen."""
+_MOST_DOUBLINGS = 6
+"""A difference is doubled so many times at most: beyond it the stretch's own rounding would be seen."""
+_BAR = 12
+"""Height of the scale below a difference (px)."""
 
 
 def side_by_side(reference: str, other: str, feedback: QgsProcessingFeedback) -> list[Picture]:
@@ -40,7 +42,11 @@ def side_by_side(reference: str, other: str, feedback: QgsProcessingFeedback) ->
         images = [_image(interface, extent, first) for interface in (renderer, alike)]
         for name, image in ((tr("Reference"), images[0]), (tr("Compared with"), images[1])):
             pictures.append(Picture(f"{name}, {text}", _png(image)))
-        pictures.append(Picture(f"{tr('Difference')}, {text}", _png(_difference(*images))))
+        image, share = _difference(*images)
+        caption = tr("Difference, {part}: black is none, white {share:.2g} % of the range shown").format(
+            part=text, share=100 * share
+        )
+        pictures.append(Picture(caption, _png(image)))
     return pictures
 
 
@@ -64,19 +70,41 @@ def _image(interface: QgsRasterInterface, extent: QgsRectangle, layer: QgsRaster
     return block.image().convertToFormat(QImage.Format.Format_RGB32)
 
 
-def _difference(first: QImage, second: QImage) -> QImage:
-    """Return the absolute difference, amplified, as Qt's painter computes it."""
+def _difference(first: QImage, second: QImage) -> tuple[QImage, float]:
+    """Return the absolute difference above its scale, amplified, and what share of full light is white."""
     result = first.copy()
     painter = QPainter(result)
     painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Difference)
     painter.drawImage(0, 0, second)
     painter.end()
-    for _ in range(_DOUBLINGS):
+    doublings = 0
+    most = _most(result)
+    while most and 2 * most <= 255 and doublings < _MOST_DOUBLINGS:
         same = result.copy()
         painter = QPainter(result)
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Plus)
         painter.drawImage(0, 0, same)
         painter.end()
+        most, doublings = 2 * most, doublings + 1
+    return _with_bar(result), 0.5**doublings
+
+
+def _most(image: QImage) -> int:
+    """Return the greatest of all reds, greens and blues."""
+    colours = {image.pixel(x, y) for y in range(image.height()) for x in range(image.width())}
+    return max(max(colour >> 16 & 255, colour >> 8 & 255, colour & 255) for colour in colours)
+
+
+def _with_bar(image: QImage) -> QImage:
+    """Return a picture with its scale from black to white below it."""
+    width, height = image.width(), image.height()
+    result = image.copy(0, 0, width, height + _BAR + 2)
+    painter = QPainter(result)
+    painter.fillRect(0, height, width, 2, QColor(255, 255, 255))
+    for x in range(width):
+        light = round(255 * x / max(1, width - 1))
+        painter.fillRect(x, height + 2, 1, _BAR, QColor(light, light, light))
+    painter.end()
     return result
 
 

@@ -1,4 +1,4 @@
-"""The plugin: a Processing provider, and with a window a page in QGIS's options."""
+"""The plugin: a Processing provider, and with a window entries of its menus and a page of its options."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class RsicPlugin:
         self._translator = install_translator()
         self._provider: RsicProvider | None = None
         self._options: Any = None
+        self.actions: Any = None
 
     def initProcessing(self) -> None:
         """Add the provider; qgis_process calls only this."""
@@ -25,7 +26,7 @@ class RsicPlugin:
             self._provider = provider
 
     def initGui(self) -> None:
-        """Add the provider and the options page."""
+        """Add the provider, and what belongs to the window."""
         from qgis.utils import iface
 
         self.initProcessing()
@@ -34,12 +35,18 @@ class RsicPlugin:
 
             self._options = RsicOptionsFactory()
             iface.registerOptionsWidgetFactory(self._options)
+            from .actions import WindowActions
+
+            self.actions = WindowActions()
 
     def unload(self) -> None:
         """Take everything back out."""
         provider, self._provider = self._provider, None
         if provider is not None and not QgsApplication.processingRegistry().removeProvider(provider):
             QgsMessageLog.logMessage("The provider was gone already.", "RSIC")
+        if self.actions is not None:
+            self.actions.remove()
+            self.actions = None
         if self._options is not None:
             from qgis.utils import iface
 

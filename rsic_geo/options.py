@@ -388,6 +388,10 @@ class ViewOptions:
     """Page to write instead of serving one."""
     export_size: float = 8.0
     """Bytes that page may have, about (MB)."""
+    vrt: str | None = None
+    """VRT to write, by which GDAL and QGIS read what is served; it is removed when that ends."""
+    until_eof: bool = False
+    """Whether to end with standard input: with the program that started this one."""
     overwrite: bool = False
     execution: Execution = field(default_factory=Execution)
 
@@ -395,3 +399,7 @@ class ViewOptions:
         """Raise UsageError where a value makes no sense."""
         if self.export is not None and not self.export.lower().endswith((".html", ".htm")):
             raise UsageError(f"{self.export} is no name of a page: let it end in .html")
+        if self.vrt is not None and not self.vrt.lower().endswith(".vrt"):
+            raise UsageError(f"{self.vrt} is no name of a VRT: let it end in .vrt")
+        if self.vrt is not None and self.export is not None:
+            raise UsageError("a VRT needs the server that an exported page does without: choose one of them")

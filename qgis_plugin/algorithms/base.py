@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Union
@@ -20,6 +21,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication, QThread, QUrl
 from qgis.PyQt.QtGui import QIcon
 
+from ..amounts import time_text
 from ..engine.capabilities import Capabilities
 from ..engine.errors import EngineCancelledError, EngineError
 from ..engine.session import Monitor, Session
@@ -31,6 +33,10 @@ from .sources import is_same_file, raster_source
 Declaration = Union[QgsProcessingParameterDefinition, QgsProcessingOutputDefinition]  # noqa: UP007 - Python 3.9
 Declarations = Iterator[Declaration]
 FOLDER = Path(__file__).resolve().parents[1]
+_BETWEEN = 10.0
+"""Seconds between two words on the time that is left: each is a line of the log, too."""
+_SOME = 0.02
+"""Share of a job before which nothing can be said of its end."""
 
 
 class QgisMonitor(Monitor):
@@ -39,6 +45,8 @@ class QgisMonitor(Monitor):
     def __init__(self, feedback: QgsProcessingFeedback, labels: Labels) -> None:
         """Hold where to show it, and what the dialog calls its parameters."""
         self._feedback, self._labels = feedback, labels
+        self._started = self._last_said = time.monotonic()
+        self._stage = ""
         self._is_in_the_way = QThread.currentThread() == QCoreApplication.instance().thread()
 
     def is_cancelled(self) -> bool:
@@ -48,12 +56,19 @@ class QgisMonitor(Monitor):
         return self._feedback.isCanceled()
 
     def progress(self, fraction: float) -> None:
-        """Move the progress bar."""
+        """Move the progress bar, and say now and then how long it may still take."""
         self._feedback.setProgress(100 * fraction)
+        now = time.monotonic()
+        if now - self._last_said < _BETWEEN or not _SOME <= fraction < 1:
+            return
+        self._last_said = now
+        left = time_text((now - self._started) * (1 - fraction) / fraction)
+        self._feedback.setProgressText(tr("{stage}: about {time} left").format(stage=self._stage, time=left))
 
     def stage(self, text: str) -> None:
         """Show what is being done."""
-        self._feedback.setProgressText(plain(text, self._labels))
+        self._stage = plain(text, self._labels)
+        self._feedback.setProgressText(self._stage)
 
     def warning(self, text: str) -> None:
         """Show what the user should know."""

@@ -107,10 +107,10 @@ class Compare(RsicAlgorithm):
         names = (self.source("REFERENCE"), self.source("INPUT"))
         monitor = self.monitor(feedback)
         session = self.open_engine(monitor, feedback)
+        bounds = [optional_number(self, parameters, name, context) for name in ("MIN_PSNR", "MAX_ERROR")]
         words = command.compare(
             *names,
-            optional_number(self, parameters, "MIN_PSNR", context),
-            optional_number(self, parameters, "MAX_ERROR", context),
+            *bounds,
             split_patterns(self.parameterAsString(parameters, "IGNORE", context)),
         )
         if self.parameterAsBool(parameters, "ACCEPT_DAMAGED", context):
@@ -126,11 +126,14 @@ class Compare(RsicAlgorithm):
         if report:
             pictures = side_by_side(*names, feedback)
             note = tr(
-                "Both are stretched alike. The difference is amplified 4 times. Archives are shown as other "
-                "programs show them, not repaired."
+                "Both are stretched alike. Differences are amplified, each picture as far as it allows: the "
+                "bar below it goes from none to the share of the range shown that its caption names. "
+                "Archives are shown as other programs show them, not repaired."
             )
             parts = [figures(tr("Side by side"), pictures, note)]
-            page = comparison_page(names, {**result, **likeness}, parts, agree)
+            # Where nothing was demanded, a difference is neither good nor bad.
+            verdict = agree if agree or any(bound is not None for bound in bounds) else None
+            page = comparison_page(names, {**result, **likeness}, parts, verdict)
             Path(report).write_text(page, encoding="utf-8")
         values = {
             "PSNR": finite(result, "psnr"),

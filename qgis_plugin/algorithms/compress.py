@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingParameterRasterLayer,
 )
+from qgis.PyQt.QtWidgets import QWidget
 
 from ..engine import command
 from ..engine.capabilities import Capabilities
@@ -77,6 +78,11 @@ class Compress(RsicAlgorithm):
             "The compression ratio, bits per pixel of all bands, bytes of the archive and of the files "
             "beside it that tell other programs of nodata, scale and the like."
         )
+
+    def createCustomParametersWidget(self, parent: QWidget | None) -> QWidget:
+        from ..compress_dialog import CompressDialog
+
+        return CompressDialog(self, parent)
 
     def declare(self, known: Capabilities) -> Declarations:
         yield QgsProcessingParameterRasterLayer("INPUT", tr("Scene"))

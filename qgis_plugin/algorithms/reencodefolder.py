@@ -8,6 +8,7 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
+    QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputFile,
     QgsProcessingOutputNumber,
     QgsProcessingParameterBoolean,
@@ -16,9 +17,10 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
+    QgsVectorLayer,
 )
 
-from ..compat import FILE_FOLDER, NUMBER_INTEGER
+from ..compat import FILE_FOLDER, LEVEL_WARNING, NUMBER_INTEGER
 from ..engine.capabilities import Capabilities
 from ..i18n import tr
 from ..settings import greet
@@ -141,9 +143,50 @@ class ReencodeFolder(RsicAlgorithm):
                 done=values["DONE"], skipped=values["SKIPPED"], failed=values["FAILED"]
             )
         )
+        if values["FAILED"]:
+            feedback.pushWarning(
+                tr("{failed} of {total} scenes failed; the table and the ledger say why.").format(
+                    failed=values["FAILED"], total=len(summary.rows)
+                )
+            )
+        if has_batch and summary.rows and context.project() is not None:
+            self._show(ledger, context)
         return {
             "OUTPUT_FOLDER": output,
             "LEDGER": str(ledger),
             **values,
             **({"SUMMARY": path} if path else {}),
         }
+
+    def _show(self, ledger: Path, context: QgsProcessingContext) -> None:
+        """Let QGIS load the ledger, whose colours lie in it, when the run is over."""
+        details = context.layerToLoadOnCompletionDetails(f"{ledger}|layername=scenes")  # makes an entry
+        details.name = tr("Scenes of {folder}").format(folder=ledger.parent.name)
+        details.project = context.project()
+        details.outputName = "LEDGER"
+        details.setPostProcessor(_MARKING)
+
+
+class _Marking(QgsProcessingLayerPostProcessorInterface):
+    """Selects scenes without an archive in the layer of a ledger, and counts them above the map."""
+
+    def postProcessLayer(
+        self, layer: QgsVectorLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        layer.loadDefaultStyle()  # colours by state, which lie in the ledger
+        layer.selectByExpression("\"state\" IN ('failed', 'skipped')")
+        count = layer.selectedFeatureCount()
+        if not count:
+            return
+        text = tr(
+            "{failed} of {total} scenes have no archive: they are selected in the layer {layer}."
+        ).format(failed=count, total=layer.featureCount(), layer=layer.name())
+        feedback.pushWarning(text)
+        from qgis.utils import iface
+
+        if iface is not None:
+            iface.messageBar().pushMessage("RSIC", text, LEVEL_WARNING, 0)
+
+
+_MARKING = _Marking()
+"""QGIS keeps no reference to it, and the algorithm that ran is gone when it is needed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TALK = ("--progress", "json", "--json")
 """How the engine is told to speak to a program: events on stderr, the result on stdout."""
@@ -231,3 +231,15 @@ def likeness(reference: str, other: str) -> list[str]:
 def validate(path: str, has_pixels: bool = True) -> list[str]:
     """Return the arguments that check a file, with its pixels or without."""
     return ["validate", path, *([] if has_pixels else ["--no-pixels"]), *TALK]
+
+
+def view(path: str, vrt: str, execution: Execution) -> list[str]:
+    """Return the arguments that serve an archive to GDAL by the file ``vrt`` as long as our pipe is open."""
+    words = ["view", path, "--vrt", vrt, "--until-eof", "--no-browser", *execution.arguments()]
+    return [*words, *TALK]
+
+
+def plan(path: str, folder: str, compression: Compression) -> list[str]:
+    """Return the arguments that say what archiving a scene would take, from a sample; nothing is written."""
+    # A batch verifies every product: it has no option for that.
+    return ["batch", "plan", path, folder, *replace(compression, is_verified=True).arguments(), *TALK]

@@ -13,6 +13,7 @@ body { font: 14px/1.5 sans-serif; color: #222; background: #fff; max-width: 70em
   margin: 2em auto; padding: 0 1em }
 h1 { font-size: 1.5em }
 h2 { font-size: 1.15em; margin-top: 1.6em }
+.neutral { color: #222 }
 .good { color: #17692f }
 .bad { color: #a3231f }
 table { border-collapse: collapse }
@@ -34,14 +35,15 @@ class Picture:
     png: bytes
 
 
-def page(title: str, verdict: tuple[bool, str], parts: Sequence[str]) -> str:
-    """Return a whole page: ``verdict`` is whether all is well, and the sentence that says so."""
+def page(title: str, verdict: tuple[bool | None, str], parts: Sequence[str]) -> str:
+    """Return a whole page: ``verdict`` is whether all is well (None: nobody asked), and a sentence."""
     is_good, sentence = verdict
+    colour = "neutral" if is_good is None else "good" if is_good else "bad"
     body = "\n".join(parts)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
-        f'<p class="{"good" if is_good else "bad"}"><b>{escape(sentence)}</b></p>\n{body}\n</body></html>\n'
+        f'<p class="{colour}"><b>{escape(sentence)}</b></p>\n{body}\n</body></html>\n'
     )
 
 
@@ -79,9 +81,16 @@ def figures(title: str, pictures: Sequence[Picture], note: str = "") -> str:
 
 
 def comparison_page(
-    names: tuple[str, str], result: Mapping[str, Any], parts: Sequence[str], is_agreeing: bool
+    names: tuple[str, str], result: Mapping[str, Any], parts: Sequence[str], is_agreeing: bool | None
 ) -> str:
-    """Return the page of ``rsic compare``: ``names`` are the reference's and the other's."""
+    """Return the page of ``rsic compare``.
+
+    Args:
+        names: of the reference and the other one.
+        result: of the engine.
+        parts: shown below the summary.
+        is_agreeing: whether the scenes are as near as was demanded; None where nothing was.
+    """
     differences = result.get("metadata_diff") or []
     if result.get("pixels_equal") and not differences:
         sentence = "Every pixel and every piece of metadata is equal."

@@ -101,7 +101,7 @@ class Session:
             EngineError: as :meth:`call` does.
         """
         argv = [*self.engine.argv, *arguments]
-        listener = _Listener(monitor)
+        listener = Listener(monitor)
         started = time.time()
         outcome = self._run(argv, listener.line, monitor)
         if outcome.is_killed:
@@ -155,7 +155,7 @@ class Session:
         return parse_capabilities(outcome.stdout)
 
 
-class _Listener:
+class Listener:
     """Hands on the engine's lines, and remembers why it failed."""
 
     def __init__(self, monitor: Monitor) -> None:
@@ -205,7 +205,7 @@ class _Listener:
         )
 
 
-def _result(stdout: str, listener: _Listener, exit_code: int) -> dict[str, Any]:
+def _result(stdout: str, listener: Listener, exit_code: int) -> dict[str, Any]:
     try:
         result = json.loads(stdout)
     except (ValueError, RecursionError):

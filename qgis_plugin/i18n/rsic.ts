@@ -4,8 +4,48 @@
 <context>
     <name>Rsic</name>
     <message>
+        <location filename="../actions.py"/>
+        <source>Compare with an archive...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive a folder...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Install the engine...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>The program that does the work is not installed yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive with RSIC...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Show repaired</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive to show repaired</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../algorithms/base.py"/>
         <source>Input and output are the same file: choose another output.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/base.py"/>
+        <source>{stage}: about {time} left</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -190,7 +230,7 @@ Outputs: a page with the numbers of every band, all differences in metadata, and
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
-        <source>Both are stretched alike. The difference is amplified 4 times. Archives are shown as other programs show them, not repaired.</source>
+        <source>Both are stretched alike. Differences are amplified, each picture as far as it allows: the bar below it goes from none to the share of the range shown that its caption names. Archives are shown as other programs show them, not repaired.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -932,6 +972,16 @@ Outputs: a table with one line per scene, how many are done, skipped and failed 
     </message>
     <message>
         <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes of {folder}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{failed} of {total} scenes have no archive: they are selected in the layer {layer}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
         <source>File names</source>
         <translation type="unfinished"></translation>
     </message>
@@ -948,6 +998,11 @@ Outputs: a table with one line per scene, how many are done, skipped and failed 
     <message>
         <location filename="../algorithms/reencodefolder.py"/>
         <source>{done} done, {skipped} done before, {failed} failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{failed} of {total} scenes failed; the table and the ledger say why.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1040,6 +1095,71 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../algorithms/validate.py"/>
         <source>Decode every pixel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count:.1f} h</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count} s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count} min</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>What matters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Trying a sample...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Expect about {size}, {time}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>as set below</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Value of the target</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>A sample could not be archived like this: {reason}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>That is for the whole scene, not for the part that is chosen.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>unknown</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Value of the target ({unit})</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>The file has {size}.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1318,6 +1438,96 @@ Outputs: a page with what was found, whether the file is whole, and the number o
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <location filename="../expectation.py"/>
+        <source>Lossless</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Visually the same</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Half the size</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Science: error below noise</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>units of the samples</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>times smaller than the samples</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>bits per pixel of all bands</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>bits per sample</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Install the RSIC engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Install</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Cancel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Close</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Cancelled: nothing was installed.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Package, or the folder or wheel of rsic-geo on this computer</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>The work is done by the program rsic. Install makes a Python environment of its own in {folder} and lets pip load rsic-geo and what it needs from the Python Package Index (some hundred MB on disk, no torch). Nothing else on this computer is changed; removing that folder removes it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>The engine was not installed: see the lines above, and try again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>rsic {version} is installed and chosen in Settings &gt; Options &gt; RSIC.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>No Python of version {version} or newer with venv was found. Install one (python.org, or your system's packages python3 and python3-venv) and try again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../options_page.py"/>
         <source>Program rsic, or a Python that has it</source>
         <translation type="unfinished"></translation>
@@ -1389,7 +1599,7 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     </message>
     <message>
         <location filename="../pictures.py"/>
-        <source>Difference</source>
+        <source>Difference, {part}: black is none, white {share:.2g} % of the range shown</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1400,6 +1610,31 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../provider.py"/>
         <source>engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} is no archive of RSIC: there is nothing to repair.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} (repaired)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>QGIS cannot open what the engine serves of {name}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>Samples of {path} as Decompress scene gives them, computed where the map shows them. Coarser than half the resolution they are the codec's. Served on this machine only, until the layer is removed.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} needs no repair: its own layer shows all there is.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

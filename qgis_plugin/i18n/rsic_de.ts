@@ -4,9 +4,49 @@
 <context>
     <name>Rsic</name>
     <message>
+        <location filename="../actions.py"/>
+        <source>Compare with an archive...</source>
+        <translation>Mit einem Archiv vergleichen...</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive a folder...</source>
+        <translation>Einen Ordner archivieren...</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Install the engine...</source>
+        <translation>Programm installieren...</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>The program that does the work is not installed yet.</source>
+        <translation>Das Programm, das die Arbeit macht, ist noch nicht installiert.</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive with RSIC...</source>
+        <translation>Mit RSIC archivieren...</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Show repaired</source>
+        <translation>Repariert anzeigen</translation>
+    </message>
+    <message>
+        <location filename="../actions.py"/>
+        <source>Archive to show repaired</source>
+        <translation>Archiv, das repariert angezeigt wird</translation>
+    </message>
+    <message>
         <location filename="../algorithms/base.py"/>
         <source>Input and output are the same file: choose another output.</source>
         <translation>Eingabe und Ausgabe sind dieselbe Datei: bitte eine andere Ausgabe wählen.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/base.py"/>
+        <source>{stage}: about {time} left</source>
+        <translation>{stage}: noch etwa {time}</translation>
     </message>
     <message>
         <location filename="../algorithms/base.py"/>
@@ -200,8 +240,8 @@ Ausgaben: eine Seite mit den Zahlen jedes Kanals, allen Unterschieden der Metada
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
-        <source>Both are stretched alike. The difference is amplified 4 times. Archives are shown as other programs show them, not repaired.</source>
-        <translation>Beide sind gleich gestreckt. Der Unterschied ist vierfach verstärkt. Archive sind so gezeigt, wie andere Programme sie zeigen, nicht ausgebessert.</translation>
+        <source>Both are stretched alike. Differences are amplified, each picture as far as it allows: the bar below it goes from none to the share of the range shown that its caption names. Archives are shown as other programs show them, not repaired.</source>
+        <translation>Beide sind gleich gestreckt. Unterschiede sind verstärkt, jedes Bild so weit, wie es geht: Der Balken darunter reicht von keinem bis zu dem Anteil des gezeigten Wertebereichs, den die Bildunterschrift nennt. Archive erscheinen, wie andere Programme sie zeigen, nicht repariert.</translation>
     </message>
     <message>
         <location filename="../algorithms/compare.py"/>
@@ -964,6 +1004,16 @@ Ausgaben: eine Tabelle mit einer Zeile je Szene, wie viele fertig, übersprungen
     </message>
     <message>
         <location filename="../algorithms/reencodefolder.py"/>
+        <source>Scenes of {folder}</source>
+        <translation>Szenen von {folder}</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{failed} of {total} scenes have no archive: they are selected in the layer {layer}.</source>
+        <translation>{failed} von {total} Szenen haben kein Archiv: Sie sind im Layer {layer} ausgewählt.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
         <source>File names</source>
         <translation>Dateinamen</translation>
     </message>
@@ -981,6 +1031,11 @@ Ausgaben: eine Tabelle mit einer Zeile je Szene, wie viele fertig, übersprungen
         <location filename="../algorithms/reencodefolder.py"/>
         <source>{done} done, {skipped} done before, {failed} failed</source>
         <translation>{done} fertig, {skipped} schon vorher fertig, {failed} gescheitert</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/reencodefolder.py"/>
+        <source>{failed} of {total} scenes failed; the table and the ledger say why.</source>
+        <translation>{failed} von {total} Szenen sind gescheitert; die Tabelle und das Verzeichnis sagen, warum.</translation>
     </message>
     <message>
         <location filename="../algorithms/sources.py"/>
@@ -1075,6 +1130,71 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../algorithms/validate.py"/>
         <source>Decode every pixel</source>
         <translation>Jedes Pixel entpacken</translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count:.1f} h</source>
+        <translation>{count:.1f} h</translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count} s</source>
+        <translation>{count} s</translation>
+    </message>
+    <message>
+        <location filename="../amounts.py"/>
+        <source>{count} min</source>
+        <translation>{count} min</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>What matters</source>
+        <translation>Worauf es ankommt</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Trying a sample...</source>
+        <translation>Probe läuft...</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Expect about {size}, {time}.</source>
+        <translation>Zu erwarten: etwa {size}, {time}.</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>as set below</source>
+        <translation>wie unten eingestellt</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Value of the target</source>
+        <translation>Wert des Ziels</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>A sample could not be archived like this: {reason}.</source>
+        <translation>Eine Probe ließ sich so nicht archivieren: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>That is for the whole scene, not for the part that is chosen.</source>
+        <translation>Das gilt für die ganze Szene, nicht für den gewählten Teil.</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>unknown</source>
+        <translation>unbekannt</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>Value of the target ({unit})</source>
+        <translation>Wert des Ziels ({unit})</translation>
+    </message>
+    <message>
+        <location filename="../compress_dialog.py"/>
+        <source>The file has {size}.</source>
+        <translation>Die Datei hat {size}.</translation>
     </message>
     <message>
         <location filename="../engine/batch.py"/>
@@ -1352,6 +1472,96 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <translation>Das Programm sagt: {text}</translation>
     </message>
     <message>
+        <location filename="../expectation.py"/>
+        <source>Lossless</source>
+        <translation>Verlustfrei</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Visually the same</source>
+        <translation>Fürs Auge gleich</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Half the size</source>
+        <translation>Halb so groß</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>Science: error below noise</source>
+        <translation>Wissenschaft: Fehler unter dem Rauschen</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>units of the samples</source>
+        <translation>Einheiten der Werte</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>times smaller than the samples</source>
+        <translation>mal kleiner als die Werte</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>bits per pixel of all bands</source>
+        <translation>Bit je Pixel aller Kanäle</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>bits per sample</source>
+        <translation>Bit je Wert</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Install the RSIC engine</source>
+        <translation>Programm von RSIC installieren</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Install</source>
+        <translation>Installieren</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Cancelled: nothing was installed.</source>
+        <translation>Abgebrochen: Es wurde nichts installiert.</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>Package, or the folder or wheel of rsic-geo on this computer</source>
+        <translation>Paket, oder Ordner oder Wheel von rsic-geo auf diesem Rechner</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>The work is done by the program rsic. Install makes a Python environment of its own in {folder} and lets pip load rsic-geo and what it needs from the Python Package Index (some hundred MB on disk, no torch). Nothing else on this computer is changed; removing that folder removes it.</source>
+        <translation>Die Arbeit macht das Programm rsic. „Installieren“ legt in {folder} eine eigene Python-Umgebung an und lässt pip rsic-geo und was es braucht aus dem Python Package Index laden (einige hundert MB auf der Platte, kein torch). Sonst ändert sich auf diesem Rechner nichts; wird der Ordner gelöscht, ist alles weg.</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>The engine was not installed: see the lines above, and try again.</source>
+        <translation>Das Programm wurde nicht installiert: Die Zeilen oben sagen mehr; versuchen Sie es noch einmal.</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>rsic {version} is installed and chosen in Settings &gt; Options &gt; RSIC.</source>
+        <translation>rsic {version} ist installiert und in Einstellungen &gt; Optionen &gt; RSIC gewählt.</translation>
+    </message>
+    <message>
+        <location filename="../install_dialog.py"/>
+        <source>No Python of version {version} or newer with venv was found. Install one (python.org, or your system's packages python3 and python3-venv) and try again.</source>
+        <translation>Es wurde kein Python der Version {version} oder neuer mit venv gefunden. Installieren Sie eines (python.org, oder die Pakete python3 und python3-venv Ihres Systems) und versuchen Sie es noch einmal.</translation>
+    </message>
+    <message>
         <location filename="../options_page.py"/>
         <source>Program rsic, or a Python that has it</source>
         <translation>Programm rsic oder ein Python, das es hat</translation>
@@ -1423,8 +1633,8 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
     </message>
     <message>
         <location filename="../pictures.py"/>
-        <source>Difference</source>
-        <translation>Unterschied</translation>
+        <source>Difference, {part}: black is none, white {share:.2g} % of the range shown</source>
+        <translation>Unterschied, {part}: Schwarz ist keiner, Weiß {share:.2g} % des gezeigten Bereichs</translation>
     </message>
     <message>
         <location filename="../provider.py"/>
@@ -1435,6 +1645,31 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../provider.py"/>
         <source>engine</source>
         <translation>Programm</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} is no archive of RSIC: there is nothing to repair.</source>
+        <translation>{name} ist kein Archiv von RSIC: Es gibt nichts zu reparieren.</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} (repaired)</source>
+        <translation>{name} (repariert)</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>QGIS cannot open what the engine serves of {name}.</source>
+        <translation>QGIS kann nicht öffnen, was das Programm von {name} liefert.</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>Samples of {path} as Decompress scene gives them, computed where the map shows them. Coarser than half the resolution they are the codec's. Served on this machine only, until the layer is removed.</source>
+        <translation>Werte von {path}, wie „Szene entpacken“ sie liefert, berechnet, wo die Karte sie zeigt. Gröber als die halbe Auflösung sind es die des Codecs. Geliefert nur auf diesem Rechner, bis der Layer entfernt wird.</translation>
+    </message>
+    <message>
+        <location filename="../repaired.py"/>
+        <source>{name} needs no repair: its own layer shows all there is.</source>
+        <translation>{name} braucht keine Reparatur: Sein eigener Layer zeigt alles, was da ist.</translation>
     </message>
     <message>
         <location filename="../settings.py"/>

@@ -108,7 +108,7 @@ def compress(
             report.warn(f"the source is damaged; what it still holds was archived: {note}")
         _keep_weights(best, dst, report)
         if options.seal and best.job.enhancement is None:
-            report.warn("--seal: nothing is enhanced in this archive, so there is nothing to seal")
+            report.warn("nothing is enhanced in this archive, so there is nothing to seal")
         best.pending.publish()
         report.report(1.0, "done")
         return Report(

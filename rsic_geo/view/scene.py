@@ -22,6 +22,7 @@ from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster.png import png
+from rsic_geo.raster.served import ServedTiles, tile_tiff
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs.compare import peaks_between
@@ -179,15 +180,83 @@ class SceneView:
             UsageError: there is no such layer, level or tile.
             RsicGeoError: the file cannot be read there.
         """
-        if layer not in self.layers or not 0 <= level <= self.levels or row < 0 or column < 0:
+        if layer not in self.layers:
+            raise UsageError(f"there is no layer {layer}")
+        inner = self._tile_window(layer, level, column, row)
+        key: Hashable = (layer, look, level, column, row)
+        return self._cache.get(key, lambda: self._painted(layer, look, level, inner), len)
+
+    def _tile_window(self, layer: str, level: int, column: int, row: int) -> Window:
+        """Return the part of the scene in a tile. Raises UsageError."""
+        if not 0 <= level <= self.levels or row < 0 or column < 0:
             raise UsageError(f"there is no tile {layer}/{level}/{column}/{row}")
         side = TILE << level
         window = Window(row_off=row * side, col_off=column * side, height=side, width=side)
         inner = window.intersection(Window.full(self.profile.height, self.profile.width))
         if inner is None:
             raise UsageError(f"there is no tile {layer}/{level}/{column}/{row}: the scene ends before it")
-        key: Hashable = (layer, look, level, column, row)
-        return self._cache.get(key, lambda: self._painted(layer, look, level, inner), len)
+        return inner
+
+    def samples(self, source: str, bands: tuple[int, ...], level: int, column: int, row: int) -> bytes:
+        """Return a tile in the scene's own samples, as a TIFF; beyond the scene's edge they are 0.
+
+        Band ``profile.count`` says where there is data: 255. Coarser tiles hold nodata where there is none.
+
+        Raises:
+            UsageError: there is no such source, band, level or tile.
+            RsicGeoError: the file cannot be read there.
+        """
+        count = self.profile.count
+        if source not in self.sources or not all(0 <= band <= count for band in bands) or not bands:
+            raise UsageError(f"there are no samples of {source}, bands {bands}")
+        inner = self._tile_window(source, level, column, row)
+        key: Hashable = ("samples", source, bands, level, column, row)
+        return self._cache.get(key, lambda: self._sampled(source, bands, level, inner), len)
+
+    def _sampled(self, source: str, bands: tuple[int, ...], level: int, window: Window) -> bytes:
+        is_mask = bands == (self.profile.count,)
+        data = tuple(range(self.profile.count)) if is_mask else bands
+        if level > self.full_level:
+            shape = (-(-window.height >> level), -(-window.width >> level))
+            pixels, valid = reduced_picture(self.sources[source], window, shape, data)
+        else:
+            block = self.block(source, window)
+            pixels, valid = block.pixels[list(data)], block.valid[list(data)]
+        if 0 < level <= self.full_level:
+            pixels, valid = self._coarser(pixels, valid, level)
+        if is_mask:
+            pixels = np.where(valid.any(axis=0, keepdims=True), 255, 0).astype(np.uint8)
+        elif level:
+            pixels = pixels.copy()
+            for place, band in enumerate(data):
+                nodata = self.profile.nodata[band]
+                if nodata is not None:
+                    pixels[place][~valid[place]] = nodata
+        rows, columns = pixels.shape[1:]
+        return tile_tiff(np.pad(pixels, [(0, 0), (0, TILE - rows), (0, TILE - columns)]))
+
+    def _coarser(
+        self, pixels: NDArray[Any], valid: NDArray[np.bool_], level: int
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return means of valid samples in the samples' type; of classes, which have none, one of them."""
+        if self.sources["codec"].snapshot.colormaps:
+            return pixels[:, :: 1 << level, :: 1 << level], valid[:, :: 1 << level, :: 1 << level]
+        means: NDArray[Any] = pixels
+        for _ in range(level):
+            means, valid = paint.halved(means, valid)
+        return (np.rint(means) if pixels.dtype.kind in "iu" else means).astype(pixels.dtype), valid
+
+    def vrt(self, url: str) -> bytes:
+        """Return what GDAL opens to read what is shown, at the address that the scene is served under."""
+        source = self.sources["repaired" if "repaired" in self.sources else "codec"]
+        name = "repaired" if source is self.sources.get("repaired") else "codec"
+        dtype = self.profile.dtype
+        if dtype.startswith("complex"):  # magnitudes are shown
+            dtype = "float64" if dtype == "complex128" else "float32"
+        tiles = ServedTiles(
+            url=f"{url}samples/{name}", dtype=dtype, side=TILE, levels=self.levels, has_mask=source.has_mask
+        )
+        return tiles.vrt(source.metadata())
 
     def _painted(self, layer: str, look: Look, level: int, window: Window) -> bytes:
         if layer in self.sources:

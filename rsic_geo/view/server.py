@@ -73,6 +73,7 @@ class Site(Protocol):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64  # of five at a time, the usual, a sixth waits a second for its next try
     allow_reuse_address = sys.platform != "win32"  # there it would share the port of another program
     site: Site
     token: str

@@ -63,6 +63,12 @@ class SceneSite:
         if len(words) == 5 and words[0] == "tile" and words[4].endswith(".png"):
             level, x, y = (number(each.removesuffix(".png"), "a tile") for each in words[2:])
             return Answer(view.tile(words[1], self._look(query), level, x, y), "image/png", is_lasting=True)
+        if len(words) == 5 and words[0] == "samples" and words[4].endswith(".tif"):
+            fineness, x, y = (number(each.removesuffix(".tif"), "a tile") for each in words[2:])
+            bands = tuple(number(each, "a band") for each in query.get("bands", "0").split(","))
+            # GDAL counts levels from the coarsest one
+            tile = view.samples(words[1], bands, view.levels - fineness, x, y)
+            return Answer(tile, "image/tiff", is_lasting=True)
         return static(words)
 
     def _look(self, query: Mapping[str, str]) -> Look:

@@ -611,8 +611,12 @@ def options(engine: str) -> dict:
 
 
 def dialogs() -> dict:
-    """The parameters dialog of every algorithm opens."""
+    """Pictures of the parameters dialog of every algorithm and of the page of options, in German."""
+    from qgis.core import QgsSettings
+
+    QgsSettings().setValue("locale/userLocale", "de")
     load()
+    QgsSettings().remove("locale/userLocale")
     from processing.gui.AlgorithmDialog import AlgorithmDialog
     from qgis.gui import QgsGui
 
@@ -620,11 +624,15 @@ def dialogs() -> dict:
     found = {}
     for algorithm in QgsApplication.processingRegistry().providerById("rsic").algorithms():
         dialog = AlgorithmDialog(algorithm.create())
-        try:
-            found[algorithm.name()] = {k: str(v) for k, v in dialog.createProcessingParameters().items()}
-        except Exception as error:  # a dialog without its mandatory values says so
-            found[algorithm.name()] = {"incomplete": str(error)}
+        dialog.show()
+        QgsApplication.processEvents()
+        found[algorithm.name()] = shot(dialog, algorithm.name())
         dialog.close()
+    from rsic_geo_qgis.options_page import RsicOptionsFactory
+
+    page = RsicOptionsFactory().createWidget(None)
+    page.resize(600, 500)
+    found["options"] = shot(page, "options")
     return found
 
 
@@ -650,7 +658,296 @@ def unload() -> dict:
     return {"before": before, "between": between, "after": registry.providerById("rsic") is not None}
 
 
-GRAPHICAL = ("batch", "options", "dialogs", "devices")
+class Window:
+    """As much of QGIS's window as the plugin takes notice of."""
+
+    def __init__(self) -> None:
+        from qgis.gui import QgsMapCanvas, QgsMessageBar
+        from qgis.PyQt.QtWidgets import QMainWindow, QMenu
+
+        self.window, self.bar, self.menu, self.canvas = (
+            QMainWindow(),
+            QgsMessageBar(),
+            QMenu(),
+            QgsMapCanvas(),
+        )
+        self.of_layers: list = []
+        self.active = None
+
+    def mainWindow(self) -> object:
+        return self.window
+
+    def rasterMenu(self) -> object:
+        return self.menu
+
+    def messageBar(self) -> object:
+        return self.bar
+
+    def activeLayer(self) -> object:
+        return self.active
+
+    def addCustomActionForLayerType(self, action: object, menu: str, _kind: object, _all: bool) -> None:
+        self.of_layers.append(action)
+
+    def removeCustomActionForLayerType(self, action: object) -> None:
+        self.of_layers.remove(action)
+
+    def registerOptionsWidgetFactory(self, _factory: object) -> None:
+        pass
+
+    def unregisterOptionsWidgetFactory(self, _factory: object) -> None:
+        pass
+
+
+def window() -> Window:
+    """Load the plugin as QGIS with a window does."""
+    import qgis.utils
+    import rsic_geo_qgis
+
+    qgis.utils.iface = Window()
+    load.plugin = rsic_geo_qgis.classFactory(qgis.utils.iface)
+    load.plugin.initGui()
+    return qgis.utils.iface
+
+
+def until(condition: object, seconds: float = 60) -> None:
+    """Let events happen until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        QgsApplication.processEvents()
+        time.sleep(0.01)
+
+
+def repaired(archive: str, plain: str, lossless: str, folder: str) -> dict:
+    """A layer repaired: its samples, place in the project and end; what is said where there is none."""
+    iface = window()
+    project, actions = QgsProject.instance(), load.plugin.actions
+    source = QgsRasterLayer(archive, "archive")
+    project.addMapLayer(source)
+    iface.active = source
+    entries = {action.text(): action for action in iface.of_layers}
+    found: dict = {
+        "entries": list(entries),
+        "icons": [not action.icon().isNull() for action in iface.of_layers],
+    }
+    running = actions.layers.running
+
+    def layer() -> object:
+        return next((each for each in project.mapLayers().values() if "repaired" in each.name()), None)
+
+    entries["Show repaired"].trigger()
+    until(lambda: layer() is not None)
+    shown = layer()
+    found["order"] = [each.name() for each in project.layerTreeRoot().layerOrder()]
+    found["alike"] = shown.renderer().type() == source.renderer().type()
+    found["about"] = shown.metadata().abstract()
+    found["placed"] = [shown.crs() == source.crs(), shown.extent() == source.extent(), shown.isValid()]
+    provider, extent, size = shown.dataProvider(), shown.extent(), (shown.width(), shown.height())
+    for number in range(1, shown.bandCount() + 1):
+        block = provider.block(number, extent, *size)
+        samples = [[block.value(row, column) for column in range(size[0])] for row in range(size[1])]
+        (Path(folder) / f"{number}.json").write_text(json.dumps(samples))
+    found["drawn"] = _drawn(shown)
+    found["children"] = len(_children())
+    project.write(str(Path(folder) / "kept.qgz"))
+    project.clear()
+    until(lambda: not running)
+    found["after clearing"] = _children()
+    project.read(str(Path(folder) / "kept.qgz"))
+    until(lambda: layer() is not None and layer().isValid())
+    found["revived"] = layer().dataProvider().sample(layer().extent().center(), 1)
+    project.removeMapLayer(layer().id())
+    until(lambda: not running)
+    said = []
+    for path in (plain, lossless, str(Path(folder) / "missing.jp2")):
+        actions.layers.show(path)
+        until(lambda: not running)
+        said.append(iface.bar.currentItem().text())
+    engine, os.environ["RSIC_ENGINE"] = os.environ["RSIC_ENGINE"], "/no/such/rsic"
+    actions.layers.show(archive)
+    said.append(iface.bar.currentItem().text())
+    os.environ["RSIC_ENGINE"] = engine
+    actions.layers.show(archive)
+    load.plugin.unload()
+    found["left"] = [len(iface.of_layers), len(iface.menu.actions()), _children()]
+    return {**found, "said": said}
+
+
+def folder_run(scenes: str, folder: str) -> dict:
+    """A folder with a scene that fails: what is said, and the layer of its ledger."""
+    iface = window()
+    from processing.gui.Postprocessing import handleAlgorithmResults
+
+    context, log = QgsProcessingContext(), Log()
+    project = QgsProject.instance()
+    context.setProject(project)
+    parameters = {"FOLDER": scenes, "OUTPUT_FOLDER": folder, "MODEL": "none"}
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsic:reencodefolder")
+    results, is_fine = algorithm.run(parameters, context, log)
+    handleAlgorithmResults(algorithm, context, log, False, parameters)
+    (layer,) = project.mapLayers().values()
+    return {
+        "fine": is_fine,
+        "failed": results["FAILED"],
+        "name": layer.name(),
+        "style": layer.renderer().type(),
+        "selected": [Path(feature["source"]).name for feature in layer.selectedFeatures()],
+        "bar": iface.bar.currentItem().text(),
+        "lines": log.lines,
+    }
+
+
+def left(fractions: list, seconds: list) -> list:
+    """What the log says of the time that is left, at some progress and some time after the start."""
+    load()
+    from rsic_geo_qgis.algorithms import base
+
+    log, times = Log(), iter([0.0, *seconds])
+
+    class Clock:
+        monotonic = staticmethod(lambda: next(times))
+
+    base.time = Clock
+    monitor = base.QgisMonitor(log, {})
+    monitor.stage("encoding")
+    for fraction in fractions:
+        monitor.progress(fraction)
+    return log.lines
+
+
+def differences(first: str, second: str, folder: str) -> dict:
+    """The pictures of a comparison: captions, and the lightest pixel of each difference."""
+    load()
+    from qgis.PyQt.QtGui import QImage
+    from rsic_geo_qgis.pictures import side_by_side
+
+    found = {}
+    for picture in side_by_side(first, second, QgsProcessingFeedback(False)):
+        image = QImage.fromData(picture.png)
+        rows = range(image.height() - 14) if picture.caption.startswith("Difference") else range(0)
+        lights = [image.pixel(x, y) & 255 for y in rows for x in range(image.width())]
+        found[picture.caption] = [image.width(), image.height(), max(lights, default=0)]
+    return found
+
+
+def install(package: str) -> dict:
+    """The welcome of a profile without an engine, and the guided installation: failed, cancelled, whole."""
+    engine = os.environ.pop("RSIC_ENGINE")
+    iface = window()
+    from qgis.PyQt.QtWidgets import QPushButton
+    from rsic_geo_qgis.install_dialog import root
+    from rsic_geo_qgis.settings import engine_problem, read_settings
+
+    item = iface.bar.currentItem()
+    found: dict = {"problem": engine_problem(), "welcome": item is not None and item.text() or ""}
+    (button,) = [each for each in item.findChildren(QPushButton) if each.text() == "Install the engine..."]
+    button.click()
+    dialog = load.plugin.actions.dialog
+
+    def last() -> str:
+        return dialog.log.toPlainText().splitlines()[-1]
+
+    def made() -> list:
+        return sorted(path.name for path in root().glob("*"))
+
+    dialog.package.setText(str(Path(package).with_name("missing.whl")))
+    dialog.start_button.click()
+    until(dialog.start_button.isEnabled)
+    found["failed"] = [last(), made(), dialog.log.toPlainText()]
+    dialog.package.setText(package)
+    dialog.start_button.click()
+    until(lambda: "-m venv" in dialog.log.toPlainText())
+    dialog.cancel_button.click()
+    found["cancelled"] = [last(), made(), _children(), dialog.isVisible()]
+    dialog.start_button.click()
+    until(dialog.start_button.isEnabled)
+    found["whole"] = [last(), made(), engine_problem(), read_settings().engine == str(root() / "engine-1")]
+    found["picture"] = shot(dialog, "install")
+    dialog.cancel_button.click()
+    found["closed"] = not dialog.isVisible()
+    load.plugin.unload()
+    iface = window()
+    found["second start"] = iface.bar.currentItem() is None
+    os.environ["RSIC_ENGINE"] = engine
+    return found
+
+
+def shot(widget: object, name: str) -> dict:
+    """Take a picture of a dialog: its size, how many colours it has, and the texts on it."""
+    from qgis.PyQt.QtWidgets import QAbstractButton, QComboBox, QLabel
+
+    image = widget.grab().toImage()
+    if "RSIC_SHOTS" in os.environ:  # a folder: for a look at what the tests see
+        image.save(str(Path(os.environ["RSIC_SHOTS"]) / f"{name}.png"))
+    columns, rows = range(0, image.width(), 3), range(0, image.height(), 3)
+    words = [each.text() for kind in (QLabel, QAbstractButton) for each in widget.findChildren(kind)]
+    words += [each.currentText() for each in widget.findChildren(QComboBox)]
+    return {
+        "size": [image.width(), image.height()],
+        "colours": len({image.pixel(column, row) for column in columns for row in rows}),
+        "words": words,
+    }
+
+
+def compress_dialog(scene: str) -> dict:
+    """What the dialog of compress fills in, enables and says, by target, preset and scene."""
+    iface = window()
+    import processing
+    import processing.tools.general
+    from qgis.gui import QgsGui
+
+    processing.tools.general.iface = iface  # it was imported before there was a window
+    QgsGui.editorWidgetRegistry().initEditors()
+    layer = QgsRasterLayer(scene, "scene")
+    QgsProject.instance().addMapLayer(layer)
+    dialog = processing.createAlgorithmDialog("rsic:compress", {"INPUT": layer.id()})
+    dialog.show()
+    wrappers = dialog.mainWidget().wrappers
+
+    def state() -> list:
+        value = wrappers["TARGET_VALUE"]
+        return [
+            wrappers["TARGET"].parameterValue(), value.parameterValue(), value.wrappedWidget().isEnabled(),
+            value.wrappedLabel().text(), dialog.preset.currentText(),
+        ]  # fmt: skip
+
+    found = {"kind": type(dialog).__name__, "first": state(), "presets": {}, "targets": {}}
+    for index in range(1, dialog.preset.count()):
+        dialog.preset.setCurrentIndex(index)
+        dialog.preset.activated.emit(index)
+        found["presets"][dialog.preset.currentText()] = state()
+    for target in ("psnr", "max-error", "bpp", "bpppb", "ratio", "snr", "lossless"):
+        wrappers["TARGET"].setParameterValue(target, QgsProcessingContext())
+        found["targets"][target] = state()
+    until(lambda: dialog.expected.text() not in ("", "Trying a sample..."))
+    found["expected"] = dialog.expected.text()
+    found["picture"] = shot(dialog, "compress")
+    wrappers["TARGET"].setParameterValue("psnr", QgsProcessingContext())
+    until(lambda: dialog.expected.text() == "Trying a sample...")
+    dialog.close()
+    until(lambda: not _children())
+    return found
+
+
+def _drawn(layer: object) -> int:
+    """How many colours a map of a layer has."""
+    from qgis.core import QgsMapRendererParallelJob, QgsMapSettings
+    from qgis.PyQt.QtCore import QSize
+
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setDestinationCrs(layer.crs())
+    settings.setExtent(layer.extent())
+    settings.setOutputSize(QSize(300, 200))
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    image = job.renderedImage()
+    return len({image.pixel(column, row) for column in range(300) for row in range(200)})
+
+
+GRAPHICAL = ("repaired", "install", "folder_run", "compress_dialog", "batch", "options", "dialogs", "devices")
 
 if __name__ == "__main__":
     scenario, arguments = sys.argv[1], json.loads(sys.argv[2])

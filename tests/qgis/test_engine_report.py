@@ -73,3 +73,10 @@ def test_validation_and_engine_pages_are_closed():
     page = report.engine_page({"Program": "/x"}, {"healthy": False, "findings": findings})
     _check(page)
     assert "missing" in page
+
+
+def test_what_nobody_demanded_is_neither_good_nor_bad():
+    result = {"pixels_equal": False, "psnr": 38.02, "metadata_diff": []}
+    page = report.comparison_page(("a", "b"), result, [], is_agreeing=None)
+    assert '<p class="neutral"><b>PSNR 38.02 dB, metadata equal.' in page
+    assert 'class="bad"' not in page

@@ -88,6 +88,8 @@ def _engine_texts() -> Iterator[tuple[str, str]]:
                 silent |= {id(part) for part in node.values}
         for node in ast.walk(tree):
             text = None if id(node) in silent else _filled(node)
+            if text and re.match(r"\(\w+='", text):  # a condition of SQL
+                continue
             if text and " " in text.strip() and re.search(r"[a-z]{2}", text):
                 yield f"{path.relative_to(REPOSITORY)}:{node.lineno}", " ".join(text.split())
 
@@ -106,6 +108,7 @@ def test_no_sentence_of_the_engine_reaches_a_dialog_as_a_command_line_has_it(lab
 
 def test_every_option_in_a_message_is_a_parameter_of_some_dialog():
     elsewhere = {
+        "adapt.py",
         "bench.py",
         "eval.py",
         "models.py",

@@ -21,20 +21,26 @@ from qgis_plugin.tools import pack
 USED = {
     "QtCore": {
         "QBuffer": (), "QByteArray": (), "QCoreApplication": (), "QIODevice": ("OpenModeFlag.WriteOnly",),
-        "QLocale": (), "QThread": (), "QTranslator": (), "QUrl": (),
+        "QLocale": (), "QObject": (), "QProcess": ("ProcessError.FailedToStart", "ProcessState.NotRunning"),
+        "QProcessEnvironment": (), "QTimer": (),
+        "QThread": (), "QTranslator": (), "QUrl": (),
         "Qt": ("TextInteractionFlag.TextSelectableByMouse",),
     },
     "QtGui": {
-        "QIcon": (), "QImage": ("Format.Format_RGB32",),
+        "QColor": (), "QIcon": (), "QImage": ("Format.Format_RGB32",),
         "QPainter": ("CompositionMode.CompositionMode_Difference", "CompositionMode.CompositionMode_Plus"),
     },
     "QtWidgets": {
-        "QComboBox": (), "QFormLayout": (), "QLabel": (), "QLineEdit": (), "QPlainTextEdit": (),
+        "QDialog": (), "QHBoxLayout": (), "QProgressBar": (), "QComboBox": (), "QFileDialog": (), "QMenu": (),
+        "QFormLayout": (), "QLabel": (), "QLineEdit": (),
+        "QPlainTextEdit": (),
         "QPushButton": (), "QVBoxLayout": (), "QWidget": (),
     },
 }  # fmt: skip
 """Everything of Qt the plugin uses: classes by module, and enums by class."""
 QGIS_ENUMS = {
+    "Qgis.LayerType.Raster", "Qgis.MessageLevel.Info", "Qgis.MessageLevel.Warning",
+    "QgsMapLayerType.RasterLayer",
     "Qgis.ProcessingFileParameterBehavior.File", "Qgis.ProcessingFileParameterBehavior.Folder",
     "Qgis.ProcessingNumberParameterType.Double", "Qgis.ProcessingNumberParameterType.Integer",
     "Qgis.ProcessingParameterFlag.Advanced", "QgsProcessingParameterDefinition.Flag.FlagAdvanced",
@@ -96,7 +102,9 @@ def test_every_enum_of_qt_and_qgis_has_its_full_name():
             if local not in imported or not parts[0][0].isupper():
                 continue
             module, what = imported[local]
-            assert len(parts) == 2, f"{name}: {local}.{'.'.join(parts)} is no full name of an enum"
+            assert len(parts) == 2 or local == "QgsMapLayerType", (
+                f"{name}: {local}.{'.'.join(parts)} is no full name of an enum"
+            )
             if module.startswith("qgis.PyQt."):
                 used[module.removeprefix("qgis.PyQt.")][what].add(".".join(parts))
             else:
@@ -133,11 +141,19 @@ def test_pyqt_6_knows_every_name(module, classes):
 METHODS = {
     "QByteArray": "data", "QBuffer": "open close",
     "QCoreApplication": "instance translate processEvents thread",
-    "QComboBox": "addItems setCurrentText currentText clear", "QFormLayout": "addRow",
-    "QImage": "convertToFormat copy save", "QLabel": "setText setWordWrap setTextInteractionFlags",
+    "QComboBox": "addItems setCurrentText currentText clear activated currentIndex setCurrentIndex",
+    "QFormLayout": "addRow",
+    "QImage": "convertToFormat copy save pixel",
+    "QLabel": "setText setWordWrap setTextInteractionFlags setMinimumHeight fontMetrics",
     "QLineEdit": "setPlaceholderText text", "QLocale": "system name",
-    "QPainter": "setCompositionMode drawImage end",
-    "QPlainTextEdit": "setPlaceholderText setMaximumHeight toPlainText",
+    "QPainter": "setCompositionMode drawImage fillRect end",
+    "QFileDialog": "getOpenFileName", "QMenu": "addAction addMenu menuAction setIcon deleteLater",
+    "QDialog": "resize setWindowTitle reject show", "QHBoxLayout": "addStretch addWidget",
+    "QObject": "deleteLater blockSignals", "QProgressBar": "setRange setValue",
+    "QProcess": "start closeWriteChannel waitForFinished kill readAllStandardOutput readAllStandardError "
+    "errorOccurred finished setProcessEnvironment setWorkingDirectory errorString program state terminate",
+    "QProcessEnvironment": "insert", "QTimer": "setSingleShot setInterval timeout start stop",
+    "QPlainTextEdit": "setPlaceholderText setMaximumHeight toPlainText appendPlainText clear setReadOnly",
     "QPushButton": "clicked", "QThread": "currentThread", "QTranslator": "load",
     "QUrl": "fromLocalFile setFragment toString", "QVBoxLayout": "addWidget addLayout addStretch",
 }  # fmt: skip

@@ -225,5 +225,15 @@ def test_the_options_page_tests_and_keeps_the_engine(fresh_qgis):
     assert found["default"] == "256"
 
 
-def test_every_dialog_opens(qgis):
-    assert sorted(qgis.inside("dialogs")) == sorted(ALGORITHMS)
+def test_every_dialog_shows_itself_in_german(qgis):
+    found = qgis.inside("dialogs")
+    texts = {
+        "compress": "Ziel", "decompress": "Archiv", "enhance": "Verlustbehaftetes Raster",
+        "compare": "Referenz", "validate": "Archiv", "reencodefolder": "Ordner der Szenen",
+        "checkengine": "Bericht", "options": "Programm",
+    }  # fmt: skip
+    assert found.keys() == texts.keys()
+    for name, text in texts.items():
+        assert min(found[name]["size"]) >= 300, name
+        assert found[name]["colours"] > 15, name  # it is not blank
+        assert any(word.startswith(text) for word in found[name]["words"]), name

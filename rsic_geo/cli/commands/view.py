@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import ExitStack, suppress
+from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from rsic_geo.options import Execution
 
 if TYPE_CHECKING:
     from rsic_geo.options import ViewOptions
+    from rsic_geo.view.scene import SceneView
 
 
 @click.command(short_help="Look at an archive beside its original, in a browser.")
@@ -38,6 +40,12 @@ if TYPE_CHECKING:
     metavar="MB",
     help="Megabytes that page may have, about.",
 )
+@click.option(
+    "--vrt",
+    metavar="FILE.vrt",
+    help="Write a VRT, too: GDAL and QGIS read the repaired samples by it, as long as this runs.",
+)
+@click.option("--until-eof", is_flag=True, help="End when standard input ends, instead of by Ctrl-C.")
 @execution_options
 @overwrite_option
 @talking
@@ -63,7 +71,7 @@ def view(archive: str, original: str | None, console: Console, execution: Execut
         held.callback(scene.close)
         if chosen.export is not None:
             return _export(scene, chosen, console)
-        return _serve(SceneSite(scene), chosen, console)
+        return _serve(SceneSite(scene), chosen, console, scene)
 
 
 def _serve_ledger(
@@ -72,35 +80,66 @@ def _serve_ledger(
     from rsic_geo.errors import UsageError
     from rsic_geo.view.ledger import LedgerSite
 
-    if original is not None or chosen.export is not None:
+    if original is not None or chosen.export is not None or chosen.vrt is not None:
         raise UsageError(
-            f"{place} is a ledger: it names its originals, and `rsic batch export --to html` writes its page"
+            f"{place} is a ledger: it names its originals, `rsic batch export --to html` writes its page; "
+            "it has no samples for a VRT"
         )
     site = LedgerSite(place, chosen.execution)
     held.callback(site.close)
     return _serve(site, chosen, console)
 
 
-def _serve(site: Any, chosen: ViewOptions, console: Console) -> int:
+def _serve(site: Any, chosen: ViewOptions, console: Console, scene: SceneView | None = None) -> int:
     from rsic_geo.cli.signals import is_stopping
     from rsic_geo.view.server import Serving, has_display
 
-    with suppress(KeyboardInterrupt), Serving(site, chosen.port) as serving:  # the usual end, and no failure
-        console.result({"url": serving.url}, f"{serving.url}\nCtrl-C ends it.")
+    with suppress(KeyboardInterrupt), ExitStack() as held:  # Ctrl-C is the usual end, and no failure
+        url = held.enter_context(Serving(site, chosen.port)).url
+        told: dict[str, Any] = {"url": url}
+        if scene is not None:
+            told |= {"layers": scene.layers, "archive": scene.sources["codec"].is_archive}
+        if scene is not None and chosen.vrt is not None:
+            _write_vrt(chosen.vrt, scene.vrt(url), held, overwrite=chosen.overwrite)
+            told["vrt"] = chosen.vrt
+        is_over = _end_of_input() if chosen.until_eof else Event()
+        console.result(told, f"{url}\nCtrl-C ends it.")
         if console.quiet and not console.as_json:
-            click.echo(serving.url)  # there is no other way to it
+            click.echo(url)  # there is no other way to it
         if chosen.has_browser and has_display():
             import webbrowser
 
-            webbrowser.open(serving.url)
-        while not is_stopping():
-            time.sleep(0.5)
+            webbrowser.open(url)
+        while not is_stopping() and not is_over.wait(0.5):
+            pass
     return 0
 
 
-def _export(scene: Any, chosen: ViewOptions, console: Console) -> int:
-    from pathlib import Path
+def _write_vrt(path: str, content: bytes, held: ExitStack, *, overwrite: bool) -> None:
+    """Write a VRT that is removed with ``held``: what it leads to is gone then."""
+    from rsic_geo.raster.files import PendingFile
 
+    pending = PendingFile(path, overwrite=overwrite)
+    pending.temporary.write_bytes(content)
+    pending.publish()
+    held.callback(Path(path).unlink, missing_ok=True)
+
+
+def _end_of_input() -> Event:
+    """Return what is set when standard input ends."""
+    is_over = Event()
+
+    def wait() -> None:
+        with suppress(OSError, ValueError):  # an input that cannot be read has ended
+            while os.read(0, 4096):
+                pass
+        is_over.set()
+
+    Thread(target=wait, daemon=True).start()
+    return is_over
+
+
+def _export(scene: Any, chosen: ViewOptions, console: Console) -> int:
     from rsic_geo.cli.summary import bytes_text
     from rsic_geo.progress import Progress
     from rsic_geo.raster.files import PendingFile
