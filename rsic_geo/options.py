@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -226,13 +227,7 @@ def check_part(options: PartOptions) -> None:
         raise UsageError("bands are counted from 1")
 
 
-def _check_weights(text: str) -> None:
-    try:
-        is_fine = all(0 < float(part) < math.inf for part in text.split(","))
-    except ValueError:
-        is_fine = False
-    if not is_fine:
-        raise UsageError(f"band weights {text!r}: use range, error or positive numbers, as 1,1,0.5")
+_WEIGHTS = re.compile(r"range|error|\+?\d*\.?\d+(e-?\d+)?(,\+?\d*\.?\d+(e-?\d+)?)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,8 +296,8 @@ class EncodeOptions:
             raise UsageError(f"quantize {self.quantize!r}: only uint16 is known")
         if self.spectral not in ("as-is", "rotated", "auto"):
             raise UsageError(f"bands {self.spectral!r}: use as-is, rotated or auto")
-        if self.band_weights not in ("range", "error"):
-            _check_weights(self.band_weights)
+        if not _WEIGHTS.fullmatch(self.band_weights.replace(" ", "")):
+            raise UsageError(f"band weights {self.band_weights!r}: use range, error or numbers, as 1,1,0.5")
         if self.sidecar not in ("auto", "never", "require"):
             raise UsageError(f"sidecar {self.sidecar!r}: use auto, never or require")
         if self.georef not in ("both", "geojp2", "gml"):

@@ -16,7 +16,7 @@ from rsic_geo.geo.lattice import CELL, cell_counts
 from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
 from rsic_geo.view.graticule import graticule
-from rsic_geo.view.quality import measured
+from rsic_geo.view.quality import blocks_in, measured
 from rsic_geo.view.scene import TILE, SceneView
 from rsic_geo.view.site import part
 from rsic_geo.view.told import described
@@ -122,7 +122,7 @@ def _places(view: SceneView) -> list[tuple[int, int]]:
         losses = view.recorded_error(view.usual_look.bands[0])
         order = [divmod(int(each), columns) for each in np.argsort(-losses, axis=None, kind="stable")]
     else:
-        blocks, _ = view.blocks_in(Window.full(view.profile.height, view.profile.width), _MOST_PLACES)
+        blocks, _ = blocks_in(view, Window.full(view.profile.height, view.profile.width), _MOST_PLACES)
         order = [(block.row_off // CELL, block.col_off // CELL) for block in blocks]
     chosen: list[tuple[int, int]] = []
     for row, column in order:

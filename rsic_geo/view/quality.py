@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.errors import JobCancelledError
+from rsic_geo.errors import JobCancelledError, UsageError
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.window import Window
 from rsic_geo.quality import BandErrors, blank_errors, finite, scored_bands, total_psnr
 from rsic_geo.view.scene import SceneView
 
+_EVENLY = (0.7548776662466927, 0.5698402909980532)
+"""Shares whose multiples fill a square evenly: the additive sequence of the plastic number."""
 MOST_BLOCKS = 8
 """Blocks that are measured of a window."""
 
@@ -58,7 +60,7 @@ def measured(view: SceneView, window: Window, is_wanted: Callable[[], bool] = la
         JobCancelledError: it is no longer wanted.
         RsicGeoError: the files cannot be read there.
     """
-    blocks, count = view.blocks_in(window, MOST_BLOCKS)
+    blocks, count = blocks_in(view, window, MOST_BLOCKS)
     if "original" not in view.sources:
         return {"recorded": _recorded(view, window)}
     names = [name for name in view.sources if name != "original"]
@@ -98,6 +100,26 @@ def _told(found: list[BandErrors], spreads: Sequence[_Spread]) -> dict[str, Any]
         "max_error": finite(max(band.max_abs_error for band in scored)),
         "is_equal": all(band.sse == 0 for band in scored),
     }
+
+
+def blocks_in(view: SceneView, window: Window, most: int) -> tuple[list[Window], int]:
+    """Return blocks of a window, cut to it: at most so many, spread evenly; and how many there are."""
+    side = view.block_side
+    inner = window.intersection(Window.full(view.profile.height, view.profile.width))
+    if inner is None:
+        raise UsageError("nothing of the scene is in view")
+    tops = range(inner.row_off // side * side, inner.row_stop, side)
+    lefts = range(inner.col_off // side * side, inner.col_stop, side)
+    count = len(tops) * len(lefts)
+    places = dict.fromkeys((top, left) for top in tops for left in lefts) if count <= most else {}
+    number = 0
+    while len(places) < min(most, count):
+        number += 1
+        row = int(number * _EVENLY[0] % 1 * len(tops))
+        column = int(number * _EVENLY[1] % 1 * len(lefts))
+        places[tops[row], lefts[column]] = None
+    parts = (Window(row_off=top, col_off=left, height=side, width=side) for top, left in sorted(places))
+    return [part for each in parts if (part := inner.intersection(each))], count
 
 
 def _recorded(view: SceneView, window: Window) -> dict[str, Any] | None:

@@ -21,8 +21,8 @@ from rsic_geo.geo.lattice import CELL, rmse_from_level, strength_from_byte
 from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
+from rsic_geo.raster.doors.served import ServedTiles, tile_tiff
 from rsic_geo.raster.png import png
-from rsic_geo.raster.served import ServedTiles, tile_tiff
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs.compare import peaks_between
@@ -40,8 +40,6 @@ _HELD = 256 << 20
 """Bytes of blocks and tiles that are kept."""
 _OVERVIEW = 512
 """Longest side of the picture that percentiles are taken of (px)."""
-_EVENLY = (0.7548776662466927, 0.5698402909980532)
-"""Shares whose multiples fill a square evenly: the additive sequence of the plastic number."""
 TITLES = {
     "original": "Original",
     "codec": "Codec alone",
@@ -385,25 +383,6 @@ class SceneView:
                 for value, valid in zip(block.pixels[:, 0, 0], block.valid[:, 0, 0], strict=True)
             ]
         return found
-
-    def blocks_in(self, window: Window, most: int) -> tuple[list[Window], int]:
-        """Return blocks of a window, cut to it: at most so many, spread evenly; and how many there are."""
-        side = self.block_side
-        inner = window.intersection(Window.full(self.profile.height, self.profile.width))
-        if inner is None:
-            raise UsageError("nothing of the scene is in view")
-        tops = range(inner.row_off // side * side, inner.row_stop, side)
-        lefts = range(inner.col_off // side * side, inner.col_stop, side)
-        count = len(tops) * len(lefts)
-        places = dict.fromkeys((top, left) for top in tops for left in lefts) if count <= most else {}
-        number = 0
-        while len(places) < min(most, count):
-            number += 1
-            row = int(number * _EVENLY[0] % 1 * len(tops))
-            column = int(number * _EVENLY[1] % 1 * len(lefts))
-            places[tops[row], lefts[column]] = None
-        parts = (Window(row_off=top, col_off=left, height=side, width=side) for top, left in sorted(places))
-        return [part for each in parts if (part := inner.intersection(each))], count
 
     @cached_property
     def peaks(self) -> tuple[Peak, ...]:

@@ -23,7 +23,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.view.cache import Cache
 from rsic_geo.view.graticule import graticule
-from rsic_geo.view.quality import measured
+from rsic_geo.view.quality import blocks_in, measured
 from rsic_geo.view.scene import Look, SceneView
 
 AS_IT_IS = Look(bands=(0, 1, 2), cut=-1.0, scale=20.0)
@@ -177,7 +177,7 @@ def test_quality_in_view_is_that_of_the_pixels_in_view(view, pair):
 
 def test_of_large_views_blocks_are_spread_evenly(view):
     view.block_side, kept = 32, view.block_side
-    parts, count = view.blocks_in(Window.full(420, 600), 8)
+    parts, count = blocks_in(view, Window.full(420, 600), 8)
     view.block_side = kept
     assert (count, len(parts)) == (14 * 19, 8)
     assert min(len({part.col_off for part in parts}), len({part.row_off for part in parts})) >= 4
