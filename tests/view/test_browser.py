@@ -16,6 +16,7 @@ from batch_support import options, run, write_scene
 from PIL import Image
 from view_support import NAME, WORDS
 
+from rsic_geo.batch.export import export_run
 from rsic_geo.options import Execution
 from rsic_geo.view.ledger import LedgerSite
 from rsic_geo.view.server import Serving
@@ -206,3 +207,21 @@ def test_a_footprint_leads_to_its_scene(browser, tmp_path):
         until(page, LOADED)
         assert page.text_content("#name") == f"{NAME}.jp2"
     site.close()
+
+
+def test_the_page_of_a_batch_is_read_on_a_laptop_and_a_phone(browser, tmp_path):
+    for number in range(4):
+        write_scene(tmp_path / "in" / f"s{number}.tif", number)
+    (tmp_path / "in" / "<img src=x onerror=alert(1)>.tif").write_bytes(b"no raster")
+    run(tmp_path / "in", tmp_path / "out", options("psnr=38"))
+    export_run(tmp_path / "out", str(tmp_path / "page.html"), "html")
+    for width in (1000, 375):
+        with visited(browser, (tmp_path / "page.html").as_uri(), width) as page:
+            text = page.inner_text("body")
+            assert "Failed: 1" in text
+            assert "<img src=x onerror=alert(1)>.tif" in text
+            assert page.locator("img[src='x']").count() == 0
+            assert page.locator("svg").count() >= 2  # the map, and charts
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            shown = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
+            assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 20  # no blank page
