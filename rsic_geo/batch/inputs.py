@@ -131,7 +131,21 @@ def _walk(root: Path, selection: Selection) -> Iterator[Source]:
                     continue
                 if not selection.include and not _matches(relative.lower(), RASTERS):
                     continue
+                if not selection.include and _is_thumbnail(entry.path):
+                    continue
                 yield Source(path=entry.path, relative=relative)
+
+
+def _is_thumbnail(path: str) -> bool:
+    """Return whether a picture is the thumbnail of a STAC item beside it, as our exports have them."""
+    stem, suffix = os.path.splitext(path)
+    item = f"{stem}.json"
+    if suffix != ".png" or not os.path.isfile(item):
+        return False
+    try:
+        return bool(json.loads(Path(item).read_text(encoding="utf-8")).get("type") == "Feature")
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _named(paths: list[str], selection: Selection) -> Iterator[Source]:

@@ -399,3 +399,11 @@ def test_names_are_portable_and_all_different(products):
         assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,139}", name)
         assert name[-1] != "."
         assert not re.match(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", name.lower())
+
+
+def test_thumbnails_are_no_scenes_where_items_are_an_input(tmp_path):
+    write_scenes(tmp_path / "in", 2)
+    run(tmp_path / "in", tmp_path / "out")
+    export_run(tmp_path / "out", str(tmp_path / "in" / "stac"), "stac")
+    found = discover([str(tmp_path / "in")], Selection())
+    assert sorted(Path(source.path).suffix for source in found) == [".tif", ".tif"]
