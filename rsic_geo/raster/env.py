@@ -48,10 +48,22 @@ _BLOCK = re.compile(r"IReadBlock failed at X offset (\d+), Y offset (\d+)")
 _REFERRED = re.compile(r"(\S.*): No such file or directory")
 """How GDAL names a file that another one refers to; the other's own name is taken out before."""
 
+_FAR = (
+    "/vsicurl",
+    "/vsis3",
+    "/vsigs",
+    "/vsiaz",
+    "/vsiadls",
+    "/vsioss",
+    "/vsiswift",
+    "/vsihdfs",
+    "/vsiwebhdfs",
+)
+_GONE = "there is no such file"
 _KNOWN_WORDS = (
     ("Dataset is closed", "it was closed: open it again"),
-    ("does not exist in the file system", "there is no such file"),
-    ("No such file or directory", "there is no such file"),
+    ("does not exist in the file system", _GONE),
+    ("No such file or directory", _GONE),
     ("HTTP response code: 404", "the server has no such file"),
     ("HTTP response code: 403", "the server does not let it be read"),
 )
@@ -194,7 +206,9 @@ def _one_line(error: BaseException, path: str | Path) -> str:
         return f"it refers to {referred[1]}, and there is no such file: put that back beside it"
     for words, ours in _KNOWN_WORDS:
         if words in message:
-            return ours
+            # GDAL says the same of a file that is not there and of a server that does not answer.
+            is_far = str(path).startswith(_FAR) and ours == _GONE
+            return "nothing answers there, or there is no such file" if is_far else ours
     if "IReadBlock failed" in message:
         place = _BLOCK.sub(r"block of row \2, column \1", message)
         return f"it is damaged or cut short, copy it again ({place[:250]})"
