@@ -236,7 +236,9 @@ def layer_profile(
 
     def is_coarse(layer: int) -> bool:
         if isinstance(near, Sequence):
-            return bool((error(layer) > np.asarray(near) * counts).any())
+            # What is not judged may have any error: infinity times no sample is no number.
+            most = [limit * count for limit, count in zip(near, counts.tolist(), strict=True) if count]
+            return bool((error(layer)[counts > 0] > most).any())
         return bool(error(layer).sum() > (near or 0.0) * counts.sum())
 
     if near is not None:
