@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Any, Literal, get_args
 
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord, now
-from rsic_geo.batch.publish import read_json, write_json
+from rsic_geo.batch.publish import bring_companion, read_json, write_json
 from rsic_geo.batch.source import companions_of, look_at, source_values
+from rsic_geo.codecs.registry import suffixes
 from rsic_geo.errors import OutputExistsError, RsicGeoError
 from rsic_geo.raster.files import sidecars_of
-from rsic_geo.verbs.names import archive_suffixes
 
 Duplicates = Literal["code", "hardlink", "symlink"]
 DUPLICATES: tuple[Duplicates, ...] = get_args(Duplicates)
@@ -26,49 +25,58 @@ _OWN = ("fid", "source", "started", "worker", "rule")
 
 
 class Twins:
-    """Finds scenes whose files hold what those of an earlier scene of the run hold."""
+    """Finds scenes whose files hold what those of an earlier scene of the run hold.
+
+    Files of one size are told apart by three pieces first, so that few are read whole.
+    """
 
     def __init__(self, ledger: Ledger, run: str) -> None:
         """Learn of the scenes that are entered already and are no duplicates themselves."""
-        self._by_size: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
-        self._pieces: dict[str, bytes] = {}
+        self._unread: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
+        """Scenes by size, of which nothing need be read while no other has that size."""
+        self._alike: dict[tuple[int, str | None, bytes], list[str]] = defaultdict(list)
         self._keys: dict[str, str] = {}
+        self._sizes: set[int] = set()
         for scene in ledger.scenes(run):
             if scene["source_bytes"] and scene["error_kind"] not in DUPLICATES:
-                self._by_size[scene["source_bytes"]].append((scene["source"], scene["asked"]))
+                self._unread[scene["source_bytes"]].append((scene["source"], scene["asked"]))
+                self._sizes.add(scene["source_bytes"])
 
     def key_of(self, path: str, asked: str | None) -> str | None:
-        """Return the content key of a scene if an earlier one has it, too, and is asked the same.
-
-        Files of one size are compared by three pieces first, so that few are read whole.
-        """
+        """Return the content key of a scene if an earlier one has it, too, and is asked the same."""
         try:
             size = os.path.getsize(path)
+            if size not in self._sizes:
+                self._sizes.add(size)
+                self._unread[size].append((path, asked))
+                return None
+            for other, asked_of_it in self._unread.pop(size, ()):
+                with suppress(OSError):  # a source that is gone cannot be compared
+                    self._alike[size, asked_of_it, _pieces(other, size)].append(other)
+            alike = self._alike[size, asked, _pieces(path, size)]
+            for other in alike:
+                with suppress(RsicGeoError):
+                    if self._key(other) == self._key(path):
+                        return self._key(path)
         except OSError:
             return None
-        others = self._by_size[size]
-        for other, asked_of_it in others:
-            with suppress(RsicGeoError, OSError):  # a source that is gone cannot be compared
-                same = asked_of_it == asked and self._piece(other, size) == self._piece(path, size)
-                if same and self._key(other) == self._key(path):
-                    return self._key(path)
-        others.append((path, asked))
+        alike.append(path)
         return None
-
-    def _piece(self, path: str, size: int) -> bytes:
-        if path not in self._pieces:
-            digest = hashlib.sha256()
-            with open(path, "rb") as stream:
-                for place in (0, size // 2, max(0, size - _PIECE)):
-                    stream.seek(place)
-                    digest.update(stream.read(_PIECE))
-            self._pieces[path] = digest.digest()
-        return self._pieces[path]
 
     def _key(self, path: str) -> str:
         if path not in self._keys:
             self._keys[path] = look_at(path).content_key
         return self._keys[path]
+
+
+def _pieces(path: str, size: int) -> bytes:
+    """Return a digest of a file's beginning, middle and end."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for place in (0, size // 2, max(0, size - _PIECE)):
+            stream.seek(place)
+            digest.update(stream.read(_PIECE))
+    return digest.digest()
 
 
 def marked(key: str, how: Duplicates) -> dict[str, Any]:
@@ -82,13 +90,12 @@ def share(ledger: Ledger, run: RunRecord, *, companions: bool) -> bool:
     Returns:
         Whether some have to be archived after all: what lies beside the product tells its name.
     """
+    waiting = [scene for scene in ledger.scenes(run.name, "skipped") if scene["error_kind"] in DUPLICATES]
+    wanted = {(scene["content_key"], scene["asked"]) for scene in waiting}
     products: dict[tuple[str, str | None], Row] = {}
-    waiting: list[Row] = []
-    for scene in ledger.scenes(run.name):
-        if scene["error_kind"] in DUPLICATES and scene["state"] == "skipped":
-            waiting.append(scene)
-        elif scene["state"] == "done":
-            products.setdefault((scene["content_key"], scene["asked"]), scene)
+    for scene in ledger.scenes(run.name, "done") if wanted else ():
+        if (key := (scene["content_key"], scene["asked"])) in wanted:
+            products.setdefault(key, scene)
     is_more = False
     for scene in waiting:
         twin = products.get((scene["content_key"], scene["asked"]))
@@ -107,17 +114,21 @@ def share(ledger: Ledger, run: RunRecord, *, companions: bool) -> bool:
 def _linked(scene: Row, twin: Row, run: RunRecord, *, companions: bool) -> dict[str, Any]:
     """Link one product, its report last; return what the ledger says of it then."""
     source, product = Path(twin["product"]), Path(scene["product"])
-    kinds = archive_suffixes("auto") + archive_suffixes("learned")
-    ending = next((each for each in kinds if source.name.endswith(each)), "")
-    guess = next((each for each in kinds if product.name.endswith(each)), "")
+    ending, guess = (
+        next((each for each in suffixes() if name.lower().endswith(each)), "")
+        for name in (source.name, product.name)
+    )
     product = product.with_name(product.name[: len(product.name) - len(guess)] + ending) if guess else product
     inside(product, run.folder, "the product")
     beside = sidecars_of(source)
-    state = look_at(scene["source"])
+    state, receipt = look_at(scene["source"]), read_json(twin["report"])
     is_told = any(each == ".vrt" for _, each in beside) and product.name != source.name
-    if is_told or state.content_key != twin["content_key"]:  # a name inside, or a source that changed
+    # A name inside, a source that changed, or no report that could be told of this scene, too.
+    if is_told or state.content_key != twin["content_key"] or receipt is None:
         return {"state": "pending", "error": None, "error_kind": None}
     product.parent.mkdir(parents=True, exist_ok=True)
+    for companion in companions_of(scene["source"]) if companions else ():
+        bring_companion(companion, product, product.parent)
     for path, place in (*((path, Path(f"{product}{each}")) for path, each in beside), (source, product)):
         with suppress(FileExistsError):  # of a pass that was killed: compared below
             if scene["error_kind"] == "hardlink":
@@ -126,12 +137,8 @@ def _linked(scene: Row, twin: Row, run: RunRecord, *, companions: bool) -> dict[
                 os.symlink(os.path.relpath(path, place.parent), place)
         if not os.path.samefile(path, place):
             raise OutputExistsError(f"{place} exists and is another file: move it away")
-    for companion in companions_of(scene["source"]) if companions else ():
-        if not (place := product.with_name(companion.name)).exists():
-            shutil.copy2(companion, place)
     report = f"{run.reports}/{os.path.relpath(product, run.folder)}.json"
     own = {"product": str(product), "report": report, **source_values(state)}
-    receipt = read_json(twin["report"]) or {}
     receipt["ledger"] = {**receipt["ledger"], **source_values(state), "report": report}
     receipt["report"]["input"]["path"] = scene["source"]
     write_json(report, {**receipt, "same_as": twin["source"]})

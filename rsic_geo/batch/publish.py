@@ -42,16 +42,28 @@ def publish(finished: Path, product: Path, companions: list[Path]) -> None:
     """
     product.parent.mkdir(parents=True, exist_ok=True)
     for companion in companions:
-        copy = finished.with_name(f"companion-{companion.name}")
-        shutil.copy2(companion, copy)
-        _flush(copy)
-        _claim(copy, product.with_name(companion.name))
+        bring_companion(companion, product, finished.parent)
     for sidecar, suffix in sidecars_of(finished):
         _flush(sidecar)
         _claim(sidecar, product.with_name(product.name + suffix))
     _flush(finished)
     _claim(finished, product)
     _flush(product.parent)
+
+
+def bring_companion(companion: Path, product: Path, folder: Path) -> None:
+    """Copy a vendor's text file beside a product, by way of a folder on the same file system.
+
+    Raises:
+        OutputExistsError: another file has its name there.
+    """
+    copy = folder / f".{companion.name}.{secrets.token_hex(4)}.part"
+    try:
+        shutil.copy2(companion, copy)
+        _flush(copy)
+        _claim(copy, product.with_name(companion.name))
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def set_aside(finished: Path, product: Path) -> Path:

@@ -106,7 +106,7 @@ def compress(
             report.warn(note)
         for note in damage:
             report.warn(f"the source is damaged; what it still holds was archived: {note}")
-        _keep_weights(best, dst, report)
+        _keep_weights(best, report)
         if options.seal and best.job.enhancement is None:
             report.warn("nothing is enhanced in this archive, so there is nothing to seal")
         best.pending.publish()
@@ -309,7 +309,7 @@ def _pending(src: str, dst: str, overwrite: bool) -> Iterator[PendingFile]:
         pending.discard()
 
 
-def _keep_weights(made: _Try, dst: str, progress: Progress) -> None:
+def _keep_weights(made: _Try, progress: Progress) -> None:
     """Put weights of a file where readers of the archive find them, or say what they need."""
     path, enhancer = made.options.model, made.job.enhancer
     if not path.endswith(SUFFIX) or enhancer is None or made.job.enhancement is None:
@@ -320,7 +320,7 @@ def _keep_weights(made: _Try, dst: str, progress: Progress) -> None:
         return
     except WeightsError:
         pass
-    if near.startswith("/vsi") or not os.path.exists(os.path.dirname(os.path.abspath(dst))):
+    if made.options.sidecar == "never":  # as of what has no name: nothing lies beside it
         progress.warn(
             f"readers need {os.path.basename(path)}: put it into a folder {WEIGHTS_FOLDER} beside the "
             f"archive, or into that named by {ENVIRONMENT_VARIABLE}"
@@ -336,9 +336,8 @@ def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress, near:
         return None
     if plan.lossless or not plan.groups or plan.affinity is not None or plan.keeps_samples:
         if options.model != "auto":
-            open_weights(
-                options.model, near=near
-            )  # a name nobody knows is a mistake even where no network is used
+            # A name nobody knows is a mistake even where no network is used.
+            open_weights(options.model, near=near)
         return None
     from rsic_geo.repair import load_enhancer
 

@@ -84,3 +84,18 @@ def test_a_link_never_takes_the_place_of_another_file(tmp_path, scenes):
 def test_without_being_asked_every_scene_is_coded(tmp_path, scenes):
     run(scenes, tmp_path / "out", options())
     assert len({path.stat().st_ino for path in (tmp_path / "out").rglob("*.jp2")}) == 5
+
+
+def test_a_twin_without_a_report_is_coded_and_many_of_one_size_are_told_apart(tmp_path):
+    for seed in range(3):
+        write_scene(tmp_path / "in" / f"s{seed}.tif", seed)  # all of one size
+    for seed in range(3):
+        shutil.copy2(tmp_path / "in" / f"s{seed}.tif", tmp_path / "in" / f"t{seed}.tif")
+    run(tmp_path / "in", tmp_path / "out", duplicates="hardlink")
+    assert len({path.stat().st_ino for path in (tmp_path / "out").glob("*.jp2")}) == 3
+    # One more, when the report of its twin is gone: nothing could tell of it.
+    shutil.copy2(tmp_path / "in" / "s1.tif", tmp_path / "in" / "u1.tif")
+    (tmp_path / "out" / "rsic-batch-reports" / "s1.jp2.json").unlink()
+    standing, _ = run(tmp_path / "in", tmp_path / "out", duplicates="hardlink")
+    assert (standing.done, standing.left) == (7, 0)
+    assert rsic_geo.compare(tmp_path / "in" / "u1.tif", tmp_path / "out" / "u1.jp2").is_equal

@@ -224,6 +224,13 @@ def test_a_single_archive_keeps_its_weights_beside_it_sealed_or_not(adapted, sce
     assert rsic_geo.info(tmp_path / "a.jp2")["sealed"] is True
 
 
+def test_nothing_is_put_beside_an_archive_that_is_to_lie_alone(adapted, scenes, tmp_path, capsys):
+    words = ["compress", str(scenes[3]), str(tmp_path / "a.jp2"), "--target", "psnr=33"]
+    assert main([*words, "--sidecar", "never", "--model", str(adapted)]) == 0
+    assert "readers need my-drone.safetensors" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jp2"]
+
+
 def test_weights_are_part_of_what_is_verified_and_migrated(adapted, scenes, tmp_path, capsys):
     out = tmp_path / "archive"
     words = ["batch", "run", *map(str, scenes[:2]), str(out), "--target", "psnr=33", "-j0", "-q"]

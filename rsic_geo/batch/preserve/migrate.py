@@ -261,7 +261,7 @@ def _remove(move: _Move, source: str, made: Mapping[str, Any]) -> None:
     old.update(scene["fid"], state="skipped", error=f"made anew as {product}", error_kind=MIGRATED)
     report = Path(earlier.reports) / f"{os.path.relpath(place, earlier.folder)}.json"
     beside = [Path(f"{place}{suffix}") for suffix in SIDECARS]
-    for gone in (place, *beside, report):
+    for gone in (*beside, report, place):  # the product last: while it is there, the rest is asked for again
         with suppress(FileNotFoundError):
             gone.unlink()
 
