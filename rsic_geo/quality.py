@@ -33,6 +33,10 @@ class BandErrors:
     sse: float = 0.0
     sad: float = 0.0
     max_abs_error: float = 0.0
+    is_relative: bool = False
+    """Whether errors are counted as parts of their samples, too."""
+    max_rel_error: float = 0.0
+    """Largest error as a part of its sample, where that is counted; infinite for one of zero."""
     valid_equal: bool = True
     """Whether the same pixels are valid in both; of alpha: whether it is the same."""
     peak: float = 255.0
@@ -55,6 +59,10 @@ class BandErrors:
             self.sad += float(error.sum())
             self.sse += float(np.vdot(error, error).real)
         self.max_abs_error = max(self.max_abs_error, float(error.max(initial=0.0)))
+        if self.is_relative and error.any():
+            with np.errstate(divide="ignore"):
+                parts = error[error > 0] / np.abs(reference[error > 0].astype(np.float64))
+            self.max_rel_error = max(self.max_rel_error, float(parts.max()))
 
     @property
     def psnr(self) -> float:
@@ -107,16 +115,25 @@ def _unit_psnr(bands: Sequence[BandErrors]) -> float:
     return _decibels(sum(band.sse for band in bands), sum(band.samples for band in bands), bands[0].peak)
 
 
-def blank_errors(profile: SceneProfile, peaks: Sequence[float]) -> list[BandErrors]:
+def blank_errors(
+    profile: SceneProfile, peaks: Sequence[float], *, is_relative: bool = False
+) -> list[BandErrors]:
     """Return the account of every band of a scene before anything is counted.
 
     Args:
         profile: of the scene errors are counted against.
         peaks: what each band's PSNR is relative to.
+        is_relative: whether errors are counted as parts of their samples, too.
     """
     joined = next((unit for unit in units_of(profile) if len(unit) > 1), ())
     return [
-        BandErrors(band=i + 1, is_alpha=name.lower() == "alpha", peak=peak, is_joined=i in joined)
+        BandErrors(
+            band=i + 1,
+            is_alpha=name.lower() == "alpha",
+            peak=peak,
+            is_joined=i in joined,
+            is_relative=is_relative,
+        )
         for i, (name, peak) in enumerate(zip(profile.colorinterp, peaks, strict=True))
     ]
 
@@ -148,6 +165,11 @@ def quantised_quality(found: list[BandErrors] | None) -> dict[str, Any]:
         "psnr": psnr,
         "psnr_per_band": None if found is None else [finite(band.psnr) for band in found],
         "max_abs_error": max(band.max_abs_error for band in scored) if scored else None,
+        **(
+            {"max_rel_error": max(band.max_rel_error for band in scored)}
+            if any(band.is_relative for band in scored)
+            else {}
+        ),
         "model": None,
         "cells_enhanced": 0.0,
     }

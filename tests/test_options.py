@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rsic_geo.batch.message import options_from, options_text
 from rsic_geo.batch.rules import _OPTIONS
 from rsic_geo.errors import JobCancelledError, UsageError
-from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Target
+from rsic_geo.options import DecodeOptions, EncodeOptions, Execution
 from rsic_geo.progress import Progress
+from rsic_geo.targets import Target
 
 
 @given(st.sampled_from(["psnr", "ratio", "bpp"]), st.floats(1, 90))

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.targets import Target
 from rsic_geo.verbs.names import archive_suffixes
 
 OutcomeState = Literal["done", "failed", "skipped", "halted", "helped"]

@@ -28,9 +28,10 @@ from typing import Any, Literal
 
 from rsic_geo.batch.inputs import Source
 from rsic_geo.errors import RsicGeoError, UsageError
-from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.raster import SceneReader
 from rsic_geo.scenes.kinds import open_store
+from rsic_geo.targets import Target
 from rsic_geo.verbs.names import archive_suffixes
 from rsic_geo.weights import open_weights
 

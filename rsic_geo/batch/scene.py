@@ -52,6 +52,7 @@ from rsic_geo.raster import accepting_damage, gdal_config, open_scene
 from rsic_geo.raster.place import on_earth, outline_on_earth
 from rsic_geo.report import Report
 from rsic_geo.scenes.verdict import BandFacts, lost_message, weak_warning
+from rsic_geo.targets import Target
 from rsic_geo.verbs import compress
 from rsic_geo.verbs.info import damaged_sidecars, validate
 from rsic_geo.verbs.names import ANY
@@ -184,6 +185,7 @@ def _written(
                 lossless=bool(report.details["lossless"]),
                 facts=tuple(map(BandFacts.from_json, report.details["signals"])),
                 bounds=tuple(report.details["bounds"]),
+                is_relative=_is_relative(job),
             ),
             job.options.execution,
             progress.stage(0.7, 1),
@@ -290,12 +292,19 @@ def _check_weights(job: SceneJob, report: Report) -> None:
             )
 
 
+def _is_relative(job: SceneJob) -> bool:
+    """Return whether the target, or that of the archive this scene is migrated from, is a relative error."""
+    earlier = None if job.origin is None else Target.parse(job.origin.floor["target"]).kind
+    return "max-rel-error" in (job.options.target.kind, earlier)
+
+
 def _product_values(job: SceneJob, report: Report, proof: Proof, finished: Path) -> dict[str, Any]:
     details, target = report.details, job.options.target
     model = details.get("model") or {}
     achieved = {
         "psnr": proof.psnr,
         "max-error": proof.max_error,
+        "max-rel-error": max(proof.parts),
         "bpp": proof.bits_per_pixel,
         "bpppb": proof.bits_per_pixel / proof.bands,
         "ratio": proof.ratio,

@@ -10,7 +10,7 @@ from typing import Any
 
 from rsic_geo.batch.kept_comparison import Checkpoint
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.options import Execution, Target
+from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, blank_errors, finite, scored_bands, total_psnr
 from rsic_geo.raster import metadata_differences
@@ -19,6 +19,7 @@ from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source
 from rsic_geo.scenes.verdict import NOISE, BandFacts, BandQuality
+from rsic_geo.targets import Target
 from rsic_geo.write.plan import sample, sampled_peaks
 from rsic_geo.write.verify import compare_window
 
@@ -39,11 +40,15 @@ class Promise:
     """What the bands of the source hold, to judge what became of them; empty for lossless."""
     bounds: tuple[float, ...] = ()
     """Largest error of each band; empty where the target has one for all, or is another."""
+    is_relative: bool = False
+    """Whether errors are counted as parts of their samples, too: for the target, or for an earlier one."""
 
     def allows(self, bands: Sequence[BandErrors]) -> bool:
         """Return whether no band has a larger error than the target allows."""
-        if self.target.kind != "max-error" or self.lossless:
+        if not self.target.is_bound or self.lossless:
             return True
+        if self.target.kind == "max-rel-error":
+            return _keeps_parts(self.target, _parts(bands))
         bounds = self.bounds or (self.target.value,) * len(bands)
         scored = zip(bands, bounds, strict=True)
         return all(band.max_abs_error <= most for band, most in scored if not band.is_alpha)
@@ -59,6 +64,8 @@ class Proof:
     a number came back as NaN."""
     max_error: float
     """Largest error of a sample that counts, in the units of the scene."""
+    parts: tuple[float, ...]
+    """Largest error of each band as a part of its sample; 0 of alpha, and where that is not counted."""
     is_within: bool
     """Whether no error is larger than a target of that kind allows."""
     masks_equal: bool
@@ -124,7 +131,9 @@ def prove(  # noqa: PLR0913 - two scenes, what is promised, and how the work is 
         RsicGeoError: if one of them cannot be read.
     """
     with open_source(source, execution) as original, open_archive(product, execution=execution) as archive:
-        bands, masks_equal = _compare(original, archive, progress, checkpoint)
+        bands, masks_equal = _compare(
+            original, archive, progress, checkpoint, is_relative=promise.is_relative
+        )
         pixels_equal = all(band.different == 0 for band in bands)
         ours, theirs = original.metadata(), archive.snapshot
         if not (pixels_equal and promise.lossless):
@@ -137,6 +146,7 @@ def prove(  # noqa: PLR0913 - two scenes, what is promised, and how the work is 
             pixels_equal=pixels_equal,
             psnr=total_psnr(scored),
             max_error=max(band.max_abs_error for band in scored),
+            parts=_parts(bands),
             is_within=promise.allows(bands),
             masks_equal=masks_equal,
             lost=lost,
@@ -192,6 +202,8 @@ def fallen_below(proof: Proof, floor: Mapping[str, Any]) -> list[str]:
     most = target.value if target.is_plain else floor["max_error"]
     if target.kind == "max-error" and proof.max_error > most:
         return [f"its largest error is {proof.max_error:g}, {earlier}"]
+    if target.kind == "max-rel-error" and not _keeps_parts(target, proof.parts):
+        return [f"its largest error is {max(proof.parts):.3%} of a sample, {earlier}"]
     # Who asked for a size was promised no quality: what was reached must not be lost.
     least = target.value if target.kind == "psnr" else floor["psnr"] if target.is_size else None
     if least is not None and proof.psnr < least - PSNR_SLACK:
@@ -201,12 +213,27 @@ def fallen_below(proof: Proof, floor: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def _parts(bands: Sequence[BandErrors]) -> tuple[float, ...]:
+    return tuple(0.0 if band.is_alpha else band.max_rel_error for band in bands)
+
+
+def _keeps_parts(target: Target, parts: Sequence[float]) -> bool:
+    """Return whether no band is further off than a relative target allows."""
+    bounds = target.values or (target.value,) * len(parts)
+    return all(part <= most for part, most in zip(parts, bounds, strict=True))
+
+
 def _compare(
-    original: Scene, archive: Archive, progress: Progress, checkpoint: Checkpoint | None
+    original: Scene,
+    archive: Archive,
+    progress: Progress,
+    checkpoint: Checkpoint | None,
+    *,
+    is_relative: bool,
 ) -> tuple[list[BandErrors], bool]:
     profile = original.profile
     peaks = archive.peaks or sampled_peaks(profile, *sample(original))
-    bands = blank_errors(profile, [peak.span for peak in peaks])
+    bands = blank_errors(profile, [peak.span for peak in peaks], is_relative=is_relative)
     rows, same = 0, profile.has_mask == archive.has_mask
     kept = None if checkpoint is None else checkpoint.load(len(bands))
     if kept is not None:

@@ -116,7 +116,9 @@ def job_summary(entries: Mapping[str, Any]) -> str:
     target = entries.get("target")
     if isinstance(target, Mapping) and target.get("achieved") is not None:
         checked = "verified" if entries.get("verified") else "not verified"
-        lines.append(f"target {target['asked']}: reached {target['achieved']:.5g}, {checked}")
+        is_part = target["asked"].startswith("max-rel-error")
+        reached = f"{target['achieved']:.5g}" if not is_part else f"{100 * target['achieved']:.5g}%"
+        lines.append(f"target {target['asked']}: reached {reached}, {checked}")
     elif isinstance(target, Mapping) and not entries.get("lossless") and entries.get("max_abs_error") == 0:
         checked = "verified" if entries.get("verified") else "not verified"
         lines.append(f"target {target['asked']}: every sample is exact, {checked}")

@@ -230,7 +230,7 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-TARGETS = ("bpp", "psnr", "ratio", "max-error", "snr", "bpppb")
+TARGETS = ("bpp", "psnr", "ratio", "max-error", "snr", "bpppb", "max-rel-error")
 """Kinds of targets that have a number."""
 
 

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from rsic_geo.evaluation.curves.bdrate import RateCurve, bd_rate
 from rsic_geo.evaluation.imagery import find_scenes
 from rsic_geo.geo.window import Window
-from rsic_geo.options import EncodeOptions, Target
+from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.targets import Target
 from rsic_geo.verbs.compress import compress
 
 WAYS = {

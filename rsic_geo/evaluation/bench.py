@@ -19,9 +19,9 @@ from typing import Any
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.evaluation.measured import Measured, best_of, run_measured
 from rsic_geo.geo.profile import SceneProfile
-from rsic_geo.options import Target
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import gdal_version, open_scene
+from rsic_geo.targets import Target
 from rsic_geo.verbs.compare import compare
 
 SIZE_MATCH = 0.01

@@ -13,8 +13,9 @@ from typing import Any
 
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.evaluation.picture import side_by_side
-from rsic_geo.options import DecodeOptions, EncodeOptions, Target
+from rsic_geo.options import DecodeOptions, EncodeOptions
 from rsic_geo.raster import open_scene
+from rsic_geo.targets import Target
 from rsic_geo.verbs.compare import compare
 from rsic_geo.verbs.compress import compress
 from rsic_geo.verbs.decompress import decompress

@@ -20,10 +20,11 @@ from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.evaluation.imagery import find_scenes
 from rsic_geo.geo.window import Window
-from rsic_geo.options import EncodeOptions, Target
+from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.raster import copy_as_cog, open_scene
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.targets import Target
 from rsic_geo.verbs.compress import compress
 
 Pixels = NDArray[Any]
@@ -39,13 +40,13 @@ LOSSLESS_COGS = {
 }
 
 
-def bytes_of(scene: str, bounds: Sequence[float], progress: Progress | None = None) -> dict[str, Any]:
+def bytes_of(scene: str, targets: Sequence[Target], progress: Progress | None = None) -> dict[str, Any]:
     """Return the bytes of a scene's files by every way there is; None where a way cannot hold it.
 
     Args:
         scene: integers, or floats (which only other programs keep without loss).
-        bounds: largest errors, in the units of the samples; 0 is without loss.
-        progress: told after each bound.
+        targets: lossless, largest errors in the units of the samples, or parts of them (ours alone).
+        progress: told after each target.
     """
     talk = progress or Progress()
     with open_scene(scene) as reader:
@@ -60,38 +61,40 @@ def bytes_of(scene: str, bounds: Sequence[float], progress: Progress | None = No
         "rows": [],
     }
     with tempfile.TemporaryDirectory(prefix="rsic-eval-") as folder:
-        for done, bound in enumerate(bounds, start=1):
-            row: dict[str, Any] = {"bound": bound}
+        for done, target in enumerate(targets, start=1):
+            bound, is_part = target.value, target.kind == "max-rel-error"
+            row: dict[str, Any] = {"bound": f"{100 * bound:g}%" if is_part else bound}
             for name, how in OURS.items():
-                row[name] = _ours(scene, bound, Path(folder), how, (pixels, valid))
+                row[name] = _ours(scene, target, Path(folder), how, (pixels, valid))
+            out["rows"].append(row)
+            talk.report(done / len(targets), f"{Path(scene).name}, {target}")
+            if is_part:
+                continue
             for name, options in LOSSLESS_COGS.items():
                 if bound and "LERC" not in name:
                     continue
                 asked = {**options, **({"MAX_Z_ERROR": f"{bound:g}"} if bound else {})}
                 row[name] = _cog(scene, asked, Path(folder) / "peer.tif")
             row |= {name: way(pixels, bound) for name, way in _streams().items()}
-            out["rows"].append(row)
-            talk.report(done / len(bounds), f"{Path(scene).name}, bound {bound:g}")
     return out
 
 
-def tables(scenes: Sequence[str], bounds: Sequence[float], progress: Progress) -> dict[str, Any]:
+def tables(scenes: Sequence[str], targets: Sequence[Target], progress: Progress) -> dict[str, Any]:
     """Return :func:`bytes_of` of every scene, folders searched."""
     found = find_scenes(list(scenes))
     return {
         "scenes": [
-            bytes_of(str(scene), bounds, progress.stage(n / len(found), (n + 1) / len(found)))
+            bytes_of(str(scene), targets, progress.stage(n / len(found), (n + 1) / len(found)))
             for n, scene in enumerate(found)
         ]
     }
 
 
 def _ours(
-    scene: str, bound: float, folder: Path, how: dict[str, Any], truth: tuple[Pixels, NDArray[np.bool_]]
+    scene: str, target: Target, folder: Path, how: dict[str, Any], truth: tuple[Pixels, NDArray[np.bool_]]
 ) -> int | None:
     """Return the bytes of our archive with its sidecars; AssertionError if it breaks its bound."""
     archive, (pixels, valid) = folder / f"ours{get_entry(how['codec']).suffixes[0]}", truth
-    target = Target(kind="max-error", value=bound) if bound else Target(kind="lossless")
     options = EncodeOptions(target=target, **how, model="none", overwrite=True, accept_loss=True)
     try:
         report = compress(scene, str(archive), options)
@@ -101,8 +104,9 @@ def _ours(
         kind = np.complex128 if pixels.dtype.kind == "c" else np.float64
         found = product.read()[valid].astype(kind)
     keep = np.isfinite(pixels[valid])
-    error = np.abs(found - pixels[valid])[keep].max(initial=0.0)
-    assert error <= bound, f"{scene}: {error:g} under a bound of {bound:g}"
+    error = np.abs(found - pixels[valid])[keep]
+    most = target.value * (np.abs(pixels[valid][keep]) if target.kind == "max-rel-error" else 1.0)
+    assert (error <= most).all(), f"{scene}: {target} is broken"
     entries = report.to_json()
     return int(entries["bytes"]) + int(entries["sidecar_bytes"])
 
@@ -152,6 +156,6 @@ def as_text(entries: dict[str, Any]) -> str:
         whole = exact["rsic"] or exact["rsic cog"] or min(v for k, v in exact.items() if k != "bound" and v)
         for row in scene["rows"]:
             cells = [f"{row[name] / whole:>16.3f}" if row.get(name) else f"{'-':>16}" for name in names]
-            lines.append(f"{scene['scene'][:33]:<34}{row['bound']:>7g}" + "".join(cells))
+            lines.append(f"{scene['scene'][:33]:<34}{row['bound']:>7}" + "".join(cells))
     words = "bytes with sidecars, as parts of our file without loss: JPEG 2000, or COG where there is none"
     return "\n".join([*lines, words])

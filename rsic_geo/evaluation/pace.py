@@ -18,9 +18,10 @@ import rsic_geo
 from rsic_geo.evaluation.bench import OURS, BenchOptions, BenchWork
 from rsic_geo.evaluation.measured import Measured, best_of, run_measured
 from rsic_geo.geo.window import Window
-from rsic_geo.options import EFFORTS, Target
+from rsic_geo.options import EFFORTS
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import open_scene
+from rsic_geo.targets import Target
 
 WINDOW = 256
 """Side of the windows read (px)."""

@@ -32,13 +32,14 @@ from numpy.typing import NDArray
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.window import Window
-from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.units import Steps
 from rsic_geo.repair.windows import corrections
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.targets import Target
 from rsic_geo.verbs.compress import compress
 
 Pixels = NDArray[Any]

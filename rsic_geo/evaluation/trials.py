@@ -26,10 +26,11 @@ from rsic_geo.container.coded import pack_coded
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.evaluation.imagery import find_scenes
 from rsic_geo.geo.window import Window
-from rsic_geo.options import DecodeOptions, EncodeOptions, Target
+from rsic_geo.options import DecodeOptions, EncodeOptions
 from rsic_geo.raster import open_scene
 from rsic_geo.repair.blind import SHIFT
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.targets import Target
 from rsic_geo.verbs.compress import compress
 from rsic_geo.verbs.enhance import enhance
 from rsic_geo.write.colour import colour_transform_pays

@@ -8,7 +8,7 @@ from rsic_geo.raster.doors.decoders import PixelDecoder
 from rsic_geo.raster.env import gdal_config, gdal_version, reading_config
 from rsic_geo.raster.files import fetch_raster
 from rsic_geo.raster.formats.cog import LERC_TYPES, CogDraft, predictor_pays
-from rsic_geo.raster.gdal_xml import summed_vrt_xml
+from rsic_geo.raster.gdal_xml import looked_up_vrt_xml, summed_vrt_xml
 from rsic_geo.raster.geojp2 import (
     degenerate_geotiff,
     metadata_missing,
@@ -47,6 +47,7 @@ __all__ = [
     "said_of_others",
     "same_crs",
     "sidecar_differences",
+    "looked_up_vrt_xml",
     "summed_vrt_xml",
     "write_mask_sidecar",
     "write_pam_sidecar",

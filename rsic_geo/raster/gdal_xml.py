@@ -75,13 +75,8 @@ def summed_vrt_xml(snapshot: MetadataSnapshot, name: str, sums: Sequence[Sum], *
     """
     root = _dataset(snapshot, str)  # GDAL knows the codes, and the text depends on no table of theirs
     for band, (constant, terms) in enumerate(sums, start=1):
-        kind = GDAL_TYPES[snapshot.dtypes[band - 1]]
-        attributes = {"dataType": kind, "band": str(band), "subClass": "VRTDerivedRasterBand"}
-        element = SubElement(root, "VRTRasterBand", attributes)
-        for field in BAND_FIELDS:
-            if field != "nodata" or not has_mask:
-                _BAND_WRITERS[field](element, snapshot, band)
-        _add_tags(element, snapshot.band_tags.get(band, {}))
+        element = _vrt_band(root, snapshot, band, has_mask=has_mask)
+        element.set("subClass", "VRTDerivedRasterBand")
         SubElement(element, "PixelFunctionType").text = "sum"
         SubElement(element, "SourceTransferType").text = "Float64"
         least = [*terms, (terms[0][0], 0.0)] if len(terms) == 1 else terms  # GDAL 3.6 sums two or more
@@ -91,6 +86,44 @@ def summed_vrt_xml(snapshot: MetadataSnapshot, name: str, sums: Sequence[Sum], *
             SubElement(part, "SourceBand").text = str(source + 1)
             SubElement(part, "ScaleOffset").text = repr(0.0 if place else constant)
             SubElement(part, "ScaleRatio").text = repr(factor)
+    return _with_mask(root, name, has_mask=has_mask)
+
+
+def looked_up_vrt_xml(
+    snapshot: MetadataSnapshot, name: str, tables: Sequence[Sequence[str]], *, has_mask: bool
+) -> bytes:
+    """Return a VRT whose bands are those of a file looked up in tables, else as :func:`summed_vrt_xml`.
+
+    Args:
+        snapshot: of its bands.
+        name: of the file, in the same folder.
+        tables: of each band the value of each whole number from 0, as few digits as say it.
+        has_mask: whether the file's mask is theirs; nodata values are then left out.
+    """
+    root = _dataset(snapshot, str)
+    for band, values in enumerate(tables, start=1):
+        element = _vrt_band(root, snapshot, band, has_mask=has_mask)
+        part = SubElement(element, "ComplexSource")
+        SubElement(part, "SourceFilename", relativeToVRT="1").text = name
+        SubElement(part, "SourceBand").text = str(band)
+        # GDAL wants two entries at least, and reads numbers between them as lying on a line: there are none.
+        entries = [*values, values[0]] if len(values) == 1 else values
+        SubElement(part, "LUT").text = ",".join(f"{n}:{value}" for n, value in enumerate(entries))
+    return _with_mask(root, name, has_mask=has_mask)
+
+
+def _vrt_band(root: Element, snapshot: MetadataSnapshot, band: int, *, has_mask: bool) -> Element:
+    """Add a band of a VRT, without its sources."""
+    kind = GDAL_TYPES[snapshot.dtypes[band - 1]]
+    element = SubElement(root, "VRTRasterBand", {"dataType": kind, "band": str(band)})
+    for field in BAND_FIELDS:
+        if field != "nodata" or not has_mask:
+            _BAND_WRITERS[field](element, snapshot, band)
+    _add_tags(element, snapshot.band_tags.get(band, {}))
+    return element
+
+
+def _with_mask(root: Element, name: str, *, has_mask: bool) -> bytes:
     if has_mask:
         band_of_mask = SubElement(SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
         part = SubElement(band_of_mask, "SimpleSource")

@@ -34,7 +34,7 @@ from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, name_file, ope
 from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
 from rsic_geo.scenes.protocol import ReadBy, StoredScene, decimated_valid
 from rsic_geo.scenes.provenance import with_provenance
-from rsic_geo.scenes.quantised import Affinity, recorded_peaks
+from rsic_geo.scenes.quantised import recorded_peaks, steps_of
 from rsic_geo.scenes.reduced import masked_means, restored, rows_and_columns
 from rsic_geo.scenes.tiff import TiffScene
 
@@ -101,7 +101,7 @@ class Archive:
         self._check: StoredTiles | None = None
         self._limits: tuple[tuple[int, int] | None, ...] = ()
         self._spectral: Spectral | None = None
-        self._affinity = None if side is None else Affinity.from_json(side.extras.get("affine"))
+        self._affinity = None if side is None else steps_of(side.extras)
         if side is None:
             self.snapshot: MetadataSnapshot = self.reader.metadata()
             self.profile: SceneProfile = self.reader.profile

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.window import Window
-from rsic_geo.raster import summed_vrt_xml
+from rsic_geo.raster import looked_up_vrt_xml, summed_vrt_xml
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.predicted import Prediction
+from rsic_geo.scenes.quantised import Steps
+from rsic_geo.scenes.relative import RelativeSteps
 from rsic_geo.scenes.rotated import Rotation
 
 Pixels = NDArray[Any]
@@ -52,15 +54,25 @@ def spectral_entry(spectral: Spectral | None) -> dict[str, Any]:
     return {"rotation" if isinstance(spectral, Rotation) else "prediction": spectral.to_json()}
 
 
-def vrt_of(name: str, shown: MetadataSnapshot, spectral: Spectral, *, has_mask: bool) -> bytes:
-    """Return a VRT that shows GDAL the bands of an archive that holds components.
+def vrt_made_by(spectral: Spectral | None, steps: Steps | None) -> Spectral | RelativeSteps | None:
+    """Return what the VRT beside an archive undoes; None where scales tell others enough."""
+    return spectral or (steps if isinstance(steps, RelativeSteps) else None)
+
+
+def vrt_of(
+    name: str, shown: MetadataSnapshot, spectral: Spectral | RelativeSteps, *, has_mask: bool
+) -> bytes:
+    """Return a VRT that shows GDAL the bands of an archive that holds components, or steps that grow.
 
     Args:
         name: of the archive, in the same folder.
-        shown: metadata of the bands, of steps with the scale that makes values of them.
-        spectral: how its bands became components.
+        shown: metadata of the bands, of equal steps with the scale that makes values of them.
+        spectral: how its bands became components, or steps.
         has_mask: whether a mask lies beside the archive.
     """
+    if isinstance(spectral, RelativeSteps):
+        tables = [[str(value) for value in values.astype(spectral.dtype)] for values, _ in spectral.tables()]
+        return looked_up_vrt_xml(shown, name, tables, has_mask=has_mask)
     bands = replace(shown, dtypes=(spectral.dtype,) * spectral.count)
     sums = [spectral.terms(band) for band in range(spectral.count)]
     return summed_vrt_xml(bands, name, sums, has_mask=has_mask)

@@ -23,6 +23,7 @@ from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.validity import avoid_nodata, equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.scenes.protocol import Scene
+from rsic_geo.scenes.relative import RelativeSteps
 
 STEPS = 65535
 UINT8_STEPS = 255
@@ -181,6 +182,11 @@ class Affinity:
             for peak, scale, offset in zip(peaks, self.scale, self.offset, strict=True)
         )
 
+    def noise(self, band: int) -> tuple[float, float]:
+        """Return mean square and largest error of a band (from 0) in scene units, of errors spread evenly."""
+        step, unit = self.scale[band], 1 if np.dtype(self.dtype).kind in "iu" else 0
+        return (step * step - unit) / 12, (step - unit) / 2
+
     @property
     def step(self) -> float:
         """Largest quantisation step; the error it alone causes is at most half of it."""
@@ -215,6 +221,22 @@ class Affinity:
             ) from error
         whole = record.get("whole") is True
         return cls(dtype=dtype, scale=scale, offset=offset, top=top, is_whole=whole)
+
+
+Steps = Affinity | RelativeSteps
+"""What samples are stored as where they are not stored themselves."""
+
+
+def steps_of(extras: Mapping[str, Any]) -> Steps | None:
+    """Return the steps an archive's side information tells of; None where it holds samples.
+
+    Raises:
+        ContainerError: what it tells is none.
+    """
+    record = extras.get("affine")
+    if isinstance(record, Mapping) and "bounds" in record:
+        return RelativeSteps.from_json(record)
+    return Affinity.from_json(record)
 
 
 def _step(low: float, high: float) -> float:
@@ -273,7 +295,7 @@ def exact_range(opened: Scene) -> tuple[tuple[float, ...], tuple[float, ...], in
 class QuantisedScene:
     """A scene read in steps, nodata as 0; its metadata are those of the scene."""
 
-    def __init__(self, scene: Scene, affinity: Affinity) -> None:
+    def __init__(self, scene: Scene, affinity: Steps) -> None:
         """Wrap an open scene."""
         self._scene, self.affinity = scene, affinity
         self.profile: SceneProfile = replace(
@@ -342,11 +364,11 @@ class QuantisedScene:
         return self._scene.read_valid_overview(out_height, out_width)
 
 
-def recorded_peaks(side: SideInfo, affinity: Affinity | None) -> tuple[Peak, ...]:
+def recorded_peaks(side: SideInfo, affinity: Steps | None) -> tuple[Peak, ...]:
     """Return what PSNR was measured by, per band, in the units of the scene; empty of what is not lossy."""
     if side.is_exact:
         return ()
-    if affinity is not None and affinity.top:
+    if isinstance(affinity, RelativeSteps) or (affinity is not None and affinity.top):
         return side.peaks  # told in the units of the scene, or not at all
     peaks = side.peaks or (Peak(kind="type", low=0.0, high=255.0),) * side.snapshot.count
     return peaks if affinity is None else affinity.peaks(peaks)

@@ -14,7 +14,7 @@ from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import avoid_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.scenes.planes import Planes, put_nodata
-from rsic_geo.scenes.quantised import Affinity
+from rsic_geo.scenes.quantised import Steps
 
 MOST_SAMPLES = 1 << 36
 """Most samples one read is asked for: where memory is only promised, more would end the process."""
@@ -75,7 +75,7 @@ def restored(
     places: tuple[NDArray[np.intp], NDArray[np.intp], tuple[int, ...]],
     planes: Planes,
     profile: SceneProfile,
-    affinity: Affinity | None,
+    affinity: Steps | None,
 ) -> NDArray[Any]:
     """Return reduced pixels with nodata and alpha of the pixel at full resolution in the middle of each.
 

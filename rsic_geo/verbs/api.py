@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
 
@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import UsageError
-from rsic_geo.options import TARGETS, DecodeOptions, EncodeOptions, Execution, Target
+from rsic_geo.options import DecodeOptions, EncodeOptions, Execution
 from rsic_geo.progress import ProgressCallback
 from rsic_geo.raster.doors.objects import read_array
 from rsic_geo.report import Report
+from rsic_geo.targets import Target
 from rsic_geo.verbs import compare as comparing
 from rsic_geo.verbs import compress as encode
 from rsic_geo.verbs import decompress as decode
@@ -26,12 +27,15 @@ from rsic_geo.verbs import info as looking
 from rsic_geo.verbs.compare import Comparison
 from rsic_geo.verbs.dataset import Dataset
 from rsic_geo.verbs.keywords import (
+    TARGET_NAMES,
     DecodeKeywords,
     EncodeKeywords,
     ExecutionKeywords,
     ProductKeywords,
     StrPath,
     check_keywords,
+    split_options,
+    target_of,
 )
 from rsic_geo.verbs.names import usual_suffix
 from rsic_geo.verbs.places import Output, Source, describe, is_local, is_name, read_from, write_to
@@ -40,28 +44,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["compare", "compress", "decompress", "enhance", "info", "open", "validate"]
-
-_EXECUTION = tuple(field.name for field in fields(Execution))
-_TARGETS = tuple(kind.replace("-", "_") for kind in TARGETS if kind != "lossless")
-
-
-def _split(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as fields of an options class, those of the execution as one value."""
-    execution = {name: value for name, value in options.items() if name in _EXECUTION}
-    others = {name: value for name, value in options.items() if name not in _EXECUTION}
-    return {**others, "execution": Execution(**execution)}
-
-
-def _target(target: str | Target | None, options: Mapping[str, Any]) -> Target:
-    """Return the one target asked for, as a text or as a keyword. Raises UsageError."""
-    named = {name: value for name, value in options.items() if name in _TARGETS}
-    if len(named) + (target is not None) > 1:
-        words = [*named, *(["target"] if target is not None else [])]
-        raise UsageError(f"give one target only, not {' and '.join(words)}")
-    for name, value in named.items():
-        values = value if isinstance(value, tuple | list) else (value,)
-        return Target.parse(f"{name}={','.join(map(str, values))}")
-    return Target.parse("lossless" if target is None else target)
 
 
 @overload
@@ -110,7 +92,7 @@ def compress(  # noqa: PLR0913 - a scene, where to, and what an array does not t
             folder, a ``/vsimem/`` name, an address that fsspec writes to, a file open for writing. None: it
             is returned as bytes. What lies beside it for other programs (``sidecar``) needs a name.
         target: lossless (the default), psnr=DB or snr=DB (of the worst band), max-error=N (units of the
-            samples), ratio=R, bpp=B (bits per pixel of all bands) or bpppb=B (bits per sample).
+            samples), max-rel-error=P% (of each), ratio=R, bpp=B (bits per pixel) or bpppb=B (per sample).
         crs: of an array, whatever rasterio takes for a reference system.
         transform: of an array, pixel corner to units of the reference system.
         progress: told a fraction and a text; returning False cancels.
@@ -131,10 +113,10 @@ def compress(  # noqa: PLR0913 - a scene, where to, and what an array does not t
         OutputExistsError: ``out`` exists and ``overwrite`` is False.
     """
     check_keywords("compress", options, EncodeKeywords.__annotations__)
-    own: dict[str, Any] = {name: value for name, value in options.items() if name not in _TARGETS}
+    own: dict[str, Any] = {name: value for name, value in options.items() if name not in TARGET_NAMES}
     given = own.pop("nodata", None) if isinstance(src, np.ndarray) else None
     nodata = None if given == "none" else given
-    chosen = EncodeOptions(target=_target(target, options), **_split(own))
+    chosen = EncodeOptions(target=target_of(target, options), **split_options(own))
     if not is_name(out):  # nothing lies beside what has no name
         if chosen.sidecar == "require":
             raise UsageError("sidecar='require' needs an archive with a name: give a path")
@@ -225,7 +207,7 @@ def decompress(
     check_keywords("decompress", options, DecodeKeywords.__annotations__)
     if form not in ("array", "xarray", "bytes"):
         raise UsageError(f"form={form!r}: give array, xarray or bytes")
-    chosen = DecodeOptions(**_split(options))
+    chosen = DecodeOptions(**split_options(options))
     if out is not None or form == "bytes":
         return _product(decode.decompress, src, out, chosen, progress)
     with read_from(src) as name, tempfile.TemporaryDirectory(prefix="rsic-") as folder:
@@ -284,7 +266,7 @@ def enhance(
         OutputExistsError: ``out`` exists and ``overwrite`` is False.
     """
     check_keywords("enhance", options, ProductKeywords.__annotations__)
-    chosen = DecodeOptions(enhance=model, **_split(options))
+    chosen = DecodeOptions(enhance=model, **split_options(options))
     return _product(foreign.enhance, src, out, chosen, progress)
 
 

@@ -18,15 +18,15 @@ from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import open_scene, sidecar_differences
 from rsic_geo.raster.incomplete import broken_xml
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.components import SPECTRAL_NAMES, spectral_of, vrt_of
+from rsic_geo.scenes.components import SPECTRAL_NAMES, spectral_of, vrt_made_by, vrt_of
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.payloads import JPEG2000, OWN
 from rsic_geo.scenes.planes import Planes
-from rsic_geo.scenes.quantised import Affinity
+from rsic_geo.scenes.quantised import Affinity, steps_of
 from rsic_geo.scenes.tiff import codec_of
 from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.verbs.decompress import final_pixels
-from rsic_geo.write.sidecars import as_stored
+from rsic_geo.write.sidecars import as_stored, as_values
 
 _MOST_ALTERED = 3
 """Differences of one sidecar that are named."""
@@ -131,9 +131,12 @@ def _representation(archive: Archive) -> dict[str, Any]:
     side, count = archive.side, archive.profile.count
     if side is None:
         return {}
-    spectral, affinity = spectral_of(side.extras, count), Affinity.from_json(side.extras.get("affine"))
+    spectral, affinity = spectral_of(side.extras, count), steps_of(side.extras)
     out: dict[str, Any] = {} if spectral is None else {"spectral": SPECTRAL_NAMES[type(spectral)]}
-    return out | ({} if affinity is None else {"step": list(affinity.scale)})
+    if affinity is None:
+        return out
+    told = {"step": affinity.scale} if isinstance(affinity, Affinity) else {"relative_step": affinity.bounds}
+    return out | {name: list(values) for name, values in told.items()}
 
 
 def _codec(archive: Archive) -> dict[str, Any]:
@@ -220,7 +223,7 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
         if not os.path.isfile(archive.path + suffix)
     ]
     has_mask = os.path.isfile(mask)
-    spectral, affinity = spectral_of(side.extras, p.count), Affinity.from_json(side.extras.get("affine"))
+    spectral, affinity = spectral_of(side.extras, p.count), steps_of(side.extras)
     if words := broken_xml(archive.path):
         found.append(words)
     elif os.path.isfile(f"{archive.path}.aux.xml"):
@@ -230,9 +233,10 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
             for difference in sidecar_differences(archive.path, said)[:_MOST_ALTERED]
         ]
     vrt = Path(f"{archive.path}.vrt")
-    if spectral is not None and vrt.exists():
-        bands = as_stored(archive.snapshot, affinity, has_mask=has_mask)
-        if vrt.read_bytes() != vrt_of(Path(archive.path).name, bands, spectral, has_mask=has_mask):
+    made_by = vrt_made_by(spectral, affinity)
+    if made_by is not None and vrt.exists():
+        bands = as_values(archive.snapshot, affinity, has_mask=has_mask)
+        if vrt.read_bytes() != vrt_of(Path(archive.path).name, bands, made_by, has_mask=has_mask):
             found.append(f"{vrt.name}, by which other programs see bands, was altered: copy it again")
     if not has_mask or not pixels:
         return found

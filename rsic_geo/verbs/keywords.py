@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from difflib import get_close_matches
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
+
+from rsic_geo.errors import UsageError
+from rsic_geo.options import Execution
+from rsic_geo.targets import TARGETS, Target
 
 StrPath = str | os.PathLike[str]
 """A path, or a name that GDAL knows."""
@@ -42,6 +47,7 @@ class TargetKeywords(TypedDict, total=False):
     psnr: float
     snr: float
     max_error: float | str | tuple[float, ...]
+    max_rel_error: float | str | tuple[float, ...]
     ratio: float
     bpp: float
     bpppb: float
@@ -98,3 +104,26 @@ def check_keywords(verb: str, given: Mapping[str, object], known: Collection[str
             near = get_close_matches(name, known, n=1)
             hint = f", did you mean {near[0]!r}?" if near else f": it has {', '.join(sorted(known))}"
             raise TypeError(f"{verb}() has no keyword {name!r}{hint}")
+
+
+_EXECUTION = tuple(field.name for field in fields(Execution))
+TARGET_NAMES = tuple(kind.replace("-", "_") for kind in TARGETS if kind != "lossless")
+
+
+def split_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as fields of an options class, those of the execution as one value."""
+    execution = {name: value for name, value in options.items() if name in _EXECUTION}
+    others = {name: value for name, value in options.items() if name not in _EXECUTION}
+    return {**others, "execution": Execution(**execution)}
+
+
+def target_of(target: str | Target | None, options: Mapping[str, Any]) -> Target:
+    """Return the one target asked for, as a text or as a keyword. Raises UsageError."""
+    named = {name: value for name, value in options.items() if name in TARGET_NAMES}
+    if len(named) + (target is not None) > 1:
+        words = [*named, *(["target"] if target is not None else [])]
+        raise UsageError(f"give one target only, not {' and '.join(words)}")
+    for name, value in named.items():
+        values = value if isinstance(value, tuple | list) else (value,)
+        return Target.parse(f"{name}={','.join(map(str, values))}")
+    return Target.parse("lossless" if target is None else target)

@@ -116,5 +116,6 @@ def _bounds(target: Mapping[str, float]) -> list[str]:
         "psnr": "Made for a PSNR of the worst band of at least {:g} dB, counted on the final pixels.",
         "snr": "Made for an SNR of the worst band of at least {:g} dB, counted on the final pixels.",
         "max-error": "Made so that no sample differs by more than {:g}.",
+        "max-rel-error": "Made so that no sample differs by more than {:.3%} of itself.",
     }
     return [words[kind].format(value) for kind, value in target.items() if kind in words]

@@ -24,7 +24,7 @@ def fitting(entries: Sequence[CodecEntry], opened: Scene, options: EncodeOptions
     """
     able = [entry for entry in entries if len(entries) == 1 or _can_hold(entry, opened, options)]
     # Which is smaller depends on the scene: of steps within a bound, and of whole numbers in floats.
-    is_bounded = options.target.is_lossless or options.target.kind == "max-error"
+    is_bounded = options.target.is_lossless or options.target.is_bound
     is_open = is_bounded and np.dtype(opened.profile.dtype).kind == "f"
     return tuple(able if is_open else able[:1]) or tuple(entries[-1:])
 
@@ -33,12 +33,12 @@ def _can_hold(entry: CodecEntry, opened: Scene, options: EncodeOptions) -> bool:
     p, target = opened.profile, options.target
     if entry.dial == "error":
         is_asked_more = options.quantize is not None or options.spectral == "rotated"
-        return (target.is_lossless or target.kind == "max-error") and not is_asked_more
+        return (target.is_lossless or target.is_bound) and not is_asked_more
     if p.has_band_masks or p.dtype in entry.dtypes:
         return not p.has_band_masks
     if p.dtype not in ("float32", "float64"):
         return False
-    is_in_steps = options.quantize is not None or (target.kind == "max-error" and not target.is_lossless)
+    is_in_steps = options.quantize is not None or (target.is_bound and not target.is_lossless)
     return is_in_steps or whole_numbers(opened) is not None
 
 

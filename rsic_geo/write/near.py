@@ -24,10 +24,12 @@ from rsic_geo.geo.planes import pack_plane
 from rsic_geo.geo.profile import sample_range
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import fill_invalid
-from rsic_geo.options import EncodeOptions, Target
+from rsic_geo.options import EncodeOptions
 from rsic_geo.scenes.protocol import Scene
-from rsic_geo.scenes.quantised import Affinity, QuantisedScene
+from rsic_geo.scenes.quantised import Affinity, QuantisedScene, Steps
+from rsic_geo.scenes.relative import RelativeSteps, relative_bounds
 from rsic_geo.scenes.verdict import LOST_DB, BandSignal
+from rsic_geo.targets import Target
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.colour import pieces_of
 
@@ -57,7 +59,7 @@ def names_sizes(options: EncodeOptions) -> bool:
 
 
 def bounds_of(target: Target, snapshot: MetadataSnapshot, spans: Sequence[float]) -> tuple[float, ...]:
-    """Return the largest error a target allows each band, in the units of the samples.
+    """Return the largest error a target allows each band, in the units of samples; none if relative.
 
     Args:
         target: a largest error.
@@ -67,6 +69,8 @@ def bounds_of(target: Target, snapshot: MetadataSnapshot, spans: Sequence[float]
     Raises:
         UsageError: it names another number of bands, or the scene has no scale of its own.
     """
+    if target.kind == "max-rel-error":
+        return ()
     values = target.values or (target.value,) * snapshot.count
     if len(values) != snapshot.count:
         raise UsageError(f"{target}: {len(values)} values for {snapshot.count} bands; give one or as many")
@@ -88,13 +92,33 @@ def used_ranges(radiometry: Radiometry, affinity: Affinity | None) -> list[tuple
     return [(low * scale + offset, high * scale + offset) for (low, high), scale, offset in scales]
 
 
+def _kept_in_parts(opened: Scene, reader: Scene, target: Target) -> tuple[RelativeSteps | None, Choice]:
+    """Return steps that keep every sample within a part of itself, and whether they or none are smaller."""
+    steps = RelativeSteps.fit(opened, relative_bounds(opened.profile, target.values or (target.value,)))
+    can_be_exact = not isinstance(reader, QuantisedScene) or reader.affinity.is_whole
+    if steps is None and not can_be_exact:
+        raise TargetNotReachedError(
+            f"{target}: some band would take more steps than 16 bits hold; ask for more, or name the archive "
+            ".cog.tif, which keeps every sample"
+        )
+    if steps is None:
+        return None, Choice("lossless")
+    if not can_be_exact:
+        apart = np.zeros(2, np.int64)
+        for window in pieces_of(opened.profile.height, opened.profile.width):
+            valid = reader.read_valid(window)
+            apart += _lossless_bytes(steps.quantise(opened.read(window), valid), valid)
+        return steps, Choice("steps", is_apart=_is_apart(apart))
+    return steps, choose_way(reader, steps, None, ())
+
+
 def keep_within(
     opened: Scene,
     reader: Scene,
     target: Target,
     bounds: Sequence[float],
     signals: Sequence[BandSignal],
-) -> tuple[Affinity | None, Choice]:
+) -> tuple[Steps | None, Choice]:
     """Return steps that keep the bounds of a target, if 16 bits hold them, and how they are kept best.
 
     Args:
@@ -105,8 +129,12 @@ def keep_within(
         signals: what each band holds, as ``reader`` gives it; without count for alpha.
 
     Raises:
-        TargetNotReachedError: bounds that differ from band to band, and 16 bits hold too few steps.
+        TargetNotReachedError: bounds that differ from band to band, or parts of floats, and 16 bits hold too
+            few steps.
+        UsageError: parts of samples below zero, or for another number of bands.
     """
+    if target.kind == "max-rel-error":
+        return _kept_in_parts(opened, reader, target)
     steps, choice = _kept(opened, reader, target, bounds, signals)
     if steps is not None and choice.way == "steps" and target.is_plain and _erase(steps, reader, signals):
         return None, Choice("codec")  # by errors, not bounds: may keep the band
@@ -119,12 +147,18 @@ def keep_within(
 
 def _erase(steps: Affinity, reader: Scene, signals: Sequence[BandSignal]) -> bool:
     """Return whether steps leave nothing of some band; see :mod:`rsic_geo.scenes.verdict`."""
-    units = reader.affinity.scale if isinstance(reader, QuantisedScene) else (1.0,) * len(signals)
+    units = _fine(reader).scale if isinstance(reader, QuantisedScene) else (1.0,) * len(signals)
     for step, unit, signal in zip(steps.scale, units, signals, strict=True):
         rmse = math.sqrt((step * step - (step == 1)) / 12)
         if signal.count and not signal.is_constant and signal.spread * unit < rmse * 10 ** (LOST_DB / 20):
             return True
     return False
+
+
+def _fine(reader: QuantisedScene) -> Affinity:
+    """Return the finest steps of floats, which a plan begins with."""
+    assert isinstance(reader.affinity, Affinity)
+    return reader.affinity
 
 
 def _kept(
@@ -136,12 +170,12 @@ def _kept(
 ) -> tuple[Affinity | None, Choice]:
     profile = opened.profile
     if isinstance(reader, QuantisedScene):
-        if reader.affinity.is_whole and max(bounds) < 1:
+        if _fine(reader).is_whole and max(bounds) < 1:
             return None, Choice("lossless")
-        steps = Affinity.within(profile, reader.affinity.ends, bounds)
+        steps = Affinity.within(profile, _fine(reader).ends, bounds)
         if steps is None or not target.is_plain:
             return steps, Choice("codec" if steps is None else "steps")
-        return steps, choose_steps(opened, steps, reader, reader.affinity.steps_within(target.value))
+        return steps, choose_steps(opened, steps, reader, _fine(reader).steps_within(target.value))
     if max(bounds) < 1:
         return None, Choice("lossless")
     alpha = [band for band, name in enumerate(profile.colorinterp) if name == "alpha"]
@@ -156,23 +190,27 @@ def _kept(
     return steps, choice
 
 
-def choose_way(scene: Scene, steps: Affinity, bound: float, alpha_bands: Sequence[int]) -> Choice:
+def choose_way(scene: Scene, steps: Steps, bound: float | None, alpha_bands: Sequence[int]) -> Choice:
     """Return how a scene is kept within a bound in the fewest bytes, by pieces of it.
 
     Args:
         scene: of integers, or of floats read as such (its bound is then in steps of those).
         steps: what steps within the bound are.
-        bound: largest error, in the samples of the scene.
+        bound: largest error, in the samples of the scene; None where the codec knows no such bound.
         alpha_bands: bands that are kept exactly.
     """
     windows = pieces_of(scene.profile.height, scene.profile.width)
     codec, stepped, exact = 0, np.zeros(2, np.int64), np.zeros(2, np.int64)
     for window in windows:
         pixels, valid = scene.read(window), scene.read_valid(window)
-        codec += _codec_bytes(pixels, valid, bound, alpha_bands)
+        if bound is not None:
+            codec += _codec_bytes(pixels, valid, bound, alpha_bands)
         exact += _lossless_bytes(pixels, valid) - np.array([_plane_bytes(valid), 0])
-        stepped += _lossless_bytes(steps.quantise(pixels, valid), valid)
-    costs: dict[Way, int] = {"codec": codec, "lossless": int(exact.min()), "steps": int(stepped.min())}
+        values = scene.read_values(window) if isinstance(scene, QuantisedScene) else pixels
+        stepped += _lossless_bytes(steps.quantise(values, valid), valid)
+    costs: dict[Way, int] = {"lossless": int(exact.min()), "steps": int(stepped.min())}
+    if bound is not None:
+        costs["codec"] = codec
     best = min(costs, key=lambda way: costs[way])
     most = min(CLOSE * costs["lossless"], costs["lossless"] - _OVERHEAD)
     return Choice(best, is_close=best != "lossless" and costs[best] > most, is_apart=_is_apart(stepped))

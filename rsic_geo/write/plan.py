@@ -21,7 +21,7 @@ from rsic_geo.options import EncodeOptions, usual_tile_size
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.components import Spectral
 from rsic_geo.scenes.protocol import Scene
-from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range, whole_numbers
+from rsic_geo.scenes.quantised import Affinity, QuantisedScene, Steps, exact_range, whole_numbers
 from rsic_geo.scenes.rotated import Rotation
 from rsic_geo.scenes.verdict import (
     BandFacts,
@@ -34,7 +34,13 @@ from rsic_geo.scenes.verdict import (
     target_meaning,
 )
 from rsic_geo.write.holders import check_supported
-from rsic_geo.write.near import Way, bounds_of, keep_within, names_sizes, used_ranges
+from rsic_geo.write.near import (
+    Way,
+    bounds_of,
+    keep_within,
+    names_sizes,
+    used_ranges,
+)
 from rsic_geo.write.nodata import nodata_apart_pays
 from rsic_geo.write.spectral import choose_transform
 
@@ -73,7 +79,7 @@ class ScenePlan:
     """What each band holds, in the units the codec sees; empty where nothing is lost."""
     peaks: tuple[Peak, ...] = ()
     """What the PSNR of each band is relative to, in the same units; empty where nothing is lost."""
-    steps: Affinity | None = None
+    steps: Steps | None = None
     """Steps within the bound asked for, which are coded without loss; ``affinity`` is then of facts alone."""
     bounds: tuple[float, ...] = ()
     """Largest error each band may have, in the units of the scene's samples; empty for other targets."""
@@ -87,7 +93,7 @@ class ScenePlan:
     """Whether the container is given the scene's own samples; ``affinity`` is then of facts alone."""
 
     @property
-    def coded_as(self) -> Affinity | None:
+    def coded_as(self) -> Steps | None:
         """Scaling of the samples that the codec is given; None where they are the scene's own."""
         own = None if self.keeps_samples else self.affinity
         return own if self.steps is None else self.steps
@@ -103,7 +109,7 @@ class ScenePlan:
         return self.lossless and (self.coded_as is None or self.coded_as.is_whole)
 
     @property
-    def scaling(self) -> Affinity | Spectral | None:
+    def scaling(self) -> Steps | Spectral | None:
         """What the samples of the file become those of the scene by; None where they are the same."""
         return self.coded_as if self.spectral is None else self.spectral
 
@@ -276,7 +282,7 @@ def plan_scene(
         pixels = affinity.quantise(pixels, seen)
     radiometry = Radiometry.fit(profile.dtype, [(pixels, seen)])
     far: tuple[float | None, ...] = ()
-    may_hide = profile.dtype != "uint8" and options.target.kind != "max-error"
+    may_hide = profile.dtype != "uint8" and not options.target.is_bound
     is_integral = affinity is None or affinity.is_whole
     if may_hide and not (lossless and is_integral):
         exact = used_ranges(radiometry, affinity) if affinity is None or is_integral else affinity.ends
@@ -297,7 +303,7 @@ def plan_scene(
     peaks = () if lossless and affinity is None else _peaks(radiometry, profile, signals, seen)
     steps, choice = None, None
     bounds: tuple[float, ...] = ()
-    if way is None and options.target.kind == "max-error" and not lossless and names_sizes(options):
+    if way is None and options.target.is_bound and not lossless and names_sizes(options):
         spans = [high - low for low, high in used_ranges(radiometry, affinity)]
         bounds = bounds_of(options.target, snapshot, spans)
         steps, choice = keep_within(opened, reader, options.target, bounds, signals)
@@ -384,7 +390,7 @@ def _peaks(
 def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity | None, int]:
     if opened.profile.dtype in ("float32", "float64") and (whole := whole_numbers(opened)) is not None:
         return QuantisedScene(opened, whole), whole, 0
-    is_bounded = options.target.kind == "max-error" and options.target.value > 0 and names_sizes(options)
+    is_bounded = options.target.is_bound and options.target.value > 0 and names_sizes(options)
     if opened.profile.dtype not in ("float32", "float64") or (options.quantize is None and not is_bounded):
         return opened, None, 0
     low, high, not_finite = exact_range(opened)

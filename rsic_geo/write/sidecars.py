@@ -18,9 +18,10 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions
 from rsic_geo.raster import metadata_missing, needs_pam_sidecar, write_mask_sidecar, write_pam_sidecar
-from rsic_geo.scenes.components import Spectral, vrt_of
+from rsic_geo.scenes.components import Spectral, vrt_made_by, vrt_of
 from rsic_geo.scenes.planes import Planes
-from rsic_geo.scenes.quantised import Affinity
+from rsic_geo.scenes.quantised import Affinity, Steps
+from rsic_geo.scenes.relative import RelativeSteps
 from rsic_geo.write.coded import CodedScene
 
 
@@ -36,7 +37,7 @@ def sidecars_wanted(path: Path, coded: CodedScene, options: EncodeOptions) -> tu
         return ()
     shown = as_stored(coded.plan.snapshot, coded.plan.scaling, has_mask=_needs_mask(coded))
     has_pam = options.sidecar == "require" or needs_pam_sidecar(path, shown)
-    vrt = () if coded.plan.spectral is None else (".vrt",)
+    vrt = () if vrt_made_by(coded.plan.spectral, coded.plan.coded_as) is None else (".vrt",)
     return ((".aux.xml",) if has_pam else ()) + ((".msk",) if _needs_mask(coded) else ()) + vrt
 
 
@@ -63,14 +64,15 @@ def write_for_others(path: Path, name: str, coded: CodedScene, options: EncodeOp
             write_mask_sidecar(path, shape, _mask_rows(coded))
         missing = write_pam_sidecar(path, shown, everything=options.sidecar == "require")
     found = [str(difference) for difference in missing]
-    if plan.spectral is not None:
+    if (made_by := vrt_made_by(plan.spectral, plan.coded_as)) is not None:
+        parts = "steps, not values" if isinstance(made_by, RelativeSteps) else "components"
         if options.sidecar == "never":
-            found.append("the bands: they see components of them")
+            found.append(f"the bands: they see {parts} of them")
         else:
-            bands = as_stored(plan.snapshot, plan.coded_as, has_mask=has_mask)
+            bands = as_values(plan.snapshot, plan.coded_as, has_mask=has_mask)
             vrt = path.with_name(path.name + ".vrt")
-            vrt.write_bytes(vrt_of(name, bands, plan.spectral, has_mask=has_mask))
-            found.append("the bands, if they open the file and not the .vrt beside it: they see components")
+            vrt.write_bytes(vrt_of(name, bands, made_by, has_mask=has_mask))
+            found.append(f"the bands, if they open the file and not the .vrt beside it: they see {parts}")
     if any(kind == "alpha" for _, kind in coded.planes):
         found.append("alpha to the count: they see what the codec left of it")
     if not any(kind == "valid" for _, kind in coded.planes):
@@ -89,7 +91,7 @@ def _needs_mask(coded: CodedScene) -> bool:
 
 
 def as_stored(
-    snapshot: MetadataSnapshot, affinity: Affinity | Spectral | None, *, has_mask: bool
+    snapshot: MetadataSnapshot, affinity: Steps | Spectral | None, *, has_mask: bool
 ) -> MetadataSnapshot:
     """Return the metadata of what is stored: of a quantised scene steps, and the scale that undoes them.
 
@@ -102,6 +104,17 @@ def as_stored(
         snapshot = replace(snapshot, mask_flags=(("per_dataset",),) * snapshot.count)
     if affinity is None:
         return snapshot
+    if isinstance(affinity, RelativeSteps):  # no scale undoes them, and nodata is not among them
+        nothing = (None,) * snapshot.count
+        stored = replace(snapshot.without_nodata_values(), dtypes=(affinity.stored,) * snapshot.count)
+        return replace(
+            stored,
+            nodata=nothing,
+            scales=(1.0,) * snapshot.count,
+            offsets=(0.0,) * snapshot.count,
+            units=nothing,
+            bits=nothing,
+        ).without_statistics()
     if not isinstance(affinity, Affinity):
         nothing = (None,) * snapshot.count
         return replace(
@@ -125,6 +138,12 @@ def as_stored(
         scales=tuple(scale * step for (scale, _), (step, _) in zip(own, steps, strict=True)),
         offsets=tuple(scale * low + offset for (scale, offset), (_, low) in zip(own, steps, strict=True)),
     ).without_statistics()
+
+
+def as_values(snapshot: MetadataSnapshot, steps: Steps | None, *, has_mask: bool) -> MetadataSnapshot:
+    """Return the metadata of what the VRT beside an archive shows: values, or steps with their scale."""
+    told = None if isinstance(steps, RelativeSteps) else steps
+    return as_stored(snapshot, told, has_mask=has_mask)
 
 
 def _planes(coded: CodedScene) -> Planes:

@@ -25,7 +25,7 @@ from rsic_geo.progress import Progress
 from rsic_geo.scenes.components import Spectral, vrt_of
 from rsic_geo.scenes.predicted import Prediction, moments_of
 from rsic_geo.scenes.protocol import Scene
-from rsic_geo.scenes.quantised import QuantisedScene
+from rsic_geo.scenes.quantised import Affinity, QuantisedScene
 from rsic_geo.scenes.rotated import Rotation, weights_of
 from rsic_geo.write.colour import TRIAL_SIDE, colour_transform_pays, pieces_of
 
@@ -88,7 +88,8 @@ def _choose_rotation(
     is_asked = options.spectral == "rotated"
     reason = _cannot_rotate(scene, options)
     weights = weights_of(options.band_weights, [high - low for low, high in ranges])
-    units = scene.affinity.scale if isinstance(scene, QuantisedScene) else (1.0,) * len(weights)
+    steps = scene.affinity if isinstance(scene, QuantisedScene) else None
+    units = steps.scale if isinstance(steps, Affinity) else (1.0,) * len(weights)
     weights = tuple(weight * unit for weight, unit in zip(weights, units, strict=True))  # those of steps
     rotation = None if reason else Rotation.fit(*sample, weights, np.flatnonzero(~_data_bands(scene)))
     if rotation is None:
@@ -126,6 +127,8 @@ def _cannot_transform(scene: Scene, options: EncodeOptions) -> str:
     """Return why a scene has no components; empty where it may have some."""
     if candidates(options.codec)[0].dial != "size":
         return "the codec is not JPEG 2000"
+    if options.target.kind == "max-rel-error":
+        return "steps that grow with the samples have no .vrt of sums"
     if _data_bands(scene).sum() < 2:
         return "the scene has one"
     if "palette" in [name.lower() for name in scene.profile.colorinterp]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.errors import JobCancelledError, RsicGeoError, TargetNotReachedError, VerificationError
 from rsic_geo.geo.window import Window
-from rsic_geo.options import Execution, Target
+from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, blank_errors, scored_bands
 from rsic_geo.raster import metadata_differences
@@ -19,6 +19,8 @@ from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import QuantisedScene
+from rsic_geo.scenes.relative import RelativeSteps
+from rsic_geo.targets import Target
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import scored_pixels
 from rsic_geo.write.plan import ScenePlan
@@ -69,7 +71,8 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
     """
     try:
         with open_archive(str(path), enhance="off", execution=execution) as archive:
-            worst, verified = _verify_tiles(archive, source, coded, progress)
+            is_relative = target.kind == "max-rel-error"
+            worst, verified = _verify_tiles(archive, source, coded, progress, is_relative=is_relative)
             lost = metadata_differences(coded.plan.snapshot, archive.snapshot)
     except (VerificationError, JobCancelledError):
         raise
@@ -84,6 +87,14 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
                 f"band {band.band} of the written archive is up to {band.max_abs_error:g} off, {most:g} was "
                 "promised: the decoders of encoding and of reading disagree"
             )
+    if isinstance(coded.plan.steps, RelativeSteps):
+        for band, most in zip(bands or (), coded.plan.steps.bounds, strict=True):
+            if band.max_rel_error > most:
+                raise VerificationError(
+                    f"band {band.band} of the written archive is up to {100 * band.max_rel_error:g} % of a "
+                    f"sample off, {100 * most:g} % was promised: the decoders of encoding and of reading "
+                    "disagree"
+                )
     if target.kind == "max-error" and target.is_plain and worst > bound:
         less = f"{bound - 1:g}" if bands is None else f"{0.99 * bound:.6g}"
         raise VerificationError(
@@ -105,7 +116,7 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
 
 
 def _verify_tiles(
-    archive: Archive, source: Scene, coded: CodedScene, progress: Progress
+    archive: Archive, source: Scene, coded: CodedScene, progress: Progress, *, is_relative: bool
 ) -> tuple[float, Verified]:
     """Compare all tiles; return the largest absolute error, and what else was found."""
     plan = coded.plan
@@ -113,7 +124,8 @@ def _verify_tiles(
     bands, shown_sse = None, np.zeros(plan.profile.count)
     if plan.coded_as is not None:
         own = replace(plan.profile, dtype=plan.coded_as.dtype)  # not that of its steps
-        bands = blank_errors(own, [peak.span for peak in plan.scene_peaks])
+        spans = [peak.span for peak in plan.scene_peaks]
+        bands = blank_errors(own, spans, is_relative=is_relative)
     for done, index in enumerate(plan.grid, start=1):
         window = plan.grid.core(index)
         number = plan.grid.index_number(index)

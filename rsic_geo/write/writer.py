@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from rsic_geo.codecs.base import CodecEntry
 from rsic_geo.errors import StructureLostError
-from rsic_geo.options import EncodeOptions, Target
+from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, finite, psnr_of_band, quantised_quality
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.scenes.components import SPECTRAL_NAMES
 from rsic_geo.scenes.protocol import Scene
+from rsic_geo.scenes.quantised import Affinity
 from rsic_geo.scenes.verdict import BandFacts, BandQuality, lost_message, weak_warning
+from rsic_geo.targets import Target
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import Enhancement
 from rsic_geo.write.parts import BandStore
@@ -84,7 +86,7 @@ class Job(ABC):
             "codec": self.entry.name,
             "codec_sha256": self.codec_sha256,
             "lossless": self.plan.is_exact,
-            "step": None if self.plan.steps is None else list(self.plan.steps.scale),
+            "step": list(self.plan.steps.scale) if isinstance(self.plan.steps, Affinity) else None,
             "target": {
                 "asked": str(self.options.target),
                 "achieved": achieved,
@@ -164,10 +166,8 @@ class Job(ABC):
     def _stepped(self, facts: BandFacts) -> BandQuality:
         """Return what steps make of a band whose errors spread evenly over a step."""
         assert self.plan.steps is not None
-        step = self.plan.steps.scale[facts.band - 1]
-        is_whole = self.plan.affinity is None
-        square = (step * step - is_whole) / 12
-        return facts.judged(square * facts.signal.count, (step - is_whole) / 2)
+        square, largest = self.plan.steps.noise(facts.band - 1)
+        return facts.judged(square * facts.signal.count, largest)
 
     @property
     def codec_sha256(self) -> str | None:
@@ -181,10 +181,13 @@ class Job(ABC):
         if target.kind == "snr":
             return self._decibels("snr", self._final_sse(coded), coded.count)
         if self.plan.coded_as is not None:
-            name = {"psnr": "psnr", "max-error": "max_abs_error"}.get(target.kind)
-            return None if name is None else quantised_quality(self.found)[name]
+            named = {"psnr": "psnr", "max-error": "max_abs_error", "max-rel-error": "max_rel_error"}
+            name = named.get(target.kind)
+            return None if name is None else quantised_quality(self.found).get(name)
         if target.kind == "psnr":
             return self._decibels("psnr", self._final_sse(coded), coded.count)
+        if target.kind == "max-rel-error":
+            return 0.0  # nothing was lost
         if target.kind == "max-error":
             return coded.max_error if self.enhancement is None else self.enhancement.max_error
         return None

@@ -31,9 +31,10 @@ from rsic_geo.errors import (
     TargetNotReachedError,
 )
 from rsic_geo.geo.grid import TileGrid
-from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.quality import BandErrors
 from rsic_geo.raster import open_scene
+from rsic_geo.targets import Target
 from rsic_geo.verbs import compress
 from rsic_geo.write import fit
 from rsic_geo.write import parts as bands_module

@@ -23,8 +23,9 @@ from rsic_geo.batch.source import check_unchanged, look_at
 from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import JobCancelledError, SceneError, SourceChangedError
 from rsic_geo.geo.footprint_blob import blob_bounds
-from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.raster import gdal_config, open_scene
+from rsic_geo.targets import Target
 from rsic_geo.verbs import compress
 from rsic_geo.write import parts as bands_module
 from rsic_geo.write.parts import BandStore, Bench, help_out, sized_codec

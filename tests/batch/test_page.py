@@ -24,7 +24,8 @@ from rsic_geo.batch.export.html import page
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.message import options_text
 from rsic_geo.geo.footprint_blob import geopackage_blob
-from rsic_geo.options import EncodeOptions, Target
+from rsic_geo.options import EncodeOptions
+from rsic_geo.targets import Target
 
 HOSTILE = (
     "<script>alert(1)</script>.tif",

@@ -31,6 +31,7 @@ KINDS = {
     "lossy with a filter": {"target": "bpp=3", "model": "rsic-linear"},
     "nodata and a mask": {"target": "bpp=4", "model": "none"},
     "steps": {"target": "max-error=3", "model": "none"},
+    "growing steps": {"target": "max-rel-error=3%", "model": "none"},
     "rotated": {"target": "bpp=4", "model": "none", "spectral": "rotated"},
     "learned": {"target": "bpp=2", "codec": "learned", "model": "none"},
     "cog": {"codec": "cog"},

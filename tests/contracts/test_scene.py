@@ -73,6 +73,12 @@ def heights(folder: Path) -> Path:
     return write_scene(folder / "dem.tif", pixels, nodata=-9999)
 
 
+def depths(folder: Path) -> Path:
+    pixels = np.abs(painted((1, *SHAPE), "int16").astype("float32")) / 7
+    pixels[:, ~holes(4)] = -9999
+    return write_scene(folder / "depths.tif", pixels, nodata=-9999)
+
+
 def waves(folder: Path) -> Path:
     real = painted((2, *SHAPE), "int16").astype("float32")
     return write_scene(folder / "slc.tif", (real + 1j * real[:, ::-1]).astype("complex64"))
@@ -176,6 +182,8 @@ SCENES = {
     ),
     "archive of predicted bands": (archived(related, spectral="rotated"), archive),
     "archive of predicted steps": (archived(related, target="max-error=3", spectral="rotated"), archive),
+    "archive of growing steps": (archived(with_nodata, target="max-rel-error=5%"), archive),
+    "archive of floats in growing steps": (archived(depths, target="max-rel-error=2%"), archive),
     "enhanced archive": (archived(rgb, target="psnr=40", model="smoother"), archive),
     "archive with a mask": (archived(with_mask, target="psnr=40"), archive),
     "archive with alpha": (archived(with_alpha, target="psnr=40"), archive),

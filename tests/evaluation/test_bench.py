@@ -11,7 +11,7 @@ from rsic_geo.cli.entry import main
 from rsic_geo.errors import UnsupportedSceneError, UsageError
 from rsic_geo.evaluation import pace
 from rsic_geo.evaluation.bench import SIZE_MATCH, BenchOptions, bench
-from rsic_geo.options import Target
+from rsic_geo.targets import Target
 
 
 def test_both_sides_have_the_same_bytes_and_pixels(sample_data, capsys):

@@ -23,9 +23,10 @@ from rsic_geo.evaluation.curves.plots import gains_at_equal_rate
 from rsic_geo.evaluation.curves.rd import ANCHOR, Point, RdOptions, RdResult, rate_distortion, rising_measure
 from rsic_geo.evaluation.imagery import find_scenes, source_of
 from rsic_geo.evaluation.metrics import Quality
-from rsic_geo.options import Execution, Target
+from rsic_geo.options import Execution
 from rsic_geo.repair import load_enhancer
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.targets import Target
 from rsic_geo.verbs import api
 from rsic_geo.verbs.compress import EncodeOptions
 from rsic_geo.write.rate.control import RateSearch

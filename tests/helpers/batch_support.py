@@ -14,7 +14,8 @@ from rsic_geo.batch.coordinator import Standing, Watcher
 from rsic_geo.batch.inputs import Selection, discover
 from rsic_geo.batch.message import SceneOutcome
 from rsic_geo.batch.run import BatchOptions, Crew, run_batch
-from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.targets import Target
 
 RSIC = (sys.executable, "-m", "rsic_geo")
 SYSTEMS = (

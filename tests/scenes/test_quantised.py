@@ -14,9 +14,10 @@ from support import scene_params
 import rsic_geo
 from rsic_geo.batch.verify import Promise, prove
 from rsic_geo.errors import TargetNotReachedError, UnsupportedSceneError, UsageError
-from rsic_geo.options import Execution, Target
+from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.targets import Target
 
 NAMES = (
     "geotrellis_aspect.tif", "gtd_LisbonElevation.tif", "gtd_nt_20201024_f18_nrt_s.tif", "og_cog.tif",

@@ -13,8 +13,9 @@ from pipeline_support import Smoother, installed, measured, painted, write_scene
 import rsic_geo
 from rsic_geo.batch.verify import Promise, prove
 from rsic_geo.cli.entry import main
-from rsic_geo.options import Execution, Target
+from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
+from rsic_geo.targets import Target
 
 
 def with_alpha(path: Path, dtype: str = "uint8") -> Path:

@@ -18,9 +18,10 @@ from rsic_geo.cli.entry import main
 from rsic_geo.container import ranges
 from rsic_geo.errors import ContainerError, StructureLostError, TargetNotReachedError, UsageError
 from rsic_geo.geo.radiometry import Peak
-from rsic_geo.options import EncodeOptions, Target
+from rsic_geo.options import EncodeOptions
 from rsic_geo.raster import open_scene
 from rsic_geo.scenes.verdict import BandFacts, BandSignal, lost_message, weak_warning
+from rsic_geo.targets import Target
 from rsic_geo.write.plan import plan_scene
 
 DTYPES = ("uint8", "uint16", "int16")

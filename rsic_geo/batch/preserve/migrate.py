@@ -131,6 +131,7 @@ def _changed(text: str, changes: Mapping[str, Any]) -> EncodeOptions:
         "psnr": now.value < then.value,
         "snr": now.value < then.value,
         "max-error": now.value > then.value,
+        "max-rel-error": now.value > then.value,
     }
     # Targets of other kinds are compared by what came of them, scene by scene.
     if (then.is_lossless and not now.is_lossless) or (now.kind == then.kind and falls.get(now.kind, False)):

@@ -65,7 +65,7 @@ def bench(
     """
     from rsic_geo.evaluation.bench import BenchOptions
     from rsic_geo.evaluation.bench import bench as run
-    from rsic_geo.options import Target
+    from rsic_geo.targets import Target
 
     if is_all:
         from rsic_geo.evaluation import pace

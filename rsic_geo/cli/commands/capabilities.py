@@ -18,7 +18,8 @@ def describe() -> dict[str, Any]:
     from importlib.metadata import version
 
     from rsic_geo.codecs import registry
-    from rsic_geo.options import TARGETS, TILE_SIZES
+    from rsic_geo.options import TILE_SIZES
+    from rsic_geo.targets import TARGETS
     from rsic_geo.weights import list_weights
 
     weights = list_weights()

@@ -38,6 +38,7 @@ archive_choices = stack(
         show_default=True,
         metavar="T",
         help="lossless, psnr=DB or snr=DB (of the worst band), max-error=N (in the units of the samples), "
+        "max-rel-error=P% (of each sample, for radar), "
         "ratio=R, bpp=B (bits per pixel of all bands) or bpppb=B (bits per sample); checked by decoding what "
         "was written.",
     ),
@@ -164,7 +165,7 @@ def encode_options(
     execution: Execution, *, enhance: str | None, tile_size: str, model: str, target: str, **options: Any
 ) -> EncodeOptions:
     """Return as one value what :data:`archive_choices` gathered."""
-    from rsic_geo.options import Target
+    from rsic_geo.targets import Target
 
     options.pop("output_format")
     if enhance is not None:

@@ -10,8 +10,9 @@ import click
 from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import execution_options, overwrite_option, stack, talking
 from rsic_geo.errors import OutputExistsError, UsageError
-from rsic_geo.options import Execution, Target
+from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
+from rsic_geo.targets import Target
 
 EXIT_SEAMS = 4
 
@@ -100,10 +101,10 @@ _rd_choices = stack(
 )
 
 
-def _files(places: tuple[str, ...], bounds: tuple[float, ...], console: Console) -> int:
+def _files(places: tuple[str, ...], words: list[str], console: Console) -> int:
     from rsic_geo.evaluation.exactly import as_text, tables
 
-    entries = tables(places, bounds, Progress(callback=console.progress()))
+    entries = tables(places, [Target.parse(word) for word in words], Progress(callback=console.progress()))
     console.result(entries, as_text(entries))
     return 0
 
@@ -113,7 +114,7 @@ def _files(places: tuple[str, ...], bounds: tuple[float, ...], console: Console)
 @talking
 def lossless(scenes: tuple[str, ...], console: Console) -> int:
     """Bytes of SCENES without loss: ours (JPEG 2000, COG), COGs of GDAL's alone, JPEG-LS and JPEG XL."""
-    return _files(scenes, (0.0,), console)
+    return _files(scenes, ["lossless"], console)
 
 
 @evaluate.command(name="near-lossless", short_help="Files within a largest error, ours beside others.")
@@ -126,13 +127,17 @@ def lossless(scenes: tuple[str, ...], console: Console) -> int:
     metavar="N,...",
     help="Largest errors, in the units of the samples.",
 )
+@click.option("--parts", default="", callback=_numbers, metavar="P,...", help="And in % of each sample.")
 @talking
-def near_lossless(scenes: tuple[str, ...], console: Console, bounds: tuple[float, ...]) -> int:
+def near_lossless(
+    scenes: tuple[str, ...], console: Console, bounds: tuple[float, ...], parts: tuple[float, ...]
+) -> int:
     """Bytes of SCENES within a largest error, as parts of our file without loss: ours, LERC, JPEG-LS.
 
     Every file of ours is decoded, and its largest error counted.
     """
-    return _files(scenes, (0.0, *(bound for bound in bounds if bound > 0)), console)
+    asked = [f"max-error={bound!r}" for bound in bounds if bound > 0]
+    return _files(scenes, ["lossless", *asked, *(f"max-rel-error={part!r}%" for part in parts)], console)
 
 
 @evaluate.command(short_help="What rotating bands saves.")

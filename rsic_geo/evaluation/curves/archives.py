@@ -24,12 +24,13 @@ from rsic_geo.evaluation.metrics import Scale
 from rsic_geo.geo.lattice import CELL, NEUTRAL_STRENGTH_BYTE
 from rsic_geo.geo.validity import clamp, fill_invalid
 from rsic_geo.geo.window import Window
-from rsic_geo.options import EncodeOptions, Target
+from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.strength import CellBand, scaled_correction
 from rsic_geo.scenes.protocol import Scene
+from rsic_geo.targets import Target
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, scored_pixels

@@ -15,10 +15,10 @@ import numpy as np
 from rsic_geo.codecs.registry import get_entry
 from rsic_geo.evaluation.curves.archives import ArchiveCoder, Decoded, Pixels
 from rsic_geo.geo.window import Window
-from rsic_geo.options import Target
 from rsic_geo.progress import Progress
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.strength import CellBand
+from rsic_geo.targets import Target
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement
 from rsic_geo.write.jobs.tiff import TiffJob

@@ -17,10 +17,11 @@ from rsic_geo.evaluation.curves.learned_archives import LearnedArchiveCoder
 from rsic_geo.evaluation.curves.peers import DialSearch, get_peer
 from rsic_geo.evaluation.imagery import source_of
 from rsic_geo.evaluation.metrics import Quality, quality
-from rsic_geo.options import EncodeOptions, Execution, Target
+from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.repair import load_enhancer
 from rsic_geo.repair.base import Enhancer
+from rsic_geo.targets import Target
 from rsic_geo.weights import enhancer_name
 from rsic_geo.write.reading import threaded_map
 

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import TargetNotReachedError
-from rsic_geo.options import Effort, Target
+from rsic_geo.options import Effort
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.verdict import Yardstick, cost_of, decibels
+from rsic_geo.targets import Target
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.passes import TilePass
 from rsic_geo.write.plan import ScenePlan

@@ -21,11 +21,11 @@ from rsic_geo.codecs.base import LOSSLESS, Codec, CodecEntry, Coded, Pixels, Set
 from rsic_geo.codecs.jpeg2000 import Jpeg2000Codec
 from rsic_geo.container.tiff import TiffSpool, frame
 from rsic_geo.errors import CodecError, TargetNotReachedError
-from rsic_geo.options import Target
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.payloads import JPEG2000, OWN, TileDecoder
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.verdict import Yardstick, cost_of, decibels
+from rsic_geo.targets import Target
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.coded import CodedScene, empty_coded, gather
 from rsic_geo.write.plan import ScenePlan
