@@ -2,11 +2,12 @@
 
 Neighbouring bands show the same ground. An orthonormal rotation (Pearson, 1901; as a spectral transform
 before JPEG 2000: Penna et al., IEEE TGRS 45(5), 2007) moves what they share into few components, which
-JPEG 2000 then codes in few bytes. It is measured on the scene's valid pixels and kept in the archive.
+JPEG 2000 then codes in few bytes. It is measured on the scene's valid pixels and kept in the archive, in few
+bytes: a matrix in steps of 2^-10 is nearly orthonormal, and its inverse makes the components.
 
 ::
 
-    components = round(gain * Q^T (weight * (bands - mean)))      16 bits, signed
+    components = round(gain * Q^-1 (weight * (bands - mean)))     16 bits, signed
     bands      = mean + Q components / (gain * weight)
 """
 
@@ -26,12 +27,14 @@ from rsic_geo.geo.profile import sample_range
 
 Pixels = NDArray[Any]
 LARGEST_GROUP = 32
-"""Bands rotated together at most: the matrix of a group takes 4 bytes for each pair of its bands."""
+"""Bands rotated together at most: the matrix of a group takes 2 bytes for each pair of its bands."""
 _ROOM = 30000
 """Largest component that is aimed at; 16 bits hold 32767."""
 _FINEST = 64.0
 """Steps of a component in one of its band's: finer ones say nothing."""
-_ORTHONORMAL = 1e-3
+_ORTHONORMAL = 1e-2
+_UNIT = 2.0**-10
+"""Steps of a matrix: coarser ones leave what bands share in weak components, finer ones cost bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,8 @@ class Rotation:
     gain: float
     """Steps of a component in a unit of the weighted bands."""
     matrices: tuple[NDArray[np.float32], ...]
-    """Orthonormal, (size, size) for each run of bands; the columns are components, strongest first."""
+    """Orthonormal but for rounding, (size, size) for each run of bands; the columns are components, strongest
+    first."""
 
     @classmethod
     def fit(
@@ -68,7 +72,7 @@ class Rotation:
         if count < 2 or not live.any() or seen.shape[1] <= count:
             return None
         weights = np.asarray(weight, np.float32)
-        mean = seen.mean(axis=1).astype(np.float32)
+        mean = np.rint(seen.mean(axis=1)).astype(np.float32)
         centred = (seen - mean[:, None]) * weights[:, None]
         turned = [band for band in range(count) if band not in alpha]
         matrices = []
@@ -79,7 +83,7 @@ class Rotation:
             # Of v and -v take one, so that no rounding of another machine decides which is stored.
             signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
             matrix, places = np.eye(run.stop - run.start, dtype=np.float32), np.array(own, int) - run.start
-            matrix[np.ix_(places, places)] = vectors * signs
+            matrix[np.ix_(places, places)] = np.rint(vectors * signs / _UNIT) * _UNIT
             matrices.append(matrix)
         ends = np.abs(np.array([_ends(pixels.dtype.name)] * count, np.float64) - mean[:, None]).max(axis=1)
         used = np.abs(centred).max(axis=1)
@@ -102,7 +106,7 @@ class Rotation:
         flat = (pixels.reshape(self.count, -1) - self.mean[:, None].astype(np.float64)) * self.weight[:, None]
         out = np.empty(flat.shape, np.int16)
         for run, matrix in zip(runs_of(self.count), self.matrices, strict=True):
-            values = np.rint(self.gain * (matrix.T.astype(np.float64) @ flat[run]))
+            values = np.rint(self.gain * np.linalg.solve(matrix.astype(np.float64), flat[run]))
             out[run] = np.clip(values, -32768, 32767)
         return out.reshape(pixels.shape)
 
@@ -131,10 +135,17 @@ class Rotation:
         return self.gain**2 * float(np.square(self.weight.astype(np.float64)).mean())
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON: the numbers as little-endian float32 in base64."""
-        numbers = np.concatenate([self.mean, self.weight, *(m.ravel() for m in self.matrices)])
-        packed = base64.b64encode(numbers.astype("<f4").tobytes()).decode("ascii")
-        return {"dtype": self.dtype, "gain": self.gain, "numbers": packed}
+        """Return plain JSON: means, weights (unless all are 1), and the matrices' steps in base64."""
+        steps = np.concatenate([np.rint(m.ravel() / _UNIT).astype("<i2") for m in self.matrices])
+        planes = np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 2).T)  # high bytes are much alike
+        weights = {} if (self.weight == 1).all() else {"weight": [float(w) for w in self.weight]}
+        return {
+            "dtype": self.dtype,
+            "gain": self.gain,
+            "mean": [int(m) for m in self.mean],
+            **weights,
+            "matrix": base64.b64encode(planes.tobytes()).decode("ascii"),
+        }
 
     @classmethod
     def from_json(cls, record: Any, count: int) -> Rotation | None:  # noqa: ANN401
@@ -147,15 +158,20 @@ class Rotation:
             return None
         try:
             dtype, gain = str(record["dtype"]), float(record["gain"])
-            raw = np.frombuffer(base64.b64decode(record["numbers"], validate=True), "<f4").astype(np.float32)
+            mean = np.array(record["mean"], np.float32)
+            weight = np.array(record.get("weight", [1.0] * count), np.float32)
+            planes = np.frombuffer(base64.b64decode(record["matrix"], validate=True), np.uint8)
             sizes = [run.stop - run.start for run in runs_of(count)]
-            if dtype not in ("uint8", "uint16", "int16") or len(raw) != 2 * count + sum(n * n for n in sizes):
+            of_scene = len(planes) == 2 * sum(n * n for n in sizes) and mean.shape == weight.shape == (count,)
+            if dtype not in ("uint8", "uint16", "int16") or not of_scene:
                 raise ValueError("of another scene")
-            mean, weight, at, matrices = raw[:count], raw[count : 2 * count], 2 * count, []
+            steps = np.ascontiguousarray(planes.reshape(2, -1).T).view("<i2").ravel()
+            at, matrices = 0, []
             for size in sizes:
-                matrices.append(raw[at : at + size * size].reshape(size, size))
+                square = steps[at : at + size * size].reshape(size, size)
+                matrices.append(square.astype(np.float32) * np.float32(_UNIT))
                 at += size * size
-            if not (np.isfinite(raw).all() and math.isfinite(gain) and gain > 0 and (weight > 0).all()):
+            if not (np.isfinite([*mean, *weight, gain]).all() and gain > 0 and (weight > 0).all()):
                 raise ValueError("numbers without meaning")
             if any(np.abs(m.T @ m - np.eye(len(m))).max() > _ORTHONORMAL for m in matrices):
                 raise ValueError("the matrix is not orthonormal")

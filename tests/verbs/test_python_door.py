@@ -16,7 +16,7 @@ from pipeline_support import painted, write_scene
 import rsic_geo
 from rsic_geo.options import DecodeOptions, EncodeOptions, Execution
 from rsic_geo.verbs import keywords
-from rsic_geo.verbs.api import _TARGETS
+from rsic_geo.verbs.keywords import TARGET_NAMES
 
 
 def _types(kind) -> dict[str, object]:
@@ -38,7 +38,7 @@ def test_keywords_are_the_fields_of_the_options(keyword_types, options, apart):
     own = {
         name: kind for name, kind in found.items() if name not in _types(Execution) or options is Execution
     }
-    own = {name: kind for name, kind in own.items() if name not in _TARGETS}
+    own = {name: kind for name, kind in own.items() if name not in TARGET_NAMES}
     assert own == wanted
 
 
