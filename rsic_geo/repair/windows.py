@@ -177,8 +177,11 @@ def _is_wanted(plan: EnhancementPlan, core: Window) -> bool:
 
 
 def _strips(plan: EnhancementPlan, area: Window) -> Iterator[Window]:
-    """Cut an area into strips of whole rows of cells, each about as high as a window."""
-    height = max(CELL, plan.window_size // CELL * CELL)
+    """Cut an area into strips of whole rows of cells, each about half as high as a window is wide.
+
+    Squares would see 4 % fewer pixels around them and take twice the memory.
+    """
+    height = max(CELL, plan.window_size // 2 // CELL * CELL)
     top = area.row_off
     while top < area.row_stop:
         stop = min(top - top % height + height, area.row_stop)

@@ -87,6 +87,8 @@ def _choose_rotation(
 ) -> Rotation | None:
     is_asked = options.spectral == "rotated"
     reason = _cannot_rotate(scene, options)
+    if options.spectral == "as-is" and _data_bands(scene).sum() <= 3:
+        return None  # colours: what the transform of JPEG 2000 was made for
     weights = weights_of(options.band_weights, [high - low for low, high in ranges])
     steps = scene.affinity if isinstance(scene, QuantisedScene) else None
     units = steps.scale if isinstance(steps, Affinity) else (1.0,) * len(weights)
@@ -98,8 +100,6 @@ def _choose_rotation(
         return None
     if is_asked:
         return rotation
-    if options.spectral == "as-is" and _data_bands(scene).sum() <= 3:
-        return None  # colours: what the transform of JPEG 2000 was made for
     windows = pieces_of(scene.profile.height, scene.profile.width)
     saved = _saving(
         scene, rotation, windows if options.spectral == "auto" else windows[len(windows) // 2 :][:1]
