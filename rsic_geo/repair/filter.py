@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.filters import LIGHTS, MIX_STEP, TAP_STEP, FilterTaps, column_count, tap_offsets
+from rsic_geo.repair.matrix import product
 from rsic_geo.repair.units import FINE, STEPS, Steps
 
 FloatArray = NDArray[np.float32]
@@ -237,7 +238,7 @@ def _products(weights: Whole, planes: Steps) -> NDArray[np.floating[Any]]:
     """Return the matrix product, exact: in float32 if no partial sum can leave its whole numbers."""
     largest = np.maximum(planes.max(axis=1), -planes.min(axis=1).astype(np.int64))
     kind = np.float32 if (np.abs(weights) @ largest).max() < 1 << 24 else np.float64
-    found: NDArray[np.floating[Any]] = weights.astype(kind) @ planes.astype(kind)
+    found: NDArray[np.floating[Any]] = product(weights.astype(kind), planes.astype(kind))
     return np.clip(found, -(2.0**30), 2.0**30) if kind is np.float64 else found
 
 

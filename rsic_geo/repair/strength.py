@@ -129,10 +129,10 @@ def _fit_cell(cell: CellBand, members: tuple[int, ...], scale: Scale, max_error:
     wanted = cell.errors(cell.decoded)
     units = np.array([scale.unit(band) for band in members])
     offered = (cell.correction * units[:, None, None])[cell.valid]
-    energy = float(offered @ offered)
+    energy = _dot(offered, offered)
     if energy <= 0:
         return 0
-    byte = _STEP * round(int(byte_from_strength(float(wanted @ offered) / energy)) / _STEP)
+    byte = _STEP * round(int(byte_from_strength(_dot(wanted, offered) / energy)) / _STEP)
     if byte == 0:
         return 0
     final = np.stack(
@@ -142,9 +142,13 @@ def _fit_cell(cell: CellBand, members: tuple[int, ...], scale: Scale, max_error:
         ]
     )
     remaining = cell.errors(final)
-    before, after = float(wanted @ wanted), float(remaining @ remaining)
+    before, after = _dot(wanted, wanted), _dot(remaining, remaining)
     if after > before * (1 - MARGIN):
         return 0
     if max_error is not None and float(np.abs(remaining).max()) > max_error:
         return 0
     return byte
+
+
+def _dot(a: NDArray[Any], b: NDArray[Any]) -> float:
+    return float(np.einsum("i,i->", a, b))  # not by BLAS, which begins threads for it

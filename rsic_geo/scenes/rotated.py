@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.errors import ContainerError, UsageError
 from rsic_geo.geo.profile import sample_range
+from rsic_geo.repair.matrix import product
 
 Pixels = NDArray[Any]
 LARGEST_GROUP = 32
@@ -106,7 +107,8 @@ class Rotation:
         flat = (pixels.reshape(self.count, -1) - self.mean[:, None].astype(np.float64)) * self.weight[:, None]
         out = np.empty(flat.shape, np.int16)
         for run, matrix in zip(runs_of(self.count), self.matrices, strict=True):
-            values = np.rint(self.gain * np.linalg.solve(matrix.astype(np.float64), flat[run]))
+            turn = self.gain * np.linalg.inv(matrix.astype(np.float64))
+            values = np.rint(product(turn, flat[run]))
             out[run] = np.clip(values, -32768, 32767)
         return out.reshape(pixels.shape)
 
@@ -116,7 +118,7 @@ class Rotation:
         out = np.empty(flat.shape, self.dtype)
         low, high = _ends(self.dtype)
         for run, matrix in zip(runs_of(self.count), self.matrices, strict=True):
-            values = (matrix.astype(np.float64) @ flat[run]) / (self.gain * self.weight[run][:, None])
+            values = product(matrix.astype(np.float64), flat[run]) / (self.gain * self.weight[run][:, None])
             values += self.mean[run][:, None]
             out[run] = np.clip(np.rint(values), low, high)
         return out.reshape(components.shape)

@@ -104,6 +104,11 @@ class SceneCoder:
             gather(coded, record.result, record.planes)
         return coded
 
+    def errors(self, todo: TilePass, progress: Progress, only: Collection[int]) -> float:
+        """Code the tiles in ``only`` as a trial and return their squared error."""
+        records = self._records(todo, progress, "measuring tiles", only)
+        return sum(float(record.result.sse.sum()) for record in records if record.result is not None)
+
     def _records(
         self, todo: TilePass, progress: Progress, message: str, only: Collection[int] | None = None
     ) -> Iterator[TileRecord]:

@@ -16,7 +16,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.filter import MARGIN
-from rsic_geo.repair.filter_fit import NormalEquations, fit_filters
+from rsic_geo.repair.filter_fit import NormalEquations, fit_filters, part_left
 from rsic_geo.repair.plan import EnhancementPlan, PixelSource
 from rsic_geo.repair.strength import CellBand, fit_cell_row, scaled_correction
 from rsic_geo.repair.units import STEPS
@@ -91,7 +91,9 @@ class FitOptions:
     is_adaptive: bool = True
     """Whether adaptive filters are fitted; False leaves corrections as proposed, for comparisons."""
     filters: tuple[FilterTaps | None, ...] | None = None
-    """Filters of an earlier fit, to be used again whatever they save; None: fit them."""
+    """Filters of an earlier fit, to be used again; None: fit them."""
+    is_settled: bool = False
+    """Whether the enhancement is kept whatever it saves."""
     log: FitLog | None = None
     """Where fitted rows of cells are kept, so that the same fit interrupted goes on."""
     watch: Callable[[Window, CellBand, NDArray[np.generic]], None] | None = None
@@ -148,27 +150,17 @@ def fit_enhancement(
         progress: told after each batch of windows.
     """
     plan, decoded = coded.plan, readers.decoded
-    levels = distortion_levels(coded)
+    todo = _todo(coded, options)
+    levels = todo.levels
     strengths = np.zeros_like(levels)
     sse = np.zeros(plan.profile.count)
     worst = np.zeros(plan.profile.count)
-    todo = EnhancementPlan(
-        height=plan.profile.height,
-        width=plan.profile.width,
-        groups=plan.groups,
-        levels=levels,
-        radiometry=plan.radiometry,
-        active=levels > 0,
-        window_size=options.window_size,
-        workers=options.workers,
-        seed=options.seed,
-    )
     filters: tuple[FilterTaps | None, ...] = ()
     if options.filters is not None:
         filters = options.filters
         todo = replace(todo, filters=filters)
     elif options.is_adaptive and enhancer.name:
-        filters = _fit_filters(readers, coded, enhancer, todo, progress.stage(0, 0.3))
+        filters = _fit_filters(readers, coded, enhancer, todo, progress.stage(0, 0.3)).filters
         todo, progress = replace(todo, filters=filters), progress.stage(0.3, 1)
     kept: dict[int, FittedRow] = {}
     if options.log is not None:
@@ -186,8 +178,40 @@ def fit_enhancement(
         sse += fitted.sse
         worst = np.maximum(worst, fitted.worst)
     found = Enhancement(levels=levels, strengths=strengths, sse=sse, worst=worst, filters=filters)
-    is_kept = options.filters is not None or _is_worthwhile(found, coded)
+    is_kept = options.is_settled or _is_worthwhile(found, coded)
     return found if is_kept else _switched_off(found, coded)
+
+
+@dataclass(frozen=True, slots=True)
+class Foretaste:
+    """What a sample of a coded scene says of its enhancement."""
+
+    filters: tuple[FilterTaps | None, ...]
+    """Adaptive filter of every cluster of groups; empty where none is worth its bits."""
+    left: NDArray[np.float64]
+    """Squared error that remains with them in each band (bands,), as a part of the codec's own."""
+
+
+def foretaste(
+    readers: Readers, coded: CodedScene, enhancer: Enhancer, options: FitOptions, progress: Progress
+) -> Foretaste:
+    """Fit adaptive filters to a sample, and say what comes of it; arguments as of :func:`fit_enhancement`."""
+    return _fit_filters(readers, coded, enhancer, _todo(coded, options), progress)
+
+
+def _todo(coded: CodedScene, options: FitOptions) -> EnhancementPlan:
+    plan, levels = coded.plan, distortion_levels(coded)
+    return EnhancementPlan(
+        height=plan.profile.height,
+        width=plan.profile.width,
+        groups=plan.groups,
+        levels=levels,
+        radiometry=plan.radiometry,
+        active=levels > 0,
+        window_size=options.window_size,
+        workers=options.workers,
+        seed=options.seed,
+    )
 
 
 def _is_worthwhile(found: Enhancement, coded: CodedScene) -> bool:
@@ -209,8 +233,7 @@ def _switched_off(found: Enhancement, coded: CodedScene) -> Enhancement:
 
 def _fit_filters(
     readers: Readers, coded: CodedScene, enhancer: Enhancer, todo: EnhancementPlan, progress: Progress
-) -> tuple[FilterTaps | None, ...]:
-    """Return the adaptive filter of every cluster of groups, empty where none is worth its bits."""
+) -> Foretaste:
     plan = coded.plan
     todo = replace(todo, window_size=SAMPLE_SIDE)
     bands = [[b for n in numbers for b in plan.groups[n]] for numbers, _ in todo.clusters()]
@@ -229,8 +252,12 @@ def _fit_filters(
         counted = np.all(scored[members], axis=0)
         sums[part.cluster].add(found.decoded, found.correction, error, counted, stride=stride)
     spans = np.array(plan.radiometry.high) - np.array(plan.radiometry.low)
-    filters = fit_filters(sums, [np.square(spans[members]) for members in bands], 8 * coded.body_bytes)
-    return filters if any(filters) else ()
+    weights = [np.square(spans[members]) for members in bands]
+    filters = fit_filters(sums, weights, 8 * coded.body_bytes)
+    left = np.ones(plan.profile.count)
+    for members, one, taps in zip(bands, sums, filters, strict=True):
+        left[members] = part_left(one, taps)
+    return Foretaste(filters if any(filters) else (), left)
 
 
 def _fit_row(readers: Readers, plan: ScenePlan, rows: CorrectedRows, options: FitOptions) -> FittedRow:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.repair.integer.graph import ZERO, Bytes, IntegerNetwork
+from rsic_geo.repair.matrix import product
 from rsic_geo.repair.units import Steps
 
 SCALE_BITS = 10
@@ -102,7 +103,7 @@ def _means(pixels: Steps, inner: Area, cell: int) -> Whole:
         for part, side in zip(inner, (height, width), strict=True)
     )
     # products of whole numbers far below 2**53: exact, in whatever order
-    spread = (rows @ whole.astype(np.float64) @ cols.T).astype(np.int32)
+    spread = np.array([product(rows @ band, cols.T) for band in whole.astype(np.float64)]).astype(np.int32)
     bits = 2 * cell.bit_length() - 2 + _MEAN_BITS
     spread += 1 << bits - 1
     spread >>= bits

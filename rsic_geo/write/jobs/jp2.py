@@ -60,13 +60,12 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
         if target.is_size:
             return self._to_size(search, writer)
         if target.is_decibels:
-            coded = control.to_decibels(
-                search,
-                target,
-                lambda c, p: self._finish(c, writer, p),
-                progress.stage(0, 0.85),
-                expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
+            carrying = control.Carrying(
+                finish=lambda c, p: self._finish(c, writer, p),
+                usual_gain=0.0 if self.enhancer is None else USUAL_GAIN,
+                foretaste=lambda c, p: self._foretaste(c, writer, p),
             )
+            coded = control.to_decibels(search, target, carrying, progress.stage(0, 0.85))
             return coded, self._seal(coded, writer)
         coded = control.to_max_error(search, self._codec_bound, progress.stage(0, 0.5))
         self._finish(coded, writer, progress.stage(0.5, 0.85))

@@ -21,7 +21,7 @@ from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.weights.store import SUFFIX
 from rsic_geo.write.coded import CodedScene
-from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement
+from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, foretaste
 from rsic_geo.write.kept_fit import FitLog
 from rsic_geo.write.parts import plan_digest
 from rsic_geo.write.rate import control
@@ -55,6 +55,8 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
 
     settled: tuple[FilterTaps | None, ...] | None = None
     """Adaptive filters of the search's first fit: their bytes must not change while a size is aimed at."""
+    tasted: tuple[FilterTaps | None, ...] | None = None
+    """Adaptive filters of the sample by which a search for a quality began: good for all its codings."""
     is_declined: bool = False
     """Whether that fit found enhancement not worth its bytes."""
 
@@ -161,16 +163,7 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
         self.enhancement = None
         if self.enhancer is None or coded.total_sse <= 0 or self.is_declined:
             return coded.sse
-        bands = self.bands
-        log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
-        fit = FitOptions(
-            window_size=self.options.execution.window_size,
-            workers=self.options.execution.workers,
-            max_error=self._fit_bound,
-            seed=self.options.seed,
-            filters=self.settled,
-            log=log,
-        )
+        fit = self._fit_options(coded)
         before = time.perf_counter()
         with self._decoded(writer) as stored:
             decoded = Clamped(stored, self.plan.limits)
@@ -182,6 +175,34 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
             return coded.sse
         self.enhancement = enhancement
         return enhancement.sse
+
+    def _foretaste(
+        self, coded: CodedScene, writer: WriterT, progress: Progress
+    ) -> NDArray[np.float64] | None:
+        """Write the scene and fit filters to a sample; return squared errors to expect, None if unknown."""
+        if self.enhancer is None or not self.enhancer.name or coded.total_sse <= 0:
+            return None
+        self._store(writer)
+        before = time.perf_counter()
+        with self._decoded(writer) as stored:
+            readers = Readers(source=self.reader, decoded=Clamped(stored, self.plan.limits))
+            found = foretaste(readers, coded, self.enhancer, self._fit_options(coded), progress)
+        self.tasted = found.filters
+        self.enhancing_seconds += time.perf_counter() - before
+        return coded.sse * found.left + coded.count / 12  # final pixels are rounded to whole numbers
+
+    def _fit_options(self, coded: CodedScene) -> FitOptions:
+        bands = self.bands
+        log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
+        return FitOptions(
+            window_size=self.options.execution.window_size,
+            workers=self.options.execution.workers,
+            max_error=self._fit_bound,
+            seed=self.options.seed,
+            filters=self.tasted if self.settled is None else self.settled,
+            is_settled=self.settled is not None,
+            log=log,
+        )
 
     def _to_size(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
         """Code to a size of the whole file; what headers and side information take is learned on the way.

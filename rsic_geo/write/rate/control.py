@@ -25,6 +25,7 @@ from rsic_geo.write.passes import TilePass
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate import allocate
 from rsic_geo.write.rate.allocate import TileCurve
+from rsic_geo.write.rate.hunt import Hunt
 
 SIZE_TOLERANCE = 0.01
 """Sizes are searched to within this part of the target; the promise is twice as wide."""
@@ -37,8 +38,6 @@ PSNR_SLACK: dict[Effort, float] = {"fast": 0.2, "normal": 0.1, "best": 0.04}
 about half a percent of the bytes, a round is a third of the time or more."""
 PSNR_AIM = 0.4
 """How far above its target a PSNR is steered, as part of that, so that the next round is likely the last."""
-SETTLED = 0.01
-"""Share of the bytes that is not worth another round."""
 MAX_ROUNDS = 8
 MAX_SIZE_PASSES = 4
 _STEP_BYTES = 256
@@ -47,6 +46,8 @@ EXACT_TILES = 6
 """A scene of no more tiles is too small for the encoder's shortfalls to even out."""
 PROBE_TILES = 4
 """Tiles looked at first, over all rates, where the rate of a target is not known."""
+MANY_TILES = 8
+"""Tiles of a scene from which on a few are coded to see how right the curves are."""
 _LAYER_FACTORS = (0.08, 0.35, 0.8, 1.5, 3.0)
 """Layers of the measuring pass, relative to the mean rate searched. Nine gain 0.05 dB in twice the time."""
 _LAYER_BPP = (0.015, 0.03, 0.06, 0.12, 0.22, 0.4, 0.7, 1.2, 2.0, 3.2, 5.0)
@@ -131,14 +132,28 @@ class RateSearch:
 
     def _probe(self, wanted: _Wanted, progress: Progress) -> float:
         """Return the mean rate (bits per pixel) at which a few tiles have the quality wanted."""
-        count = len(self.plan.grid)
-        chosen = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
+        chosen = _spread(len(self.plan.grid))
         curves = self.coder.curves(layer_ratios(self.plan, None), progress, only=chosen, near=wanted.near)
         cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in sorted(chosen)]
         pixels = sum(core.pixel_count for core in cores)
         # the tiles' share of the samples that count is about the scene's: holes allow no error
         aim = wanted.aim(curves, pixels / self.plan.pixels)
         return max(allocate.for_error(curves, aim).total, 64) * 8 / pixels
+
+    def bias(self, sizes: tuple[int, ...], progress: Progress) -> float:
+        """Return the squared error a few tiles have at their sizes, over what their curves promise there.
+
+        Layers take headers of their own, so tiles coded at once come out better than their layered coding.
+        """
+        chosen = _spread(len(self.plan.grid))
+        todo = TilePass(work="sizes", sizes=sizes)
+        found = self.coder.errors(todo, progress, chosen)
+        curves = [self._curves[number] for number in sorted(chosen)]
+        promised = [
+            float(np.interp(sizes[number], curve.size, curve.sse))
+            for number, curve in zip(sorted(chosen), curves, strict=True)
+        ]
+        return found / sum(promised) if found > 0 and sum(promised) > 0 else 1.0
 
     def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
         """Code every tile to its number of bytes.
@@ -156,6 +171,11 @@ class RateSearch:
         coded = self.coder.encode(todo, progress)
         coded.is_measured = self.is_measured
         return coded
+
+
+def _spread(count: int) -> set[int]:
+    """Return the numbers of a few of so many tiles, spread over the scene."""
+    return {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
 
 
 def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:
@@ -203,13 +223,20 @@ def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
     return coded
 
 
-def to_decibels(
-    search: RateSearch,
-    target: Target,
-    finish: Callable[[CodedScene, Progress], NDArray[np.float64]],
-    progress: Progress,
-    expected_gain: float = 0.0,
-) -> CodedScene:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrying:
+    """What becomes of a coded scene."""
+
+    finish: Callable[[CodedScene, Progress], NDArray[np.float64]]
+    """Carries a coding to its final output and returns the squared errors (bands,) of that."""
+    usual_gain: float = 0.0
+    """What that usually adds to the codec's quality (dB): where a search begins."""
+    foretaste: Callable[[CodedScene, Progress], NDArray[np.float64] | None] = lambda _coded, _progress: None
+    """Tells by a sample what squared errors (bands,) to expect, in a fraction of the time; None where it
+    cannot."""
+
+
+def to_decibels(search: RateSearch, target: Target, carrying: Carrying, progress: Progress) -> CodedScene:
     """Code the scene with as few bytes as a PSNR or SNR of its worst band needs.
 
     The curves of the tiles know the error of all bands together. What that means to the worst band is learned
@@ -218,9 +245,8 @@ def to_decibels(
     Args:
         search: the scene.
         target: quality (dB) the final output must have, never less.
-        finish: carries a coding to its final output and returns the squared errors (bands,) of that.
+        carrying: what becomes of a coding.
         progress: told all along.
-        expected_gain: what ``finish`` usually adds to the codec's quality (dB); where the search begins.
 
     Raises:
         TargetNotReachedError: if even exact samples miss the target, as those of quantised floats may.
@@ -237,25 +263,31 @@ def to_decibels(
     )
     curves = search.curves(progress.stage(0, 0.3), wanted=goal)
     wanted = goal.aim(curves)
-    margin = ENHANCED_MARGIN if expected_gain else PSNR_MARGIN
-    hunt = _Hunt(goal=cost_of(target.value + PSNR_AIM * search.slack))
-    least = target.value + margin
-    aim, best = wanted * 10 ** (expected_gain / 10), None
+    margin = ENHANCED_MARGIN if carrying.usual_gain else PSNR_MARGIN
+    hunt = Hunt(goal=cost_of(target.value + PSNR_AIM * search.slack))
+    least, most_wanted = target.value + margin, target.value + search.slack
+    best = None
+    aim = wanted * 10 ** ((carrying.usual_gain - PSNR_AIM * search.slack) / 10)
+    aim, first = _first_coding(search, carrying, hunt, aim, progress.stage(0.3, 0.4))
+    likely = rod.cost(first.sse * hunt.gain, first.count)
+    is_off = hunt.is_known and not least <= decibels(likely) <= most_wanted
+    aim, begun = (aim * hunt.goal / likely, None) if is_off else (aim, first)
     before = most = 0
     for attempt in range(MAX_ROUNDS):
-        stage = progress.stage(0.3 + 0.7 * attempt / MAX_ROUNDS, 0.3 + 0.7 * (attempt + 1) / MAX_ROUNDS)
+        stage = progress.stage(0.4 + 0.6 * attempt / MAX_ROUNDS, 0.4 + 0.6 * (attempt + 1) / MAX_ROUNDS)
         allocation = allocate.for_error(curves, aim)
-        coded = search.encode_sizes(allocation.sizes, stage.stage(0, 0.5))
-        alone = rod.cost(coded.sse, coded.count)
-        is_far = hunt.is_known and decibels(alone * hunt.gain) < least - search.slack
+        coded, begun = begun or search.encode_sizes(allocation.sizes, stage.stage(0, 0.5)), None
+        likely = rod.cost(coded.sse * hunt.gain, coded.count)
+        is_far = hunt.is_known and decibels(likely) < least - search.slack
         if is_far or coded.body_bytes in hunt.missed:
-            achieved, reached = alone * hunt.gain, False  # not worth carrying on
+            achieved, reached = likely, False  # not worth carrying on
         else:
-            achieved = rod.cost(finish(coded, stage.stage(0.5, 1)), coded.count)
-            hunt.learn_gain(alone, achieved)
+            found = carrying.finish(coded, stage.stage(0.5, 1))
+            hunt.learn_gain(coded.sse, found)
+            achieved = rod.cost(found, coded.count)
             reached = decibels(achieved) >= least
         if reached:
-            is_near = decibels(achieved) <= target.value + search.slack
+            is_near = decibels(achieved) <= most_wanted
             if is_near or attempt >= 4 or coded.body_bytes == most or hunt.is_settled(coded.body_bytes, 0):
                 return coded
             best = (allocation, achieved)
@@ -274,12 +306,45 @@ def to_decibels(
     else:
         if best is None:  # steps too coarse for the search: well below what missed, before all there is
             best = (allocate.for_error(curves, aim / 8), 0.0)
-    sizes = [_everything(search.plan)] if best is None else [best[0].sizes, _everything(search.plan)]
+    return _last_resort(search, target, carrying, None if best is None else best[0], progress)
+
+
+def _first_coding(
+    search: RateSearch, carrying: Carrying, hunt: Hunt, aim: float, progress: Progress
+) -> tuple[float, CodedScene]:
+    """Return a coding of the squared error to begin with, and what was asked of the curves for it.
+
+    The search learns by it what carrying on gains, to some 0.02 dB: mostly the next coding is right, and only
+    that is carried on, which takes most of the time.
+    """
+    curves = search.curves(progress)
+    sizes = allocate.for_error(curves, aim).sizes
+    if len(sizes) >= MANY_TILES:  # else a coding too much costs little
+        aim /= search.bias(sizes, progress.stage(0, 0.1))
+        sizes = allocate.for_error(curves, aim).sizes
+    coded = search.encode_sizes(sizes, progress.stage(0, 0.6))
+    expected = carrying.foretaste(coded, progress.stage(0.6, 1))
+    if expected is not None:
+        hunt.learn_gain(coded.sse, expected)
+    return aim, coded
+
+
+def _last_resort(
+    search: RateSearch,
+    target: Target,
+    carrying: Carrying,
+    best: allocate.Allocation | None,
+    progress: Progress,
+) -> CodedScene:
+    """Return the best coding known to reach, else the finest, else one of exact samples."""
+    rod = search.plan.yardstick(target.kind)
+    least = target.value + (ENHANCED_MARGIN if carrying.usual_gain else PSNR_MARGIN)
+    sizes = [_everything(search.plan)] if best is None else [best.sizes, _everything(search.plan)]
     ways = [partial(search.encode_sizes, each) for each in sizes]
     # A band of few counts may be allowed less error than the 9/7 wavelet leaves: then every sample is exact.
     for code in (*ways, partial(to_max_error, search, 0.0)):
         coded = code(progress.stage(0.95, 0.98))
-        if decibels(rod.cost(finish(coded, progress.stage(0.98, 1)), coded.count)) >= least:
+        if decibels(rod.cost(carrying.finish(coded, progress.stage(0.98, 1)), coded.count)) >= least:
             return coded
     raise TargetNotReachedError(
         f"{target} cannot be met on this scene, whose values are stored in steps of 16 bits: ask for less"
@@ -290,67 +355,6 @@ def _everything(plan: ScenePlan) -> tuple[int, ...]:
     """Return more bytes than any tile needs at the finest quality."""
     per_pixel = plan.profile.count * plan.coded_bytes / plan.pixels
     return tuple(math.ceil(plan.grid.core(index).pixel_count * per_pixel) for index in plan.grid)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Hunt:
-    """A search for a squared error: what was asked of the curves so far, and what came of it."""
-
-    goal: float
-    """Cost of the worst band to steer at, a little below the largest allowed."""
-    low: float = 0.0
-    """Largest aim (squared error of all bands) known to reach."""
-    high: float = math.inf
-    """Smallest aim known to miss."""
-    gain: float = 1.0
-    """Cost of the final output over that of the codec, at the last look."""
-    is_known: bool = False
-    """Whether there was such a look."""
-    reached_bytes: float = math.inf
-    """Fewest bytes known to reach."""
-    missed_bytes: float = 0.0
-    """Most bytes known to miss."""
-    missed: dict[int, int] = field(default_factory=dict)
-    """How often a coding of so many bytes came up and missed."""
-    last: tuple[float, float] | None = None
-    """Aim of the round before, and what came of it."""
-
-    def learn_gain(self, coded: float, achieved: float) -> None:
-        """Remember what carrying on makes of the codec's cost; it hardly depends on the rate."""
-        if coded > 0:
-            self.gain, self.is_known = achieved / coded, True
-
-    def is_settled(self, reached_bytes: float, missed_bytes: float) -> bool:
-        """Return whether a coding that reaches (or misses, where that is given) leaves nothing to win."""
-        reached = min(self.reached_bytes, reached_bytes or math.inf)
-        missed = max(self.missed_bytes, missed_bytes)
-        return 0 < missed < reached <= (1 + SETTLED) * missed
-
-    def is_over(self, missed_bytes: int) -> bool:
-        """Return whether a coding that missed shows that nothing better than what reached is to be had."""
-        is_stuck = math.isfinite(self.reached_bytes) and self.missed[missed_bytes] > 3
-        return is_stuck or self.is_settled(0, missed_bytes)
-
-    def next_aim(self, aim: float, achieved: float, size: int, *, reached: bool) -> float:
-        """Return the squared error to ask of the curves next, by the slope of the last two rounds."""
-        if reached:
-            self.low, self.reached_bytes = max(self.low, aim), min(self.reached_bytes, size)
-        else:
-            self.high, self.missed_bytes = min(self.high, aim), max(self.missed_bytes, size)
-        achieved = max(achieved, 1e-30)
-        power = 1.0
-        if self.last is not None and aim != self.last[0] and achieved != self.last[1]:
-            power = math.log(achieved / self.last[1]) / math.log(aim / self.last[0])
-        self.last = (aim, achieved)
-        guess: float = aim * (self.goal / achieved) ** (1 / min(max(power, 0.2), 2.0))
-        if self.low > 0 and math.isfinite(self.high):
-            if self.missed.get(size, 0) > 1:  # the encoder has nothing here: half way to what reached
-                return math.sqrt(self.low * self.high)
-            tenth: float = (self.high / self.low) ** 0.1
-            return min(max(guess, self.low * tenth), self.high / tenth)
-        if self.low > 0:
-            return max(guess, self.low * 1.0005)
-        return min(guess, self.high * 0.995)
 
 
 def to_max_error(search: RateSearch, bound: float, progress: Progress) -> CodedScene:
