@@ -174,11 +174,13 @@ def test_the_recipe_for_conda_asks_for_what_the_package_asks_for():
     (setuptools,) = recipe["requirements"]["host"][-1:]
     assert setuptools.replace(" ", "") in "setuptools>=77"
     assert recipe["build"]["noarch"] == "python"
-    for part in ("package", "source", "build", "requirements", "tests", "about", "extra"):
-        assert recipe[part], part
-    for name in ("homepage", "summary", "license", "license_file"):
+    parts = ["context", "package", "source", "build", "requirements", "tests", "about", "extra"]
+    assert list(recipe) == parts  # conda-forge's linter wants this order
+    assert all(recipe.values())
+    for name in ("homepage", "summary", "license"):
         assert recipe["about"][name], name
     assert len(recipe["about"]["summary"]) < 120
-    assert (REPOSITORY / recipe["about"]["license_file"]).exists()
+    assert recipe["about"]["license_file"] == project["license-files"]
+    assert recipe["about"]["license"] == project["license"]
     (script,) = recipe["build"]["python"]["entry_points"]
     assert script == f"rsic = {project['scripts']['rsic']}"
