@@ -59,6 +59,10 @@ class Compression:
     spectral: str = "as-is"
     """Whether bands are stored as they are, rotated, or rotated where that pays (auto)."""
     sidecar: str = AUTO
+    georef: str = "both"
+    """Which boxes of a JPEG 2000 file tell its place: geojp2, gml or both."""
+    is_sealed: bool = False
+    """Whether checksums of the repaired pixels are kept."""
     is_damage_accepted: bool = False
     is_verified: bool = True
     accepts_loss: bool = False
@@ -87,6 +91,10 @@ class Compression:
             words += ["--bands", self.spectral]
         if self.sidecar and self.sidecar != AUTO:
             words += ["--sidecar", self.sidecar]
+        if self.georef and self.georef != "both":
+            words += ["--georef", self.georef]
+        if self.is_sealed:
+            words.append("--seal")
         if self.is_damage_accepted:
             words += ["--accept-damaged"]
         if not self.is_verified:

@@ -728,6 +728,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Seal the repaired pixels</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Accept that a band loses its structure</source>
         <translation type="unfinished"></translation>
     </message>
@@ -798,6 +803,16 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Parts of a JPEG 2000 archive by which other programs find its place: both take a kilobyte, geojp2 alone 0.4, gml alone 0.7. Which of them a program reads differs: QGIS reads either.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Keeps a checksum of every 256 rows of the repaired scene: whoever decompresses or validates the archive, on whatever machine, is told whether the pixels are the same bits.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>The archive and the report note the damage. Otherwise such a scene fails.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -864,6 +879,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>Files for other programs beside the archive</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Place for other programs</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

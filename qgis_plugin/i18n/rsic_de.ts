@@ -756,6 +756,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Seal the repaired pixels</source>
+        <translation>Reparierte Pixel versiegeln</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Accept that a band loses its structure</source>
         <translation>Zulassen, dass ein Kanal seine Struktur verliert</translation>
     </message>
@@ -826,6 +831,16 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Parts of a JPEG 2000 archive by which other programs find its place: both take a kilobyte, geojp2 alone 0.4, gml alone 0.7. Which of them a program reads differs: QGIS reads either.</source>
+        <translation>Teile eines JPEG-2000-Archivs, an denen andere Programme seine Lage erkennen: beide brauchen ein Kilobyte, geojp2 allein 0,4, gml allein 0,7. Welchen davon ein Programm liest, ist verschieden: QGIS liest jeden.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Keeps a checksum of every 256 rows of the repaired scene: whoever decompresses or validates the archive, on whatever machine, is told whether the pixels are the same bits.</source>
+        <translation>Bewahrt je 256 Zeilen der reparierten Szene eine Prüfsumme auf: Wer das Archiv dekomprimiert oder prüft, erfährt auf jedem Rechner, ob die Pixel Bit für Bit dieselben sind.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>The archive and the report note the damage. Otherwise such a scene fails.</source>
         <translation>Archiv und Bericht vermerken den Schaden. Sonst schlägt eine solche Szene fehl.</translation>
     </message>
@@ -893,6 +908,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
         <location filename="../algorithms/parameters.py"/>
         <source>Files for other programs beside the archive</source>
         <translation>Dateien für andere Programme neben dem Archiv</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Place for other programs</source>
+        <translation>Lage für andere Programme</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>

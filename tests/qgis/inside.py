@@ -111,11 +111,14 @@ def every_algorithm(scene: str, folder: str) -> dict:
             INPUT=scene,
             TARGET="psnr",
             TARGET_VALUE=36,
+            GEOREF="gml",
+            SEAL=True,
             OUTPUT=str(out / "a.jp2"),
             REPORT=str(out / "a.json"),
             **common,
         )
     }
+    found["layer"] = QgsRasterLayer(str(out / "a.jp2"), "a").crs().authid()
     found["decompress"] = run(
         "rsic:decompress", INPUT=str(out / "a.jp2"), OUTPUT=str(out / "b.tif"), **common
     )
