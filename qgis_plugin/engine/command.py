@@ -93,14 +93,14 @@ class Compression:
             words += ["--sidecar", self.sidecar]
         if self.georef and self.georef != "both":
             words += ["--georef", self.georef]
-        if self.is_sealed:
-            words.append("--seal")
-        if self.is_damage_accepted:
-            words += ["--accept-damaged"]
+        flags = {
+            "--seal": self.is_sealed,
+            "--accept-damaged": self.is_damage_accepted,
+            "--accept-loss": self.accepts_loss,
+        }
+        words += [flag for flag, is_set in flags.items() if is_set]
         if not self.is_verified:
             words += ["--verify", "none"]
-        if self.accepts_loss:
-            words.append("--accept-loss")
         if self.nodata is not None:
             words += ["--nodata", f"{self.nodata:.17g}"]
         return words
