@@ -125,7 +125,7 @@ def compress(  # noqa: PLR0913 - a scene, where to, and what an array does not t
         read_from(src, crs=crs, transform=transform, nodata=nodata) as name,
         write_to(out, usual_suffix(chosen.codec), overwrite=chosen.overwrite) as place,
     ):
-        report = encode.compress(name, place.name, chosen, progress)
+        report = encode.compress(name, place.name, chosen, progress, is_alone=not is_local(out))
         place.name = os.fspath(report)  # whose suffix the codec may have chosen
     return _told(report, src, out) if place.content is None else place.content
 
