@@ -9,10 +9,10 @@ import pytest
 import rasterio
 from batch_support import options, run, write_scene
 
-from rsic_geo.batch import estimate as module
-from rsic_geo.batch import trial
-from rsic_geo.batch.estimate import estimate
 from rsic_geo.batch.inputs import Selection, discover
+from rsic_geo.batch.plan import estimate as module
+from rsic_geo.batch.plan import trial
+from rsic_geo.batch.plan.estimate import estimate
 from rsic_geo.batch.rules import usual_rules
 from rsic_geo.cli.entry import main
 from rsic_geo.progress import Progress

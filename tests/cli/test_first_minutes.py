@@ -105,12 +105,12 @@ def test_the_tour_goes_the_whole_way(tmp_path, monkeypatch, capsys):
     assert main(["tour"]) == 0
     shown = capsys.readouterr()
     assert [line.split()[2] for line in shown.out.splitlines() if line.startswith("$ rsic ")] == [
-        "compress", "validate", "decompress", "compare",
+        "compress", "validate", "view", "decompress", "compare",
     ]  # fmt: skip
     assert "target psnr=36: reached 36" in shown.out
     assert not shown.err
     assert sorted(path.name for path in (tmp_path / "rsic-tour").iterdir() if path.suffix != ".xml") == [
-        "back.tif", "scene.jp2", "scene.tif",
+        "back.tif", "look.html", "scene.jp2", "scene.tif",
     ]  # fmt: skip
     assert main(["tour"]) == 2
     assert main(["tour", "two words"]) == 2

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.plan.trial import Known, Trial, tried
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rule, Rules
-from rsic_geo.batch.trial import Known, Trial, tried
 from rsic_geo.errors import JobCancelledError, RsicGeoError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
