@@ -331,8 +331,7 @@ def open(  # noqa: A001 - as in rasterio
         raise UsageError(f"enhance={enhance!r}: give 'auto', 'off' or the name of a model")
     if isinstance(path, np.ndarray):
         raise UsageError("an array is open already: give a path, a GDAL name, bytes, or a file")
-    execution = Execution(**options)
-    return Dataset(path, enhance=enhance, allow_other_model=allow_other_model, execution=execution)
+    return Dataset(path, enhance=enhance, allow_other_model=allow_other_model, execution=Execution(**options))
 
 
 def compare(
