@@ -204,16 +204,17 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
         explained(
             choice("TARGET", tr("Target"), targets, LOSSLESS),
             tr(
-                "lossless: every pixel comes back. psnr and snr (dB, of the worst band) and max-error "
-                "(in the units of the samples): as small as this quality allows. ratio, bpp (bits per pixel "
-                "of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding."
+                "lossless: every pixel comes back. psnr and snr (dB, of the worst band), max-error (in the "
+                "units of the samples) and max-rel-error (percent of each sample, for radar): as small as "
+                "this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): "
+                "a size, met within 2 %. Checked by decoding."
             ),
         ),
         explained(
-            number("TARGET_VALUE", tr("Value of the target (dB, digital numbers, ratio, bits)"), 0, 1e9),
+            number("TARGET_VALUE", tr("Value of the target (dB, digital numbers, %, ratio, bits)"), 0, 1e9),
             tr(
                 "Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error "
-                "4, ratio 20, bpp 0.5 for three bands of bytes."
+                "4, max-rel-error 1, ratio 20, bpp 0.5 for three bands of bytes."
             ),
         ),
         explained(

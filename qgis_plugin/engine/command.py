@@ -10,6 +10,8 @@ TALK = ("--progress", "json", "--json")
 """How the engine is told to speak to a program: events on stderr, the result on stdout."""
 AUTO = "auto"
 LOSSLESS = "lossless"
+PART = "max-rel-error"
+"""The target that is told in percent."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Compression:
 
     target: str = LOSSLESS
     value: float | None = None
-    """dB, DN, ratio, bits per pixel or per sample, whatever the target is in; None for lossless."""
+    """dB, DN, percent, ratio, bits per pixel or per sample, whatever the target is in; None for lossless."""
     codec: str = ""
     model: str = AUTO
     effort: str = ""
@@ -72,7 +74,8 @@ class Compression:
 
     def target_word(self) -> str:
         """Return the target as the engine spells it: lossless, psnr=40."""
-        return self.target if self.value is None else f"{self.target}={self.value:.10g}"
+        unit = "%" if self.target == PART else ""
+        return self.target if self.value is None else f"{self.target}={self.value:.10g}{unit}"
 
     def arguments(self) -> list[str]:
         """Return the target, and what else differs from the engine's defaults."""

@@ -768,12 +768,12 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band) and max-error (in the units of the samples): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
+        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band), max-error (in the units of the samples) and max-rel-error (percent of each sample, for radar): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, ratio 20, bpp 0.5 for three bands of bytes.</source>
+        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, max-rel-error 1, ratio 20, bpp 0.5 for three bands of bytes.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -848,7 +848,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Value of the target (dB, digital numbers, ratio, bits)</source>
+        <source>Value of the target (dB, digital numbers, %, ratio, bits)</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1480,6 +1480,11 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../expectation.py"/>
         <source>units of the samples</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>percent of each sample</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

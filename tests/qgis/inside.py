@@ -920,7 +920,7 @@ def compress_dialog(scene: str) -> dict:
         dialog.preset.setCurrentIndex(index)
         dialog.preset.activated.emit(index)
         found["presets"][dialog.preset.currentText()] = state()
-    for target in ("psnr", "max-error", "bpp", "bpppb", "ratio", "snr", "lossless"):
+    for target in ("psnr", "max-error", "max-rel-error", "bpp", "bpppb", "ratio", "snr", "lossless"):
         wrappers["TARGET"].setParameterValue(target, QgsProcessingContext())
         found["targets"][target] = state()
     until(lambda: dialog.expected.text() not in ("", "Trying a sample..."))

@@ -106,6 +106,7 @@ def test_the_engine_understands_every_option_of_the_other_verbs():
         ("psnr", 40.0, "psnr=40"),
         ("bpp", 0.15, "bpp=0.15"),
         ("snr", 30.0, "snr=30"),
+        ("max-rel-error", 1.5, "max-rel-error=1.5%"),
         ("bpppb", 0.05, "bpppb=0.05"),
         ("ratio", 1e6, "ratio=1000000"),
     ],
