@@ -39,8 +39,9 @@ def folder(tmp_path_factory):
             for name in ("a.jp2", "c.cog.tif", "l.rsic.tif"):
                 pack.write(folder / name, f"in/{name}")
             pack.write(folder / "small.jp2", "small.jp2", ZIP_DEFLATED)
-        with tarfile.open(folder / "all.tar", "w") as tape:
+        with tarfile.open(folder / "all.tar", "w") as tape, tarfile.open(folder / "all.tgz", "w:gz") as gz:
             tape.add(folder / "a.jp2", "a.jp2")
+            gz.add(folder / "small.jp2", "small.jp2")
         yield folder
 
 
@@ -163,6 +164,7 @@ def test_of_a_far_cog_seen_small_the_overviews_are_read(server, folder):
         ("/vsizip//vsicurl/SERVER/all.zip/in/l.rsic.tif", 9),
         ("/vsizip//vsicurl/SERVER/all.zip/small.jp2", 9),
         ("/vsitar//vsicurl/SERVER/all.tar/a.jp2", 0.75),
+        ("/vsitar//vsicurl/SERVER/all.tgz/small.jp2", 9),
     ],
 )
 def test_members_of_far_archives_of_files(name, of_all, server, folder):

@@ -33,8 +33,28 @@ def is_ranged(name: str) -> bool:
     if name.startswith("/vsizip/"):
         return _is_stored(name)
     if name.startswith("/vsitar/"):
-        return not any(suffix in name.lower() for suffix in _SQUEEZED)
+        return not is_of_squeezed_tar(name)
     return name.startswith(tuple(f"/vsi{system}/" for system in _RANGED))
+
+
+def is_of_squeezed_tar(name: str) -> bool:
+    """Return whether a name of GDAL's is that of a member of a tar that is compressed as a whole."""
+    return name.startswith("/vsitar/") and any(suffix in name.lower() for suffix in _SQUEEZED)
+
+
+def copy_bytes(name: str, target: Path) -> None:
+    """Copy what a name of GDAL's stands for, from its start to its end.
+
+    Raises:
+        OSError: it is not there, or ends early.
+    """
+    with open_bytes(name) as file, target.open("wb") as out:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        while piece := file.read(_MUCH):
+            out.write(piece)
+        if out.tell() != size:
+            raise OSError(5, f"it ended after {out.tell()} of {size} bytes", name)
 
 
 def _is_stored(name: str) -> bool:
