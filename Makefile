@@ -22,7 +22,8 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m rsic_geo.evaluation.demo
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@# Two workers for two cores: threads of OpenBLAS's own would wait for each other by spinning.
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-qgis: $(VENV)/.test
 	@PYTHON='$(PYTHON)' .ci/system-packages qgis

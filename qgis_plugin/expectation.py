@@ -8,6 +8,7 @@ import statistics
 
 from qgis.core import QgsRasterLayer, QgsRectangle
 
+from .engine.command import PART
 from .i18n import tr
 
 _SIDE = 160
@@ -26,7 +27,7 @@ def bits(layer: QgsRasterLayer) -> int:
 def usual_value(target: str, layer: QgsRasterLayer | None) -> float | None:
     """Return what a target is filled in with; None for lossless, which has no value."""
     depth, bands = (bits(layer), layer.bandCount()) if layer is not None else (8, 3)
-    fixed = {"psnr": 40.0 if depth == 8 else 45.0, "snr": 30.0, "ratio": 20.0}
+    fixed = {"psnr": 40.0 if depth == 8 else 45.0, "snr": 30.0, "ratio": 20.0, PART: 1.0}
     if target == "max-error":
         return max(1.0, float(int(noise(layer)))) if layer is not None else 4.0
     if target in ("bpp", "bpppb"):
@@ -40,6 +41,7 @@ def unit(target: str) -> str:
         "psnr": "dB",
         "snr": "dB",
         "max-error": tr("units of the samples"),
+        PART: tr("percent of each sample"),
         "ratio": tr("times smaller than the samples"),
         "bpp": tr("bits per pixel of all bands"),
         "bpppb": tr("bits per sample"),

@@ -41,9 +41,7 @@ grep -q -- '--target psnr=40' help.txt || fail 'the help of compress has no exam
 rsic tour
 step 'the tour is done'
 
-rsic view rsic-tour/scene.jp2 rsic-tour/scene.tif --export look.html
-grep -q 'leaflet' look.html || fail 'the wheel lacks the map library'
-step 'what it made is a page to look at'
+grep -q 'leaflet' rsic-tour/look.html || fail 'the wheel lacks the map library'
 
 cp rsic-tour/scene.tif scene.tif
 rsic compress scene.tif

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import REPOSITORY
 
-PAGES = sorted((REPOSITORY / "docs" / "pages").glob("*.md"))
+PAGES = sorted((REPOSITORY / "docs" / "pages").rglob("*.md"))
 TEXTS = [REPOSITORY / "README.md", *PAGES]
 
 
@@ -24,9 +24,11 @@ def test_the_pages_build_without_a_warning(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "site" / "shell" / "index.html").exists()
-    reference = (tmp_path / "site" / "reference" / "index.html").read_text(encoding="utf-8")
     for verb in ("open", "compress", "decompress", "enhance", "compare", "info", "validate"):
-        assert f'id="rsic_geo.verbs.api.{verb}"' in reference, verb
+        page = (tmp_path / "site" / "reference" / verb / "index.html").read_text(encoding="utf-8")
+        assert f'id="rsic_geo.verbs.api.{verb}"' in page, verb
+        for part in ("Parameters:", "Returns:", "Raises:"):
+            assert part in page, (verb, part)
 
 
 def test_the_readme_is_read_in_minutes():

@@ -196,6 +196,7 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
     verify = QgsProcessingParameterBoolean(
         "VERIFY", tr("Verify by decoding what was written"), defaultValue=True
     )
+    seal = QgsProcessingParameterBoolean("SEAL", tr("Seal the repaired pixels"), defaultValue=False)
     accept = QgsProcessingParameterBoolean(
         "ACCEPT_LOSS", tr("Accept that a band loses its structure"), defaultValue=False
     )
@@ -203,16 +204,17 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
         explained(
             choice("TARGET", tr("Target"), targets, LOSSLESS),
             tr(
-                "lossless: every pixel comes back. psnr and snr (dB, of the worst band) and max-error "
-                "(in the units of the samples): as small as this quality allows. ratio, bpp (bits per pixel "
-                "of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding."
+                "lossless: every pixel comes back. psnr and snr (dB, of the worst band), max-error (in the "
+                "units of the samples) and max-rel-error (percent of each sample, for radar): as small as "
+                "this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): "
+                "a size, met within 2 %. Checked by decoding."
             ),
         ),
         explained(
-            number("TARGET_VALUE", tr("Value of the target (dB, digital numbers, ratio, bits)"), 0, 1e9),
+            number("TARGET_VALUE", tr("Value of the target (dB, digital numbers, %, ratio, bits)"), 0, 1e9),
             tr(
                 "Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error "
-                "4, ratio 20, bpp 0.5 for three bands of bytes."
+                "4, max-rel-error 1, ratio 20, bpp 0.5 for three bands of bytes."
             ),
         ),
         explained(
@@ -259,6 +261,20 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
                 "units and the like (.aux.xml), and belong to it."
             ),
         ),
+        advanced(
+            choice("GEOREF", tr("Place for other programs"), ("both", "geojp2", "gml"), "both"),
+            tr(
+                "Parts of a JPEG 2000 archive by which other programs find its place: both take a kilobyte, "
+                "geojp2 alone 0.4, gml alone 0.7. Which of them a program reads differs: QGIS reads either."
+            ),
+        ),
+        advanced(
+            seal,
+            tr(
+                "Keeps a checksum of every 256 rows of the repaired scene: whoever decompresses or validates "
+                "the archive, on whatever machine, is told whether the pixels are the same bits."
+            ),
+        ),
         advanced(damaged, tr("The archive and the report note the damage. Otherwise such a scene fails.")),
         advanced(verify),
         advanced(
@@ -297,6 +313,8 @@ def read_compression(
         quantize="uint16" if algorithm.parameterAsBool(parameters, "QUANTIZE", context) else "",
         spectral=word(algorithm, parameters, "SPECTRAL", context),
         sidecar=word(algorithm, parameters, "SIDECAR", context) or AUTO,
+        georef=word(algorithm, parameters, "GEOREF", context),
+        is_sealed=algorithm.parameterAsBool(parameters, "SEAL", context),
         is_damage_accepted=algorithm.parameterAsBool(parameters, "ACCEPT_DAMAGED", context),
         is_verified=algorithm.parameterAsBool(parameters, "VERIFY", context),
         accepts_loss=algorithm.parameterAsBool(parameters, "ACCEPT_LOSS", context),

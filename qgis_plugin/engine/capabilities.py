@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 MINIMUM_VERSION = (0, 1)
 NEEDED_VERBS = ("compress", "decompress", "enhance", "compare", "validate", "doctor")
 
-USUAL_TARGETS = ("lossless", "psnr", "snr", "max-error", "ratio", "bpp", "bpppb")
+USUAL_TARGETS = ("lossless", "psnr", "snr", "max-error", "max-rel-error", "ratio", "bpp", "bpppb")
 """What is offered as long as no engine has said what it has: the help of a first start shows them all."""
 _USUAL_EXTENSION = ".jp2"
 """Of archives, as long as no engine has said what its are."""

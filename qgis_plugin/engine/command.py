@@ -10,6 +10,8 @@ TALK = ("--progress", "json", "--json")
 """How the engine is told to speak to a program: events on stderr, the result on stdout."""
 AUTO = "auto"
 LOSSLESS = "lossless"
+PART = "max-rel-error"
+"""The target that is told in percent."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Compression:
 
     target: str = LOSSLESS
     value: float | None = None
-    """dB, DN, ratio, bits per pixel or per sample, whatever the target is in; None for lossless."""
+    """dB, DN, percent, ratio, bits per pixel or per sample, whatever the target is in; None for lossless."""
     codec: str = ""
     model: str = AUTO
     effort: str = ""
@@ -59,6 +61,10 @@ class Compression:
     spectral: str = "as-is"
     """Whether bands are stored as they are, rotated, or rotated where that pays (auto)."""
     sidecar: str = AUTO
+    georef: str = "both"
+    """Which boxes of a JPEG 2000 file tell its place: geojp2, gml or both."""
+    is_sealed: bool = False
+    """Whether checksums of the repaired pixels are kept."""
     is_damage_accepted: bool = False
     is_verified: bool = True
     accepts_loss: bool = False
@@ -68,7 +74,8 @@ class Compression:
 
     def target_word(self) -> str:
         """Return the target as the engine spells it: lossless, psnr=40."""
-        return self.target if self.value is None else f"{self.target}={self.value:.10g}"
+        unit = "%" if self.target == PART else ""
+        return self.target if self.value is None else f"{self.target}={self.value:.10g}{unit}"
 
     def arguments(self) -> list[str]:
         """Return the target, and what else differs from the engine's defaults."""
@@ -87,12 +94,16 @@ class Compression:
             words += ["--bands", self.spectral]
         if self.sidecar and self.sidecar != AUTO:
             words += ["--sidecar", self.sidecar]
-        if self.is_damage_accepted:
-            words += ["--accept-damaged"]
+        if self.georef and self.georef != "both":
+            words += ["--georef", self.georef]
+        flags = {
+            "--seal": self.is_sealed,
+            "--accept-damaged": self.is_damage_accepted,
+            "--accept-loss": self.accepts_loss,
+        }
+        words += [flag for flag, is_set in flags.items() if is_set]
         if not self.is_verified:
             words += ["--verify", "none"]
-        if self.accepts_loss:
-            words.append("--accept-loss")
         if self.nodata is not None:
             words += ["--nodata", f"{self.nodata:.17g}"]
         return words

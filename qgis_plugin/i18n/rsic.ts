@@ -728,6 +728,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Seal the repaired pixels</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Accept that a band loses its structure</source>
         <translation type="unfinished"></translation>
     </message>
@@ -763,12 +768,12 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band) and max-error (in the units of the samples): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
+        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band), max-error (in the units of the samples) and max-rel-error (percent of each sample, for radar): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, ratio 20, bpp 0.5 for three bands of bytes.</source>
+        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, max-rel-error 1, ratio 20, bpp 0.5 for three bands of bytes.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -794,6 +799,16 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>They carry what other programs cannot read from the archive itself: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Parts of a JPEG 2000 archive by which other programs find its place: both take a kilobyte, geojp2 alone 0.4, gml alone 0.7. Which of them a program reads differs: QGIS reads either.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Keeps a checksum of every 256 rows of the repaired scene: whoever decompresses or validates the archive, on whatever machine, is told whether the pixels are the same bits.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -833,7 +848,7 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Value of the target (dB, digital numbers, ratio, bits)</source>
+        <source>Value of the target (dB, digital numbers, %, ratio, bits)</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -864,6 +879,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>Files for other programs beside the archive</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Place for other programs</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1460,6 +1480,11 @@ Outputs: a page with what was found, whether the file is whole, and the number o
     <message>
         <location filename="../expectation.py"/>
         <source>units of the samples</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>percent of each sample</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -756,6 +756,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Seal the repaired pixels</source>
+        <translation>Reparierte Pixel versiegeln</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Accept that a band loses its structure</source>
         <translation>Zulassen, dass ein Kanal seine Struktur verliert</translation>
     </message>
@@ -791,13 +796,13 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band) and max-error (in the units of the samples): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
-        <translation>lossless: Jedes Pixel kommt zurück. psnr und snr (dB, des schlechtesten Kanals) und max-error (in den Einheiten der Werte): so klein, wie diese Qualität es zulässt. ratio, bpp (Bit pro Pixel aller Kanäle) und bpppb (Bit pro Wert): eine Größe, auf 2 % genau. Durch Entpacken geprüft.</translation>
+        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band), max-error (in the units of the samples) and max-rel-error (percent of each sample, for radar): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
+        <translation>lossless: Jedes Pixel kommt zurück. psnr und snr (dB, des schlechtesten Kanals), max-error (in den Einheiten der Werte) und max-rel-error (Prozent jedes Wertes, für Radar): so klein, wie diese Qualität es zulässt. ratio, bpp (Bit pro Pixel aller Kanäle) und bpppb (Bit pro Wert): eine Größe, auf 2 % genau. Durch Entpacken geprüft.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, ratio 20, bpp 0.5 for three bands of bytes.</source>
-        <translation>Nicht für lossless. Übliche Werte: psnr 40 (des Bereichs, den ein Kanal nutzt), snr 30, max-error 4, ratio 20, bpp 0,5 für drei Kanäle von Bytes.</translation>
+        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, max-rel-error 1, ratio 20, bpp 0.5 for three bands of bytes.</source>
+        <translation>Nicht für lossless. Übliche Werte: psnr 40 (des Bereichs, den ein Kanal nutzt), snr 30, max-error 4, max-rel-error 1, ratio 20, bpp 0,5 für drei Kanäle von Bytes.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -823,6 +828,16 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
         <location filename="../algorithms/parameters.py"/>
         <source>They carry what other programs cannot read from the archive itself: a mask (.msk), scale, units and the like (.aux.xml), and belong to it.</source>
         <translation>Sie enthalten, was andere Programme nicht aus dem Archiv selbst lesen können: eine Maske (.msk), Skalierung, Einheiten und dergleichen (.aux.xml), und gehören zu ihm.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Parts of a JPEG 2000 archive by which other programs find its place: both take a kilobyte, geojp2 alone 0.4, gml alone 0.7. Which of them a program reads differs: QGIS reads either.</source>
+        <translation>Teile eines JPEG-2000-Archivs, an denen andere Programme seine Lage erkennen: beide brauchen ein Kilobyte, geojp2 allein 0,4, gml allein 0,7. Welchen davon ein Programm liest, ist verschieden: QGIS liest jeden.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Keeps a checksum of every 256 rows of the repaired scene: whoever decompresses or validates the archive, on whatever machine, is told whether the pixels are the same bits.</source>
+        <translation>Bewahrt je 256 Zeilen der reparierten Szene eine Prüfsumme auf: Wer das Archiv entpackt oder prüft, erfährt auf jedem Rechner, ob die Pixel Bit für Bit dieselben sind.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -861,8 +876,8 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>Value of the target (dB, digital numbers, ratio, bits)</source>
-        <translation>Wert des Ziels (dB, Grauwerte, Verhältnis, Bit)</translation>
+        <source>Value of the target (dB, digital numbers, %, ratio, bits)</source>
+        <translation>Wert des Ziels (dB, Grauwerte, %, Verhältnis, Bit)</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -893,6 +908,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
         <location filename="../algorithms/parameters.py"/>
         <source>Files for other programs beside the archive</source>
         <translation>Dateien für andere Programme neben dem Archiv</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Place for other programs</source>
+        <translation>Lage für andere Programme</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
@@ -1495,6 +1515,11 @@ Ausgaben: eine Seite mit dem, was gefunden wurde, ob die Datei heil ist, und die
         <location filename="../expectation.py"/>
         <source>units of the samples</source>
         <translation>Einheiten der Werte</translation>
+    </message>
+    <message>
+        <location filename="../expectation.py"/>
+        <source>percent of each sample</source>
+        <translation>Prozent jedes Wertes</translation>
     </message>
     <message>
         <location filename="../expectation.py"/>

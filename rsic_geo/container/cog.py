@@ -16,7 +16,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +28,7 @@ from rsic_geo.container.tiff_directory import MOST_TAGS, Spans, form_of, images_
 from rsic_geo.errors import ChecksumError, ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
+from rsic_geo.raster.doors.vsi import open_bytes
 
 MARK_TAG = 65273
 """Private tag of the first directory that tells an archive."""
@@ -44,17 +45,21 @@ CARRIERS = {
 _FOOTER = struct.Struct(">QI8s")
 _ALIKE = len(MAGIC) - 2
 """Bytes of a damaged mark at the end that still tell it."""
-_CHUNK = 1 << 20
+_CHUNK = 1 << 24
+"""Bytes read at once, as many as GDAL holds of far files: each piece is a request."""
+_LEAST, _MOST = 0.5, 1.3
+"""Between which parts of the factor wanted that of the overview lies that GDAL takes, where one does."""
 _HINT = "copy the file again from its source, or restore it from a backup"
 
 
 def is_cog_archive(path: str | Path) -> bool:
-    """Return whether a file is an archive of this kind, or what damage left of one."""
+    """Return whether a file is an archive of this kind, or what damage left of one.
+
+    Of what lies behind a name of GDAL's the mark alone tells: nobody fetches the end of each TIFF for it.
+    """
     try:
-        with Path(path).open("rb") as file:
-            if form_of(file) is None:
-                return False
-            return has_end(file) or has_mark(file)
+        with open_bytes(path) as file:
+            return has_mark(file) or (not str(path).startswith("/vsi") and has_end(file))
     except OSError:
         return False
 
@@ -74,7 +79,9 @@ def has_mark(file: BinaryIO) -> bool:
 
 
 def has_end(file: BinaryIO) -> bool:
-    """Return whether a file ends like an archive: also with a few wrong bytes."""
+    """Return whether a TIFF ends like an archive: also with a few wrong bytes."""
+    if form_of(file) is None:
+        return False
     file.seek(-min(len(MAGIC), file.seek(0, os.SEEK_END)), os.SEEK_END)
     return sum(a == b for a, b in zip(file.read(), MAGIC, strict=False)) >= _ALIKE
 
@@ -133,17 +140,19 @@ class CogFile:
         Raises:
             ContainerError: it is no TIFF as GDAL writes COGs.
         """
-        self.path = Path(path)
-        with self.path.open("rb") as file:
+        self.path = str(path)
+        with open_bytes(path) as file:
             self._end = file.seek(0, os.SEEK_END) if end is None else end
             images = list(images_of(file))
         try:
             self._scene = next(image for image in images if not image.is_mask and not image.is_overview)
             own = [image.spans for image in images if not image.is_overview]
             self.tiles: list[Spans] = [sorted(spans) for spans in zip(*own, strict=True)]
-            self.overviews: list[Spans] = [sorted(image.spans) for image in images if image.is_overview]
+            coarse = [image for image in images if image.is_overview]
+            self.overviews: list[Spans] = [sorted(image.spans) for image in coarse]
+            self.factors = [self._scene.number(256) / image.number(256) for image in coarse]
             self.picture = self._picture()
-        except (LookupError, ValueError, StopIteration) as error:
+        except (LookupError, ValueError, StopIteration, ZeroDivisionError) as error:
             raise ContainerError(f"the file is not laid out like a COG of GDAL's: {_HINT}") from error
 
     def _picture(self) -> Picture:
@@ -167,7 +176,7 @@ class CogFile:
 
     def crcs(self) -> CogCrcs:
         """Return the checksums of all bytes of the TIFF."""
-        with self.path.open("rb") as file:
+        with open_bytes(self.path) as file:
             return CogCrcs(
                 structure=self.structure_crc(file),
                 tiles=tuple(span_crc(file, spans) for spans in (*self.tiles, *self.overviews)),
@@ -175,7 +184,7 @@ class CogFile:
 
     def check_structure(self, crc: int) -> None:
         """Compare the checksum of everything that is no block. Raises ChecksumError."""
-        with self.path.open("rb") as file:
+        with open_bytes(self.path) as file:
             if self.structure_crc(file) != crc:
                 raise ChecksumError(f"the archive's structure is damaged: {_HINT}")
 
@@ -194,7 +203,7 @@ def read_record(path: str | Path) -> tuple[bytes, CogFile]:
     Raises:
         ChecksumError: record or directories are damaged.
     """
-    with Path(path).open("rb") as file:
+    with open_bytes(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - _FOOTER.size, 0))
         footer = file.read().rjust(_FOOTER.size, b"\0")
@@ -228,41 +237,58 @@ class CogCheck:
         """Check what lies around the blocks. Raises ChecksumError."""
         self._cog.check_structure(self._side.header_crc)
 
-    def window(self, window: Window) -> None:
-        """Check all tiles that touch a window. Raises ChecksumError, naming the tile."""
+    def parts(self, window: Window) -> Iterator[Window]:
+        """Yield what of a window lies in each tile, which is checked just before.
+
+        So GDAL, asked for it next, still holds what the check fetched of a far file.
+
+        Raises:
+            ChecksumError: the tile that it names is damaged.
+        """
         for index in self._grid.tiles_touching(window):
-            if not self._is_whole(self._grid.index_number(index)):
-                number = self._grid.index_number(index)
+            number, part = self._grid.index_number(index), self._grid.core(index).intersection(window)
+            if not self._is_whole(number):
                 raise ChecksumError(
                     f"tile {number} (row {index.row}, column {index.col}) is damaged: {_HINT}"
                 )
+            if part is not None:
+                yield part
 
-    def reduced(self, window: Window) -> None:
-        """Check the overviews, and all tiles that touch a window. Raises ChecksumError."""
-        if found := self._look_at_overviews():
+    def reduced(self, window: Window, shrink: float) -> None:
+        """Check the overviews that GDAL may take, or all tiles that touch the window. Raises ChecksumError.
+
+        GDAL takes the smallest one that is finer than wanted, or coarser by a fifth at most.
+        """
+        factors = self._cog.factors
+        likely = [n for n, factor in enumerate(factors) if _LEAST * shrink <= factor <= _MOST * shrink]
+        if not likely and factors and shrink > max(factors):
+            likely = [n for n, factor in enumerate(factors) if factor == max(factors)]
+        if found := self._look_at_overviews(likely):
             raise ChecksumError(found[0])
-        self.window(window)
+        if shrink < 2 or not likely:
+            for _ in self.parts(window):
+                pass
 
     def damaged(self) -> list[int]:
         """Return the numbers of all damaged tiles; overviews are looked at, too, for :meth:`minor_damage`."""
-        self._found = self._look_at_overviews()
+        self._found = self._look_at_overviews(range(len(self._cog.overviews)))
         return [number for number in range(len(self._grid)) if not self._is_whole(number)]
 
     def minor_damage(self) -> list[str]:
         """Return in words what of the overviews was found damaged so far: to look at them takes time."""
         return self._found
 
-    def _look_at_overviews(self) -> list[str]:
-        """Return in words what is damaged of the overviews."""
+    def _look_at_overviews(self, which: Iterable[int]) -> list[str]:
+        """Return in words what is damaged of some of the overviews."""
         first = len(self._cog.tiles)
-        is_whole = all(self._is_whole(number) for number in range(first, len(self._spans)))
+        is_whole = all(self._is_whole(first + number) for number in which)
         return [] if is_whole else [f"an overview is damaged, the scene at full size is not: {_HINT}"]
 
     def _is_whole(self, number: int) -> bool:
         with self._turn:
             if number in self._checked:
                 return True
-            with self._cog.path.open("rb") as file:
+            with open_bytes(self._cog.path) as file:
                 is_whole = span_crc(file, self._spans[number]) == self._side.tile_crcs[number]
             if is_whole:
                 self._checked.add(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -145,12 +146,21 @@ class PayloadCheck:
         named = [f"{name} is damaged" for name, mark, stored in marks if mark != stored]
         return named or [f"{' or '.join(self._boxes.names)} is damaged"]
 
-    def window(self, window: Window) -> None:
-        """Check the stored bytes of all tiles that touch a window.
+    def parts(self, window: Window) -> Iterator[Window]:
+        """Check the stored bytes of all tiles that touch a window, and yield the window.
 
         Raises:
             ChecksumError: if the bytes of one of them are damaged; the message names it.
         """
+        self._check(window)
+        yield window
+
+    def reduced(self, window: Window, shrink: float) -> None:
+        """Check the same: every resolution of a tile lies in its bytes. Raises ChecksumError."""
+        del shrink
+        self._check(window)
+
+    def _check(self, window: Window) -> None:
         todo = [self._grid.index_number(index) for index in self._grid.tiles_touching(window)]
         todo = [number for number in todo if number not in self._checked]
         if not todo:
@@ -168,14 +178,12 @@ class PayloadCheck:
                     )
                 self._checked.add(number)
 
-    reduced = window
-
     def damaged(self) -> list[int]:
         """Return the numbers of all damaged tiles."""
         out = []
         for index in self._grid:
             try:
-                self.window(self._grid.core(index))
+                self._check(self._grid.core(index))
             except ChecksumError:
                 out.append(self._grid.index_number(index))
         return out

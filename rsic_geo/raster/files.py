@@ -9,6 +9,7 @@ from pathlib import Path
 import rasterio.shutil
 
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError
+from rsic_geo.raster.doors.vsi import copy_bytes, is_of_squeezed_tar
 from rsic_geo.raster.env import gdal_config, scene_errors
 
 SIDECARS = (".aux.xml", ".msk", ".ovr", ".vrt")
@@ -198,4 +199,7 @@ def fetch_raster(source: str, target: str) -> None:
         SceneError: if GDAL cannot read or write it.
     """
     with gdal_config(), scene_errors("copy", source):
-        rasterio.shutil.copyfiles(source, target)
+        if is_of_squeezed_tar(source):  # which GDAL reads, and fails to copy
+            copy_bytes(source, Path(target))
+        else:
+            rasterio.shutil.copyfiles(source, target)

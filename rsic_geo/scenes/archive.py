@@ -209,11 +209,6 @@ class Archive:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def check_payload(self, window: Window) -> None:
-        """Raise ChecksumError if the stored bytes of a tile that touches ``window`` are damaged."""
-        if self._check is not None:
-            self._check.window(window)
-
     def minor_damage(self) -> list[str]:
         """Return in words what is damaged that only other programs need; empty for foreign files."""
         own = [_CUT] if self._is_cut else []
@@ -232,10 +227,17 @@ class Archive:
 
         Of components the bands, which the VRT beside the file shows: for any of them all are read.
         """
-        self.check_payload(window)
-        if self._spectral is None:
-            return self.reader.read(window, bands=bands)
-        return Unrotated(self.reader, self._spectral).read(window, bands=bands)
+        reader = self.reader if self._spectral is None else Unrotated(self.reader, self._spectral)
+        out: Pixels | None = None
+        for part in [window] if self._check is None else self._check.parts(window):
+            pixels = reader.read(part, bands=bands)
+            if part == window:
+                return pixels
+            if out is None:
+                out = np.empty((len(pixels), window.height, window.width), pixels.dtype)
+            out[(slice(None), *part.within(window).slices)] = pixels
+        assert out is not None  # a window inside the scene touches a tile
+        return out
 
     def within(self, pixels: Pixels, bands: Sequence[int] | None = None) -> Pixels:
         """Return pixels of some bands (None: all) within what the encoder saw of each."""
@@ -332,17 +334,15 @@ class Archive:
         return decoded
 
     def _any_strength(self, area: Window) -> bool:
-        if self.side is None:
-            return False
         rows = slice(area.row_off // CELL, (area.row_stop - 1) // CELL + 1)
         cols = slice(area.col_off // CELL, (area.col_stop - 1) // CELL + 1)
-        return bool(self.side.strengths[:, rows, cols].any())
+        return self.side is not None and bool(self.side.strengths[:, rows, cols].any())
 
     def _read_reduced(
         self, area: Window, out_shape: tuple[int, int], bands: tuple[int, ...] | None
     ) -> Pixels:
         if self._check is not None:
-            self._check.reduced(area)
+            self._check.reduced(area, min(area.height / out_shape[0], area.width / out_shape[1]))
         if self._keeps_samples:
             return self.reader.read_resampled(area, out_shape, bands=bands)
         is_lossless = self.side is not None and self.side.lossless

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import PixelDecoder, fetch_raster, open_scene
-from rsic_geo.raster.doors.vsi import is_ranged, open_bytes
+from rsic_geo.raster.doors.vsi import file_name, is_ranged, open_bytes
 from rsic_geo.raster.files import check_source, sidecars_of
 from rsic_geo.scenes.far import far_tiles
 from rsic_geo.scenes.jp2_source import (
@@ -51,12 +51,15 @@ class StoredTiles(Protocol):
         """Check what lies around the tiles. Raises ChecksumError."""
         ...
 
-    def window(self, window: Window) -> None:
-        """Check all tiles that touch a window. Raises ChecksumError, naming the tile."""
+    def parts(self, window: Window) -> Iterator[Window]:
+        """Yield the parts of a window in the order to read them, each checked just before.
+
+        Raises ChecksumError, naming the tile.
+        """
         ...
 
-    def reduced(self, window: Window) -> None:
-        """Check what a window is read from at a coarser resolution. Raises ChecksumError."""
+    def reduced(self, window: Window, shrink: float) -> None:
+        """Check what a window is read from with sides ``shrink`` times as short. Raises ChecksumError."""
         ...
 
     def damaged(self) -> list[int]:
@@ -133,7 +136,7 @@ def open_store(path: str, execution: Execution) -> Store:
             raise
         return Store(reader=scene, side=side, tiff=scene)
     if is_cog_archive(path):
-        with Path(path).open("rb") as file:
+        with open_bytes(path) as file:
             if not has_end(file):  # all that is left is what GDAL wrote
                 return Store(reader=open_scene(path), side=None, is_cut=True)
         record, cog = read_record(path)
@@ -196,10 +199,12 @@ def local_file(path: str, held: ExitStack) -> str:
     """
     if not path.startswith("/vsi") and "://" not in path:
         return _at_full_size(path, held) or path
-    if path.partition("://")[0] in ("http", "https", "ftp", "s3", "gs", "az"):
-        path = gdal_name(path)
+    is_address = path.partition("://")[0] in ("http", "https", "ftp", "s3", "gs", "az")
+    path = gdal_name(path) if is_address else file_name(path)
     is_learned = path.lower().endswith(SUFFIX)
-    if is_ranged(path) and (is_tiff_archive(path) if is_learned else _jp2_side(path) is not None):
+    if is_ranged(path) and (
+        is_tiff_archive(path) if is_learned else is_cog_archive(path) or _jp2_side(path) is not None
+    ):
         return path
     suffix = SUFFIX
     if not is_learned:

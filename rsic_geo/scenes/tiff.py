@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -188,15 +188,19 @@ class TiffScene:
     def structure(self) -> None:
         """Say nothing: the structure was checked when the file was opened."""
 
-    def window(self, window: Window) -> None:
-        """Check the stored bytes of all tiles that touch a window. Raises ChecksumError naming the tile."""
+    def parts(self, window: Window) -> Iterator[Window]:
+        """Check the stored bytes of all tiles that touch a window, and yield it. Raises ChecksumError."""
+        self.reduced(window, 1.0)
+        yield window
+
+    def reduced(self, window: Window, shrink: float) -> None:
+        """Check all tiles that touch a window, which hold every resolution. Raises ChecksumError."""
+        del shrink
         for index in self._grid.tiles_touching(window):
             try:
                 self._archive.payload(self._grid.index_number(index))
             except ChecksumError as error:
                 raise ChecksumError(f"row {index.row}, column {index.col}: {error}") from error
-
-    reduced = window
 
     def damaged(self) -> list[int]:
         """Return the numbers of all tiles whose payload or mask is damaged."""

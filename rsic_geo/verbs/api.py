@@ -125,7 +125,7 @@ def compress(  # noqa: PLR0913 - a scene, where to, and what an array does not t
         read_from(src, crs=crs, transform=transform, nodata=nodata) as name,
         write_to(out, usual_suffix(chosen.codec), overwrite=chosen.overwrite) as place,
     ):
-        report = encode.compress(name, place.name, chosen, progress)
+        report = encode.compress(name, place.name, chosen, progress, is_alone=not is_local(out))
         place.name = os.fspath(report)  # whose suffix the codec may have chosen
     return _told(report, src, out) if place.content is None else place.content
 
@@ -260,6 +260,9 @@ def enhance(
         progress: told a fraction and a text; returning False cancels.
         options: fields of ``DecodeOptions`` and ``Execution``.
 
+    Returns:
+        What was done, in numbers, a path-like of the output; the GeoTIFF if ``out`` is None.
+
     Raises:
         UnsupportedSceneError: nothing was lost in the scene, or of a kind that is not known.
         WeightsNotFoundError: there is no such model.
@@ -313,6 +316,9 @@ def open(  # noqa: A001 - as in rasterio
         allow_other_model: enhance with other weights than the archive was made with.
         options: fields of ``Execution``, such as ``device="cpu"`` and ``threads=1``.
 
+    Returns:
+        The open scene; nothing of its pixels is read yet.
+
     Raises:
         SceneNotFoundError, SceneError: there is no such file, or GDAL cannot open it.
         ContainerError, ChecksumError, VersionError: the archive is damaged or too new.
@@ -325,12 +331,7 @@ def open(  # noqa: A001 - as in rasterio
         raise UsageError(f"enhance={enhance!r}: give 'auto', 'off' or the name of a model")
     if isinstance(path, np.ndarray):
         raise UsageError("an array is open already: give a path, a GDAL name, bytes, or a file")
-    return Dataset(
-        path,
-        enhance=enhance,
-        allow_other_model=allow_other_model,
-        execution=Execution(**options),
-    )
+    return Dataset(path, enhance=enhance, allow_other_model=allow_other_model, execution=Execution(**options))
 
 
 def compare(
@@ -350,7 +351,11 @@ def compare(
         accept_damaged: compare what a scene still holds whose reader reports damage.
         progress: told a fraction and a text; returning False cancels.
 
+    Returns:
+        PSNR and SNR (dB) and largest error (units of the samples) of each band; metadata that differ.
+
     Raises:
+        SceneError: one of them cannot be read.
         SceneMismatchError: they are not of one size, or have not the same bands.
     """
     with read_from(reference) as first, read_from(other) as second:
@@ -360,9 +365,16 @@ def compare(
 
 
 def info(path: Source) -> dict[str, Any]:
-    """Return a plain dictionary about a scene or archive, given as to ``decompress``.
+    """Say what a scene or archive is.
 
-    Sizes are in px and bytes, rates in bits per pixel of all bands.
+    Args:
+        path: archive or raster, given as to ``decompress``.
+
+    Returns:
+        A plain dictionary: sizes in px and bytes, rates in bits per pixel of all bands.
+
+    Raises:
+        SceneNotFoundError, SceneError, ContainerError: it is not there, or cannot be opened.
     """
     with read_from(path) as name:
         return {**looking.info(name), "path": describe(path)}
@@ -371,12 +383,18 @@ def info(path: Source) -> dict[str, Any]:
 def validate(
     path: Source, *, pixels: bool = True, progress: ProgressCallback | None = None
 ) -> dict[str, Any]:
-    """Return whether a file is whole (``valid``), and what is wrong with it (``problems``).
+    """Check whether a file is whole: an archive byte by byte against its checksums, any raster by reading it.
 
     Args:
         path: archive or raster, given as to ``decompress``.
         pixels: decode every tile, too.
         progress: told a fraction and a text; returning False cancels.
+
+    Returns:
+        ``valid``, in words what is wrong (``problems``), and of an archive ``damaged_tiles``, from 0.
+
+    Raises:
+        SceneNotFoundError: there is no such file. Damage is no error, but the answer.
     """
     with read_from(path) as name:
         return {**looking.validate(name, pixels=pixels, progress=progress), "path": describe(path)}

@@ -41,12 +41,14 @@ from rsic_geo.write.plan import ScenePlan, plan_scene
 from rsic_geo.write.writer import Job
 
 
-def compress(
+def compress(  # noqa: PLR0913 - from where to where, how, and what the caller has besides
     src: str,
     dst: str,
     options: EncodeOptions | None = None,
     progress: ProgressCallback | None = None,
     bands: BandStore | None = None,
+    *,
+    is_alone: bool = False,
 ) -> Report:
     """Write a scene as an archive that meets its target, checked by decoding it.
 
@@ -59,6 +61,7 @@ def compress(
         options: what is asked for.
         progress: told a fraction and a text; returning False cancels.
         bands: keeps finished row bands, so that the same work interrupted goes on; the caller removes it.
+        is_alone: the caller takes the archive and its sidecars elsewhere, and nothing else beside them.
 
     Returns:
         What was reached, in numbers.
@@ -106,7 +109,7 @@ def compress(
             report.warn(note)
         for note in damage:
             report.warn(f"the source is damaged; what it still holds was archived: {note}")
-        _keep_weights(best, report)
+        _keep_weights(best, report, is_alone=is_alone)
         if options.seal and best.job.enhancement is None:
             report.warn("nothing is enhanced in this archive, so there is nothing to seal")
         best.pending.publish()
@@ -309,7 +312,7 @@ def _pending(src: str, dst: str, overwrite: bool) -> Iterator[PendingFile]:
         pending.discard()
 
 
-def _keep_weights(made: _Try, progress: Progress) -> None:
+def _keep_weights(made: _Try, progress: Progress, *, is_alone: bool) -> None:
     """Put weights of a file where readers of the archive find them, or say what they need."""
     path, enhancer = made.options.model, made.job.enhancer
     if not path.endswith(SUFFIX) or enhancer is None or made.job.enhancement is None:
@@ -320,7 +323,7 @@ def _keep_weights(made: _Try, progress: Progress) -> None:
         return
     except WeightsError:
         pass
-    if made.options.sidecar == "never":  # as of what has no name: nothing lies beside it
+    if is_alone or made.options.sidecar == "never":
         progress.warn(
             f"readers need {os.path.basename(path)}: put it into a folder {WEIGHTS_FOLDER} beside the "
             f"archive, or into that named by {ENVIRONMENT_VARIABLE}"

@@ -148,6 +148,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse, in one line, what is no request or has another method; Python would send a page of its own.
+
+        The connection ends: what follows may be the body of what was refused.
+        """
+        del explain
+        self.close_connection = True
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            return self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "rsic view answers GET and HEAD only")
+        return self._refuse(HTTPStatus(code), message or HTTPStatus(code).phrase)
+
     def _redirect(self, place: str) -> None:
         self.send_response(HTTPStatus.PERMANENT_REDIRECT)
         self.send_header("Location", place)
@@ -162,6 +173,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in _HEADERS.items():
             self.send_header(name, value)
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.send_header("Allow", "GET, HEAD")
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.send_header("Content-Type", answer.kind)
         self.send_header("Cache-Control", "private, max-age=3600" if answer.is_lasting else "no-store")
         self.send_header("Content-Length", str(len(answer.body)))

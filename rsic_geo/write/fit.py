@@ -35,6 +35,8 @@ LEAST_WINDOWS = 2
 """Windows looked at in a scene of many band groups."""
 SAMPLE_PIXELS = 2_000_000
 """Pixels of them that are used; more change nothing."""
+FITTING = "fitting filters"
+"""What progress calls it."""
 _NO_CELLS = np.zeros((0, 0, 0), np.uint8)
 
 
@@ -242,7 +244,7 @@ def _fit_filters(
     stride = -(-min(plan.pixels, count * todo.window_size**2) // SAMPLE_PIXELS)
     seen, pixels, scored = None, np.zeros(0), np.zeros(0, np.bool_)
     for part in sample_corrections(readers.decoded, enhancer, todo, count):
-        progress.report(part.done, "fitting filters")
+        progress.report(part.done, FITTING)
         if part.core != seen:
             seen, pixels = part.core, readers.source.read(part.core)
             scored = scored_pixels(readers.source, plan, part.core, pixels)

@@ -9,9 +9,10 @@ import pytest
 import rasterio
 from batch_support import options, run, write_scene
 
-from rsic_geo.batch import estimate as module
-from rsic_geo.batch.estimate import estimate
 from rsic_geo.batch.inputs import Selection, discover
+from rsic_geo.batch.plan import estimate as module
+from rsic_geo.batch.plan import trial
+from rsic_geo.batch.plan.estimate import estimate
 from rsic_geo.batch.rules import usual_rules
 from rsic_geo.cli.entry import main
 from rsic_geo.progress import Progress
@@ -91,3 +92,38 @@ def test_clashes_are_told_with_a_template_that_the_run_takes(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["clashes"] == {}
     assert main(["batch", "run", *words, "--template", found["template"], "-q"]) == 0
     assert len(list((tmp_path / "out").rglob("*.jp2"))) == 3
+
+
+def test_what_a_scene_takes_whatever_its_size_is_not_multiplied(monkeypatch):
+    # It made a plan of a large scene nearly three times too long.
+    class Clock:
+        size = 9
+
+        def __init__(self, _path, _product, wanted):
+            pixels = 512 * 512 if wanted.srcwin else 3 * 512 * 512
+            self.others, self.filters = 1 + pixels / 1e6, pixels / 1e6  # a second, and a second for each Mpx
+            self.seconds = self.others + self.filters
+
+    monkeypatch.setattr(trial, "_Clock", Clock)
+    patch = ("patch.tif", "out.jp2", options())
+    for full in (2e6, 40e6):
+        found = trial._grown(Clock(*patch), patch, 3 * 512 * 512, full)
+        filters = min(full, 16 * 512 * 512) / 1e6  # of which filters see no more
+        assert found == pytest.approx(1 + full / 1e6 + filters)
+
+
+def test_what_is_loaded_once_is_no_part_of_every_scene(monkeypatch, tmp_path):
+    took = iter([2.5, 1.0])
+
+    class Clock:
+        size = 9
+
+        def __init__(self, *_):
+            self.others, self.filters = next(took), 0.0
+            self.seconds = self.others
+
+    monkeypatch.setattr(trial, "_Clock", Clock)
+    for seed in range(3):
+        write_scene(tmp_path / f"s{seed}.tif", seed)
+    found = planned(tmp_path, options(), most=1)
+    assert found.seconds.middle == pytest.approx(1.5 + 3 * 1.0, rel=0.1)

@@ -105,12 +105,12 @@ def test_the_tour_goes_the_whole_way(tmp_path, monkeypatch, capsys):
     assert main(["tour"]) == 0
     shown = capsys.readouterr()
     assert [line.split()[2] for line in shown.out.splitlines() if line.startswith("$ rsic ")] == [
-        "compress", "validate", "decompress", "compare",
+        "compress", "validate", "view", "decompress", "compare",
     ]  # fmt: skip
     assert "target psnr=36: reached 36" in shown.out
     assert not shown.err
     assert sorted(path.name for path in (tmp_path / "rsic-tour").iterdir() if path.suffix != ".xml") == [
-        "back.tif", "scene.jp2", "scene.tif",
+        "back.tif", "look.html", "scene.jp2", "scene.tif",
     ]  # fmt: skip
     assert main(["tour"]) == 2
     assert main(["tour", "two words"]) == 2
@@ -174,11 +174,13 @@ def test_the_recipe_for_conda_asks_for_what_the_package_asks_for():
     (setuptools,) = recipe["requirements"]["host"][-1:]
     assert setuptools.replace(" ", "") in "setuptools>=77"
     assert recipe["build"]["noarch"] == "python"
-    for part in ("package", "source", "build", "requirements", "tests", "about", "extra"):
-        assert recipe[part], part
-    for name in ("homepage", "summary", "license", "license_file"):
+    parts = ["context", "package", "source", "build", "requirements", "tests", "about", "extra"]
+    assert list(recipe) == parts  # conda-forge's linter wants this order
+    assert all(recipe.values())
+    for name in ("homepage", "summary", "license"):
         assert recipe["about"][name], name
     assert len(recipe["about"]["summary"]) < 120
-    assert (REPOSITORY / recipe["about"]["license_file"]).exists()
+    assert recipe["about"]["license_file"] == project["license-files"]
+    assert recipe["about"]["license"] == project["license"]
     (script,) = recipe["build"]["python"]["entry_points"]
     assert script == f"rsic = {project['scripts']['rsic']}"

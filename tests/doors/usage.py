@@ -11,9 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
+import xarray
 from numpy.typing import NDArray
 
 import rsic_geo
+
+
+def of_others(scene: xarray.DataArray, archive: bytes) -> xarray.DataArray:
+    with rasterio.open("a.tif") as dataset:
+        print(len(rsic_geo.compress(dataset, lossless=1)))  # wrong
+        print(len(rsic_geo.compress(dataset)), rsic_geo.compress(scene, "/vsimem/a.jp2").output)
+    with (
+        rsic_geo.open("https://example.org/a.jp2") as opened,
+        rasterio.open("b.tif", "w", **opened.profile) as out,
+    ):
+        out.write(opened.read(window=(slice(0, 9), slice(None, 9))))
+        print(opened.crs, opened.transform.a, opened.res[0], opened.nodata, opened.overviews(1)[0] + 1)
+    back: xarray.DataArray = rsic_geo.decompress(archive, form="xarray")
+    return back
 
 
 def compressing(pixels: NDArray[np.uint8]) -> rsic_geo.Report:

@@ -111,11 +111,14 @@ def every_algorithm(scene: str, folder: str) -> dict:
             INPUT=scene,
             TARGET="psnr",
             TARGET_VALUE=36,
+            GEOREF="gml",
+            SEAL=True,
             OUTPUT=str(out / "a.jp2"),
             REPORT=str(out / "a.json"),
             **common,
         )
     }
+    found["layer"] = QgsRasterLayer(str(out / "a.jp2"), "a").crs().authid()
     found["decompress"] = run(
         "rsic:decompress", INPUT=str(out / "a.jp2"), OUTPUT=str(out / "b.tif"), **common
     )
@@ -917,7 +920,7 @@ def compress_dialog(scene: str) -> dict:
         dialog.preset.setCurrentIndex(index)
         dialog.preset.activated.emit(index)
         found["presets"][dialog.preset.currentText()] = state()
-    for target in ("psnr", "max-error", "bpp", "bpppb", "ratio", "snr", "lossless"):
+    for target in ("psnr", "max-error", "max-rel-error", "bpp", "bpppb", "ratio", "snr", "lossless"):
         wrappers["TARGET"].setParameterValue(target, QgsProcessingContext())
         found["targets"][target] = state()
     until(lambda: dialog.expected.text() not in ("", "Trying a sample..."))

@@ -54,6 +54,8 @@ def test_the_engine_understands_every_option_of_compress():
         tile_size=512,
         quantize="uint16",
         sidecar="never",
+        georef="geojp2",
+        is_sealed=True,
         is_verified=False,
         accepts_loss=True,
         nodata=-9999.5,
@@ -62,6 +64,7 @@ def test_the_engine_understands_every_option_of_compress():
     seen = _parsed(command.compress(JOB, compression, part))
     assert (seen["projwin"], seen["bands"], str(seen["nodata"])) == (part.corners, (3, 1), "-9999.5")
     assert seen["accept_loss"] is True
+    assert (seen["georef"], seen["seal"]) == ("geojp2", True)
     assert seen["source"] == "/data/ä b.tif"
     assert seen["destination"] == "/out/x.jp2"
     assert str(seen["target"]).startswith("psnr=40.5") or seen["target"]
@@ -103,6 +106,7 @@ def test_the_engine_understands_every_option_of_the_other_verbs():
         ("psnr", 40.0, "psnr=40"),
         ("bpp", 0.15, "bpp=0.15"),
         ("snr", 30.0, "snr=30"),
+        ("max-rel-error", 1.5, "max-rel-error=1.5%"),
         ("bpppb", 0.05, "bpppb=0.05"),
         ("ratio", 1e6, "ratio=1000000"),
     ],

@@ -13,7 +13,9 @@ import rasterio
 import rasterio.shutil
 from real import RSIC, capabilities
 
+import rsic_geo
 from qgis_plugin.tools.startup import LIMIT
+from rsic_geo.container.jp2 import GEOJP2_UUID
 
 pytestmark = pytest.mark.qgis
 
@@ -77,6 +79,10 @@ def test_every_algorithm_explains_itself_and_offers_what_the_engine_has(qgis):
 
 def test_every_algorithm_works(qgis, scene, folder):
     found = qgis.inside("every_algorithm", scene=scene, folder=folder)
+    with rasterio.open(scene) as source:
+        assert found.pop("layer") == f"EPSG:{source.crs.to_epsg()}"  # by GMLJP2 alone
+    assert rsic_geo.info(folder / "a.jp2")["sealed"]
+    assert GEOJP2_UUID.bytes not in (folder / "a.jp2").read_bytes()
     assert found["compress"]["PSNR"] >= 36
     assert found["compress"]["RATIO"] > 10
     assert json.loads((folder / "a.json").read_text())["input"]["sha256"]

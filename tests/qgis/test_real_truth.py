@@ -154,7 +154,7 @@ def test_what_others_do_not_see_is_one_line(qgis, tmp_path):
 
 def test_the_first_help_lists_every_target(fresh_qgis, tmp_path):
     targets = capabilities()["targets"]
-    assert len(targets) == 7
+    assert len(targets) == 8
     assert fresh_qgis.process("plugins", "enable", "rsic_geo_qgis").exit_code == 0
     for qgis in (replace(fresh_qgis, engine=str(tmp_path / "none")), fresh_qgis):
         done = qgis.process("help", "rsic:compress")

@@ -87,6 +87,7 @@ def test_the_dialog_of_compress_fits_target_and_scene(qgis, noisy):
     targets = found["targets"]
     assert targets["snr"][1:4] == [30, True, "Value of the target (dB)"]
     assert targets["bpppb"][1:4] == [0.8, True, "Value of the target (bits per sample)"]
+    assert targets["max-rel-error"][1:4] == [1, True, "Value of the target (percent of each sample)"]
     assert targets["bpp"][1] == 1.6
     assert targets["lossless"] == found["first"]
     assert re.fullmatch(r"Expect about \d[\d.]* kB, .+\. The file has 48\d kB\.", found["expected"])

@@ -231,6 +231,12 @@ def test_nothing_is_put_beside_an_archive_that_is_to_lie_alone(adapted, scenes, 
     assert [path.name for path in tmp_path.iterdir()] == ["a.jp2"]
 
 
+def test_nothing_is_beside_an_archive_in_memory(adapted, scenes):
+    report = rsic_geo.compress(scenes[3], "/vsimem/adapted/a.jp2", psnr=33, model=str(adapted))
+    assert any("readers need my-drone.safetensors" in text for text in report.warnings)
+    assert not any("were put" in text for text in report.warnings)
+
+
 def test_weights_are_part_of_what_is_verified_and_migrated(adapted, scenes, tmp_path, capsys):
     out = tmp_path / "archive"
     words = ["batch", "run", *map(str, scenes[:2]), str(out), "--target", "psnr=33", "-j0", "-q"]

@@ -370,11 +370,40 @@ def test_damage_of_an_overview_spares_the_scene(archived):
             scene.read(out_shape=(30, 30))
 
 
+def test_small_pictures_are_of_checked_overviews_whichever_gdal_takes(tmp_path):
+    pixels = np.random.default_rng(1).integers(1, 255, (1, 1101, 903), np.uint8)
+    write_scene(tmp_path / "s.tif", pixels, mask=np.indices(pixels.shape[1:]).sum(axis=0) > 300)
+    rsic_geo.compress(tmp_path / "s.tif", tmp_path / "a.cog.tif", tile_size=256)
+    good, file = (tmp_path / "a.cog.tif").read_bytes(), cog.CogFile(tmp_path / "a.cog.tif")
+    sides = [(round(1101 / by), round(903 / by)) for by in (1.2, 1.7, 1.99, 2, 2.01, 2.4, 3.2, 3.99, 4, 5, 9)]
+    shapes = [*sides, (551, 100), (100, 452), (40, 700), (1, 1)]
+    area = Window(row_off=101, col_off=33, height=700, width=800)
+    asked = [(window, shape) for window in (None, area) for shape in shapes]
+    with open_archive(str(tmp_path / "a.cog.tif")) as scene:
+        wanted = [scene.read(window, out_shape=shape) for window, shape in asked]
+    assert len(file.overviews) >= 2
+    refused = 0
+    for spans in file.overviews:
+        broken = bytearray(good)
+        for start, stop in spans:
+            broken[(start + stop) // 2] ^= 1
+        (tmp_path / "a.cog.tif").write_bytes(broken)
+        for (window, shape), right in zip(asked, wanted, strict=True):
+            with open_archive(str(tmp_path / "a.cog.tif")) as scene:
+                try:
+                    found = scene.read(window, out_shape=shape)
+                except ChecksumError:
+                    refused += 1
+                    continue
+            np.testing.assert_array_equal(found, right)
+    assert refused >= len(file.overviews)
+
+
 def test_what_follows_the_tiff_is_missed_when_it_is_gone(archived, tmp_path):
     whole, (record, _) = archived.read_bytes(), cog.read_record(archived)
     cut = tmp_path / "cut.tif"
     cut.write_bytes(whole[: len(whole) - len(record) - 20])
-    assert not cog.read_record(archived)[1].path.samefile(cut)
+    assert not cut.samefile(cog.read_record(archived)[1].path)
     with open_archive(str(cut)) as scene:
         assert any("side information" in text for text in scene.warnings)
     assert not rsic_geo.validate(cut)["valid"]

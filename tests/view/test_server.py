@@ -73,7 +73,15 @@ def test_a_page_of_somebody_elses_name_is_refused(serving, host, status):
 def test_it_listens_on_this_machine_only_and_to_reading_only(serving):
     assert serving._server.server_address[0] == "127.0.0.1"
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
-        assert get(serving, "meta.json", method=method).status == 501
+        found = get(serving, "meta.json", method=method)
+        assert (found.status, found.headers["allow"]) == (405, "GET, HEAD")
+        assert found.body == b"rsic view answers GET and HEAD only\n"
+    host, port = serving._server.server_address
+    with socket.create_connection((host, port)) as peer:
+        peer.sendall(b"GET two words HTTP/1.1\r\n\r\n")  # no request at all
+        answer = b"".join(iter(lambda: peer.recv(9999), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"<" not in answer
 
 
 WORD = st.one_of(

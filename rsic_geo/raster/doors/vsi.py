@@ -12,18 +12,71 @@ from typing import Any, BinaryIO, cast
 import rasterio._env
 from rasterio.env import Env
 
-from rsic_geo.raster.env import gdal_config, open_dataset
+from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
 
 _RANGED = ("curl", "s3", "gs", "az", "adls", "oss", "swift", "mem", "subfile")
-"""File systems of GDAL whose files are read from any place; others (zip, gzip) unpack from the start."""
+"""File systems of GDAL whose files are read from any place; others (gzip) unpack from the start."""
+_SQUEEZED = (".tgz", ".tar.gz")
+"""What GDAL knows a tar by whose members are unpacked from its start."""
 _MUCH = 1 << 14
 """Bytes of a read that GDAL fetches by themselves: its own pieces of far files are as long."""
 _BIT64 = ctypes.c_uint64
+_LONE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+"""No listing of a file's folder, which may be long, or far away."""
 
 
 def is_ranged(name: str) -> bool:
-    """Return whether a name of GDAL's is that of a file any part of which can be read by itself."""
+    """Return whether a name of GDAL's is that of a file any part of which can be read by itself.
+
+    Members of a zip or tar are, if they are stored as they are.
+    """
+    if name.startswith("/vsizip/"):
+        return _is_stored(name)
+    if name.startswith("/vsitar/"):
+        return not is_of_squeezed_tar(name)
     return name.startswith(tuple(f"/vsi{system}/" for system in _RANGED))
+
+
+def is_of_squeezed_tar(name: str) -> bool:
+    """Return whether a name of GDAL's is that of a member of a tar that is compressed as a whole."""
+    return name.startswith("/vsitar/") and any(suffix in name.lower() for suffix in _SQUEEZED)
+
+
+def copy_bytes(name: str, target: Path) -> None:
+    """Copy what a name of GDAL's stands for, from its start to its end.
+
+    Raises:
+        OSError: it is not there, or ends early.
+    """
+    with open_bytes(name) as file, target.open("wb") as out:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        while piece := file.read(_MUCH):
+            out.write(piece)
+        if out.tell() != size:
+            raise OSError(5, f"it ended after {out.tell()} of {size} bytes", name)
+
+
+def _is_stored(name: str) -> bool:
+    """Return whether a member of a zip is there, and not deflated."""
+    with gdal_config():
+        found = _gdal().VSIGetFileMetadata(os.fsencode(name), b"ZIP", None)
+    try:
+        return bool(_gdal().CSLFetchNameValueDef(found, b"COMPRESSION_METHOD", b"")[:1] == b"0")
+    finally:
+        _gdal().CSLDestroy(found)
+
+
+def file_name(name: str) -> str:
+    """Return what GDAL calls a file; rasterio writes names such as ``zip+https://`` its own way.
+
+    Raises:
+        SceneError: it has to be opened for that, and cannot be.
+    """
+    if "://" not in name or name.startswith("/vsi"):
+        return name
+    with scene_errors("read", name), gdal_config(), Env(**_LONE), open_dataset(name) as dataset:
+        return str(dataset.files[0])
 
 
 def open_bytes(name: str | Path) -> BinaryIO:
@@ -32,12 +85,8 @@ def open_bytes(name: str | Path) -> BinaryIO:
     Raises:
         OSError: it is not there, or may not be read.
     """
-    if "://" in str(name) and not str(name).startswith("/vsi"):  # rasterio's way to write names of GDAL's
-        with open_dataset(name) as dataset:
-            name = str(dataset.files[0])
-    if not str(name).startswith("/vsi"):
-        return Path(name).open("rb")
-    return cast(BinaryIO, _VsiFile(str(name)))
+    name = file_name(str(name))
+    return cast(BinaryIO, _VsiFile(name)) if name.startswith("/vsi") else Path(name).open("rb")
 
 
 @cache
@@ -51,6 +100,9 @@ def _gdal() -> Any:  # noqa: ANN401 - foreign functions
         (library.VSIFReadL, (handle, ctypes.c_size_t, ctypes.c_size_t, handle), ctypes.c_size_t),
         (library.VSIFSeekL, (handle, _BIT64, ctypes.c_int), ctypes.c_int),
         (library.VSIFTellL, (handle,), _BIT64),
+        (library.VSIGetFileMetadata, (ctypes.c_char_p, ctypes.c_char_p, handle), handle),
+        (library.CSLFetchNameValueDef, (handle, ctypes.c_char_p, ctypes.c_char_p), ctypes.c_char_p),
+        (library.CSLDestroy, (handle,), None),
     ):
         function.argtypes, function.restype = kinds, result
     return library
@@ -109,7 +161,7 @@ class _VsiFile(io.RawIOBase):
 
 
 def _opened(name: str) -> int:
-    with gdal_config(), Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):  # no listing of its folder
+    with gdal_config(), Env(**_LONE):
         handle = _gdal().VSIFOpenL(os.fsencode(name), b"rb")
     if not handle:
         raise FileNotFoundError(2, "GDAL cannot open it", name)

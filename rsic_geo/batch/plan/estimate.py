@@ -12,51 +12,32 @@ from __future__ import annotations
 import math
 import os
 import random
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.batch.copies import check_copied
 from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.plan.trial import Known, Trial, tried
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rule, Rules
-from rsic_geo.batch.source import look_at
 from rsic_geo.errors import JobCancelledError, RsicGeoError
-from rsic_geo.geo.part import Part
-from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
-from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
-from rsic_geo.raster.write import SceneWriter
 from rsic_geo.scenes.kinds import open_store
-from rsic_geo.scenes.protocol import Scene
-from rsic_geo.verbs import compress
 from rsic_geo.verbs.names import ANY, archive_suffixes, usual_suffix
 
 BUDGET_SECONDS = 45.0
 """Time for trials; the headers of all scenes are read besides."""
-_SIDE = 512
-"""Side of windows drawn from large scenes (px); half of it where there are many bands."""
-_MANY_BANDS = 6
-_DRAWN, _KEPT = 12, 3
-"""Windows looked at, and archived, of a large scene."""
-_WHOLE = 2 * _KEPT * _SIDE * _SIDE
-"""Pixels up to which a scene is tried whole."""
-_BOXES = 1500
-"""About what an archive takes beside its pixels (bytes): windows have it once, as their scene has."""
 _SCATTER = 0.4
 """How far ratios of one class scatter (natural logarithm) before anything is known; counts as two scenes."""
-_OF_WINDOWS = 0.2
-"""How far a few windows of a scene are from all of it (natural logarithm)."""
 _DRAWS = 400
 
 
@@ -103,30 +84,6 @@ class Estimate:
         return entries
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """What the header of a scene says."""
-
-    path: str
-    pixels: int
-    size: int
-    """Bytes of its file; where those are not known of its samples."""
-    kind: tuple[str, ...]
-    """Sample type, bands (and rule), and compression: what scenes of one class share."""
-    options: EncodeOptions | None
-    """What the product is to be; None for a copy."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Trial:
-    known: _Known
-    size: float
-    """Bytes of the product."""
-    seconds: float
-    scatter: float = 0.02
-    """How far these are likely off (natural logarithm)."""
-
-
 def estimate(
     sources: list[Source],
     rules: Rules,
@@ -151,7 +108,8 @@ def estimate(
     found.pixels = sum(each.pixels for each in known)
     found.source_bytes = sum(each.size for each in known)
     _find_clashes(ruled, rules, template, found)
-    trials, stage = [], progress.stage(0.3, 1)
+    trials: list[Trial] = []
+    stage = progress.stage(0.3, 1)
     started = time.monotonic()
     for number, each in enumerate(_drawn(known)):
         spent = (time.monotonic() - started) / BUDGET_SECONDS
@@ -159,7 +117,7 @@ def estimate(
             break
         stage.report(min(1.0, max(spent, number / len(known))), f"trying {os.path.basename(each.path)}")
         try:
-            trials.append(_tried(each, each.options))
+            trials.append(tried(each, each.options, is_first=not trials))
         except JobCancelledError:
             raise
         except RsicGeoError as error:
@@ -169,11 +127,12 @@ def estimate(
         failed = {path for paths in found.failures.values() for path in paths}
         rest = [each for each in known if each.path not in failed]
         found.product_bytes = _total(rest, trials, [trial.size for trial in trials])
-        found.seconds = _total(rest, trials, [trial.seconds for trial in trials])
+        once = sum(trial.startup for trial in trials)
+        found.seconds = _total(rest, trials, [trial.seconds for trial in trials], once)
     return found
 
 
-def _surveyed(ruled: list[tuple[Source, Rule]], found: Estimate, progress: Progress) -> Iterator[_Known]:
+def _surveyed(ruled: list[tuple[Source, Rule]], found: Estimate, progress: Progress) -> Iterator[Known]:
     """Yield what is known of the scenes that can be opened, and note why others cannot."""
     for done, (source, rule) in enumerate(ruled):
         if done % 50 == 0:
@@ -191,7 +150,7 @@ def _surveyed(ruled: list[tuple[Source, Rule]], found: Estimate, progress: Progr
             continue
         size = os.path.getsize(source.path) if os.path.isfile(source.path) else profile.raw_bytes
         kind = (profile.dtype, f"{profile.count} {rule.name} {rule.does}", stored)
-        yield _Known(
+        yield Known(
             path=source.path,
             pixels=profile.height * profile.width,
             size=max(1, size),
@@ -229,7 +188,7 @@ def _find_clashes(
             return
 
 
-def _drawn(known: list[_Known]) -> Iterator[_Known]:
+def _drawn(known: list[Known]) -> Iterator[Known]:
     """Yield scenes to try: the larger likelier, and one of each class before a second of any."""
     chance = random.Random(0)
     order = sorted(known, key=lambda each: -math.log(chance.random()) / each.size)
@@ -237,8 +196,8 @@ def _drawn(known: list[_Known]) -> Iterator[_Known]:
     weight: dict[tuple[str, ...], int] = defaultdict(int)
     for each in known:
         weight[each.kind] += each.size
-    firsts: list[_Known] = []
-    others: list[_Known] = []
+    firsts: list[Known] = []
+    others: list[Known] = []
     for each in order:
         (others if each.kind in seen else firsts).append(each)
         seen.add(each.kind)
@@ -246,96 +205,14 @@ def _drawn(known: list[_Known]) -> Iterator[_Known]:
     yield from others
 
 
-def _tried(known: _Known, options: EncodeOptions | None) -> _Trial:
-    """Archive a scene, or windows of it, in a temporary folder."""
-    if options is None:
-        started = time.perf_counter()
-        check_copied(known.path, look_at(known.path))
-        return _Trial(known=known, size=known.size, seconds=3 * (time.perf_counter() - started))
-    with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
-        product = str(Path(folder) / f"tried{usual_suffix(options.codec)}")
-        options = replace(options, verify="full", overwrite=False)
-        if known.pixels <= _WHOLE:
-            started = time.perf_counter()
-            made = compress.compress(known.path, product, options)
-            took = time.perf_counter() - started
-            return _Trial(known=known, size=int(made.details["bytes"]), seconds=took)
-        patch = str(Path(folder) / "patch.tif")
-        with closing(open_store(known.path, options.execution).reader) as reader:
-            before = time.perf_counter()
-            share, pixels, looked_at = _write_patch(reader, patch)
-            reading = (time.perf_counter() - before) / looked_at * known.pixels
-        if not pixels:
-            return _Trial(known=known, size=_BOXES, seconds=reading, scatter=1.0)
-        started = time.perf_counter()
-        made = compress.compress(patch, product, options)
-        seconds = time.perf_counter() - started
-        full = share * known.pixels / pixels
-        size = _BOXES + max(0, int(made.details["bytes"]) - _BOXES) * full
-        scatter = math.sqrt(
-            _OF_WINDOWS**2 + (1 - share) / (share * _DRAWN)
-        )  # the second: of the share itself
-        return _Trial(known=known, size=size, seconds=reading + seconds * full, scatter=scatter)
-
-
-def _write_patch(reader: Scene, path: str) -> tuple[float, int, int]:
-    """Write windows that hold data side by side; return what share does, its pixels and all pixels read."""
-    profile = reader.profile
-    side = _SIDE if profile.count <= _MANY_BANDS else _SIDE // 2
-    height, width = min(side, profile.height), min(side, profile.width)
-    chance = random.Random(0)
-    # One in each field of a grid, at random within it: closer to all of the scene than as many anywhere.
-    rows, columns = _DRAWN // 4, 4
-    windows = [
-        Window(
-            row_off=round((profile.height - height) * (row + chance.random()) / rows),
-            col_off=round((profile.width - width) * (column + chance.random()) / columns),
-            height=height,
-            width=width,
-        )
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    chance.shuffle(windows)
-    full = [window for window in windows if _holds_data(reader, window)]
-    kept = full[:_KEPT]
-    if not kept:
-        return 0.0, 0, _DRAWN * height * width
-    area = Window(row_off=0, col_off=0, height=height, width=width * len(kept))
-    part = Part(window=area)
-    snapshot = part.of_snapshot(reader.metadata())
-    with SceneWriter(path, _resized(part.of_profile(profile), area), snapshot) as writer:
-        for number, window in enumerate(kept):
-            place = Window(row_off=0, col_off=number * width, height=height, width=width)
-            writer.write(place, reader.read(window))
-            mask = reader.read_mask(window)
-            if mask is not None:
-                writer.write_mask(place, mask)
-        writer.commit(accept_loss=True)
-    return len(full) / len(windows), area.pixel_count, _DRAWN * height * width
-
-
-def _resized(profile: SceneProfile, area: Window) -> SceneProfile:
-    return replace(profile, height=area.height, width=area.width)
-
-
-def _holds_data(reader: Scene, window: Window) -> bool:
-    pixels = reader.read(window)
-    valid = reader.read_valid(window, pixels)
-    mask = reader.read_mask(window)
-    if mask is not None:
-        valid = valid & (mask != 0)
-    flat = all(np.ptp(band) == 0 for band in pixels)
-    return bool(valid.any()) and not flat
-
-
-def _total(known: Iterable[_Known], trials: list[_Trial], values: list[float]) -> Range:
+def _total(known: Iterable[Known], trials: list[Trial], values: list[float], once: float = 0.0) -> Range:
     """Return the range of a total over scenes, of which some are tried.
 
     Args:
         known: all scenes.
         trials: of some of them.
         values: bytes or seconds of those.
+        once: what comes to the total besides.
     """
     ratios: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
     for trial, value in zip(trials, values, strict=True):
@@ -348,7 +225,7 @@ def _total(known: Iterable[_Known], trials: list[_Trial], values: list[float]) -
         if each.path not in tried:
             rest[next(kind for kind in _classes(each.kind) if kind in ratios)].append(each.size)
     draw = np.random.default_rng(0)
-    totals = np.zeros(_DRAWS)
+    totals = np.full(_DRAWS, once)
     for trial, value in zip(trials, values, strict=True):
         totals += value * np.exp(draw.normal(0, trial.scatter, _DRAWS))
     for kind, sizes in rest.items():

@@ -1,0 +1,1 @@
+"""What a batch would take, told before it is run."""
