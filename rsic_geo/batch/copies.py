@@ -12,7 +12,6 @@ from rsic_geo.batch.source import (
     READ_WITH,
     SourceState,
     check_unchanged,
-    companions_of,
     sha256_of,
     source_of,
 )
@@ -60,7 +59,7 @@ def copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
             "report": {"input": {"path": job.source, "sha256": values["source_sha256"]}},
         }
         write_json(job.report, receipt, folder)
-        publish(finished, product, companions_of(job.read) if job.companions else [])
+        publish(finished, job)
     return SceneOutcome(fid=job.fid, state="done", values=values)
 
 

@@ -73,6 +73,8 @@ class SceneJob:
     """The product is the source's files as they are."""
     origin: Origin | None = None
     """Of a scene of another archive what it is made of, and what it must not fall below."""
+    pixels: int = 0
+    """Rows times columns of the scene; 0 where its header does not say."""
     helps: bool = False
     """Only make row bands for the worker that archives this scene."""
 
@@ -124,6 +126,7 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
         "sidecar": options.sidecar,
         "georef": options.georef,
         **({"seal": True} if options.seal else {}),
+        **({} if options.overviews == "auto" else {"overviews": options.overviews}),
         "accept_damaged": options.accept_damaged,
         "accept_loss": options.accept_loss,
     })  # fmt: skip

@@ -15,6 +15,7 @@ from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.rules import Deed
 from rsic_geo.batch.source import stamps_of
+from rsic_geo.batch.store import sizes_in
 from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
@@ -120,6 +121,7 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
     found = Registration()
     fresh: list[dict[str, Any]] = []
     taken: dict[str, str] = {}
+    size_of = sizes_in(run.folder)
     twins = None if duplicates == "code" else Twins(ledger, run.name)
     for done, source in enumerate(sources, start=1):
         if ledger.owner(source.path) is not None:  # of an output folder that is an input, too
@@ -138,7 +140,7 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
         scene = ledger.find(run.name, source.path)
         if scene is not None:
             found.known += 1
-            if _must_look_again(scene, source.path, recheck):
+            if _must_look_again(scene, source.path, size_of, recheck=recheck):
                 found.again += 1
                 ledger.update(scene["fid"], state="pending")
             continue
@@ -187,14 +189,12 @@ def likely_product(product: str, codec: str, dtype: str | None) -> str:
     return product.removesuffix(ANY) + entry.suffixes[0] if product.endswith(ANY) else product
 
 
-def _must_look_again(scene: Row, source: str, recheck: bool) -> bool:
+def _must_look_again(scene: Row, source: str, size_of: Callable[[str], int | None], *, recheck: bool) -> bool:
     if scene["state"] == "failed":
         return bool(scene["error_kind"] == "no room")
     if scene["state"] != "done":
         return False
-    if recheck or not os.path.isfile(scene["product"]):
-        return True
-    if os.path.getsize(scene["product"]) != scene["product_bytes"]:
+    if recheck or size_of(scene["product"]) != scene["product_bytes"]:
         return True
     try:
         stamps = stamps_of(source)

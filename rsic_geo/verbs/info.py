@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rsic_geo.container.coded import pack_coded
+from rsic_geo.container.sideinfo import OVERVIEW
 from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError, WeightsError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
@@ -232,6 +234,10 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
             f"{Path(archive.path).name}.aux.xml was altered: {difference}"
             for difference in sidecar_differences(archive.path, said)[:_MOST_ALTERED]
         ]
+    overview = Path(f"{archive.path}.ovr")
+    is_ours = ".ovr" in side.sidecars and overview.exists()
+    if is_ours and zlib.crc32(overview.read_bytes()) != side.extras.get(OVERVIEW):
+        found.append(f"{overview.name}, read for small sizes, was altered: copy it again")
     vrt = Path(f"{archive.path}.vrt")
     made_by = vrt_made_by(spectral, affinity)
     if made_by is not None and vrt.exists():

@@ -19,6 +19,7 @@ from rsic_geo.batch.preserve.rebuild import keep_asked, reports_of
 from rsic_geo.batch.register import likely_product
 from rsic_geo.batch.run import BatchOptions, asked_text, find_run, ledger_path, with_weights_in, work
 from rsic_geo.batch.source import is_local, look_at, sha256_of, stamps_of
+from rsic_geo.batch.store import is_store, place_of
 from rsic_geo.codecs.registry import suffixes
 from rsic_geo.errors import RsicGeoError, SceneError, UsageError
 from rsic_geo.options import EncodeOptions, Execution
@@ -69,7 +70,9 @@ def migrate(
         UsageError: ``folder`` is the archive itself.
         JobCancelledError: it was stopped.
     """
-    old_path, out = ledger_path(place), os.path.abspath(folder)
+    old_path, out = ledger_path(place), place_of(folder)
+    if is_store(out):
+        raise UsageError(f"{folder}: migrate to a folder of this machine, and from there to the store")
     path = Path(out) / LEDGER_NAME
     if os.path.realpath(out) == os.path.realpath(old_path.parent):
         raise UsageError(
@@ -85,6 +88,11 @@ def migrate(
         old = held.enter_context(Ledger(old_path, write=options.remove_old))
         held.enter_context(LedgerLock(path))
         earlier = find_run(old, batch.run)
+        if is_store(earlier.folder):
+            raise UsageError(
+                f"{earlier.folder} is in a store: run a batch of its sources again, or of the scenes that "
+                "`rsic batch restore` brings"
+            )
         if os.path.realpath(out) == os.path.realpath(earlier.folder):
             raise UsageError(f"{folder} is the archive itself: give another folder")
         for weights in sorted(Path(earlier.folder).glob(f"{WEIGHTS_FOLDER}/*{SUFFIX}")):

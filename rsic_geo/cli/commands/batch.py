@@ -229,7 +229,8 @@ def run(
         duplicates=duplicates,
         shard=None if shard is None else shard_of(shard),
     )
-    return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console, hooks)), hooks)
+    standing = run_batch(sources, folder, wanted, settings, _watcher(console, hooks))
+    return _finish(console, standing, hooks, ledger or folder)
 
 
 @batch.command(short_help="Try failed scenes again.")
@@ -269,7 +270,7 @@ def retry(
     del execution
     settings = replace(settings, output=output)
     standing = retry_batch(ledger, settings, _watcher(console, hooks), like=like, skipped=skipped)
-    return _finish(console, standing, hooks)
+    return _finish(console, standing, hooks, ledger)
 
 
 @batch.command(short_help="Another codec, target or model for an archive.")
@@ -311,7 +312,8 @@ def migrate(
     given = given - {"enhance"} | ({"model"} if "enhance" in given else set())
     changes = {name: getattr(wanted, name) for name in sorted(given) if hasattr(wanted, name)}
     options = MigrateOptions(changes=changes, remove_old=remove_old)
-    return _finish(console, run(ledger, output, options, settings, _watcher(console, hooks)), hooks)
+    standing = run(ledger, output, options, settings, _watcher(console, hooks))
+    return _finish(console, standing, hooks, output)
 
 
 @batch.command(short_help="Say how far the runs are.")
@@ -387,7 +389,9 @@ def _watcher(console: Console, hooks: Hooks) -> Watcher:
     return Watcher(standing=standing, scene=scene, survey=survey, warn=console.warn)
 
 
-def _finish(console: Console, standing: Standing, hooks: Hooks) -> int:
+def _finish(console: Console, standing: Standing, hooks: Hooks, place: str) -> int:
+    from rsic_geo.batch.run import ledger_path
+
     hooks.end(standing)
     if console.bar is not None:
         console.bar.break_off()
@@ -396,5 +400,8 @@ def _finish(console: Console, standing: Standing, hooks: Hooks) -> int:
     if ratio:
         before, after = bytes_text(standing.source_bytes), bytes_text(standing.product_bytes)
         text += f"; {before} became {after} (ratio {ratio:.2f})"
-    console.result({**standing.to_json(), "ratio": ratio or None}, text)
+    ledger = str(ledger_path(place))
+    console.result(
+        {**standing.to_json(), "ratio": ratio or None, "ledger": ledger}, f"{text}; ledger {ledger}"
+    )
     return EXIT_SOME_FAILED if standing.failed else 0

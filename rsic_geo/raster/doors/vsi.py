@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import rasterio._env
-from rasterio.env import Env
 
-from rsic_geo.raster.env import gdal_config, open_dataset
+from rsic_geo.raster.env import gdal_config, gdal_env, open_dataset
 
 _RANGED = ("curl", "s3", "gs", "az", "adls", "oss", "swift", "mem", "subfile")
 """File systems of GDAL whose files are read from any place; others (zip, gzip) unpack from the start."""
@@ -109,7 +108,7 @@ class _VsiFile(io.RawIOBase):
 
 
 def _opened(name: str) -> int:
-    with gdal_config(), Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):  # no listing of its folder
+    with gdal_config(), gdal_env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):  # no listing of its folder
         handle = _gdal().VSIFOpenL(os.fsencode(name), b"rb")
     if not handle:
         raise FileNotFoundError(2, "GDAL cannot open it", name)
