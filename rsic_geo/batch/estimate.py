@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,30 +26,22 @@ from numpy.typing import NDArray
 
 from rsic_geo.batch.copies import check_copied
 from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.patches import DRAWN, KEPT, SIDE, write_patch
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rule, Rules
 from rsic_geo.batch.source import look_at
 from rsic_geo.errors import JobCancelledError, RsicGeoError
-from rsic_geo.geo.part import Part
-from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
-from rsic_geo.raster.write import SceneWriter
 from rsic_geo.scenes.kinds import open_store
-from rsic_geo.scenes.protocol import Scene
 from rsic_geo.verbs import compress
 from rsic_geo.verbs.names import ANY, archive_suffixes, usual_suffix
 
 BUDGET_SECONDS = 45.0
 """Time for trials; the headers of all scenes are read besides."""
-_SIDE = 512
-"""Side of windows drawn from large scenes (px); half of it where there are many bands."""
-_MANY_BANDS = 6
-_DRAWN, _KEPT = 12, 3
-"""Windows looked at, and archived, of a large scene."""
-_WHOLE = 2 * _KEPT * _SIDE * _SIDE
+_WHOLE = 2 * KEPT * SIDE * SIDE
 """Pixels up to which a scene is tried whole."""
 _BOXES = 1500
 """About what an archive takes beside its pixels (bytes): windows have it once, as their scene has."""
@@ -109,6 +101,8 @@ class _Known:
 
     path: str
     pixels: int
+    side: int
+    """Pixels of the shorter side, at most 64."""
     size: int
     """Bytes of its file; where those are not known of its samples."""
     kind: tuple[str, ...]
@@ -123,6 +117,7 @@ class _Trial:
     size: float
     """Bytes of the product."""
     seconds: float
+    """Beside what every scene takes."""
     scatter: float = 0.02
     """How far these are likely off (natural logarithm)."""
 
@@ -151,7 +146,7 @@ def estimate(
     found.pixels = sum(each.pixels for each in known)
     found.source_bytes = sum(each.size for each in known)
     _find_clashes(ruled, rules, template, found)
-    trials, stage = [], progress.stage(0.3, 1)
+    trials, stage, each_takes = [], progress.stage(0.3, 1), 0.0
     started = time.monotonic()
     for number, each in enumerate(_drawn(known)):
         spent = (time.monotonic() - started) / BUDGET_SECONDS
@@ -159,7 +154,9 @@ def estimate(
             break
         stage.report(min(1.0, max(spent, number / len(known))), f"trying {os.path.basename(each.path)}")
         try:
-            trials.append(_tried(each, each.options))
+            if number == 0:
+                each_takes = _seconds_of_any(each)
+            trials.append(_tried(each, each.options, each_takes))
         except JobCancelledError:
             raise
         except RsicGeoError as error:
@@ -169,7 +166,8 @@ def estimate(
         failed = {path for paths in found.failures.values() for path in paths}
         rest = [each for each in known if each.path not in failed]
         found.product_bytes = _total(rest, trials, [trial.size for trial in trials])
-        found.seconds = _total(rest, trials, [trial.seconds for trial in trials])
+        scenes = sum(each.options is not None for each in rest)
+        found.seconds = _total(rest, trials, [trial.seconds for trial in trials], each_takes * scenes)
     return found
 
 
@@ -179,6 +177,9 @@ def _surveyed(ruled: list[tuple[Source, Rule]], found: Estimate, progress: Progr
         if done % 50 == 0:
             progress.report(done / len(ruled), f"looked at {done} of {len(ruled)} scenes")
         if rule.does == "skip":
+            continue
+        if source.fault is not None:
+            found.failures.setdefault(source.fault, []).append(source.path)
             continue
         try:
             with closing(open_store(source.path, Execution()).reader) as reader:
@@ -194,6 +195,7 @@ def _surveyed(ruled: list[tuple[Source, Rule]], found: Estimate, progress: Progr
         yield _Known(
             path=source.path,
             pixels=profile.height * profile.width,
+            side=min(64, profile.height, profile.width),
             size=max(1, size),
             kind=kind,
             options=None if rule.does == "copy" else rule.options,
@@ -246,7 +248,24 @@ def _drawn(known: list[_Known]) -> Iterator[_Known]:
     yield from others
 
 
-def _tried(known: _Known, options: EncodeOptions | None) -> _Trial:
+def _seconds_of_any(known: _Known) -> float:
+    """Return what a scene takes whatever its size, by a small part of one; loads what is loaded once, too."""
+    if known.options is None:
+        return 0.0
+    part = (0, 0, known.side, known.side)
+    options = replace(known.options, verify="full", overwrite=False, srcwin=part, accept_loss=True)
+    took = 0.0
+    with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
+        for number in range(2):
+            product = Path(folder) / f"{number}{usual_suffix(options.codec)}"
+            started = time.perf_counter()
+            with suppress(RsicGeoError):  # what is wrong with it, its trial tells
+                compress.compress(known.path, str(product), options)
+            took = time.perf_counter() - started
+    return took
+
+
+def _tried(known: _Known, options: EncodeOptions | None, each_takes: float) -> _Trial:
     """Archive a scene, or windows of it, in a temporary folder."""
     if options is None:
         started = time.perf_counter()
@@ -259,83 +278,31 @@ def _tried(known: _Known, options: EncodeOptions | None) -> _Trial:
             started = time.perf_counter()
             made = compress.compress(known.path, product, options)
             took = time.perf_counter() - started
-            return _Trial(known=known, size=int(made.details["bytes"]), seconds=took)
+            return _Trial(known=known, size=int(made.details["bytes"]), seconds=max(0.0, took - each_takes))
         patch = str(Path(folder) / "patch.tif")
         with closing(open_store(known.path, options.execution).reader) as reader:
             before = time.perf_counter()
-            share, pixels, looked_at = _write_patch(reader, patch)
+            share, pixels, looked_at = write_patch(reader, patch)
             reading = (time.perf_counter() - before) / looked_at * known.pixels
         if not pixels:
             return _Trial(known=known, size=_BOXES, seconds=reading, scatter=1.0)
         started = time.perf_counter()
         made = compress.compress(patch, product, options)
-        seconds = time.perf_counter() - started
+        seconds = max(0.0, time.perf_counter() - started - each_takes)
         full = share * known.pixels / pixels
         size = _BOXES + max(0, int(made.details["bytes"]) - _BOXES) * full
-        scatter = math.sqrt(
-            _OF_WINDOWS**2 + (1 - share) / (share * _DRAWN)
-        )  # the second: of the share itself
+        scatter = math.sqrt(_OF_WINDOWS**2 + (1 - share) / (share * DRAWN))  # the second: of the share itself
         return _Trial(known=known, size=size, seconds=reading + seconds * full, scatter=scatter)
 
 
-def _write_patch(reader: Scene, path: str) -> tuple[float, int, int]:
-    """Write windows that hold data side by side; return what share does, its pixels and all pixels read."""
-    profile = reader.profile
-    side = _SIDE if profile.count <= _MANY_BANDS else _SIDE // 2
-    height, width = min(side, profile.height), min(side, profile.width)
-    chance = random.Random(0)
-    # One in each field of a grid, at random within it: closer to all of the scene than as many anywhere.
-    rows, columns = _DRAWN // 4, 4
-    windows = [
-        Window(
-            row_off=round((profile.height - height) * (row + chance.random()) / rows),
-            col_off=round((profile.width - width) * (column + chance.random()) / columns),
-            height=height,
-            width=width,
-        )
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    chance.shuffle(windows)
-    full = [window for window in windows if _holds_data(reader, window)]
-    kept = full[:_KEPT]
-    if not kept:
-        return 0.0, 0, _DRAWN * height * width
-    area = Window(row_off=0, col_off=0, height=height, width=width * len(kept))
-    part = Part(window=area)
-    snapshot = part.of_snapshot(reader.metadata())
-    with SceneWriter(path, _resized(part.of_profile(profile), area), snapshot) as writer:
-        for number, window in enumerate(kept):
-            place = Window(row_off=0, col_off=number * width, height=height, width=width)
-            writer.write(place, reader.read(window))
-            mask = reader.read_mask(window)
-            if mask is not None:
-                writer.write_mask(place, mask)
-        writer.commit(accept_loss=True)
-    return len(full) / len(windows), area.pixel_count, _DRAWN * height * width
-
-
-def _resized(profile: SceneProfile, area: Window) -> SceneProfile:
-    return replace(profile, height=area.height, width=area.width)
-
-
-def _holds_data(reader: Scene, window: Window) -> bool:
-    pixels = reader.read(window)
-    valid = reader.read_valid(window, pixels)
-    mask = reader.read_mask(window)
-    if mask is not None:
-        valid = valid & (mask != 0)
-    flat = all(np.ptp(band) == 0 for band in pixels)
-    return bool(valid.any()) and not flat
-
-
-def _total(known: Iterable[_Known], trials: list[_Trial], values: list[float]) -> Range:
+def _total(known: Iterable[_Known], trials: list[_Trial], values: list[float], fixed: float = 0.0) -> Range:
     """Return the range of a total over scenes, of which some are tried.
 
     Args:
         known: all scenes.
         trials: of some of them.
         values: bytes or seconds of those.
+        fixed: what all scenes take beside that.
     """
     ratios: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
     for trial, value in zip(trials, values, strict=True):
@@ -348,7 +315,7 @@ def _total(known: Iterable[_Known], trials: list[_Trial], values: list[float]) -
         if each.path not in tried:
             rest[next(kind for kind in _classes(each.kind) if kind in ratios)].append(each.size)
     draw = np.random.default_rng(0)
-    totals = np.zeros(_DRAWS)
+    totals = np.full(_DRAWS, fixed)
     for trial, value in zip(trials, values, strict=True):
         totals += value * np.exp(draw.normal(0, trial.scatter, _DRAWS))
     for kind, sizes in rest.items():

@@ -26,6 +26,8 @@ from rsic_geo.raster.place import outline_on_earth
 from rsic_geo.scenes.kinds import Store, open_store
 from rsic_geo.verbs.names import ANY, archive_suffixes, usual_suffix
 
+NAMELESS = "name"
+"""Kind of error of a scene whose name a ledger cannot hold: it is no use to try it again."""
 _FIELDS = {"parent", "stem", "name", "ext", "run"}
 _CHUNK = 200
 
@@ -151,10 +153,12 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
                     f"{name} is the product of {owner['source']} in run {owner['run']!r}: choose another "
                     "output folder or --template"
                 )
-        seen = survey(source.path)
+        seen = survey(source.path) if source.fault is None else {}
         product = likely_product(product, choice.codec, seen.get("dtype"))
         ruled = {"rule": choice.rule or None, "asked": choice.asked, **_LEFT_OUT[choice.does == "skip"]}
-        if twins is not None and choice.does != "skip" and (key := twins.key_of(source.path, choice.asked)):
+        if source.fault is not None:
+            ruled |= {"state": "failed", "error": source.fault, "error_kind": NAMELESS}
+        elif twins and choice.does != "skip" and (key := twins.key_of(source.path, choice.asked)):
             ruled |= marked(key, duplicates)
         fresh.append({"run": run.name, "source": source.path, "product": product, **seen, **ruled})
         found.added += 1

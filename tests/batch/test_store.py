@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import time
@@ -12,19 +14,20 @@ import numpy as np
 import pytest
 import rasterio
 import s3_server
-from batch_support import RSIC, rsic, run, write_scenes
+from batch_support import RSIC, rsic, run, write_scene, write_scenes
 
-from rsic_geo.batch import store
+from rsic_geo.batch import scene, store
 from rsic_geo.batch.coordinator import Watcher
 from rsic_geo.batch.preserve.fixity import FixityOptions, verify_archive
 from rsic_geo.batch.preserve.rebuild import rebuild_ledger
 from rsic_geo.batch.preserve.restore import RestoreOptions, restore
 from rsic_geo.batch.run import BatchOptions, Crew, retry_batch
+from rsic_geo.batch.status import status_of
 from rsic_geo.cli import main
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError, VerificationError
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-SCENES = 3
+SCENES = 2
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,7 @@ def test_a_store_holds_what_a_folder_would_and_all_that_is_kept_works_on_it(
         assert np.array_equal(product.read(), scene.read())
     _, again = run(scenes, place)
     assert again == {}
+    assert status_of(place)["runs"][0]["states"]["done"] == SCENES
     assert verify_archive(place, FixityOptions(pixels=True)).rotten == []
     back = restore(place, str(tmp_path / "back"), RestoreOptions())
     assert (back.restored, back.failed) == (SCENES, [])
@@ -119,31 +123,29 @@ def test_a_store_holds_what_a_folder_would_and_all_that_is_kept_works_on_it(
 def test_what_rots_in_a_store_is_named_and_made_anew_once_it_is_gone(bucket, scenes, expected):
     place = f"s3://{bucket.name}/arch"
     run(scenes, place)
-    sound = expected["part1/s00001.jp2"]
+    first, second = (f"arch/part{k}/s0000{k}.jp2" for k in range(2))
+    sound = bucket.objects()[second.removeprefix("arch/")]
     rotten = sound[:-50] + bytes([sound[-50] ^ 1]) + sound[-49:]
-    bucket.client.put_object(Bucket=bucket.name, Key="arch/part1/s00001.jp2", Body=rotten)
-    bucket.client.delete_object(Bucket=bucket.name, Key="arch/part0/s00000.jp2.aux.xml")
-    bucket.client.delete_object(Bucket=bucket.name, Key="arch/part0/s00002.jp2")
-    found = {each["product"][-10:]: each["rot"] for each in verify_archive(place, FixityOptions()).rotten}
-    assert found.pop("s00002.jp2") == "it is gone"
-    assert ".aux.xml, which other programs read, is missing" in found.pop("s00000.jp2")
-    assert found.keys() == {"s00001.jp2"}
+    bucket.client.put_object(Bucket=bucket.name, Key=second, Body=rotten)
+    bucket.client.delete_object(Bucket=bucket.name, Key=f"{first}.aux.xml")
+    found = {each["product"][-6:]: each["rot"] for each in verify_archive(place, FixityOptions()).rotten}
+    assert ".aux.xml, which other programs read, is missing" in found.pop("00.jp2")
+    assert "damaged" in found.pop("01.jp2")
+    assert found == {}
     back = restore(place, "back", RestoreOptions())
-    assert back.restored == 1
-    assert len(back.failed) == 2
-    standing, outcomes = run(scenes, place)
-    assert outcomes["s00002.tif"].state == "done"
-    bucket.client.delete_object(Bucket=bucket.name, Key="arch/part1/s00001.jp2")
-    run(scenes, place)
-    assert {name: found for name, found in bucket.objects().items() if "s00000" not in name} == {
-        name: found for name, found in expected.items() if "s00000" not in name
-    }
+    assert (back.restored, len(back.failed)) == (1, 1)
+    bucket.client.delete_object(Bucket=bucket.name, Key=second)
+    assert [each["rot"] for each in verify_archive(place, FixityOptions()).rotten][1:] == ["it is gone"]
+    assert run(scenes, place)[1]["s00001.tif"].state == "done"
+    assert bucket.objects().keys() == expected.keys() - {f"{first.removeprefix('arch/')}.aux.xml"}
+    _, outcomes = run(scenes, place, recheck=True)
+    assert "is missing: copy it" in outcomes["s00000.tif"].error
 
 
-@pytest.mark.parametrize(("kind", "share"), [("write", 30), ("read", 12)])
+@pytest.mark.parametrize(("kind", "share"), [("write", 30), ("read", 20)])
 def test_a_store_that_tears_and_refuses_holds_nothing_half(address, bucket, scenes, expected, kind, share):
     place, said = f"s3://{bucket.name}/arch", []
-    for seed in range(20):  # the same command again and again, until it says it is done
+    for seed in range(1, 20):  # the same command again and again, until it says it is done
         s3_server.faults(address, share, kind=kind, seed=seed)
         try:
             _, outcomes = run(scenes, place)
@@ -194,6 +196,42 @@ def test_a_store_that_is_shut_stops_the_run_and_blames_no_scene(address, bucket,
     assert bucket.objects() == {}
     standing, outcomes = run(scenes, place)
     assert (standing.done, standing.failed, len(outcomes)) == (SCENES, 0, SCENES)
+
+
+def test_a_full_disk_here_stops_the_run_and_leaves_nothing_there(bucket, scenes, expected, monkeypatch):
+    place, real = f"s3://{bucket.name}/arch", store.fetch
+
+    def full(name: str, path: Path, max_rate: float = 0.0) -> None:
+        if name.endswith(".jp2"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(name, path, max_rate)
+
+    monkeypatch.setattr(store, "fetch", full)
+    with pytest.raises(SceneError, match="No space left on device; run again when that is mended"):
+        run(scenes, place)
+    assert bucket.objects() == {}
+    monkeypatch.undo()
+    monkeypatch.chdir(scenes)
+    ledger = scenes.parent / "elsewhere" / "l.gpkg"
+    for key, value in s3_server.told(str(bucket.client.meta.endpoint_url)).items():
+        monkeypatch.setenv(key, value)
+    assert run(scenes, place, ledger=str(ledger))[0].done == SCENES
+    assert bucket.objects() == expected
+
+
+def test_a_large_scene_in_a_store_has_a_small_overview(bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr(scene, "_OVERVIEWS_ABOVE", 10_000)
+    write_scene(tmp_path / "in" / "a.tif", size=700)
+    place = f"s3://{bucket.name}/arch"
+    run(tmp_path / "in", place)
+    overview = bucket.objects()["a.jp2.ovr"]
+    assert len(overview) <= 0.02 * len(bucket.objects()["a.jp2"])
+    with rasterio.open(f"/vsis3/{bucket.name}/arch/a.jp2") as product:
+        assert len(product.overviews(1)) == 1
+    assert verify_archive(place, FixityOptions()).rotten == []
+    bucket.client.put_object(Bucket=bucket.name, Key="arch/a.jp2.ovr", Body=overview[:-1])
+    (rot,) = verify_archive(place, FixityOptions()).rotten
+    assert "a.jp2.ovr, read for small sizes, was altered" in rot["rot"]
 
 
 def test_large_files_go_in_parts_and_what_was_left_of_them_is_dropped(bucket, scenes, tmp_path):

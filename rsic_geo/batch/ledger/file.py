@@ -38,6 +38,8 @@ _PLACES = ("product", "report", "folder", "reports")
 """Columns of scenes and runs that hold paths of ours."""
 _PROVEN = "(state='done' OR (state='failed' AND error_kind='ChecksumError'))"
 """Scenes whose product was proven once, also where it was found damaged since."""
+_LINKED = "error_kind IN ('hardlink', 'symlink')"
+"""Scenes that are done whose product is that of another one, and takes no bytes of its own."""
 Row = Mapping[str, Any]
 
 
@@ -316,7 +318,7 @@ class Ledger:
             marks = ", ".join("?" * len(states))
             return connection.execute(
                 "UPDATE scenes SET state='pending', worker=NULL, heartbeat=NULL "
-                f"WHERE run=? AND source LIKE ? AND state IN ({marks})",
+                f"WHERE run=? AND source LIKE ? AND state IN ({marks}) AND error_kind IS NOT 'name'",
                 (run, like, *states),
             ).rowcount
 
@@ -336,7 +338,8 @@ class Ledger:
         with self._explained():
             rows = self._connection.execute(
                 "SELECT state, COUNT(*) scenes, TOTAL(width * height) pixels, TOTAL(source_bytes) "
-                "source_bytes, TOTAL(product_bytes) product_bytes, TOTAL(seconds) seconds "
+                f"source_bytes, TOTAL(CASE WHEN {_LINKED} THEN 0 ELSE product_bytes END) product_bytes, "
+                "TOTAL(seconds) seconds "
                 "FROM scenes INDEXED BY scenes_totals WHERE run=? GROUP BY state",
                 (run,),
             ).fetchall()
@@ -384,17 +387,18 @@ class Ledger:
     def unchecked_first(self, run: str, before: str) -> Iterator[Row]:
         """Yield scenes proven once, not checked since ``before`` (a DATETIME), the longest ago first.
 
-        Those that were damaged when they were checked are, too, once. Each is to be marked checked before the
-        next one is asked for.
+        Those that were damaged when they were checked are, too. A date that is still to come was written by a
+        clock that was wrong, and is as good as none. Which scenes they are is settled at once: a clock that
+        jumps meanwhile neither leaves one out nor has one checked again and again.
         """
-        start = now()
-        while True:
+        with self._explained():
+            rows = self._connection.execute(
+                f"SELECT fid FROM scenes WHERE run=?1 AND {_PROVEN} AND (checked IS NULL OR checked<?2 "
+                "OR checked>?3 OR rot IS NOT NULL) "
+                "ORDER BY CASE WHEN checked>?3 THEN NULL ELSE checked END, fid",
+                (run, before, now()),
+            ).fetchall()
+        for (fid,) in rows:
             with self._explained():
-                row = self._connection.execute(
-                    f"SELECT * FROM scenes WHERE run=? AND {_PROVEN} AND (checked IS NULL OR checked<? "
-                    "OR (rot IS NOT NULL AND checked<?)) ORDER BY checked, fid LIMIT 1",
-                    (run, before, start),
-                ).fetchone()
-            if row is None:
-                return
+                row = self._connection.execute("SELECT * FROM scenes WHERE fid=?", (fid,)).fetchone()
             yield self._told(row)

@@ -86,8 +86,7 @@ def verify_archive(place: str | Path, options: FixityOptions) -> Fixity:
             _check_weights(scene, str(near), weights, found)
             rot = _rot_of(scene, record, path.absolute().parent, options)
             if notes:
-                # Never before what is asked for, or a clock that was set back would have it checked for ever.
-                ledger.update(scene["fid"], checked=max(now(), before), rot=rot)
+                ledger.update(scene["fid"], checked=now(), rot=rot)
             found.checked += 1
             found.bytes += scene["product_bytes"] or 0
             if rot is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.coordinator import LEDGER_NAME, Standing, Watcher, standing_of
+from rsic_geo.batch.duplicates import DUPLICATES
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY, MIGRATED, Origin, SceneOutcome, fingerprint, options_from
@@ -250,7 +251,7 @@ def _remove(move: _Move, source: str, made: Mapping[str, Any]) -> None:
     """
     old, earlier, product = move.old, move.earlier, made["product"]
     scene = old.find(earlier.name, source)
-    if scene is None or scene["error_kind"] not in (None, MIGRATED):
+    if scene is None or scene["error_kind"] not in (None, MIGRATED, *DUPLICATES):
         return
     place = Path(inside(scene["product"], earlier.folder, "the product"))
     if os.path.realpath(product) == os.path.realpath(place) or not os.path.lexists(place):

@@ -155,6 +155,8 @@ def _enter(
             "state": "done",
             "geom": geopackage_blob(receipt["footprint"]),
         }
+        if "same_as" in receipt:
+            values["error_kind"] = "symlink" if os.path.islink(product) else "hardlink"
         if size_of(product) is None:
             found.gone.append(product)
             values["state"] = "pending"
