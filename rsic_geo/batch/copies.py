@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from rsic_geo.batch.message import COPY, RECEIPT_SCHEMA, SceneJob, SceneOutcome
-from rsic_geo.batch.publish import publish, workshop_for, write_json
+from rsic_geo.batch.publish import flush, publish, workshop_for, write_json
 from rsic_geo.batch.source import (
     READ_WITH,
     SourceState,
@@ -30,7 +30,9 @@ def copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
     with workshop_for(job.workshop, job.fid) as folder:
         finished = folder / product.name
         for name, *_ in state.stamps:
-            shutil.copy2(name, f"{finished}{name[len(job.read) :]}")
+            copy = Path(f"{finished}{name[len(job.read) :]}")
+            shutil.copy2(name, copy)
+            flush(copy)
         check_unchanged(job.read, state)
         if sha256_of(finished) != state.sha256:
             raise VerificationError(f"the copy of {job.read} has other bytes: is the disk sound?")

@@ -38,6 +38,8 @@ def workshop_for(root: str, fid: int) -> Iterator[Path]:
 def publish(finished: Path, job: SceneJob) -> None:
     """Give a verified archive its name, its sidecars before it, so that whoever sees it sees it complete.
 
+    All of it is safely on disk already, as whoever wrote it took care of.
+
     In a store its report, which is written already, lies beside the products, too.
 
     Raises:
@@ -56,11 +58,9 @@ def publish(finished: Path, job: SceneJob) -> None:
     for companion in companions:
         bring_companion(companion, product, finished.parent)
     for sidecar, suffix in sidecars_of(finished):
-        _flush(sidecar)
         _claim(sidecar, product.with_name(product.name + suffix))
-    _flush(finished)
     _claim(finished, product)
-    _flush(product.parent)
+    flush(product.parent)
 
 
 def bring_companion(companion: Path, product: Path, folder: Path) -> None:
@@ -72,7 +72,7 @@ def bring_companion(companion: Path, product: Path, folder: Path) -> None:
     copy = folder / f".{companion.name}.{secrets.token_hex(4)}.part"
     try:
         shutil.copy2(companion, copy)
-        _flush(copy)
+        flush(copy)
         _claim(copy, product.with_name(companion.name))
     finally:
         copy.unlink(missing_ok=True)
@@ -179,7 +179,8 @@ def _claim(temporary: Path, place: Path) -> None:
     temporary.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file or folder is safely on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -142,7 +142,7 @@ def test_what_rots_in_a_store_is_named_and_made_anew_once_it_is_gone(bucket, sce
     assert "is missing: copy it" in outcomes["s00000.tif"].error
 
 
-@pytest.mark.parametrize(("kind", "share"), [("write", 30), ("read", 20)])
+@pytest.mark.parametrize(("kind", "share"), [("write", 30), ("read", 12)])
 def test_a_store_that_tears_and_refuses_holds_nothing_half(address, bucket, scenes, expected, kind, share):
     place, said = f"s3://{bucket.name}/arch", []
     for seed in range(1, 20):  # the same command again and again, until it says it is done

@@ -185,9 +185,7 @@ class Ledger:
     def close(self) -> None:
         """Close; a writer leaves one plain file, where no reader holds it open."""
         if self._writes:
-            with suppress(
-                sqlite3.Error, LedgerError, struct.error
-            ):  # the last: a footprint that others broke
+            with suppress(sqlite3.Error, LedgerError, struct.error):  # the last: a footprint others broke
                 self._write_extent()
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -196,15 +194,16 @@ class Ledger:
 
     def _write_extent(self) -> None:
         """Keep the layer's extent, which GIS programs zoom to, right."""
-        bounds = [blob_bounds(row[0]) for row in self._connection.execute(
-            "SELECT geom FROM scenes WHERE geom IS NOT NULL")]  # fmt: skip
-        if bounds:
-            west, south, east, north = zip(*bounds, strict=True)
+        found: tuple[float, ...] = ()
+        for (geom,) in self._connection.execute("SELECT geom FROM scenes WHERE geom IS NOT NULL"):
+            box = blob_bounds(geom)
+            found = (*map(min, found[:2], box[:2]), *map(max, found[2:], box[2:])) if found else box
+        if found:
             with self._transaction() as connection:
                 connection.execute(
                     "UPDATE gpkg_contents SET min_x=?, min_y=?, max_x=?, max_y=?, last_change=? "
                     "WHERE table_name='scenes'",
-                    (min(west), min(south), max(east), max(north), now()),
+                    (*found, now()),
                 )
 
     def start_run(self, record: RunRecord) -> None:
@@ -214,8 +213,8 @@ class Ledger:
             LedgerMismatchError: a run of this name was asked for something else.
         """
         known = {run.name: run for run in self.runs()}.get(record.name)
+        values = self._stored({name: getattr(record, name) for name in RUN_COLUMNS}) | {"created": now()}
         if known is None:
-            values = self._stored({name: getattr(record, name) for name in RUN_COLUMNS}) | {"created": now()}
             with self._transaction() as connection:
                 connection.execute(
                     f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(values))})",
@@ -224,7 +223,6 @@ class Ledger:
             return
         then, today = _asked(known), _asked(record)
         if then != today and not any(part["scenes"] for part in self.totals(record.name).values()):
-            values = self._stored({name: getattr(record, name) for name in RUN_COLUMNS}) | {"created": now()}
             with self._transaction() as connection:  # nothing was done as it was asked for first
                 connection.execute(
                     f"UPDATE runs SET {', '.join(f'{name}=?' for name in RUN_COLUMNS)} WHERE name=?",
@@ -326,9 +324,8 @@ class Ledger:
         """Return the next pending scenes, in the order they were added."""
         with self._explained():
             rows = self._connection.execute(
-                "SELECT fid, source, product, asked, width * height pixels "
-                "FROM scenes INDEXED BY scenes_state "
-                "WHERE run=? AND state='pending' ORDER BY fid LIMIT ?",
+                "SELECT fid, source, product, asked, width * height pixels FROM scenes "
+                "INDEXED BY scenes_state WHERE run=? AND state='pending' ORDER BY fid LIMIT ?",
                 (run, count),
             ).fetchall()
         return [self._told(row) for row in rows]
@@ -339,8 +336,7 @@ class Ledger:
             rows = self._connection.execute(
                 "SELECT state, COUNT(*) scenes, TOTAL(width * height) pixels, TOTAL(source_bytes) "
                 f"source_bytes, TOTAL(CASE WHEN {_LINKED} THEN 0 ELSE product_bytes END) product_bytes, "
-                "TOTAL(seconds) seconds "
-                "FROM scenes INDEXED BY scenes_totals WHERE run=? GROUP BY state",
+                "TOTAL(seconds) seconds FROM scenes INDEXED BY scenes_totals WHERE run=? GROUP BY state",
                 (run,),
             ).fetchall()
         found = {row["state"]: {key: row[key] for key in row.keys()[1:]} for row in rows}  # noqa: SIM118
@@ -387,9 +383,8 @@ class Ledger:
     def unchecked_first(self, run: str, before: str) -> Iterator[Row]:
         """Yield scenes proven once, not checked since ``before`` (a DATETIME), the longest ago first.
 
-        Those that were damaged when they were checked are, too. A date that is still to come was written by a
-        clock that was wrong, and is as good as none. Which scenes they are is settled at once: a clock that
-        jumps meanwhile neither leaves one out nor has one checked again and again.
+        Those that were damaged then are, too. A date still to come is as good as none: a clock was wrong. All
+        are settled at once, so that a clock which jumps leaves none out and checks none for ever.
         """
         with self._explained():
             rows = self._connection.execute(
