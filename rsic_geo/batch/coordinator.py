@@ -15,7 +15,7 @@ from rsic_geo.batch.executors import Executor, Finished
 from rsic_geo.batch.ledger.file import Ledger, RunRecord, now
 from rsic_geo.batch.message import SceneJob, SceneOutcome, asked_of
 from rsic_geo.batch.parts import PREFIX, helper_of, wants_help
-from rsic_geo.batch.store import check_open, is_store
+from rsic_geo.batch.store import check_open, is_store, with_overviews
 from rsic_geo.errors import JobCancelledError, LedgerError, SceneError
 from rsic_geo.progress import ProgressCallback
 from rsic_geo.verbs.names import ANY
@@ -194,12 +194,13 @@ class Coordinator:
         scenes = self.ledger.pending(self.run.name, room)
         for scene in scenes:
             relative = os.path.relpath(scene["product"], self.run.folder)
+            asked = asked_of(self.pattern, scene["asked"], is_open=self.run.template.endswith(ANY))
             job = replace(
-                asked_of(self.pattern, scene["asked"], is_open=self.run.template.endswith(ANY)),
+                asked,
+                options=with_overviews(asked.options, scene["product"], scene["pixels"] or 0),
                 fid=scene["fid"],
                 source=scene["source"],
                 product=scene["product"],
-                pixels=scene["pixels"] or 0,
                 report=os.path.join(self.run.reports, f"{relative}.json"),
             )
             self.ledger.mark_running(scene["fid"], self.executor.submit(job))

@@ -73,8 +73,6 @@ class SceneJob:
     """The product is the source's files as they are."""
     origin: Origin | None = None
     """Of a scene of another archive what it is made of, and what it must not fall below."""
-    pixels: int = 0
-    """Rows times columns of the scene; 0 where its header does not say."""
     helps: bool = False
     """Only make row bands for the worker that archives this scene."""
 

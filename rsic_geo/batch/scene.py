@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.copies import copied
@@ -58,8 +58,6 @@ from rsic_geo.verbs.info import damaged_sidecars, validate
 from rsic_geo.verbs.names import ANY
 from rsic_geo.write.parts import BandStore
 
-_OVERVIEWS_ABOVE = 4_000_000
-"""Pixels of scenes whose products in a store get a small overview."""
 _KINDS: dict[type[BaseException], str] = {
     DamagedSceneError: "damaged",
     OutputExistsError: "exists",
@@ -227,11 +225,7 @@ def _checkpoint(bands: BandStore, state: SourceState, finished: Path) -> Checkpo
 
 def _encode_options(job: SceneJob) -> EncodeOptions:
     """Return the options of the encoder, whose own check is left to the proof where that covers it."""
-    overviews = job.options.overviews
-    if overviews == "auto":  # of a file at hand any level is read as fast, and finer ones without it
-        overviews = "small" if is_store(job.product) and job.pixels > _OVERVIEWS_ABOVE else "none"
-    verify: Literal["full", "later"] = "full" if job.options.quantize else "later"
-    return replace(job.options, overwrite=False, verify=verify, overviews=overviews)
+    return replace(job.options, overwrite=False, verify="full" if job.options.quantize else "later")
 
 
 def _stage(progress: Progress, start: float, stop: float) -> ProgressCallback | None:

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace as replace_fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from rsic_geo.errors import (
     VerificationError,
 )
 from rsic_geo.geo.address import gdal_name
+from rsic_geo.options import EncodeOptions
 from rsic_geo.raster.env import reading_options
 from rsic_geo.raster.files import SIDECARS
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 ROOT = "/vsis3/"
+OVERVIEWS_ABOVE = 4_000_000
+"""Pixels of scenes whose products in a store get a small overview."""
 REPORTS = "rsic-batch-reports"
 """Folder in the store where the scenes' reports lie, which a ledger can be made again of."""
 _TOLD = (
@@ -70,6 +74,17 @@ def place_of(folder: str) -> str:
     if not is_store(place):
         raise UsageError(f"{folder}: products go to a folder of this machine or to s3://BUCKET/PREFIX")
     return place
+
+
+def with_overviews(options: EncodeOptions, product: str, pixels: int) -> EncodeOptions:
+    """Return options that say whether a product gets an overview: large ones that are read from afar do.
+
+    Of a file at hand any level is read as fast as an overview, and finer ones faster without one.
+    """
+    if options.overviews != "auto":
+        return options
+    is_worth_it = is_store(product) and pixels > OVERVIEWS_ABOVE
+    return replace_fields(options, overviews="small" if is_worth_it else "none")
 
 
 def home_of(folder: str) -> Path:

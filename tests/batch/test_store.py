@@ -16,7 +16,7 @@ import rasterio
 import s3_server
 from batch_support import RSIC, rsic, run, write_scene, write_scenes
 
-from rsic_geo.batch import scene, store
+from rsic_geo.batch import store
 from rsic_geo.batch.coordinator import Watcher
 from rsic_geo.batch.preserve.fixity import FixityOptions, verify_archive
 from rsic_geo.batch.preserve.rebuild import rebuild_ledger
@@ -220,7 +220,7 @@ def test_a_full_disk_here_stops_the_run_and_leaves_nothing_there(bucket, scenes,
 
 
 def test_a_large_scene_in_a_store_has_a_small_overview(bucket, tmp_path, monkeypatch):
-    monkeypatch.setattr(scene, "_OVERVIEWS_ABOVE", 10_000)
+    monkeypatch.setattr(store, "OVERVIEWS_ABOVE", 10_000)
     write_scene(tmp_path / "in" / "a.tif", size=700)
     place = f"s3://{bucket.name}/arch"
     run(tmp_path / "in", place)

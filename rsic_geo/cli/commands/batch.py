@@ -19,12 +19,20 @@ from rsic_geo.cli.commands.batch_plan import (
     rules_option,
     say_estimate,
 )
-from rsic_geo.cli.commands.batch_preserve import EXIT_SOME_FAILED, export, merge, rebuild, restore, verify
+from rsic_geo.cli.commands.batch_preserve import (
+    EXIT_SOME_FAILED,
+    export,
+    merge,
+    rebuild,
+    restore,
+    status,
+    verify,
+)
 from rsic_geo.cli.commands.compress import archive_choices, encode_options
 from rsic_geo.cli.console import Console, StatusLine, event, one_line
 from rsic_geo.cli.hooks import Hooks
 from rsic_geo.cli.options import Verb, execution_options, stack, talking
-from rsic_geo.cli.summary import bytes_text, outline
+from rsic_geo.cli.summary import bytes_text
 from rsic_geo.errors import UsageError
 from rsic_geo.options import Execution
 
@@ -316,30 +324,7 @@ def migrate(
     return _finish(console, standing, hooks, output)
 
 
-@batch.command(short_help="Say how far the runs are.")
-@click.argument("ledger")
-@click.option("--run", "run_name", metavar="NAME", help="Only this run.")
-@click.option("--failed", is_flag=True, help="List what failed, and what was warned of.")
-@talking
-def status(ledger: str, console: Console, run_name: str | None, failed: bool) -> int:
-    """Say how far the runs of LEDGER (or of the folder it is in) are.
-
-    Exit code 3: some scenes failed.
-    """
-    from rsic_geo.batch.status import status_of
-
-    entries = status_of(ledger, run_name, list_failed=failed)
-    lines = []
-    for entry in entries["runs"]:
-        lines.append(f"run {entry['name']} ({'at work' if entry['at_work'] else 'at rest'}): {entry['text']}")
-        lines.append(outline({k: entry[k] for k in ("states", "options")}, "  "))
-        lines += [f"  failed: {scene['source']}: {scene['error']}" for scene in entry.get("failed", ())]
-        lines += [f"  warned: {scene['source']}: {scene['warnings']}" for scene in entry.get("warned", ())]
-    console.result(entries, "\n".join(lines))
-    return EXIT_SOME_FAILED if any(entry["states"]["failed"] for entry in entries["runs"]) else 0
-
-
-for _kept in (plan, rules, verify, restore, rebuild, merge, export):
+for _kept in (plan, rules, status, verify, restore, rebuild, merge, export):
     batch.add_command(_kept)
 
 
