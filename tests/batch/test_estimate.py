@@ -9,9 +9,9 @@ import pytest
 import rasterio
 from batch_support import options, run, write_scene
 
-from rsic_geo.batch import estimate as module
-from rsic_geo.batch.estimate import estimate
 from rsic_geo.batch.inputs import Selection, discover
+from rsic_geo.batch.planning import estimate as module
+from rsic_geo.batch.planning.estimate import estimate
 from rsic_geo.batch.rules import usual_rules
 from rsic_geo.cli.entry import main
 from rsic_geo.progress import Progress

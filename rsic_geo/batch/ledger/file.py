@@ -134,10 +134,10 @@ class Ledger:
 
     def _stored(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return values as they are written: places below the ledger's folder as seen from there."""
-        root, found = str(self._root), dict(values)
+        root, found = os.path.join(self._root, ""), dict(values)
         for name in found.keys() & set(_PLACES):
             path = found[name]
-            if path is not None and os.path.isabs(path) and os.path.commonpath([root, path]) == root:
+            if path is not None and os.path.join(os.path.normpath(path), "").startswith(root):
                 found[name] = Path(os.path.relpath(path, root)).as_posix()
         return found
 

@@ -131,7 +131,7 @@ def say_estimate(
 ) -> int:
     """Print what archiving scenes would take."""
     from rsic_geo.batch.coordinator import duration
-    from rsic_geo.batch.estimate import estimate
+    from rsic_geo.batch.planning.estimate import estimate
     from rsic_geo.progress import Progress
 
     found = estimate(sources, wanted, Progress(callback=console.progress()), most=most, template=template)

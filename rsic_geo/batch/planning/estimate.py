@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.batch.copies import check_copied
 from rsic_geo.batch.inputs import Source
-from rsic_geo.batch.patches import DRAWN, KEPT, SIDE, write_patch
+from rsic_geo.batch.planning.patches import DRAWN, KEPT, SIDE, write_patch
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rule, Rules
 from rsic_geo.batch.source import look_at
