@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 
-import far_reads
 import numpy as np
 import pytest
 import rasterio
+from far import far_reads
+from far.range_server import serving
 from pipeline_support import painted
 from pipeline_support import write_scene as write_rgb
-from range_server import serving
 
 import rsic_geo
 from rsic_geo.errors import UsageError

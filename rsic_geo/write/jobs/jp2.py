@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
-from rsic_geo.raster.overviews import small_overview
+from rsic_geo.raster.formats.overviews import small_overview
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.components import Unrotated
 from rsic_geo.write.boxes import boxes_of, layout_of

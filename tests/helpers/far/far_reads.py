@@ -1,4 +1,4 @@
-"""What a thumbnail and a window of an archive cost over HTTP: ``python tests/helpers/far_reads.py FILE...``.
+"""What a thumbnail and a window of an archive cost over HTTP: ``PYTHONPATH=tests/helpers python -m far.far_reads FILE...``.
 
 GDAL reads the file from a server that lists its folder and answers by ranges, each time as if for the first
 time; the server counts requests and bytes. A thumbnail has 256 px, a window 512 x 512 px of the middle.
@@ -13,8 +13,9 @@ import tempfile
 from pathlib import Path
 
 import rasterio
-from range_server import counted, serving
 from rasterio.windows import Window
+
+from far.range_server import counted, serving
 
 _fresh = itertools.count(1)
 """GDAL remembers what it read of an address; the server has the same files under as many as one likes."""

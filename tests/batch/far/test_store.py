@@ -13,8 +13,8 @@ import boto3
 import numpy as np
 import pytest
 import rasterio
-import s3_server
 from batch_support import RSIC, rsic, run, write_scene, write_scenes
+from far import s3_server
 
 from rsic_geo.batch import store
 from rsic_geo.batch.coordinator import Watcher

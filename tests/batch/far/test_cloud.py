@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from batch_support import rsic, write_scene
-from range_server import serving
+from far.range_server import serving
 
 import rsic_geo
 
