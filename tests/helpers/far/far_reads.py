@@ -1,4 +1,4 @@
-"""What a thumbnail and a window of an archive cost over HTTP: ``PYTHONPATH=tests/helpers python -m far.far_reads FILE...``.
+"""What thumbnails and windows cost over HTTP: ``PYTHONPATH=tests/helpers python -m far.far_reads FILE...``.
 
 GDAL reads the file from a server that lists its folder and answers by ranges, each time as if for the first
 time; the server counts requests and bytes. A thumbnail has 256 px, a window 512 x 512 px of the middle.
