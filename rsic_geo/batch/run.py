@@ -173,7 +173,7 @@ def run_batch(
     if is_store(path):
         raise UsageError(f"the ledger {batch.ledger} has to be a file of this machine")
     if is_store(out) and batch.duplicates != "code":
-        raise UsageError("a store has no links: leave --duplicates at code")
+        raise UsageError("a store has no links: duplicates are coded there, too")
     home = str(path.parent) if is_store(out) else out
     if batch.shard is not None:
         path = shard_ledger(path, *batch.shard)

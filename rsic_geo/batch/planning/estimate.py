@@ -30,7 +30,7 @@ from rsic_geo.batch.planning.patches import DRAWN, KEPT, SIDE, write_patch
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rule, Rules
 from rsic_geo.batch.source import look_at
-from rsic_geo.errors import JobCancelledError, RsicGeoError
+from rsic_geo.errors import JobCancelledError, RsicGeoError, UsageError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
@@ -147,11 +147,14 @@ def estimate(
     found.source_bytes = sum(each.size for each in known)
     _find_clashes(ruled, rules, template, found)
     trials, stage, each_takes = [], progress.stage(0.3, 1), 0.0
+    hopeless: set[str] = set()
     started = time.monotonic()
     for number, each in enumerate(_drawn(known)):
         spent = (time.monotonic() - started) / BUDGET_SECONDS
         if (most and number >= most) or (number > 1 and spent >= 1):
             break
+        if each.path in hopeless:
+            continue
         stage.report(min(1.0, max(spent, number / len(known))), f"trying {os.path.basename(each.path)}")
         try:
             if number == 0:
@@ -160,7 +163,11 @@ def estimate(
         except JobCancelledError:
             raise
         except RsicGeoError as error:
-            found.failures.setdefault(_cause(error, each.path), []).append(each.path)
+            alike = [each.path]
+            if type(error) is UsageError:  # of what is asked of scenes of its kind, whatever their pixels are
+                alike = [other.path for other in known if other.kind[:2] == each.kind[:2]]
+            found.failures.setdefault(_cause(error, each.path), []).extend(alike)
+            hopeless.update(alike)
     found.sampled = len(trials)
     if trials:
         failed = {path for paths in found.failures.values() for path in paths}
