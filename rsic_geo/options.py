@@ -149,18 +149,17 @@ class EncodeOptions:
     nodata: float | Literal["none"] | None = None
     """Nodata value of all bands instead of the scene's, or ``none`` of them; None for the scene's own."""
     spectral: Literal["as-is", "rotated", "auto"] = "as-is"
-    """Whether archives hold the bands themselves, which every program shows, or components of them, which
-    take fewer bytes and which others see as bands by a VRT beside it: a rotation where something may be lost,
-    else an exact prediction; auto: where a trial says that it pays."""
+    """Whether archives hold the bands, which every program shows, or components in fewer bytes, which others
+    see by a VRT beside it: a rotation, or without loss a prediction; auto: where a trial says it pays."""
     band_weights: str = "range"
     """What errors of rotated bands weigh: as parts of the range each uses (``range``), as digital numbers
     (``error``), or a number for each band with commas between."""
     sidecar: Literal["auto", "never", "require"] = "auto"
-    """Whether a GDAL ``.aux.xml`` is written beside the archive: with what GDAL would lose where that is
-    something (auto), not at all (never), or always and with all of the metadata (require)."""
+    """Whether an ``.aux.xml`` is beside it: with what GDAL would lose (auto), never, or with everything."""
     georef: Literal["both", "geojp2", "gml"] = "both"
-    """Which boxes of a JPEG 2000 file tell other programs its place: GeoJP2, GMLJP2 (a scene on a grid in a
-    system with an EPSG code) or both. Small files are smaller with one of them."""
+    """Boxes that tell others the place of a ``.jp2``: GeoJP2, GMLJP2 (a grid, EPSG) or, larger, both."""
+    overviews: Literal["auto", "small", "none"] = "auto"
+    """Whether a ``.jp2`` gets an ``.ovr`` (512 px, 2 % at most); auto: above 4 Mpx, in batches to a store."""
     seal: bool = False
     """Keep checksums of the enhanced pixels too, by which readers anywhere prove that theirs are the same."""
     accept_damaged: bool = False
@@ -168,8 +167,7 @@ class EncodeOptions:
     accept_loss: bool = False
     """Archive a scene although a band of it loses its structure (below 6 dB SNR); the report names it."""
     verify: Literal["none", "full", "later"] = "full"
-    """Whether the archive is decoded and compared with its source; later: the caller does that and judges
-    every band by it, so a size target's tiles need not be decoded here."""
+    """Whether the archive is decoded and compared with its source; later: the caller does, by bands."""
     overwrite: bool = False
     execution: Execution = field(default_factory=Execution)
 
@@ -189,6 +187,8 @@ class EncodeOptions:
             raise UsageError(f"sidecar {self.sidecar!r}: use auto, never or require")
         if self.georef not in ("both", "geojp2", "gml"):
             raise UsageError(f"georef {self.georef!r}: use both, geojp2 or gml")
+        if self.overviews not in ("auto", "small", "none"):
+            raise UsageError(f"overviews {self.overviews!r}: use auto, small or none")
         if self.verify not in ("none", "full", "later"):
             raise UsageError(f"verify {self.verify!r}: use full or none")
         if self.execution.fast:

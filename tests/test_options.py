@@ -84,6 +84,7 @@ def test_whatever_decides_bytes_is_part_of_what_a_batch_was_asked_for() -> None:
     changed = EncodeOptions(
         target=Target.parse("psnr=41"), codec="cog", model="none", effort="best", tile_size=256, seed=3,
         quantize="uint16", spectral="rotated", band_weights="error", sidecar="never", georef="gml", seal=True,
+        overviews="small",
         accept_damaged=True, accept_loss=True,
     )  # fmt: skip
     usual = EncodeOptions()

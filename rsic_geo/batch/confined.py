@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import Path
 
+from rsic_geo.batch.store import place_of
 from rsic_geo.errors import LedgerError, UsageError
 
 _RUN_NAME = re.compile(r"[\w][\w .+-]{0,99}")
@@ -52,9 +53,10 @@ def output_folder(ledger: Path, recorded: str, given: str | None) -> str:
         UsageError: the ledger lies elsewhere than its products and the caller did not say where they go.
     """
     if given is not None:
-        if os.path.realpath(given) != os.path.realpath(recorded):
+        place = place_of(given)
+        if os.path.realpath(place) != os.path.realpath(recorded):
             raise UsageError(f"{ledger} is of products in {recorded}, not of {given}")
-        return given
+        return place
     if os.path.realpath(recorded) != os.path.realpath(ledger.parent):
         raise UsageError(
             f"{ledger} says that its products go to {recorded}, which is not the folder it lies in: if that "

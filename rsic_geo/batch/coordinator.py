@@ -15,13 +15,15 @@ from rsic_geo.batch.executors import Executor, Finished
 from rsic_geo.batch.ledger.file import Ledger, RunRecord, now
 from rsic_geo.batch.message import SceneJob, SceneOutcome, asked_of
 from rsic_geo.batch.parts import PREFIX, helper_of, wants_help
+from rsic_geo.batch.store import check_open, is_store, with_overviews
 from rsic_geo.errors import JobCancelledError, LedgerError, SceneError
 from rsic_geo.progress import ProgressCallback
 from rsic_geo.verbs.names import ANY
 
 LEDGER_NAME = "rsic-batch.gpkg"
 WORKSHOP = ".rsic-batch"
-"""Folder in the output folder where unfinished files live, those of each run apart; removed at its end."""
+"""Folder in the output folder, or beside the ledger of a store, where unfinished files live, those of each
+run apart; removed at its end."""
 MOST_LOSSES = 5
 """Workers a scene may lose before it is given up."""
 _BEAT_SECONDS = 10.0
@@ -174,7 +176,9 @@ class Coordinator:
         try:
             workshop.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SceneError(f"cannot write to {self.run.folder}: {error.strerror or error}") from error
+            raise SceneError(f"cannot write to {workshop}: {error.strerror or error}") from error
+        if is_store(self.run.folder):
+            check_open(self.run.folder, lambda name: self.ledger.owner(name) is not None)
         self.ledger.requeue(self.run.name)
 
     def _abandon(self, workshop: Path) -> None:
@@ -190,8 +194,10 @@ class Coordinator:
         scenes = self.ledger.pending(self.run.name, room)
         for scene in scenes:
             relative = os.path.relpath(scene["product"], self.run.folder)
+            asked = asked_of(self.pattern, scene["asked"], is_open=self.run.template.endswith(ANY))
             job = replace(
-                asked_of(self.pattern, scene["asked"], is_open=self.run.template.endswith(ANY)),
+                asked,
+                options=with_overviews(asked.options, scene["product"], scene["pixels"] or 0),
                 fid=scene["fid"],
                 source=scene["source"],
                 product=scene["product"],

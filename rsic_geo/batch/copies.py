@@ -7,12 +7,11 @@ import time
 from pathlib import Path
 
 from rsic_geo.batch.message import COPY, RECEIPT_SCHEMA, SceneJob, SceneOutcome
-from rsic_geo.batch.publish import publish, workshop_for, write_json
+from rsic_geo.batch.publish import flush, publish, workshop_for, write_json
 from rsic_geo.batch.source import (
     READ_WITH,
     SourceState,
     check_unchanged,
-    companions_of,
     sha256_of,
     source_of,
 )
@@ -31,7 +30,9 @@ def copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
     with workshop_for(job.workshop, job.fid) as folder:
         finished = folder / product.name
         for name, *_ in state.stamps:
-            shutil.copy2(name, f"{finished}{name[len(job.read) :]}")
+            copy = Path(f"{finished}{name[len(job.read) :]}")
+            shutil.copy2(name, copy)
+            flush(copy)
         check_unchanged(job.read, state)
         if sha256_of(finished) != state.sha256:
             raise VerificationError(f"the copy of {job.read} has other bytes: is the disk sound?")
@@ -60,7 +61,7 @@ def copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
             "report": {"input": {"path": job.source, "sha256": values["source_sha256"]}},
         }
         write_json(job.report, receipt, folder)
-        publish(finished, product, companions_of(job.read) if job.companions else [])
+        publish(finished, job)
     return SceneOutcome(fid=job.fid, state="done", values=values)
 
 

@@ -138,8 +138,10 @@ def _linked(scene: Row, twin: Row, run: RunRecord, *, companions: bool) -> dict[
         if not os.path.samefile(path, place):
             raise OutputExistsError(f"{place} exists and is another file: move it away")
     report = f"{run.reports}/{os.path.relpath(product, run.folder)}.json"
-    own = {"product": str(product), "report": report, **source_values(state)}
+    own = {"product": str(product), "report": report, **source_values(state), "seconds": 0.0}
     receipt["ledger"] = {**receipt["ledger"], **source_values(state), "report": report}
     receipt["report"]["input"]["path"] = scene["source"]
     write_json(report, {**receipt, "same_as": twin["source"]})
-    return {name: value for name, value in twin.items() if name not in _OWN} | own | {"finished": now()}
+    return {name: value for name, value in twin.items() if name not in _OWN} | own | {
+        "finished": now(), "error": None, "error_kind": scene["error_kind"],
+    }  # fmt: skip

@@ -6,9 +6,10 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
@@ -24,6 +25,10 @@ RASTERS = (
 _RASTER_MEDIA = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "image/png", "application/geotiff")
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""One for all scenes: there may be very many."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One scene to be archived."""
@@ -32,8 +37,10 @@ class Source:
     """Absolute path, or a name GDAL knows (``/vsi...``)."""
     relative: str
     """Where it lies below the root it was found under, with ``/``; decides where its product goes."""
-    properties: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     """Of the STAC item it is an asset of."""
+    fault: str | None = None
+    """Why it cannot be archived, where its very name tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +90,7 @@ def discover(
     for source in _named(named, selection):
         found.setdefault(source.path, source)
     kept = [source for source in found.values() if not _matches(source.relative, selection.exclude)]
-    for source in kept:
-        _check_name(source.path)
-    return sorted(kept, key=lambda source: (source.relative, source.path))
+    return sorted(map(_named_in_utf8, kept), key=lambda source: (source.relative, source.path))
 
 
 def _unfold(inputs: Iterable[str], stdin: BinaryIO | None, nul: bool) -> Iterator[str]:
@@ -168,14 +173,17 @@ def _matches(relative: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) or fnmatchcase(relative, pattern) for pattern in patterns)
 
 
-def _check_name(path: str) -> None:
+def _named_in_utf8(source: Source) -> Source:
+    """Return a scene as it is or, where its name is no text, one that says so, under a name that is."""
     try:
-        path.encode("utf-8")
+        source.path.encode()
+        return source
     except UnicodeEncodeError:
-        shown = path.encode("utf-8", "backslashreplace").decode()
-        raise UsageError(
-            f"the name of {shown} is not UTF-8: a GeoPackage cannot hold it, rename it"
-        ) from None
+        path, relative = (
+            name.encode("utf-8", "backslashreplace").decode() for name in (source.path, source.relative)
+        )
+        fault = "its name is not UTF-8, and a GeoPackage cannot hold it: rename it"
+        return replace(source, path=path, relative=relative.replace("\\", "_"), fault=fault)
 
 
 def _stac(path: Path, selection: Selection) -> Iterator[Source]:

@@ -124,6 +124,7 @@ def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256:
         "sidecar": options.sidecar,
         "georef": options.georef,
         **({"seal": True} if options.seal else {}),
+        **({} if options.overviews == "auto" else {"overviews": options.overviews}),
         "accept_damaged": options.accept_damaged,
         "accept_loss": options.accept_loss,
     })  # fmt: skip

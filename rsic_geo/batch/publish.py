@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rsic_geo.batch.source import sha256_of
+from rsic_geo.batch.message import SceneJob
+from rsic_geo.batch.source import companions_of, sha256_of
+from rsic_geo.batch.store import REPORTS, SHUT_WORDS, is_store, replace, send_product
 from rsic_geo.errors import OutputExistsError, SceneError
 from rsic_geo.raster.files import sidecars_of
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
 HALTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Errors no scene is to blame for: the next one would meet them too."""
-_HALTING_WORDS = ("No space left", "Disk quota exceeded", "Read-only file system", "disk is full")
+_HALTING_WORDS = ("No space left", "Disk quota exceeded", "Read-only file system", "disk is full", SHUT_WORDS)
 
 
 @contextmanager
@@ -33,22 +35,32 @@ def workshop_for(root: str, fid: int) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(finished: Path, product: Path, companions: list[Path]) -> None:
+def publish(finished: Path, job: SceneJob) -> None:
     """Give a verified archive its name, its sidecars before it, so that whoever sees it sees it complete.
+
+    All of it is safely on disk already, as whoever wrote it took care of.
+
+    In a store its report, which is written already, lies beside the products, too.
 
     Raises:
         OutputExistsError: if another file has one of the names.
-        SceneError: if the folder cannot be written.
+        SceneError: if the folder, or the store, cannot be written.
+        VerificationError: if the store holds other bytes than were sent.
     """
+    product, companions = Path(job.product), companions_of(job.read) if job.companions else []
+    if is_store(job.product):
+        beside = [(each, str(product.with_name(each.name))) for each in companions]
+        beside += [(each, f"{product}{suffix}") for each, suffix in sidecars_of(finished)]
+        replace(Path(job.report), report_in_store(job))
+        send_product(finished, job.product, beside)
+        return
     product.parent.mkdir(parents=True, exist_ok=True)
     for companion in companions:
         bring_companion(companion, product, finished.parent)
     for sidecar, suffix in sidecars_of(finished):
-        _flush(sidecar)
         _claim(sidecar, product.with_name(product.name + suffix))
-    _flush(finished)
     _claim(finished, product)
-    _flush(product.parent)
+    flush(product.parent)
 
 
 def bring_companion(companion: Path, product: Path, folder: Path) -> None:
@@ -60,10 +72,16 @@ def bring_companion(companion: Path, product: Path, folder: Path) -> None:
     copy = folder / f".{companion.name}.{secrets.token_hex(4)}.part"
     try:
         shutil.copy2(companion, copy)
-        _flush(copy)
+        flush(copy)
         _claim(copy, product.with_name(companion.name))
     finally:
         copy.unlink(missing_ok=True)
+
+
+def report_in_store(job: SceneJob) -> str:
+    """Return the name of a scene's report among the products of a store."""
+    folder = os.path.dirname(job.product) if job.roots is None else job.roots[0]
+    return f"{folder}/{REPORTS}/{os.path.relpath(job.product, folder)}.json"
 
 
 def set_aside(finished: Path, product: Path) -> Path:
@@ -161,7 +179,8 @@ def _claim(temporary: Path, place: Path) -> None:
     temporary.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file or folder is safely on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

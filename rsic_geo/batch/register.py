@@ -15,6 +15,7 @@ from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.rules import Deed
 from rsic_geo.batch.source import stamps_of
+from rsic_geo.batch.store import sizes_in
 from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
@@ -25,6 +26,8 @@ from rsic_geo.raster.place import outline_on_earth
 from rsic_geo.scenes.kinds import Store, open_store
 from rsic_geo.verbs.names import ANY, archive_suffixes, usual_suffix
 
+NAMELESS = "name"
+"""Kind of error of a scene whose name a ledger cannot hold: it is no use to try it again."""
 _FIELDS = {"parent", "stem", "name", "ext", "run"}
 _CHUNK = 200
 
@@ -120,6 +123,7 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
     found = Registration()
     fresh: list[dict[str, Any]] = []
     taken: dict[str, str] = {}
+    size_of = sizes_in(run.folder)
     twins = None if duplicates == "code" else Twins(ledger, run.name)
     for done, source in enumerate(sources, start=1):
         if ledger.owner(source.path) is not None:  # of an output folder that is an input, too
@@ -138,7 +142,7 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
         scene = ledger.find(run.name, source.path)
         if scene is not None:
             found.known += 1
-            if _must_look_again(scene, source.path, recheck):
+            if _must_look_again(scene, source.path, size_of, recheck=recheck):
                 found.again += 1
                 ledger.update(scene["fid"], state="pending")
             continue
@@ -149,10 +153,12 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
                     f"{name} is the product of {owner['source']} in run {owner['run']!r}: choose another "
                     "output folder or --template"
                 )
-        seen = survey(source.path)
+        seen = survey(source.path) if source.fault is None else {}
         product = likely_product(product, choice.codec, seen.get("dtype"))
         ruled = {"rule": choice.rule or None, "asked": choice.asked, **_LEFT_OUT[choice.does == "skip"]}
-        if twins is not None and choice.does != "skip" and (key := twins.key_of(source.path, choice.asked)):
+        if source.fault is not None:
+            ruled |= {"state": "failed", "error": source.fault, "error_kind": NAMELESS}
+        elif twins and choice.does != "skip" and (key := twins.key_of(source.path, choice.asked)):
             ruled |= marked(key, duplicates)
         fresh.append({"run": run.name, "source": source.path, "product": product, **seen, **ruled})
         found.added += 1
@@ -187,14 +193,12 @@ def likely_product(product: str, codec: str, dtype: str | None) -> str:
     return product.removesuffix(ANY) + entry.suffixes[0] if product.endswith(ANY) else product
 
 
-def _must_look_again(scene: Row, source: str, recheck: bool) -> bool:
+def _must_look_again(scene: Row, source: str, size_of: Callable[[str], int | None], *, recheck: bool) -> bool:
     if scene["state"] == "failed":
         return bool(scene["error_kind"] == "no room")
     if scene["state"] != "done":
         return False
-    if recheck or not os.path.isfile(scene["product"]):
-        return True
-    if os.path.getsize(scene["product"]) != scene["product_bytes"]:
+    if recheck or size_of(scene["product"]) != scene["product_bytes"]:
         return True
     try:
         stamps = stamps_of(source)

@@ -44,7 +44,8 @@ Deed = Literal["archive", "copy", "skip"]
 _OPTIONS = {
     "codec": "codec", "model": "model", "effort": "effort", "quantize": "quantize", "bands": "spectral",
     "band-weights": "band_weights", "sidecar": "sidecar", "georef": "georef", "seal": "seal",
-    "tile-size": "tile_size",    "accept-damaged": "accept_damaged", "accept-loss": "accept_loss",
+    "overviews": "overviews", "tile-size": "tile_size", "accept-damaged": "accept_damaged",
+    "accept-loss": "accept_loss",
 }  # fmt: skip
 """Keys of a rule that are options of the command line, and their names in :class:`EncodeOptions`."""
 _KEYS = ("name", "when", "do", "target", *_OPTIONS)

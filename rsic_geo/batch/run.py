@@ -19,17 +19,19 @@ from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY, SceneJob, fingerprint, options_from, options_text
-from rsic_geo.batch.preserve.rebuild import keep_asked, reports_of, shard_ledger
+from rsic_geo.batch.preserve.rebuild import asked_path, keep_asked, reports_of, shard_ledger
 from rsic_geo.batch.publish import write_text
 from rsic_geo.batch.register import Choice, Registration, register, usual_template
 from rsic_geo.batch.rules import Rules, read_rules, usual_rules
+from rsic_geo.batch.store import REPORTS, home_of, is_store, place_of
+from rsic_geo.batch.store import replace as put
 from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import LedgerError, SceneError, UsageError, WeightsError
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
 from rsic_geo.verbs.names import ANY, archive_suffixes
 from rsic_geo.version import version
-from rsic_geo.weights import enhancer_name, keep_weights, open_weights
+from rsic_geo.weights import WEIGHTS_FOLDER, enhancer_name, keep_weights, open_weights
 from rsic_geo.weights.store import CODEC, SUFFIX, default_name
 
 _BASE_MIB = 200
@@ -100,7 +102,7 @@ class BatchOptions:
 
     run: str = "default"
     ledger: str | None = None
-    """GeoPackage; None = in the output folder."""
+    """GeoPackage; None = in the output folder; of a store in a folder here that is named for it."""
     template: str | None = None
     """Where in the output folder products go; None = as their sources lie."""
     rules: str | None = None
@@ -126,12 +128,13 @@ class BatchOptions:
 
 
 def ledger_path(place: str | Path) -> Path:
-    """Return the ledger meant by a path: a GeoPackage, or the output folder of a run.
+    """Return the ledger meant by a path: a GeoPackage, or the output of a run.
 
     Raises:
         LedgerError: if there is none.
     """
-    path = Path(place)
+    output = place_of(str(place))
+    path = home_of(output) if is_store(output) else Path(place)
     path = path / LEDGER_NAME if path.is_dir() else path
     if not path.is_file():
         raise LedgerError(f"there is no ledger {path}: give the GeoPackage of a run, or its output folder")
@@ -151,7 +154,8 @@ def run_batch(
 
     Args:
         sources: scenes, from :func:`rsic_geo.batch.inputs.discover`.
-        folder: where products go; made if missing.
+        folder: where products go; made if missing. ``s3://BUCKET/PREFIX`` is a place in a store, whose ledger
+            and reports lie in a folder of this machine.
         options: what the products must be.
         batch: ledger, names and workers.
         watcher: told what happens.
@@ -164,16 +168,21 @@ def run_batch(
         SceneError: if there is no more room for products.
     """
     _check_whole(options)
-    out = os.path.abspath(folder)
-    path = Path(os.path.abspath(batch.ledger)) if batch.ledger else Path(out) / LEDGER_NAME
+    out = place_of(folder)
+    path = Path(place_of(batch.ledger)) if batch.ledger else home_of(out) / LEDGER_NAME
+    if is_store(path):
+        raise UsageError(f"the ledger {batch.ledger} has to be a file of this machine")
+    if is_store(out) and batch.duplicates != "code":
+        raise UsageError("a store has no links: duplicates are coded there, too")
+    home = str(path.parent) if is_store(out) else out
     if batch.shard is not None:
         path = shard_ledger(path, *batch.shard)
         sources = [source for source in sources if _is_of_shard(source, *batch.shard)]
     rules = usual_rules(options) if batch.rules is None else read_rules(batch.rules, options)
     rules = Rules(
-        rules=tuple(replace(rule, options=with_weights_in(out, rule.options)) for rule in rules.rules)
+        rules=tuple(replace(rule, options=with_weights_in(home, rule.options)) for rule in rules.rules)
     )
-    asked = [COPY if rule.does == "copy" else asked_text(rule.options, out) for rule in rules.rules]
+    asked = [COPY if rule.does == "copy" else asked_text(rule.options, home) for rule in rules.rules]
     text = asked[-1]
     if batch.rules is not None:
         told = [
@@ -200,6 +209,8 @@ def run_batch(
             keep_asked(record)
         except OSError as error:
             raise SceneError(f"cannot write to {record.reports}: {error.strerror or error}") from error
+        if is_store(out):
+            _send_common(record, home)
         progress = Progress(callback=watcher.survey)
         chosen = partial(_chosen, rules, asked)
         batch.on_registered(
@@ -231,12 +242,19 @@ def retry_batch(
     path = ledger_path(place)
     with LedgerLock(path), Ledger(path, write=True) as ledger:
         record = find_run(ledger, batch.run)
-        record = replace(
-            record, folder=output_folder(path, record.folder, batch.output), reports=reports_of(path)
-        )
+        given = batch.output or (str(place) if is_store(place_of(str(place))) else None)
+        record = replace(record, folder=output_folder(path, record.folder, given), reports=reports_of(path))
         states = ("failed", "skipped") if skipped else ("failed",)
         ledger.requeue(record.name, states, like)
         return work(ledger, record, batch, watcher)
+
+
+def _send_common(record: RunRecord, home: str) -> None:
+    """Put into a store what all products of a run have in common: what was asked, and weights of files."""
+    asked = asked_path(record.reports, record.name)
+    put(asked, f"{record.folder}/{REPORTS}/{asked.name}")
+    for weights in sorted(Path(home).glob(f"{WEIGHTS_FOLDER}/*{SUFFIX}")):
+        put(weights, f"{record.folder}/{WEIGHTS_FOLDER}/{weights.name}")
 
 
 def with_weights_in(folder: str, options: EncodeOptions) -> EncodeOptions:
@@ -342,7 +360,8 @@ def _check_whole(options: EncodeOptions) -> None:
 def _workshop(ledger: Ledger, record: RunRecord) -> str:
     """Return the folder of what is unfinished: runs of other ledgers may write to the same output folder."""
     name = hashlib.sha256(f"{ledger.path.resolve()}\n{record.name}".encode()).hexdigest()[:12]
-    return os.path.join(record.folder, WORKSHOP, name)
+    home = ledger.path.absolute().parent if is_store(record.folder) else record.folder
+    return os.path.join(home, WORKSHOP, name)
 
 
 def _weights(options: EncodeOptions, folder: str) -> str | None:

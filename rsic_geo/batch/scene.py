@@ -25,11 +25,11 @@ from rsic_geo.batch.publish import (
 from rsic_geo.batch.source import (
     SourceState,
     check_unchanged,
-    companions_of,
     look_at,
     sha256_of,
     source_of,
 )
+from rsic_geo.batch.store import brought, exists, is_store
 from rsic_geo.batch.verify import Promise, Proof, fallen_below, prove
 from rsic_geo.errors import (
     ChecksumError,
@@ -145,7 +145,7 @@ def _originated(job: SceneJob) -> tuple[SceneJob, SourceState]:
 
 def _there(jobs: Sequence[SceneJob]) -> SceneJob | None:
     """Return the first job whose product exists."""
-    return next((job for job in jobs if Path(job.product).exists()), None)
+    return next((job for job in jobs if exists(job.product)), None)
 
 
 def _ending(job: SceneJob, suffix: str) -> SceneJob:
@@ -175,7 +175,6 @@ def _written(
         )
         finished = Path(report.output["path"])
         job = job if not job.suffixes else _ending(job, next(filter(finished.name.endswith, job.suffixes)))
-        product = Path(job.product)
         _check_weights(job, report)
         proof = prove(
             job.read,
@@ -205,7 +204,9 @@ def _written(
             "geom": _footprint(job, report),
         }
         if proof.problems:
-            place = set_aside(finished, product)
+            # A store holds what is proven, and nothing else.
+            beside = job.report.removesuffix(".json") if is_store(job.product) else job.product
+            place = set_aside(finished, Path(beside))
             text = f"{'; '.join(proof.problems)}: the product was kept as {place}"
             values["report"] = f"{job.report}.failed"
             write_json(values["report"], _receipt(job, report, proof, values), folder)
@@ -213,7 +214,7 @@ def _written(
                 fid=job.fid, state="failed", values=values, error=text, error_kind="verification"
             )
         write_json(job.report, _receipt(job, report, proof, values), folder)
-        publish(finished, product, companions_of(job.read) if job.companions else [])
+        publish(finished, job)
     return SceneOutcome(fid=job.fid, state="done", values=values)
 
 
@@ -236,14 +237,20 @@ def _stage(progress: Progress, start: float, stop: float) -> ProgressCallback | 
 
 def _existing(job: SceneJob, state: SourceState) -> SceneOutcome:
     """Return what to make of a file that has the product's name already."""
-    product = Path(job.product)
+    with brought(job.product, Path(job.workshop)) as place:
+        return _found(job, state, place)
+
+
+def _found(job: SceneJob, state: SourceState, place: str) -> SceneOutcome:
+    """As :func:`_existing`; ``place`` is where the product's bytes are."""
+    product = job.product
     receipt = read_json(job.report)
     if receipt is not None and receipt.get("schema") == RECEIPT_SCHEMA and receipt.get("verified"):
         values = _plain_values(receipt)
         is_ours = receipt.get("fingerprint") == job.fingerprint
-        is_as_proven = values.get("product_sha256") == sha256_of(product)
+        is_as_proven = values.get("product_sha256") == sha256_of(place)
         if is_ours and not is_as_proven:
-            raise _rotten(product, validate(str(product))["problems"])
+            raise _rotten(product, validate(place)["problems"])
         if is_as_proven:
             if values.get("content_key") != source_of(job, state)["content_key"]:
                 raise SourceChangedError(
@@ -251,7 +258,7 @@ def _existing(job: SceneJob, state: SourceState) -> SceneOutcome:
                     "archive the new content in another run"
                 )
             if is_ours:
-                if beside := damaged_sidecars(str(product)):
+                if beside := damaged_sidecars(place):
                     raise _rotten(product, beside)
                 return SceneOutcome(
                     fid=job.fid,
@@ -265,7 +272,7 @@ def _existing(job: SceneJob, state: SourceState) -> SceneOutcome:
     raise OutputExistsError(f"{product} exists and is no verified product of this run: move it away")
 
 
-def _rotten(product: Path, problems: list[str]) -> ChecksumError:
+def _rotten(product: str, problems: list[str]) -> ChecksumError:
     """Return the error of a product that was proven and is another now, with what its checksums say."""
     found = "; ".join(problems) or "it is whole, but another file than was verified"
     return ChecksumError(

@@ -41,7 +41,7 @@ def status_of(place: str | Path, run: str | None = None, *, list_failed: bool = 
                 "at_work": at_work and bool(totals["running"]["scenes"]),
                 "text": str(standing),
                 "states": {state: int(part["scenes"]) for state, part in totals.items()},
-                "options": json.loads(record.options),
+                "options": {"seal": False, "overviews": "auto", **json.loads(record.options)},
                 "source_bytes": standing.source_bytes,
                 "product_bytes": standing.product_bytes,
                 "seconds": sum(part["seconds"] for part in totals.values()),

@@ -43,7 +43,9 @@ _SIDECARS, _BOXES, _LIMITS, _PEAKS, _FINAL = range(21, 26)
 _BEFORE_RELEASE = frozenset((15, 16, 20))
 """Limits, peaks and boxes as builds before the first release laid them out."""
 _KNOWN = frozenset((*range(_LOSSLESS, _TARGET + 1), *range(_SIDECARS, _FINAL + 1), *_BEFORE_RELEASE))
-SIDECARS = (".aux.xml", ".msk", ".vrt")
+SIDECARS = (".aux.xml", ".msk", ".vrt", ".ovr")
+OVERVIEW = "overview"
+"""Key in :attr:`SideInfo.extras` of the CRC-32 of the ``.ovr`` beside the archive."""
 """What the names of files beside an archive end in; one bit of a byte each, in this order."""
 _DIGEST_BYTES = 8
 _DAMAGE = "damage"

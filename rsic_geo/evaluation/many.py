@@ -1,8 +1,9 @@
-"""A batch of very many tiny scenes: ``python -m rsic_geo.evaluation.many 10000``.
+"""A batch of very many tiny scenes: ``python -m rsic_geo.evaluation.many 10000 [--unworked]``.
 
 Makes the scenes (16 x 16 px), archives them by ``rsic batch run``, and says what the coordinator took: memory
-while it ran, processor time per scene, which bounds what the ledger costs, and how long ``status`` takes. It
-reads ``/proc``, so it needs Linux.
+while it ran, processor time per scene, which bounds what the ledger costs, and how long ``status`` takes.
+With ``--unworked`` nobody archives anything: every scene is answered at once by what became of the first, so
+that only the coordinator is measured. It reads ``/proc``, so it needs Linux.
 """
 
 from __future__ import annotations
@@ -16,18 +17,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from affine import Affine
 
-from rsic_geo.batch.coordinator import LEDGER_NAME
+from rsic_geo.batch.coordinator import LEDGER_NAME, Watcher
+from rsic_geo.batch.executors import Executor, Finished
+from rsic_geo.batch.inputs import Selection, discover
 from rsic_geo.batch.ledger.file import Ledger, now
+from rsic_geo.batch.message import SceneJob, SceneOutcome
+from rsic_geo.batch.run import BatchOptions, Crew, run_batch
+from rsic_geo.batch.scene import archive_scene
 from rsic_geo.batch.status import status_of
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
+from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.raster import SceneWriter
 
 _SIDE = 16
@@ -140,17 +150,93 @@ def ledger_seconds(path: Path) -> float:
             return (time.perf_counter() - started) / len(rows)
 
 
+class _Nobody:
+    """An executor that gives every scene the outcome of one that was archived."""
+
+    slots, trouble = 8, None
+    fractions: Mapping[int, float] = MappingProxyType({})
+
+    def __init__(self) -> None:
+        self._jobs: list[SceneJob] = []
+        self._outcome: SceneOutcome | None = None
+
+    def submit(self, job: SceneJob) -> str:
+        self._jobs.append(job)
+        return "nobody:1"
+
+    def wait(self, seconds: float) -> list[Finished]:
+        del seconds
+        jobs, self._jobs = self._jobs, []
+        if self._outcome is None and jobs:
+            self._outcome = archive_scene(jobs[0])
+        assert self._outcome is None or self._outcome.state == "done", self._outcome
+        return [Finished(job=job, outcome=self._told(job)) for job in jobs]
+
+    def _told(self, job: SceneJob) -> SceneOutcome:
+        assert self._outcome is not None
+        own = {"product": job.product, "report": job.report}
+        return replace(self._outcome, fid=job.fid, values={**self._outcome.values, **own})
+
+    def close(self, *, kill: bool = False) -> None:
+        del kill
+
+
+class _NoCrew(Crew):
+    def executor(self) -> Executor:
+        return _Nobody()
+
+
+def coordinate(scenes: Path, out: Path, marks: list[int]) -> None:
+    """Enter all scenes and have nobody archive them; print the memory of this process on the way."""
+    pid, started, cpu = os.getpid(), time.perf_counter(), time.process_time()
+    said: set[str] = set()
+
+    def say(what: str) -> None:
+        if what not in said:
+            said.add(what)
+            seconds = time.perf_counter() - started
+            print(f"{what}, {seconds:.0f} s: {_memory(pid, 'VmRSS'):.0f} MiB", flush=True)
+
+    def surveyed(_fraction: float, text: str) -> None:
+        done = next(int(word) for word in text.split() if word.isdigit())
+        if done in marks:
+            say(f"{done} entered")
+
+    count = 0
+
+    def scene(_source: str, _outcome: SceneOutcome) -> None:
+        nonlocal count
+        count += 1
+        if count in marks:
+            say(f"{count} done")
+
+    say("nothing read")
+    sources = discover([str(scenes)], Selection(avoid=(str(out),)))
+    say(f"{len(sources)} found")
+    batch = BatchOptions(crew=_NoCrew(execution=Execution(threads=1)), bands_above=0)
+    run_batch(sources, str(out), EncodeOptions(model="none"), batch, Watcher(survey=surveyed, scene=scene))
+    cpu = (time.process_time() - cpu) / len(sources)
+    say("page written")
+    print(
+        f"coordinator: {1000 * cpu:.2f} ms of a processor per scene, at most {_memory(pid, 'VmHWM'):.0f} MiB"
+    )
+
+
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenes", type=int)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--unworked", action="store_true", help="measure the coordinator alone")
     asked = parser.parse_args()
     count = asked.scenes
     with tempfile.TemporaryDirectory(prefix="rsic-many-") as name:
         scenes, out = Path(name) / "in", Path(name) / "out"
         scenes.mkdir()
         write_scenes(count, scenes)
+        if asked.unworked:
+            coordinate(scenes, out, [count // 100, count // 10, count])
+            return
         took = archive(scenes, out, asked.jobs, [count // 10, count // 2, count])
         started = time.perf_counter()
         subprocess.run([sys.executable, "-m", "rsic_geo", "batch", "status", str(out)], check=True)

@@ -15,6 +15,7 @@ import rasterio
 from rasterio.env import Env
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader, DatasetWriter
+from rasterio.session import DummySession
 
 from rsic_geo.errors import BitstreamError, RsicGeoError, SceneError, UsageError
 
@@ -48,6 +49,9 @@ _BLOCK = re.compile(r"IReadBlock failed at X offset (\d+), Y offset (\d+)")
 _REFERRED = re.compile(r"(\S.*): No such file or directory")
 """How GDAL names a file that another one refers to; the other's own name is taken out before."""
 
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+"""Options that rasterio lets nobody set: they go through the environment, which GDAL reads, too."""
+
 _FAR = (
     "/vsicurl",
     "/vsis3",
@@ -72,6 +76,14 @@ _KNOWN_WORDS = (
 _warning_lock = threading.Lock()
 
 
+def gdal_env(**options: object) -> Env:
+    """Return a context in which GDAL has options, and looks itself for keys to stores.
+
+    rasterio would ask boto3 for these each time where it is installed and the environment holds any: 18 ms.
+    """
+    return Env(session=DummySession(), **options)
+
+
 @contextmanager
 def gdal_config(options: Mapping[str, str] | None = None) -> Iterator[None]:
     """Run the body under GDAL configuration options (``--config KEY=VALUE``).
@@ -94,7 +106,8 @@ def gdal_config(options: Mapping[str, str] | None = None) -> Iterator[None]:
         config: dict[str, object] = {}
         for layer in (DEFAULT_CONFIG, *_asked_for):
             config |= layer
-        with Env(**config):
+        keys = {name: str(config.pop(name)) for name in _KEYS if name in config}
+        with _in_environment(keys), gdal_env(**config):
             yield
     finally:
         if added:
@@ -102,9 +115,23 @@ def gdal_config(options: Mapping[str, str] | None = None) -> Iterator[None]:
 
 
 @contextmanager
+def _in_environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
 def careful_reading() -> Iterator[None]:
     """Let GDAL open and read in the body by the ways alone on which a failure reaches the caller."""
-    with Env(**_CAREFUL):
+    with gdal_env(**_CAREFUL):
         yield
 
 
@@ -112,7 +139,7 @@ def careful_reading() -> Iterator[None]:
 def threads_in_blocks() -> Iterator[None]:
     """Let GDAL decode in the body with the threads asked for: only for requests inside one block."""
     asked = reading_options().get("GDAL_NUM_THREADS", "ALL_CPUS")
-    with Env(GDAL_NUM_THREADS=str(asked)):
+    with gdal_env(GDAL_NUM_THREADS=str(asked)):
         yield
 
 

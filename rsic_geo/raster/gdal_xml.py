@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from html import unescape
 from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, tostring
 
 from rsic_geo.geo.metadata import MetadataSnapshot, Tags
@@ -130,6 +131,12 @@ def _with_mask(root: Element, name: str, *, has_mask: bool) -> bytes:
         SubElement(part, "SourceFilename", relativeToVRT="1").text = name
         SubElement(part, "SourceBand").text = "mask,1"
     return _bytes(root)
+
+
+def vrt_source(content: bytes) -> str | None:
+    """Return the name of the file beside it that a VRT is of; None where it names none."""
+    found = re.search(rb'<SourceFilename relativeToVRT="1">([^<]+)<', content)
+    return None if found is None else unescape(found[1].decode(errors="replace"))
 
 
 def _dataset(snapshot: MetadataSnapshot, crs_text: CrsText) -> Element:

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.env import Env
 from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.window import Window
-from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
+from rsic_geo.raster.env import gdal_config, gdal_env, open_dataset, scene_errors
 from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar, sidecar_content
 from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
 
@@ -27,7 +26,7 @@ GEOREFERENCE = ("crs", "crs_axes", "crs_epoch", "transform", "gcps", "gcp_crs", 
 """Snapshot fields that place a scene on earth."""
 _OF_GEOTIFF = frozenset({"overviews"})
 """What a JP2 file need not say: it holds coarser resolutions in any case."""
-_SEES_SIDECARS = partial(Env, GDAL_PAM_ENABLED="YES")
+_SEES_SIDECARS = partial(gdal_env, GDAL_PAM_ENABLED="YES")
 """GDAL as others run it, whatever the caller's own configuration is."""
 
 

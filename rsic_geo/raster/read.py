@@ -15,7 +15,6 @@ import numpy as np
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.env import Env
 from rasterio.errors import NodataShadowWarning
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window as RasterioWindow
@@ -31,6 +30,7 @@ from rsic_geo.raster.doors.decoders import PixelDecoder, Pixels, ReducingDecoder
 from rsic_geo.raster.env import (
     careful_reading,
     gdal_config,
+    gdal_env,
     is_missing,
     open_dataset,
     scene_errors,
@@ -72,7 +72,7 @@ class SceneReader:
         with gdal_config(), careful_reading(), scene_errors("read", path):
             # No sidecar of an archive is looked at: they are for others, and may be damaged.
             lone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if is_archive else {}
-            with hearing_unreadable() as unreadable, Env(**lone):
+            with hearing_unreadable() as unreadable, gdal_env(**lone):
                 self._dataset = open_dataset(path)
             self._blocks: DatasetReader | None = None
             try:
@@ -88,7 +88,7 @@ class SceneReader:
                     self._incomplete = (*dict.fromkeys(unreadable), *incomplete_files(self._dataset))
                 if self._dataset.driver == "JP2OpenJPEG" and decoder is None:
                     # A handle of its own, since one keeps the number of threads it first read with.
-                    with Env(**lone):
+                    with gdal_env(**lone):
                         self._blocks = open_dataset(path)
             except Exception:
                 self._dataset.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import rasterio.shutil
 from rasterio.crs import CRS
+from rasterio.io import MemoryFile
 
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.raster.env import open_dataset, told_before
@@ -22,12 +22,10 @@ def create_from_vrt(target: str, snapshot: MetadataSnapshot, options: Mapping[st
     """Create a GeoTIFF without pixels that carries what a copy of a VRT can carry."""
     if options.get("PHOTOMETRIC") == "MINISBLACK":  # a palette would take its place
         snapshot = replace(snapshot, colormaps={})
-    with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
-        template = Path(folder) / "scene.vrt"
-        template.write_bytes(vrt_xml(snapshot, wkt2))
+    with MemoryFile(vrt_xml(snapshot, wkt2), ext=".vrt") as template:
         fixed = {"SPARSE_OK": "TRUE", "COPY_SRC_MDD": "YES"}
         told_before(
-            partial(rasterio.shutil.copy, str(template), target, driver="GTiff", **{**options, **fixed})
+            partial(rasterio.shutil.copy, template.name, target, driver="GTiff", **{**options, **fixed})
         )
 
 

@@ -12,13 +12,12 @@ from xml.etree import ElementTree
 import numpy as np
 import rasterio.shutil
 from rasterio.crs import CRS
-from rasterio.env import Env
 from rasterio.errors import CRSError
-from rasterio.io import DatasetReader
+from rasterio.io import DatasetReader, MemoryFile
 
 from rsic_geo.geo.metadata import ControlPoint, MetadataDifference, MetadataSnapshot
 from rsic_geo.raster.crs import registry_code, same_crs
-from rsic_geo.raster.env import open_dataset, told_before
+from rsic_geo.raster.env import gdal_env, open_dataset, told_before
 from rsic_geo.raster.structure import is_premultiplied
 
 DRIVER_DOMAINS = frozenset({
@@ -266,18 +265,18 @@ class _Description:
 
 
 def _describe(dataset: DatasetReader) -> _Description:
-    with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
-        path = Path(folder) / "scene.vrt"
+    # In memory: a folder for each of the dozen descriptions of a scene takes longer than all else about them.
+    with MemoryFile(ext=".vrt") as memory:
         for domains in ("YES", "AUTO"):
-            copy = partial(rasterio.shutil.copy, dataset, str(path), driver="VRT", COPY_SRC_MDD=domains)
+            copy = partial(rasterio.shutil.copy, dataset, memory.name, driver="VRT", COPY_SRC_MDD=domains)
             try:
-                with Env(**_WKT2):
+                with gdal_env(**_WKT2):
                     told_before(copy)
             except Exception as error:  # an xml: domain that is no XML; GDAL's exception classes are private
                 if domains == "AUTO" or not type(error).__module__.startswith("rasterio"):
                     raise
                 continue
-            text = path.read_bytes().decode("utf-8", "surrogateescape")
+            text = bytes(memory.getbuffer()).decode("utf-8", "surrogateescape")
             try:
                 return _Description(parse_gdal_xml(text))
             except ElementTree.ParseError:  # an xml: domain put in as it is, declaration and all
@@ -294,7 +293,7 @@ def _usual_axes(wkt: str) -> str | None:
     with tempfile.TemporaryDirectory(prefix="rsic-") as folder:
         plain, copy = Path(folder) / "plain.vrt", Path(folder) / "copy.vrt"
         plain.write_bytes(ElementTree.tostring(root, encoding="utf-8"))
-        with open_dataset(plain) as dataset, Env(**_WKT2):
+        with open_dataset(plain) as dataset, gdal_env(**_WKT2):
             told_before(partial(rasterio.shutil.copy, dataset, str(copy), driver="VRT"))
         element = ElementTree.fromstring(copy.read_bytes()).find("SRS")
     return None if element is None else element.get("dataAxisToSRSAxisMapping")

@@ -16,13 +16,12 @@ from typing import BinaryIO
 
 import numpy as np
 from rasterio.enums import Resampling
-from rasterio.env import Env
 from rasterio.errors import RasterioError
 
 from rsic_geo.geo.metadata import MetadataSnapshot, usual_mask_flags
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.raster.doors.vsi import open_bytes
-from rsic_geo.raster.env import open_dataset
+from rsic_geo.raster.env import gdal_env, open_dataset
 
 _EXTRA_SAMPLES, _ASSOCIATED = 338, 1
 _MULTIPLIED = 2
@@ -72,7 +71,7 @@ def as_alpha_is_said(snapshot: MetadataSnapshot) -> Iterator[None]:
     if not snapshot.is_premultiplied:
         yield
         return
-    with Env(GTIFF_ALPHA="PREMULTIPLIED"):
+    with gdal_env(GTIFF_ALPHA="PREMULTIPLIED"):
         yield
 
 

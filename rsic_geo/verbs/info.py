@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import os
+import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rsic_geo.container.coded import pack_coded
+from rsic_geo.container.sideinfo import OVERVIEW
 from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError, WeightsError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import open_scene, sidecar_differences
+from rsic_geo.raster.gdal_xml import vrt_source
 from rsic_geo.raster.incomplete import broken_xml
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.components import SPECTRAL_NAMES, spectral_of, vrt_made_by, vrt_of
@@ -232,12 +236,24 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
             f"{Path(archive.path).name}.aux.xml was altered: {difference}"
             for difference in sidecar_differences(archive.path, said)[:_MOST_ALTERED]
         ]
+    overview = Path(f"{archive.path}.ovr")
+    is_ours = ".ovr" in side.sidecars and overview.exists()
+    if is_ours and zlib.crc32(overview.read_bytes()) != side.extras.get(OVERVIEW):
+        found.append(f"{overview.name}, read for small sizes, was altered: copy it again")
     vrt = Path(f"{archive.path}.vrt")
     made_by = vrt_made_by(spectral, affinity)
     if made_by is not None and vrt.exists():
         bands = as_values(archive.snapshot, affinity, has_mask=has_mask)
-        if vrt.read_bytes() != vrt_of(Path(archive.path).name, bands, made_by, has_mask=has_mask):
-            found.append(f"{vrt.name}, by which other programs see bands, was altered: copy it again")
+        told_of = partial(vrt_of, shown=bands, spectral=made_by, has_mask=has_mask)
+        if (content := vrt.read_bytes()) != told_of(Path(archive.path).name):
+            before = vrt_source(content)
+            is_renamed = before is not None and content == told_of(before)
+            what = (
+                f"is of {before}: the archive was renamed; call it so again, or archive the scene anew"
+                if is_renamed
+                else "was altered: copy it again"
+            )
+            found.append(f"{vrt.name}, by which other programs see bands, {what}")
     if not has_mask or not pixels:
         return found
     grid = TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)

@@ -67,6 +67,7 @@ class EncodeKeywords(ExecutionKeywords, PartKeywords, TargetKeywords, total=Fals
     band_weights: str
     sidecar: Literal["auto", "never", "require"]
     georef: Literal["both", "geojp2", "gml"]
+    overviews: Literal["auto", "small", "none"]
     seal: bool
     accept_damaged: bool
     accept_loss: bool

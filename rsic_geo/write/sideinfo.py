@@ -12,7 +12,7 @@ import numpy as np
 
 from rsic_geo.container import jp2, sideinfo
 from rsic_geo.container.integrity import file_crcs, picture_of
-from rsic_geo.container.sideinfo import ModelReference, SideInfo, noted
+from rsic_geo.container.sideinfo import OVERVIEW, ModelReference, SideInfo, noted
 from rsic_geo.container.sideinfo_check import scene_crc
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.geo.radiometry import Peak
@@ -125,6 +125,7 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
     options: EncodeOptions,
     damage: Sequence[str] = (),
     sidecars: tuple[str, ...] = (),
+    overview: bytes | None = None,
 ) -> Seal:
     """Append the side information to a finished JP2 file; arguments as of :func:`side_information`.
 
@@ -135,7 +136,8 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
         fitted: its enhancement, or None.
         options: what was asked for.
         damage: what the source's reader reported of damage.
-        sidecars: suffixes of what will lie beside it.
+        sidecars: suffixes of what else will lie beside it.
+        overview: the ``.ovr`` that will.
     """
     with path.open("rb") as file:
         index = jp2.find_codestream(file)
@@ -149,7 +151,8 @@ def seal_archive(  # noqa: PLR0913 - a file, what was measured of it, and what w
         boxes_crc=found.of_boxes,
         box_marks=found.marks,
         tile_crcs=tile_crcs,
-        sidecars=sidecars,
+        sidecars=sidecars if overview is None else (*sidecars, ".ovr"),
+        extras=None if overview is None else {OVERVIEW: zlib.crc32(overview)},
     )
     added = jp2.append_side_information(path, sideinfo.pack(side, picture_of(index.size)))
     return Seal(file_bytes=path.stat().st_size, side_bytes=added)

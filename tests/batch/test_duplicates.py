@@ -11,6 +11,7 @@ import pytest
 from batch_support import options, run, write_scene, write_scenes
 
 import rsic_geo
+from rsic_geo.batch.status import status_of
 from rsic_geo.cli.entry import main
 
 LEDGER = "rsic-batch.gpkg"
@@ -40,6 +41,9 @@ def test_twins_share_a_product_and_stay_scenes_of_their_own(tmp_path, scenes, ho
     standing, _ = run(scenes, tmp_path / "out", duplicates=how)
     assert (standing.done, standing.failed, standing.skipped, standing.left) == (5, 0, 0, 0)
     products = {path.stem: path for path in (tmp_path / "out").rglob("*.jp2")}
+    single = {path.resolve().stat().st_ino: path.stat().st_size for path in products.values()}
+    assert standing.product_bytes == sum(single.values())  # links take nothing of their own
+    assert standing.source_bytes == sum(path.stat().st_size for path in scenes.rglob("*.tif"))
     twins = [products["again"], products["once-more"], products["s00000"]]
     assert len({path.resolve().stat().st_ino for path in twins}) == 1
     assert len({path.resolve().stat().st_ino for path in products.values()}) == 3
@@ -55,6 +59,7 @@ def test_twins_share_a_product_and_stay_scenes_of_their_own(tmp_path, scenes, ho
     (tmp_path / "out" / LEDGER).unlink()
     assert main(["batch", "rebuild", str(tmp_path / "out")]) == 0
     assert [source for (source,) in rows(tmp_path / "out", "source")] == sources
+    assert status_of(tmp_path / "out")["runs"][0]["product_bytes"] == sum(single.values())
     assert main(["batch", "restore", str(tmp_path / "out"), str(tmp_path / "back")]) == 0
     assert rsic_geo.compare(scenes / "again.tif", tmp_path / "back" / "again.tif").is_equal
 

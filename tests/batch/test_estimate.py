@@ -75,9 +75,12 @@ def test_failures_are_named_by_cause_with_their_scenes(tmp_path, capsys):
         path = write_scene(tmp_path / "in" / f"{name}.tif")
         path.write_bytes(path.read_bytes()[:700])
     (tmp_path / "in" / "text.tif").write_text("no raster")
-    assert main(["batch", "plan", str(tmp_path / "in"), str(tmp_path / "out"), "--json"]) == 0
+    for name in ("one", "two", "three"):  # of which one is tried
+        write_scene(tmp_path / "in" / f"{name}.tif", dtype="float32")
+    words = ["--target", "psnr=40", "--model", "none", "--sample", "2", "--json"]
+    assert main(["batch", "plan", str(tmp_path / "in"), str(tmp_path / "out"), *words]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert sorted(map(len, found["failures"].values())) == [1, 2]
+    assert sorted(map(len, found["failures"].values())) == [1, 2, 3]
     assert not (tmp_path / "out").exists()
 
 

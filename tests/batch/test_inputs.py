@@ -7,9 +7,11 @@ import json
 import os
 
 import pytest
+from batch_support import write_scene
 
 from rsic_geo.batch.inputs import Selection, Source, discover
 from rsic_geo.batch.register import product_path, usual_template
+from rsic_geo.cli.entry import main
 from rsic_geo.errors import UnknownCodecError, UsageError
 from rsic_geo.geo.address import gdal_name
 from rsic_geo.verbs.names import archive_suffixes
@@ -110,13 +112,22 @@ def test_addresses():
         gdal_name("gopher://x/y.tif")
 
 
-def test_names_a_geopackage_cannot_hold_are_refused(tree):
+def test_a_name_a_geopackage_cannot_hold_fails_alone_and_is_told(tmp_path, capsys):
+    tree = tmp_path / "in"
+    write_scene(tree / "c" / "good.tif")
     try:
         (tree / "c" / os.fsdecode(b"\xff.tif")).touch()
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    with pytest.raises(UsageError, match="not UTF-8"):
-        found([tree / "c"])
+    words = [str(tree / "c"), str(tmp_path / "out"), "--model", "none", "-j0", "--include", "*.tif"]
+    assert main(["batch", "run", *words]) == 3
+    said = capsys.readouterr()
+    assert "1 scenes done and verified, 1 failed" in said.out
+    assert main(["batch", "status", str(tmp_path / "out"), "--failed"]) == 3
+    assert "\\udcff.tif: its name is not UTF-8" in capsys.readouterr().out
+    assert main(["batch", "retry", str(tmp_path / "out"), "-j0"]) == 3
+    assert main(["batch", "plan", *words[:2], "--include", "*.tif", "--sample", "1"]) == 0
+    assert "1 would fail, such as" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

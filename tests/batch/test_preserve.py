@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import bagit
@@ -14,6 +15,8 @@ import pytest
 import rasterio
 from batch_support import options, run, write_scene, write_scenes
 
+from rsic_geo.batch.ledger import file
+from rsic_geo.batch.preserve import fixity
 from rsic_geo.batch.preserve.fixity import FixityOptions, verify_archive
 from rsic_geo.batch.preserve.rebuild import merge_ledgers, rebuild_ledger
 from rsic_geo.batch.preserve.restore import RestoreOptions, restore
@@ -79,6 +82,44 @@ def test_what_is_gone_replaced_or_elsewhere_is_told_apart(archive, tmp_path):
     assert told[str(replaced)] == "it is whole, but another file than was verified"
     assert "outside of its folder" in told[str(outside)]
     assert told[str(sound)] is None
+
+
+@pytest.mark.parametrize("drift", [-90, 90])
+def test_a_clock_that_jumps_leaves_no_product_out_and_checks_none_for_ever(archive, monkeypatch, drift):
+    products(archive)[1].write_bytes(b"rot")
+    real, days, seen = file.now, [0], []
+
+    def jumping():
+        moment = datetime.fromisoformat(real()[:-1]) + timedelta(days=days[0])
+        return moment.isoformat(timespec="milliseconds") + "Z"
+
+    def told(scene, _rot):
+        seen.append(scene["product"])
+        days[0] += drift
+
+    for module in (file, fixity):
+        monkeypatch.setattr(module, "now", jumping)
+    assert len(verify_archive(archive, FixityOptions(told=told)).rotten) == 1
+    assert sorted(seen) == [str(path) for path in products(archive)]
+    days[0], drift = 0, 0  # the clock is right again: what it wrote of times to come is not believed
+    checked = verify_archive(archive, FixityOptions(max_age=30, told=told)).checked
+    assert checked == 3  # all but the first, whose date is right
+    assert verify_archive(archive, FixityOptions(max_age=30)).checked == 1  # what is rotten
+
+
+def test_names_with_a_percent_sign_are_checked_by_both(tmp_path):
+    write_scene(tmp_path / "in" / "50%25.tif")
+    run(tmp_path / "in", tmp_path / "out")
+    bag = tmp_path / "bag"
+    assert main(["batch", "export", str(tmp_path / "out"), str(bag), "--to", "bag"]) == 0
+    assert bagit.Bag(str(bag)).validate()
+    words = ["sha256sum", "--strict", "-c", "manifest-sha256.txt"]
+    found = subprocess.run(words, cwd=bag, check=True, capture_output=True, text=True).stdout
+    assert "data/50%25.jp2: OK" in found
+    write_scene(tmp_path / "in" / "50%0a.tif")
+    run(tmp_path / "in", tmp_path / "out")
+    assert main(["batch", "export", str(tmp_path / "out"), str(tmp_path / "second"), "--to", "bag"]) == 2
+    assert not (tmp_path / "second").exists()
 
 
 def test_a_check_that_was_stopped_goes_on_where_it_was(archive):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 from damage_support import write
-from range_server import serving
+from far.range_server import serving
 
 import rsic_geo
 from rsic_geo.errors import RsicGeoError

@@ -11,8 +11,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import pytest
 import rasterio
+from far.range_server import counted, serving
 from pipeline_support import Smoother, installed, painted, write_scene
-from range_server import counted, serving
 from rasterio.windows import Window
 
 import rsic_geo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import subprocess
 
 import numpy as np
@@ -228,6 +229,10 @@ def test_a_vrt_that_is_gone_or_altered_is_found(tmp_path):
     assert rsic_geo.validate(archive)["valid"]
     moved = tmp_path / "away.jp2"
     archive.rename(moved)
+    shutil.copyfile(vrt, tmp_path / "away.jp2.vrt")
+    problem = "away.jp2.vrt, by which other programs see bands, is of a.jp2: the archive was renamed"
+    assert problem in " ".join(rsic_geo.validate(moved)["problems"])
+    (tmp_path / "away.jp2.vrt").unlink()
     with pytest.raises(rasterio.RasterioIOError), rasterio.open(vrt) as scene:
         scene.read()
     assert main(["compress", str(vrt), str(tmp_path / "again.jp2")]) == 1

@@ -10,6 +10,7 @@ from typing import Any
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.publish import write_text
 from rsic_geo.batch.run import find_run, ledger_path
+from rsic_geo.batch.store import is_store
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import blob_geojson
 
@@ -34,6 +35,8 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
     _refuse_existing(path)
     with Ledger(ledger_path(place)) as ledger:
         record = find_run(ledger, run)
+        if kind in ("stac", "geoparquet", "bag") and is_store(record.folder):
+            raise UsageError(f"{kind} is written of products that lie in a folder: bring them here first")
         try:
             if kind == "stac":
                 from rsic_geo.batch.export.stac import write_items

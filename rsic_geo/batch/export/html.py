@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 
 from rsic_geo.batch.coordinator import duration, standing_of
+from rsic_geo.batch.duplicates import DUPLICATES
 from rsic_geo.batch.export.causes import Causes, mend
 from rsic_geo.batch.export.crops import SIDE, crops
 from rsic_geo.batch.export.footprints import MOST_DRAWN, footprint_map
@@ -50,7 +51,7 @@ class _Class:
     def add(self, row: Row) -> None:
         self.scenes += 1
         self.source_bytes += row["source_bytes"] or 0
-        self.product_bytes += row["product_bytes"] or 0
+        self.product_bytes += 0 if row["error_kind"] in DUPLICATES else row["product_bytes"] or 0
         if _finite(row["snr"], math.inf) < self.snr:
             self.snr, self.worst = row["snr"], (row["source"], row["product"])
         self.max_error = max(self.max_error, _finite(row["max_error"], 0.0))

@@ -38,6 +38,8 @@ _PLACES = ("product", "report", "folder", "reports")
 """Columns of scenes and runs that hold paths of ours."""
 _PROVEN = "(state='done' OR (state='failed' AND error_kind='ChecksumError'))"
 """Scenes whose product was proven once, also where it was found damaged since."""
+_LINKED = "error_kind IN ('hardlink', 'symlink')"
+"""Scenes that are done whose product is that of another one, and takes no bytes of its own."""
 Row = Mapping[str, Any]
 
 
@@ -132,10 +134,10 @@ class Ledger:
 
     def _stored(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return values as they are written: places below the ledger's folder as seen from there."""
-        root, found = str(self._root), dict(values)
+        root, found = os.path.join(self._root, ""), dict(values)
         for name in found.keys() & set(_PLACES):
             path = found[name]
-            if path is not None and os.path.isabs(path) and os.path.commonpath([root, path]) == root:
+            if path is not None and os.path.join(os.path.normpath(path), "").startswith(root):
                 found[name] = Path(os.path.relpath(path, root)).as_posix()
         return found
 
@@ -183,9 +185,7 @@ class Ledger:
     def close(self) -> None:
         """Close; a writer leaves one plain file, where no reader holds it open."""
         if self._writes:
-            with suppress(
-                sqlite3.Error, LedgerError, struct.error
-            ):  # the last: a footprint that others broke
+            with suppress(sqlite3.Error, LedgerError, struct.error):  # the last: a footprint others broke
                 self._write_extent()
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -194,15 +194,16 @@ class Ledger:
 
     def _write_extent(self) -> None:
         """Keep the layer's extent, which GIS programs zoom to, right."""
-        bounds = [blob_bounds(row[0]) for row in self._connection.execute(
-            "SELECT geom FROM scenes WHERE geom IS NOT NULL")]  # fmt: skip
-        if bounds:
-            west, south, east, north = zip(*bounds, strict=True)
+        found: tuple[float, ...] = ()
+        for (geom,) in self._connection.execute("SELECT geom FROM scenes WHERE geom IS NOT NULL"):
+            box = blob_bounds(geom)
+            found = (*map(min, found[:2], box[:2]), *map(max, found[2:], box[2:])) if found else box
+        if found:
             with self._transaction() as connection:
                 connection.execute(
                     "UPDATE gpkg_contents SET min_x=?, min_y=?, max_x=?, max_y=?, last_change=? "
                     "WHERE table_name='scenes'",
-                    (min(west), min(south), max(east), max(north), now()),
+                    (*found, now()),
                 )
 
     def start_run(self, record: RunRecord) -> None:
@@ -212,8 +213,8 @@ class Ledger:
             LedgerMismatchError: a run of this name was asked for something else.
         """
         known = {run.name: run for run in self.runs()}.get(record.name)
+        values = self._stored({name: getattr(record, name) for name in RUN_COLUMNS}) | {"created": now()}
         if known is None:
-            values = self._stored({name: getattr(record, name) for name in RUN_COLUMNS}) | {"created": now()}
             with self._transaction() as connection:
                 connection.execute(
                     f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(values))})",
@@ -222,7 +223,6 @@ class Ledger:
             return
         then, today = _asked(known), _asked(record)
         if then != today and not any(part["scenes"] for part in self.totals(record.name).values()):
-            values = self._stored({name: getattr(record, name) for name in RUN_COLUMNS}) | {"created": now()}
             with self._transaction() as connection:  # nothing was done as it was asked for first
                 connection.execute(
                     f"UPDATE runs SET {', '.join(f'{name}=?' for name in RUN_COLUMNS)} WHERE name=?",
@@ -316,7 +316,7 @@ class Ledger:
             marks = ", ".join("?" * len(states))
             return connection.execute(
                 "UPDATE scenes SET state='pending', worker=NULL, heartbeat=NULL "
-                f"WHERE run=? AND source LIKE ? AND state IN ({marks})",
+                f"WHERE run=? AND source LIKE ? AND state IN ({marks}) AND error_kind IS NOT 'name'",
                 (run, like, *states),
             ).rowcount
 
@@ -324,9 +324,8 @@ class Ledger:
         """Return the next pending scenes, in the order they were added."""
         with self._explained():
             rows = self._connection.execute(
-                "SELECT fid, source, product, asked, width * height pixels "
-                "FROM scenes INDEXED BY scenes_state "
-                "WHERE run=? AND state='pending' ORDER BY fid LIMIT ?",
+                "SELECT fid, source, product, asked, width * height pixels FROM scenes "
+                "INDEXED BY scenes_state WHERE run=? AND state='pending' ORDER BY fid LIMIT ?",
                 (run, count),
             ).fetchall()
         return [self._told(row) for row in rows]
@@ -336,8 +335,8 @@ class Ledger:
         with self._explained():
             rows = self._connection.execute(
                 "SELECT state, COUNT(*) scenes, TOTAL(width * height) pixels, TOTAL(source_bytes) "
-                "source_bytes, TOTAL(product_bytes) product_bytes, TOTAL(seconds) seconds "
-                "FROM scenes INDEXED BY scenes_totals WHERE run=? GROUP BY state",
+                f"source_bytes, TOTAL(CASE WHEN {_LINKED} THEN 0 ELSE product_bytes END) product_bytes, "
+                "TOTAL(seconds) seconds FROM scenes INDEXED BY scenes_totals WHERE run=? GROUP BY state",
                 (run,),
             ).fetchall()
         found = {row["state"]: {key: row[key] for key in row.keys()[1:]} for row in rows}  # noqa: SIM118
@@ -384,17 +383,17 @@ class Ledger:
     def unchecked_first(self, run: str, before: str) -> Iterator[Row]:
         """Yield scenes proven once, not checked since ``before`` (a DATETIME), the longest ago first.
 
-        Those that were damaged when they were checked are, too, once. Each is to be marked checked before the
-        next one is asked for.
+        Those that were damaged then are, too. A date still to come is as good as none: a clock was wrong. All
+        are settled at once, so that a clock which jumps leaves none out and checks none for ever.
         """
-        start = now()
-        while True:
+        with self._explained():
+            rows = self._connection.execute(
+                f"SELECT fid FROM scenes WHERE run=?1 AND {_PROVEN} AND (checked IS NULL OR checked<?2 "
+                "OR checked>?3 OR rot IS NOT NULL) "
+                "ORDER BY CASE WHEN checked>?3 THEN NULL ELSE checked END, fid",
+                (run, before, now()),
+            ).fetchall()
+        for (fid,) in rows:
             with self._explained():
-                row = self._connection.execute(
-                    f"SELECT * FROM scenes WHERE run=? AND {_PROVEN} AND (checked IS NULL OR checked<? "
-                    "OR (rot IS NOT NULL AND checked<?)) ORDER BY checked, fid LIMIT 1",
-                    (run, before, start),
-                ).fetchone()
-            if row is None:
-                return
+                row = self._connection.execute("SELECT * FROM scenes WHERE fid=?", (fid,)).fetchone()
             yield self._told(row)

@@ -123,7 +123,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute("CREATE INDEX scenes_state ON scenes (run, state)")
         connection.execute(
             "CREATE INDEX scenes_totals ON scenes "
-            "(run, state, width, height, source_bytes, product_bytes, seconds)"
+            "(run, state, width, height, source_bytes, product_bytes, seconds, error_kind)"
         )
         connection.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?,?,?,?,?,?)", _SYSTEMS)
         connection.executemany(

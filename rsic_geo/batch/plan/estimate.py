@@ -26,7 +26,7 @@ from rsic_geo.batch.inputs import Source
 from rsic_geo.batch.plan.trial import Known, Trial, tried
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rule, Rules
-from rsic_geo.errors import JobCancelledError, RsicGeoError
+from rsic_geo.errors import JobCancelledError, RsicGeoError, UsageError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
@@ -110,18 +110,25 @@ def estimate(
     _find_clashes(ruled, rules, template, found)
     trials: list[Trial] = []
     stage = progress.stage(0.3, 1)
+    hopeless: set[str] = set()
     started = time.monotonic()
     for number, each in enumerate(_drawn(known)):
         spent = (time.monotonic() - started) / BUDGET_SECONDS
         if (most and number >= most) or (number > 1 and spent >= 1):
             break
+        if each.path in hopeless:
+            continue
         stage.report(min(1.0, max(spent, number / len(known))), f"trying {os.path.basename(each.path)}")
         try:
             trials.append(tried(each, each.options, is_first=not trials))
         except JobCancelledError:
             raise
         except RsicGeoError as error:
-            found.failures.setdefault(_cause(error, each.path), []).append(each.path)
+            alike = [each.path]
+            if type(error) is UsageError:  # of what is asked of scenes of its kind, whatever their pixels are
+                alike = [other.path for other in known if other.kind[:2] == each.kind[:2]]
+            found.failures.setdefault(_cause(error, each.path), []).extend(alike)
+            hopeless.update(alike)
     found.sampled = len(trials)
     if trials:
         failed = {path for paths in found.failures.values() for path in paths}
@@ -138,6 +145,9 @@ def _surveyed(ruled: list[tuple[Source, Rule]], found: Estimate, progress: Progr
         if done % 50 == 0:
             progress.report(done / len(ruled), f"looked at {done} of {len(ruled)} scenes")
         if rule.does == "skip":
+            continue
+        if source.fault is not None:
+            found.failures.setdefault(source.fault, []).append(source.path)
             continue
         try:
             with closing(open_store(source.path, Execution()).reader) as reader:

@@ -1,8 +1,13 @@
-"""An archive as a BagIt bag (RFC 8493), which libraries and ``sha256sum -c`` check without rsic."""
+"""An archive as a BagIt bag (RFC 8493), which libraries and ``sha256sum -c`` check without rsic.
+
+RFC 8493 wants ``%`` in names escaped in manifests, which neither ``sha256sum`` nor the bagit library undoes.
+A bag with such names is one of BagIt 0.97, where they stand as they are.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +15,7 @@ from pathlib import Path
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.preserve.rebuild import asked_path
 from rsic_geo.batch.source import sha256_of
-from rsic_geo.errors import VerificationError
+from rsic_geo.errors import UsageError, VerificationError
 from rsic_geo.raster.files import sidecars_of
 from rsic_geo.version import version
 from rsic_geo.weights import WEIGHTS_FOLDER
@@ -31,14 +36,18 @@ def write_bag(ledger: Ledger, record: RunRecord, folder: Path) -> int:
 
     Raises:
         VerificationError: a product is not what was verified.
+        UsageError: a name would be read as another one.
         OSError: the bag cannot be written.
     """
     unfinished = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
-    count, size, files, lines = 0, 0, 0, []
+    count, size, files, lines, is_plain = 0, 0, 0, [], True
     try:
         for source, name, digest in _payload(ledger, record):
             count += digest is not None
+            is_plain &= "%" not in name
+            if re.search("%0[AaDd]", name):
+                raise UsageError(f"{source}: in a bag %0A and %0D are read as ends of lines: rename it")
             target = unfinished / "data" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             _place(source, target, is_fixed=digest is not None)
@@ -49,8 +58,9 @@ def write_bag(ledger: Ledger, record: RunRecord, folder: Path) -> int:
                 )
             lines.append(f"{found}  data/{_escaped(name)}\n")
             size, files = size + target.stat().st_size, files + 1
+        edition = "1.0" if is_plain else "0.97"
         texts = {
-            "bagit.txt": "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
+            "bagit.txt": f"BagIt-Version: {edition}\nTag-File-Character-Encoding: UTF-8\n",
             "bag-info.txt": f"Bag-Software-Agent: rsic_geo {version()}\nPayload-Oxum: {size}.{files}\n"
             f"External-Identifier: {record.name}\n",
             "manifest-sha256.txt": "".join(lines),
@@ -103,5 +113,5 @@ def _place(source: Path, target: Path, *, is_fixed: bool) -> None:
 
 
 def _escaped(name: str) -> str:
-    """Return a name as manifests write it (RFC 8493, 2.1.3)."""
-    return name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
+    """Return a name as manifests write it (RFC 8493, 2.1.3, but for ``%``)."""
+    return name.replace("\n", "%0A").replace("\r", "%0D")

@@ -16,9 +16,12 @@ from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY
 from rsic_geo.batch.run import find_run, ledger_path
 from rsic_geo.batch.source import sha256_of
-from rsic_geo.errors import JobCancelledError, LedgerError, RsicGeoError, WeightsError
+from rsic_geo.batch.store import brought, is_store
+from rsic_geo.errors import JobCancelledError, LedgerError, RsicGeoError, SceneNotFoundError, WeightsError
 from rsic_geo.verbs.info import damaged_sidecars, validate
 from rsic_geo.weights import open_weights
+
+_GONE = "it is gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +82,11 @@ def verify_archive(place: str | Path, options: FixityOptions) -> Fixity:
         weights: dict[tuple[str, str], str | None] = {}
         scenes = ledger.unchecked_first(record.name, before) if notes else ledger.proven(record.name)
         for scene in scenes:
-            _check_weights(scene, weights, found)
-            rot = _rot_of(scene, record, options)
+            near = path.absolute() if is_store(record.folder) else scene["product"]
+            _check_weights(scene, str(near), weights, found)
+            rot = _rot_of(scene, record, path.absolute().parent, options)
             if notes:
-                # Never before what is asked for, or a clock that was set back would have it checked for ever.
-                ledger.update(scene["fid"], checked=max(now(), before), rot=rot)
+                ledger.update(scene["fid"], checked=now(), rot=rot)
             found.checked += 1
             found.bytes += scene["product_bytes"] or 0
             if rot is not None:
@@ -96,31 +99,34 @@ def verify_archive(place: str | Path, options: FixityOptions) -> Fixity:
     return found
 
 
-def _check_weights(scene: Row, known: dict[tuple[str, str], str | None], found: Fixity) -> None:
+def _check_weights(scene: Row, near: str, known: dict[tuple[str, str], str | None], found: Fixity) -> None:
     """See once for each network that products need whether it is here, as it was."""
     name, digest = scene["model"], scene["model_sha256"]
     if name is not None and digest is not None and (name, digest) not in known:
         try:
-            open_weights(name, sha256=digest, near=scene["product"])
+            open_weights(name, sha256=digest, near=near)
             known[name, digest] = None
         except WeightsError as error:
             known[name, digest] = str(error)
             found.rotten.append({"product": f"{name}.safetensors", "rot": str(error)})
 
 
-def _rot_of(scene: Row, record: RunRecord, options: FixityOptions) -> str | None:
+def _rot_of(scene: Row, record: RunRecord, home: Path, options: FixityOptions) -> str | None:
     """Return in words what is wrong with a product; None where it is what was verified."""
     product = scene["product"]
     try:
         inside(product, record.folder, "the product")
-        if not os.path.isfile(product):
-            return "it is gone"
-        is_same = sha256_of(product, options.max_rate) == scene["product_sha256"]
-        if scene["codec"] == COPY:  # any file, which its bytes alone tell of
-            return None if is_same else "it is another file than was copied"
-        # Of the right bytes only what lies beside them can be wrong; of others all that can be said is.
-        is_looked_into = options.pixels or not is_same
-        problems = validate(product)["problems"] if is_looked_into else damaged_sidecars(product)
+        with brought(product, home, options.max_rate) as place:
+            if not os.path.isfile(place):
+                return _GONE
+            is_same = sha256_of(place, options.max_rate) == scene["product_sha256"]
+            if scene["codec"] == COPY:  # any file, which its bytes alone tell of
+                return None if is_same else "it is another file than was copied"
+            # Of the right bytes only what lies beside them can be wrong; of others all that can be said is.
+            is_looked_into = options.pixels or not is_same
+            problems = validate(place)["problems"] if is_looked_into else damaged_sidecars(place)
+    except SceneNotFoundError:
+        return _GONE
     except LedgerError:
         return "the ledger says that it lies outside of its folder: it was not looked at"
     except (RsicGeoError, OSError) as error:

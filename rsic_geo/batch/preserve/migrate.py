@@ -12,6 +12,7 @@ from typing import Any
 
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.coordinator import LEDGER_NAME, Standing, Watcher, standing_of
+from rsic_geo.batch.duplicates import DUPLICATES
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY, MIGRATED, Origin, SceneOutcome, fingerprint, options_from
@@ -19,6 +20,7 @@ from rsic_geo.batch.preserve.rebuild import keep_asked, reports_of
 from rsic_geo.batch.register import likely_product
 from rsic_geo.batch.run import BatchOptions, asked_text, find_run, ledger_path, with_weights_in, work
 from rsic_geo.batch.source import is_local, look_at, sha256_of, stamps_of
+from rsic_geo.batch.store import is_store, place_of
 from rsic_geo.codecs.registry import suffixes
 from rsic_geo.errors import RsicGeoError, SceneError, UsageError
 from rsic_geo.options import EncodeOptions, Execution
@@ -69,7 +71,9 @@ def migrate(
         UsageError: ``folder`` is the archive itself.
         JobCancelledError: it was stopped.
     """
-    old_path, out = ledger_path(place), os.path.abspath(folder)
+    old_path, out = ledger_path(place), place_of(folder)
+    if is_store(out):
+        raise UsageError(f"{folder}: migrate to a folder of this machine, and from there to the store")
     path = Path(out) / LEDGER_NAME
     if os.path.realpath(out) == os.path.realpath(old_path.parent):
         raise UsageError(
@@ -85,6 +89,11 @@ def migrate(
         old = held.enter_context(Ledger(old_path, write=options.remove_old))
         held.enter_context(LedgerLock(path))
         earlier = find_run(old, batch.run)
+        if is_store(earlier.folder):
+            raise UsageError(
+                f"{earlier.folder} is in a store: run a batch of its sources again, or of the scenes that "
+                "`rsic batch restore` brings"
+            )
         if os.path.realpath(out) == os.path.realpath(earlier.folder):
             raise UsageError(f"{folder} is the archive itself: give another folder")
         for weights in sorted(Path(earlier.folder).glob(f"{WEIGHTS_FOLDER}/*{SUFFIX}")):
@@ -242,7 +251,7 @@ def _remove(move: _Move, source: str, made: Mapping[str, Any]) -> None:
     """
     old, earlier, product = move.old, move.earlier, made["product"]
     scene = old.find(earlier.name, source)
-    if scene is None or scene["error_kind"] not in (None, MIGRATED):
+    if scene is None or scene["error_kind"] not in (None, MIGRATED, *DUPLICATES):
         return
     place = Path(inside(scene["product"], earlier.folder, "the product"))
     if os.path.realpath(product) == os.path.realpath(place) or not os.path.lexists(place):

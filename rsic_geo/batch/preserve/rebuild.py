@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import RECEIPT_SCHEMA, fingerprint
 from rsic_geo.batch.publish import read_json, write_json
+from rsic_geo.batch.store import fetch_reports, home_of, is_store, place_of, sizes_in
 from rsic_geo.errors import LedgerError, LedgerMismatchError, RsicGeoError, UsageError
 from rsic_geo.geo.footprint_blob import geopackage_blob
 
@@ -60,7 +61,9 @@ def keep_asked(record: RunRecord) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    asked = asdict(replace(record, folder=os.path.relpath(record.folder, record.reports), reports="."))
+    is_far = is_store(record.folder)
+    folder = record.folder if is_far else os.path.relpath(record.folder, record.reports)
+    asked = asdict(replace(record, folder=folder, reports="."))
     write_json(asked_path(record.reports, record.name), {"schema": RUN_SCHEMA, **asked})
 
 
@@ -75,16 +78,19 @@ def rebuild_ledger(folder: str) -> Rebuilt:
     What failed left no report: `rsic batch run` with the same inputs finds it again.
 
     Args:
-        folder: output folder of the runs.
+        folder: output folder of the runs; of a store its address, where reports lie, too.
 
     Raises:
         UsageError: there is a ledger already.
         LedgerError: there are no reports to make one of.
     """
-    path = Path(os.path.abspath(folder)) / LEDGER_NAME
+    out = place_of(folder)
+    path = home_of(out) / LEDGER_NAME
     reports = Path(reports_of(path))
     if path.exists():
         raise UsageError(f"there is a ledger {path} already: move it away if it is of no use")
+    if is_store(out):
+        fetch_reports(out, reports)
     records = list(_asked(reports))
     if not records:
         raise LedgerError(f"there are no reports in {reports}: nothing to make a ledger of")
@@ -94,13 +100,14 @@ def rebuild_ledger(folder: str) -> Rebuilt:
     try:
         with LedgerLock(path):
             with Ledger(unfinished, write=True) as ledger:
+                size_of = sizes_in(out)
                 for record in records:
                     ledger.start_run(record)
                     found.runs += 1
                 known = {record.name: record for record in records}
                 for receipt in sorted(reports.rglob("*.json")):
                     if not receipt.name.endswith(".run.json"):
-                        _enter(ledger, known, receipt, found)
+                        _enter(ledger, known, receipt, found, size_of)
             os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -122,7 +129,13 @@ def _asked(reports: Path) -> Iterator[RunRecord]:
             yield replace(record, folder=home, reports=str(reports))
 
 
-def _enter(ledger: Ledger, records: dict[str, RunRecord], place: Path, found: Rebuilt) -> None:
+def _enter(
+    ledger: Ledger,
+    records: dict[str, RunRecord],
+    place: Path,
+    found: Rebuilt,
+    size_of: Callable[[str], int | None],
+) -> None:
     """Enter the scene of one report."""
     receipt = read_json(place)
     if receipt is not None and receipt.get("schema") == RECEIPT_SCHEMA and not receipt.get("verified"):
@@ -142,7 +155,9 @@ def _enter(ledger: Ledger, records: dict[str, RunRecord], place: Path, found: Re
             "state": "done",
             "geom": geopackage_blob(receipt["footprint"]),
         }
-        if not os.path.isfile(product):
+        if "same_as" in receipt:
+            values["error_kind"] = "symlink" if os.path.islink(product) else "hardlink"
+        if size_of(product) is None:
             found.gone.append(product)
             values["state"] = "pending"
         ledger.add([values])

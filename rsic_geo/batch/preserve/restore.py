@@ -14,6 +14,7 @@ from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.message import COPY
 from rsic_geo.batch.run import find_run, ledger_path
 from rsic_geo.batch.source import sha256_of
+from rsic_geo.batch.store import brought
 from rsic_geo.codecs.registry import suffixes
 from rsic_geo.errors import ChecksumError, JobCancelledError, RsicGeoError, UsageError, VerificationError
 from rsic_geo.geo.footprint_blob import blob_bounds
@@ -76,14 +77,23 @@ def restore(place: str | Path, folder: str, options: RestoreOptions) -> Restored
         JobCancelledError: ``told`` stopped it.
     """
     out, found = os.path.abspath(folder), Restored()
-    with Ledger(ledger_path(place)) as ledger:
+    path = ledger_path(place)
+    with Ledger(path) as ledger:
         record = find_run(ledger, options.run)
         if os.path.realpath(out) == os.path.realpath(record.folder):
             raise UsageError(f"{folder} is the archive itself: give another folder")
         for scene in ledger.scenes(record.name, "done", options.where, options.like):
             if options.bbox is not None and not _touches(scene, options.bbox):
                 continue
-            error = _restored(scene, record, out, options, found)
+            error = None
+            try:
+                inside(scene["product"], record.folder, "the product")
+                with brought(scene["product"], path.absolute().parent) as product:
+                    _restore(scene, record, product, out, options, found)
+            except (RsicGeoError, OSError) as failed:
+                if isinstance(failed, JobCancelledError):
+                    raise
+                error = " ".join(str(failed).split())
             if error is not None:
                 found.failed.append({"product": scene["product"], "error": error})
             if options.told(scene, error) is False:
@@ -91,47 +101,34 @@ def restore(place: str | Path, folder: str, options: RestoreOptions) -> Restored
     return found
 
 
-def _restored(
-    scene: Row, record: RunRecord, out: str, options: RestoreOptions, found: Restored
-) -> str | None:
-    """Restore one scene; return why it could not be."""
-    product = scene["product"]
-    try:
-        inside(product, record.folder, "the product")
-        if sha256_of(product) != scene["product_sha256"]:
-            raise ChecksumError(f"{product} changed since it was verified: see `rsic batch verify`")
-        is_copy = scene["codec"] == COPY
-        relative = os.path.relpath(product, record.folder)
-        target = Path(out) / (relative if is_copy else _scene_name(relative))
-        if not is_copy and target in found.names:  # two products of one name but for their suffix
-            target = Path(out) / f"{relative}.tif"
-        found.names.add(target)
-        inside(target, out, "the restored scene")
-        is_there = target.exists()
-        if is_copy:
-            _copy_back(product, target, is_there=is_there)
-            found.there += is_there
-            found.restored += not is_there
-            return None
+def _restore(  # noqa: PLR0913, PLR0917 - a scene of an archive, and where it goes
+    scene: Row, record: RunRecord, product: str, out: str, options: RestoreOptions, found: Restored
+) -> None:
+    """Restore one scene of its product, which lies here. Raises RsicGeoError or OSError if it cannot be."""
+    if sha256_of(product) != scene["product_sha256"]:
+        raise ChecksumError(f"{scene['product']} changed since it was verified: see `rsic batch verify`")
+    is_copy = scene["codec"] == COPY
+    relative = os.path.relpath(scene["product"], record.folder)
+    target = Path(out) / (relative if is_copy else _scene_name(relative))
+    if not is_copy and target in found.names:  # two products of one name but for their suffix
+        target = Path(out) / f"{relative}.tif"
+    found.names.add(target)
+    inside(target, out, "the restored scene")
+    is_there = target.exists()
+    if is_copy:
+        _copy_back(product, target, is_there=is_there)
+    elif not is_there:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        how = DecodeOptions(driver=options.driver, execution=options.execution)
+        decompress.decompress(product, str(target), how)
+    if not is_copy and not compare(product, str(target)).is_equal:
         if not is_there:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            how = DecodeOptions(driver=options.driver, execution=options.execution)
-            decompress.decompress(product, str(target), how)
-        if not compare(product, str(target)).is_equal:
-            if not is_there:
-                for place in (target, *(sidecar for sidecar, _ in sidecars_of(target))):
-                    place.unlink()
-            words = (
-                "is another scene: move it away" if is_there else "did not come back as the archive holds it"
-            )
-            raise VerificationError(f"{target} {words}")
-        found.there += is_there
-        found.restored += not is_there
-    except (RsicGeoError, OSError) as error:
-        if isinstance(error, RsicGeoError) and error.exit_code == 130:
-            raise
-        return " ".join(str(error).split())
-    return None
+            for place in (target, *(sidecar for sidecar, _ in sidecars_of(target))):
+                place.unlink()
+        words = "is another scene: move it away" if is_there else "did not come back as the archive holds it"
+        raise VerificationError(f"{target} {words}")
+    found.there += is_there
+    found.restored += not is_there
 
 
 def _scene_name(product: str) -> str:

@@ -19,12 +19,20 @@ from rsic_geo.cli.commands.batch_plan import (
     rules_option,
     say_estimate,
 )
-from rsic_geo.cli.commands.batch_preserve import EXIT_SOME_FAILED, export, merge, rebuild, restore, verify
+from rsic_geo.cli.commands.batch_preserve import (
+    EXIT_SOME_FAILED,
+    export,
+    merge,
+    rebuild,
+    restore,
+    status,
+    verify,
+)
 from rsic_geo.cli.commands.compress import archive_choices, encode_options
 from rsic_geo.cli.console import Console, StatusLine, event, one_line
 from rsic_geo.cli.hooks import Hooks
 from rsic_geo.cli.options import Verb, execution_options, stack, talking
-from rsic_geo.cli.summary import bytes_text, outline
+from rsic_geo.cli.summary import bytes_text
 from rsic_geo.errors import UsageError
 from rsic_geo.options import Execution
 
@@ -229,7 +237,8 @@ def run(
         duplicates=duplicates,
         shard=None if shard is None else shard_of(shard),
     )
-    return _finish(console, run_batch(sources, folder, wanted, settings, _watcher(console, hooks)), hooks)
+    standing = run_batch(sources, folder, wanted, settings, _watcher(console, hooks))
+    return _finish(console, standing, hooks, ledger or folder)
 
 
 @batch.command(short_help="Try failed scenes again.")
@@ -269,7 +278,7 @@ def retry(
     del execution
     settings = replace(settings, output=output)
     standing = retry_batch(ledger, settings, _watcher(console, hooks), like=like, skipped=skipped)
-    return _finish(console, standing, hooks)
+    return _finish(console, standing, hooks, ledger)
 
 
 @batch.command(short_help="Another codec, target or model for an archive.")
@@ -311,33 +320,11 @@ def migrate(
     given = given - {"enhance"} | ({"model"} if "enhance" in given else set())
     changes = {name: getattr(wanted, name) for name in sorted(given) if hasattr(wanted, name)}
     options = MigrateOptions(changes=changes, remove_old=remove_old)
-    return _finish(console, run(ledger, output, options, settings, _watcher(console, hooks)), hooks)
+    standing = run(ledger, output, options, settings, _watcher(console, hooks))
+    return _finish(console, standing, hooks, output)
 
 
-@batch.command(short_help="Say how far the runs are.")
-@click.argument("ledger")
-@click.option("--run", "run_name", metavar="NAME", help="Only this run.")
-@click.option("--failed", is_flag=True, help="List what failed, and what was warned of.")
-@talking
-def status(ledger: str, console: Console, run_name: str | None, failed: bool) -> int:
-    """Say how far the runs of LEDGER (or of the folder it is in) are.
-
-    Exit code 3: some scenes failed.
-    """
-    from rsic_geo.batch.status import status_of
-
-    entries = status_of(ledger, run_name, list_failed=failed)
-    lines = []
-    for entry in entries["runs"]:
-        lines.append(f"run {entry['name']} ({'at work' if entry['at_work'] else 'at rest'}): {entry['text']}")
-        lines.append(outline({k: entry[k] for k in ("states", "options")}, "  "))
-        lines += [f"  failed: {scene['source']}: {scene['error']}" for scene in entry.get("failed", ())]
-        lines += [f"  warned: {scene['source']}: {scene['warnings']}" for scene in entry.get("warned", ())]
-    console.result(entries, "\n".join(lines))
-    return EXIT_SOME_FAILED if any(entry["states"]["failed"] for entry in entries["runs"]) else 0
-
-
-for _kept in (plan, rules, verify, restore, rebuild, merge, export):
+for _kept in (plan, rules, status, verify, restore, rebuild, merge, export):
     batch.add_command(_kept)
 
 
@@ -387,7 +374,9 @@ def _watcher(console: Console, hooks: Hooks) -> Watcher:
     return Watcher(standing=standing, scene=scene, survey=survey, warn=console.warn)
 
 
-def _finish(console: Console, standing: Standing, hooks: Hooks) -> int:
+def _finish(console: Console, standing: Standing, hooks: Hooks, place: str) -> int:
+    from rsic_geo.batch.run import ledger_path
+
     hooks.end(standing)
     if console.bar is not None:
         console.bar.break_off()
@@ -396,5 +385,8 @@ def _finish(console: Console, standing: Standing, hooks: Hooks) -> int:
     if ratio:
         before, after = bytes_text(standing.source_bytes), bytes_text(standing.product_bytes)
         text += f"; {before} became {after} (ratio {ratio:.2f})"
-    console.result({**standing.to_json(), "ratio": ratio or None}, text)
+    ledger = str(ledger_path(place))
+    console.result(
+        {**standing.to_json(), "ratio": ratio or None, "ledger": ledger}, f"{text}; ledger {ledger}"
+    )
     return EXIT_SOME_FAILED if standing.failed else 0

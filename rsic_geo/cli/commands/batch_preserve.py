@@ -1,4 +1,4 @@
-"""``rsic batch verify``, ``restore``, ``rebuild``, ``merge`` and ``export``: what is asked of archives."""
+"""``rsic batch status``, ``verify``, ``restore``, ``rebuild``, ``merge``, ``export``: asked of archives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import execution_options, talking
-from rsic_geo.cli.summary import bytes_text
+from rsic_geo.cli.summary import bytes_text, outline
 from rsic_geo.errors import VerificationError
 from rsic_geo.options import Execution
 
@@ -19,6 +19,29 @@ EXIT_SOME_FAILED = 3
 _run_name = click.option(
     "--run", "run_name", default="default", show_default=True, metavar="NAME", help="Name of the run."
 )
+
+
+@click.command(short_help="Say how far the runs are.")
+@click.argument("ledger")
+@click.option("--run", "run_name", metavar="NAME", help="Only this run.")
+@click.option("--failed", is_flag=True, help="List what failed, and what was warned of.")
+@talking
+def status(ledger: str, console: Console, run_name: str | None, failed: bool) -> int:
+    """Say how far the runs of LEDGER (or of the folder it is in) are.
+
+    Exit code 3: some scenes failed.
+    """
+    from rsic_geo.batch.status import status_of
+
+    entries = status_of(ledger, run_name, list_failed=failed)
+    lines = []
+    for entry in entries["runs"]:
+        lines.append(f"run {entry['name']} ({'at work' if entry['at_work'] else 'at rest'}): {entry['text']}")
+        lines.append(outline({k: entry[k] for k in ("states", "options")}, "  "))
+        lines += [f"  failed: {scene['source']}: {scene['error']}" for scene in entry.get("failed", ())]
+        lines += [f"  warned: {scene['source']}: {scene['warnings']}" for scene in entry.get("warned", ())]
+    console.result(entries, "\n".join(lines))
+    return EXIT_SOME_FAILED if any(entry["states"]["failed"] for entry in entries["runs"]) else 0
 
 
 @click.command(short_help="Check that products are what was verified.")

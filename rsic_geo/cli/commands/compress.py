@@ -139,6 +139,14 @@ archive_choices = stack(
         help="Boxes by which other programs find the place of a .jp2; small files are smaller with one.",
     ),
     click.option(
+        "--overviews",
+        type=click.Choice(["auto", "small", "none"]),
+        default="auto",
+        show_default=True,
+        help="An .ovr of at most 512 px and 2 % beside a .jp2, for thumbnails over a network; GDAL then "
+        "reads every reduced size of it. auto: above 4 Mpx, in batches into a store.",
+    ),
+    click.option(
         "--seal",
         is_flag=True,
         help="Also keep checksums of enhanced pixels (4 bytes per 256 rows), by which readers on any machine "

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import rasterio._env
-from rasterio.env import Env
 
-from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
+from rsic_geo.raster.env import gdal_config, gdal_env, open_dataset, scene_errors
 
 _RANGED = ("curl", "s3", "gs", "az", "adls", "oss", "swift", "mem", "subfile")
 """File systems of GDAL whose files are read from any place; others (gzip) unpack from the start."""
@@ -75,7 +74,7 @@ def file_name(name: str) -> str:
     """
     if "://" not in name or name.startswith("/vsi"):
         return name
-    with scene_errors("read", name), gdal_config(), Env(**_LONE), open_dataset(name) as dataset:
+    with scene_errors("read", name), gdal_config(), gdal_env(**_LONE), open_dataset(name) as dataset:
         return str(dataset.files[0])
 
 
@@ -161,7 +160,7 @@ class _VsiFile(io.RawIOBase):
 
 
 def _opened(name: str) -> int:
-    with gdal_config(), Env(**_LONE):
+    with gdal_config(), gdal_env(**_LONE):
         handle = _gdal().VSIFOpenL(os.fsencode(name), b"rb")
     if not handle:
         raise FileNotFoundError(2, "GDAL cannot open it", name)

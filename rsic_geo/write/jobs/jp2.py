@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
+from rsic_geo.raster.formats.overviews import small_overview
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.components import Unrotated
 from rsic_geo.write.boxes import boxes_of, layout_of
@@ -20,6 +21,9 @@ from rsic_geo.write.rate.control import RateSearch
 from rsic_geo.write.sidecars import sidecars_wanted, write_for_others
 from rsic_geo.write.sideinfo import Seal, seal_archive
 
+MOST_OVERVIEW = 0.02
+"""Largest part of an archive's bytes that its overview takes."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
@@ -28,9 +32,15 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
     shows_pixels = True
     beside: tuple[str, ...] | None = None
     """Suffixes of the sidecars to come; None before the first sealing."""
+    overview: bytes | None = None
+    """The small overview to come, of what was sealed last."""
 
     def write_sidecar(self, name: str) -> list[str]:
         """Write what GDAL reads beside the archive; return what others miss."""
+        if self.overview is not None:
+            self.path.with_name(f"{self.path.name}.ovr").write_bytes(self.overview)
+        elif self.options.overviews == "small":
+            self.progress.warn("no overview was written: it would take more than 2 %, or the scene is small")
         return [] if self.coded is None else write_for_others(self.path, name, self.coded, self.options)
 
     def _open(self) -> Jp2Writer:
@@ -89,6 +99,8 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
             writer.finish()
         if self.beside is None:  # it depends on the headers alone, which every sealing has alike
             self.beside = sidecars_wanted(self.path, coded, self.options)
+        if self.options.overviews == "small" and self.options.sidecar != "never":
+            self.overview = small_overview(self.path, int(self.path.stat().st_size * MOST_OVERVIEW))
         return seal_archive(
             self.path,
             coded,
@@ -97,4 +109,5 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
             options=self.options,
             damage=self.damage,
             sidecars=self.beside,
+            overview=self.overview,
         )

@@ -1,7 +1,8 @@
 """A store that serves a folder by ranges and tears some of its answers: ``python range_server.py FOLDER``.
 
 ``/SHARE/SEED/NAME`` is the file NAME, of whose answers SHARE percent break off or fail, by chance of SEED.
-``/count`` is how many requests were answered, and with how many bytes, since it was asked last.
+``/SHARE/SEED/`` lists the folder, as servers do. ``/count`` is how many requests were answered, and with how
+many bytes, since it was asked last.
 
 Prints its port. A process of its own: GDAL waits for it with Python's lock held.
 """
@@ -40,6 +41,9 @@ class _Store(BaseHTTPRequestHandler):
             return
         self.counts[0] += 1
         _, share, seed, name = [*self.path.split("/"), "", "", ""][:4]
+        if len(self.path.split("/")) > 3 and not name:
+            self._list()
+            return
         path = self.folder / Path(name).name
         if not path.is_file():
             self.send_error(404)
@@ -64,6 +68,16 @@ class _Store(BaseHTTPRequestHandler):
                 length = chance.randrange(length + 1)
             self.counts[1] += length
             self.wfile.write(content[first : first + length])
+
+    def _list(self) -> None:
+        names = "".join(f'<a href="{each.name}">{each.name}</a>\n' for each in sorted(self.folder.iterdir()))
+        page = f"<html><head><title>Index of {self.path}</title></head><body>\n{names}</body></html>".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.counts[1] += len(page)
+        self.wfile.write(page)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

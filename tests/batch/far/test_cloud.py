@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from batch_support import rsic, write_scene
-from range_server import serving
+from far.range_server import serving
 
 import rsic_geo
+from rsic_geo.cli import main
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -47,20 +48,19 @@ def s3(address: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["http", "vsicurl", "s3"])
-def test_addresses_in_a_list_are_planned_archived_and_go_on(store, scenes, tmp_path, kind):
+def test_addresses_in_a_list_are_planned_archived_and_go_on(store, scenes, tmp_path, kind, capsys):
     root = {"http": f"{store}/0/1", "vsicurl": f"/vsicurl/{store}/0/1", "s3": "s3://0/1"}[kind]
     names = tmp_path / "names.txt"
     names.write_text("".join(f"{root}/s{seed}.tif\n" for seed in range(4)))
     how = s3(store) if kind == "s3" else []
-    planned = rsic("batch", "plan", f"@{names}", tmp_path / "out", "--json", "-q", *how)
-    assert planned.returncode == 0, planned.stderr
-    assert '"failures": {}' in planned.stdout
-    done = rsic("batch", "run", f"@{names}", tmp_path / "out", "-j0", "-q", *how)
-    assert done.returncode == 0, done.stderr
+    words = [f"@{names}", str(tmp_path / "out"), "-q", "--model", "none", *how]
+    assert main(["batch", "plan", *words, "--json"]) == 0
+    assert '"failures": {}' in capsys.readouterr().out
+    assert main(["batch", "run", *words, "-j0"]) == 0, capsys.readouterr().err
     for seed in range(4):
         assert rsic_geo.compare(scenes / f"s{seed}.tif", tmp_path / "out" / f"s{seed}.jp2").is_equal
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jp2")}
-    assert rsic("batch", "run", f"@{names}", tmp_path / "out", "-j0", "-q", *how).returncode == 0
+    assert main(["batch", "run", *words, "-j0"]) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

@@ -1,0 +1,1 @@
+"""Servers that tests read from and write to, and what that costs."""
