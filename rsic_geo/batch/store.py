@@ -35,6 +35,8 @@ from rsic_geo.raster.files import SIDECARS
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
+_UNPROVEN = ".unproven"
+"""What names of objects end in, and with a dot before, until they are read back."""
 ROOT = "/vsis3/"
 OVERVIEWS_ABOVE = 4_000_000
 """Pixels of scenes whose products in a store get a small overview."""
@@ -133,12 +135,17 @@ def check_open(folder: str, is_ours: Callable[[str], bool]) -> None:
                 if any(is_ours(name.removesuffix(suffix)) for suffix in ("", *SIDECARS)):
                     key, number = upload["Key"], upload["UploadId"]
                     client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=number)
+        for name, _ in _listed(f"{folder}/"):
+            meant = _meant(name)
+            if meant is not None and any(is_ours(meant.removesuffix(suffix)) for suffix in ("", *SIDECARS)):
+                remove(name)
 
 
 def send(file: Path, name: str, workshop: Path) -> bool:
     """Put a file under a name nobody has, or whose object has the very same bytes; return whether it is new.
 
-    What the store holds then is read back and compared; what is not what was sent is removed again.
+    It is sent under a name of its own, read back and compared, and only then the store copies it to where it
+    is looked for.
 
     Args:
         file: what is sent, large ones in parts.
@@ -152,21 +159,22 @@ def send(file: Path, name: str, workshop: Path) -> bool:
     """
     wanted, back = sha256_of(file), workshop / f".{file.name}.back"
     is_new = _size(name) is None
+    held = _sending(name) if is_new else name
     try:
         if is_new:
-            replace(file, name)
-        fetch(name, back)
-        if sha256_of(back) == wanted:
-            return is_new
-        if not is_new:
-            raise OutputExistsError(f"{name} exists and is another object: move it away")
-        raise VerificationError(f"the store holds other bytes of {name} than were sent: is it sound?")
-    except BaseException:
+            replace(file, held)
+        fetch(held, back)
+        if sha256_of(back) != wanted:
+            if not is_new:
+                raise OutputExistsError(f"{name} exists and is another object: move it away")
+            raise VerificationError(f"the store holds other bytes of {name} than were sent: is it sound?")
+        if is_new:
+            _copy(held, name)
+        return is_new
+    finally:
         if is_new:
             with suppress(RsicGeoError):
-                remove(name)
-        raise
-    finally:
+                remove(held)
         back.unlink(missing_ok=True)
 
 
@@ -191,6 +199,31 @@ def send_product(finished: Path, product: str, beside: list[tuple[Path, str]]) -
             with suppress(RsicGeoError):
                 remove(name)
         raise
+
+
+def _sending(name: str) -> str:
+    """Return the name an object has until it is proven."""
+    folder, _, last = name.rpartition("/")
+    return f"{folder}/.{last}{_UNPROVEN}"
+
+
+def _meant(name: str) -> str | None:
+    """Return the name that an object not yet proven is to have; None for any other."""
+    folder, _, last = name.rpartition("/")
+    if not (last.startswith(".") and last.endswith(_UNPROVEN)):
+        return None
+    return f"{folder}/{last[1:].removesuffix(_UNPROVEN)}"
+
+
+def _copy(held: str, name: str) -> None:
+    """Have the store copy an object. Raises SceneError where it does not, or not all of it."""
+    (bucket, key), (_, source) = _parts(name), _parts(held)
+    with _explained("write", name):
+        _client().copy({"Bucket": bucket, "Key": source}, bucket, key)
+    if _size(name) != _size(held):
+        with suppress(RsicGeoError):
+            remove(name)
+        raise VerificationError(f"the store copied another number of bytes to {name}: is it sound?")
 
 
 def replace(file: Path, name: str) -> None:

@@ -154,13 +154,14 @@ def test_a_store_that_tears_and_refuses_holds_nothing_half(address, bucket, scen
         except SceneError as error:  # it did not answer when it was asked what it holds
             said.append(str(error))
         s3_server.faults(address, 0)
-        held = bucket.objects()
+        # What could not be removed either is dropped by the next run, and looked for by nobody.
+        held = {name: each for name, each in bucket.objects().items() if not name.endswith(".unproven")}
         assert held.items() <= expected.items()
         for name in held:  # whoever sees a product sees it complete
             assert not name.endswith(".jp2") or f"{name}.aux.xml" in held
         if held == expected:
             break
-    assert held == expected
+    assert bucket.objects() == expected
     assert said, "nothing failed: other seeds are needed"
     assert all("run again when the store answers" in each for each in said)
     assert bucket.uploads() == []
@@ -202,7 +203,7 @@ def test_a_full_disk_here_stops_the_run_and_leaves_nothing_there(bucket, scenes,
     place, real = f"s3://{bucket.name}/arch", store.fetch
 
     def full(name: str, path: Path, max_rate: float = 0.0) -> None:
-        if name.endswith(".jp2"):
+        if ".jp2." in name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(name, path, max_rate)
 
@@ -248,8 +249,26 @@ def test_large_files_go_in_parts_and_what_was_left_of_them_is_dropped(bucket, sc
         store.send(large, name, tmp_path)
     for key in ("arch/part0/s00000.jp2", "arch/of_others.jp2"):
         bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)
+    for key in ("arch/part0/.s00000.jp2.unproven", "arch/.of_others.jp2.unproven"):
+        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=b"half")
     run(scenes, f"s3://{bucket.name}/arch")
     assert bucket.uploads() == ["arch/of_others.jp2"]
+    left = [name for name in bucket.objects() if name.endswith("unproven")]
+    assert left == [".of_others.jp2.unproven"]
+
+
+def test_nothing_is_to_be_found_before_it_was_read_back(bucket, tmp_path, monkeypatch):
+    file, real, seen = tmp_path / "a.jp2", store.fetch, []
+    file.write_bytes(b"a product")
+
+    def fetch(name: str, path: Path, max_rate: float = 0.0) -> None:
+        seen.append(sorted(bucket.objects()))
+        real(name, path, max_rate)
+
+    monkeypatch.setattr(store, "fetch", fetch)
+    assert store.send(file, f"/vsis3/{bucket.name}/arch/a.jp2", tmp_path)
+    assert seen == [[".a.jp2.unproven"]]
+    assert bucket.objects() == {"a.jp2": b"a product"}
 
 
 def test_a_run_killed_while_it_sends_goes_on(bucket, scenes, expected, tmp_path, capsys):
@@ -261,7 +280,8 @@ def test_a_run_killed_while_it_sends_goes_on(bucket, scenes, expected, tmp_path,
         time.sleep(0.02)
     work.send_signal(signal.SIGKILL)
     work.wait()
-    assert bucket.objects().items() <= expected.items()
+    there = {name: held for name, held in bucket.objects().items() if not name.endswith(".unproven")}
+    assert there.items() <= expected.items()
     assert main([*map(str, words[:-1]), "-j0"]) == 0
     assert f"ledger {ledger}" in capsys.readouterr().out
     assert bucket.objects() == expected
