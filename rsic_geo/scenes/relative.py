@@ -46,7 +46,7 @@ class RelativeSteps:
     avoided: tuple[float | None, ...]
     """Of whole numbers the nodata value of each band, which no step comes back as."""
     power: tuple[float, ...] = ()
-    """Mean of the squares of each band's valid samples, where the steps were fitted; not stored."""
+    """Square of each band's usual valid sample (the geometric mean), where the steps were fitted; not stored."""
     is_whole = False
 
     @classmethod
@@ -138,8 +138,12 @@ class RelativeSteps:
 
     def noise(self, band: int) -> tuple[float, float]:
         """Return mean square and largest error of a band (from 0) in the units of its samples, squared."""
-        part = self.bounds[band]
-        return part * part * self.power[band] / 3, part * self.top[band]
+        part, top = self.bounds[band], self.top[band]
+        is_integer = np.dtype(self.dtype).kind in "iu"
+        if top == self.low[band] or (is_integer and part * top < 1 - part):  # every sample is a step
+            return 0.0, 0.0
+        # Of the usual sample: few that are far larger have larger errors, which say nothing of the others.
+        return part * part * self.power[band] / 3, part * top
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary."""
@@ -218,13 +222,13 @@ def _whole_table(part: float, low: float, top: float, avoided: float | None) -> 
 def _ranges(
     scene: Scene, *, is_integer: bool
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Return least, greatest and mean square of each band's valid samples; zeros where there is none.
+    """Return least and greatest of each band's valid samples, and the square of the usual one; zeros for none.
 
     The least of floats is that above zero, unless one is below.
     """
     p = scene.profile
     low, high = np.full(p.count, np.inf), np.zeros(p.count)
-    squares, counts = np.zeros(p.count), np.zeros(p.count)
+    logs, counts = np.zeros(p.count), np.zeros(p.count)
     for index in (grid := TileGrid(height=p.height, width=p.width, tile_size=_READ_SIDE)):
         window = grid.core(index)
         pixels = scene.read(window)
@@ -232,14 +236,15 @@ def _ranges(
         mask = scene.read_mask(window)
         if mask is not None:
             keep &= mask != 0
-        counts += keep.sum(axis=(1, 2))
         values = np.where(keep, pixels, 0).astype(np.float64)
-        squares += np.square(values).sum(axis=(1, 2))
+        counts += np.count_nonzero(values, axis=(1, 2))
+        logs += np.log(np.abs(values), out=np.zeros(values.shape), where=values != 0).sum(axis=(1, 2))
         high = np.maximum(high, values.max(axis=(1, 2)))
         least = keep if is_integer else keep & (values != 0)
         low = np.minimum(low, np.where(least, values, np.inf).min(axis=(1, 2)))
     low = np.where(np.isfinite(low), low, 0.0)
-    return tuple(map(float, low)), tuple(map(float, high)), tuple(map(float, squares / np.maximum(counts, 1)))
+    usual = np.exp(np.minimum(2 * logs / np.maximum(counts, 1), 700.0)) * (counts > 0)
+    return tuple(map(float, low)), tuple(map(float, high)), tuple(map(float, usual))
 
 
 def relative_bounds(profile: SceneProfile, values: Sequence[float]) -> tuple[float, ...]:

@@ -225,14 +225,14 @@ class BandQuality:
         """Spread over RMSE (dB); None where there is no error or no spread."""
         if self.rmse <= 0 or self.signal.spread <= 0:
             return None
-        return 20 * math.log10(self.signal.spread / self.rmse)
+        return 20 * (math.log10(self.signal.spread) - math.log10(self.rmse))
 
     @property
     def core_snr(self) -> float | None:
         """The same by the spread without a few extreme samples; None where they do not dominate it."""
         if self.rmse <= 0 or not self.signal.is_dominated:
             return None
-        return 20 * math.log10(self.signal.core / self.rmse)
+        return 20 * (math.log10(self.signal.core) - math.log10(self.rmse))
 
     @property
     def judged_snr(self) -> float | None:

@@ -226,7 +226,7 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
         for suffix in side.sidecars
         if not os.path.isfile(archive.path + suffix)
     ]
-    has_mask = os.path.isfile(mask)
+    has_mask = os.path.isfile(mask) or ".msk" in side.sidecars
     spectral, affinity = spectral_of(side.extras, p.count), steps_of(side.extras)
     if words := broken_xml(archive.path):
         found.append(words)
@@ -254,7 +254,7 @@ def _damaged_sidecars(archive: Archive, *, pixels: bool) -> list[str]:
                 else "was altered: copy it again"
             )
             found.append(f"{vrt.name}, by which other programs see bands, {what}")
-    if not has_mask or not pixels:
+    if not os.path.isfile(mask) or not pixels:
         return found
     grid = TileGrid(height=p.height, width=p.width, tile_size=side.tile_size)
     planes = Planes(side.planes, grid, dtype=archive.reader.profile.dtype, bands=p.count)

@@ -189,7 +189,8 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
             found = foretaste(readers, coded, self.enhancer, self._fit_options(coded), progress)
         self.tasted = found.filters
         self.enhancing_seconds += time.perf_counter() - before
-        return coded.sse * found.left + coded.count / 12  # final pixels are rounded to whole numbers
+        # Final pixels are rounded to whole numbers; where the codec is that good, enhancement stays off.
+        return np.minimum(coded.sse * found.left + coded.count / 12, coded.sse)
 
     def _fit_options(self, coded: CodedScene) -> FitOptions:
         bands = self.bands

@@ -12,6 +12,10 @@ SETTLED = 0.01
 """Share of the bytes that is not worth another round."""
 
 
+_FARTHEST = 64.0
+"""Most a squared error that is asked for changes at once."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Hunt:
     """A search for a squared error: what was asked of the curves so far, and what came of it."""
@@ -63,6 +67,7 @@ class Hunt:
             power = math.log(achieved / self.last[1]) / math.log(aim / self.last[0])
         self.last = (aim, achieved)
         guess: float = aim * (self.goal / achieved) ** (1 / min(max(power, 0.2), 2.0))
+        guess = min(max(guess, aim / _FARTHEST), aim * _FARTHEST)  # exact samples have no slope
         if self.low > 0 and math.isfinite(self.high):
             if self.missed.get(size, 0) > 1:  # the encoder has nothing here: half way to what reached
                 return math.sqrt(self.low * self.high)
