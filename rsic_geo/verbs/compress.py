@@ -279,17 +279,19 @@ def _codec_named(options: EncodeOptions, output: str, progress: Progress) -> Ite
         yield options
         return
     given, named = open_weights(path), replace(options, codec=f"{codec}:{Path(path).stem}")
+    is_found = True
     try:
         open_weights(given.name, sha256=given.sha256, near=output)
-        yield named
-        return
     except WeightsNotFoundError:
-        pass
+        is_found = False
     except WeightsError as error:
         raise UsageError(
             f"{path}: archives name their weights, and other ones are found by the name {given.name!r}: give "
             "yours another"
         ) from error
+    if is_found:
+        yield named
+        return
     folder = Path(output).parent
     place = folder / WEIGHTS_FOLDER
     is_new = not place.exists()

@@ -232,6 +232,8 @@ def test_what_fails_leaves_nothing(scene, small, tmp_path):
         archived(scene, small, "bpp=0.001")
     with pytest.raises(UsageError, match="no network of CompressAI is shipped"):
         rsic_geo.compress(scene, tmp_path / "a.rsic.tif", codec="compressai", target="psnr=30")
+    with pytest.raises(WeightsError, match="no network of CompressAI that this codec knows"):
+        archived(scene, Path(rsic_geo.__file__).parent / "weights" / "rsic-codec-tiny.safetensors")
     with pytest.raises(WeightsNotFoundError):
         rsic_geo.compress(scene, tmp_path / "a.rsic.tif", codec="compressai:nobody", target="psnr=30")
     assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
