@@ -99,7 +99,9 @@ def compress(  # noqa: PLR0913 - from where to where, how, and what the caller h
             stage.warnings = []
             is_named = options.codec.partition(":")[0] == entry.name  # perhaps with its network
             asked = options if is_named else replace(options, codec=entry.name)
-            named = held.enter_context(_codec_named(asked, str(outputs[name].path), report))
+            named = held.enter_context(
+                _codec_named(asked, str(outputs[name].path), report, is_alone=is_alone)
+            )
             one = _Try(entry, named, stage)
             try:
                 one.make(outputs[name], opened, damage, bands)
@@ -265,7 +267,9 @@ def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
 
 
 @contextmanager
-def _codec_named(options: EncodeOptions, output: str, progress: Progress) -> Iterator[EncodeOptions]:
+def _codec_named(
+    options: EncodeOptions, output: str, progress: Progress, *, is_alone: bool
+) -> Iterator[EncodeOptions]:
     """Let the weights of a codec's file be found beside the output, by the name archives record.
 
     Where no archive comes of it, or nothing may lie beside it, they are taken away again.
@@ -296,17 +300,18 @@ def _codec_named(options: EncodeOptions, output: str, progress: Progress) -> Ite
     place = folder / WEIGHTS_FOLDER
     is_new = not place.exists()
     keep_weights(given, folder)
+    stays = not is_alone and options.sidecar != "never"
+    _say_where(path, stays, progress)
     is_kept = False
     try:
         yield named
-        is_kept = options.sidecar != "never"
+        is_kept = stays
     finally:
         if not is_kept:
             (place / Path(path).name).unlink(missing_ok=True)
             if is_new:
                 with suppress(OSError):  # another scene's weights lie in it by now
                     place.rmdir()
-    _say_where(path, is_kept, progress)
 
 
 def _say_where(path: str, is_kept: bool, progress: Progress) -> None:

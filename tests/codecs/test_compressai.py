@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -225,6 +226,16 @@ def test_weights_go_with_archives_and_their_lack_is_said_in_one_line(scene, smal
     assert "pyramid" in said
     assert main(["info", str(archive)]) == 0
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_what_lies_in_memory_says_what_its_readers_need(scene, small, tmp_path):
+    out = io.BytesIO()
+    options = {"codec": f"compressai:{small}", "model": "none", "tile_size": 256, "target": "bpp=1"}
+    report = rsic_geo.compress(scene, out, **options).to_json()
+    assert any("readers need pyramid.safetensors" in each for each in report["warnings"])
+    assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
+    with pytest.raises(WeightsNotFoundError):
+        rsic_geo.decompress(out.getvalue(), tmp_path / "b.tif")
 
 
 def test_what_fails_leaves_nothing(scene, small, tmp_path):
