@@ -23,6 +23,7 @@ from pipeline_support import write_scene  # noqa: E402
 import rsic_geo  # noqa: E402
 from rsic_geo.batch.run import asked_text, with_weights_in  # noqa: E402
 from rsic_geo.cli.entry import main  # noqa: E402
+from rsic_geo.codecs import compressai_tile  # noqa: E402
 from rsic_geo.codecs.compressai_network import TABLES, CompressaiNetwork, CompressaiSpec  # noqa: E402
 from rsic_geo.codecs.compressai_tile import CompressaiCodec  # noqa: E402
 from rsic_geo.devices import one_thread  # noqa: E402
@@ -195,6 +196,17 @@ def test_windows_are_slices_and_targets_are_met(tmp_path, small):
     error = np.square(original.astype(float) - whole).mean()
     assert 10 * np.log10(255**2 / error) >= 36
     assert rsic_geo.validate(archive)["valid"]
+
+
+def test_an_archive_from_another_machine_is_refused_in_one_line(scene, small, tmp_path, monkeypatch, capsys):
+    archive = archived(scene, small)
+    monkeypatch.setattr(compressai_tile, "_steady", lambda means: means + 2.0**-8)
+    assert main(["decompress", str(archive), str(tmp_path / "o.tif")]) == 1
+    said = capsys.readouterr().err.strip()
+    assert len(said.splitlines()) == 1
+    assert "tile 0" in said
+    assert "floating point" in said
+    assert not (tmp_path / "o.tif").exists()
 
 
 def test_sixteen_bits_and_single_bands(tmp_path, small):
