@@ -9,6 +9,9 @@ from __future__ import annotations
 INSTALL_LEARNED = "pip install torch && pip install --no-deps 'compressai>=1.2.8,<2' tifffile"
 """What the learned codec needs; compressai's own dependencies are not used, and pull numpy back below 2."""
 
+INSTALL_COMPRESSAI = f"{INSTALL_LEARNED} scipy"
+"""What CompressAI's networks need: the same, and what their entropy models import."""
+
 INSTALL_TORCH = "pip install 'rsic-geo[torch]'"
 """What networks with a diffusion prior, the learned codec, CUDA and training need."""
 

@@ -78,6 +78,7 @@ def test_arrows_point_down():
 OWNERS = {
     "rasterio": ("raster",),
     "torch": (
+        "codecs.compressai_",
         "codecs.learned",
         "devices",
         "repair.integer.engines",
@@ -87,7 +88,13 @@ OWNERS = {
         "training",
     ),
     "onnxruntime": ("repair.integer.engines",),
-    "safetensors": ("codecs.learned", "repair.integer.weights", "repair.torch_enhancer", "training"),
+    "safetensors": (
+        "codecs.compressai_tile",
+        "codecs.learned",
+        "repair.integer.weights",
+        "repair.torch_enhancer",
+        "training",
+    ),
     "glymur": ("codecs.openjpeg", "codecs.jpeg2000"),
     "shapely": ("geo.footprint", "geo.extent", "batch.export.footprints", "batch.export.stac"),
     "compressai": ("codecs.learned_rans",),

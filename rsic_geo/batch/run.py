@@ -264,17 +264,22 @@ def with_weights_in(folder: str, options: EncodeOptions) -> EncodeOptions:
         WeightsError: the file is none of weights.
         UsageError: another file of the name lies there.
     """
-    if not options.model.endswith(SUFFIX):
-        return options
-    given = open_weights(options.model)
-    keep_weights(given, folder)
-    return replace(options, model=given.name)
+    codec, _, network = options.codec.partition(":")
+    if options.model.endswith(SUFFIX):
+        given = open_weights(options.model)
+        keep_weights(given, folder)
+        options = replace(options, model=given.name)
+    if network.endswith(SUFFIX):
+        given = open_weights(network)
+        keep_weights(given, folder)
+        options = replace(options, codec=f"{codec}:{given.name}")
+    return options
 
 
 def asked_text(options: EncodeOptions, folder: str) -> str:
     """Return what decides a product's bytes, as the ledger keeps it, with the weights that are here now."""
     _check_whole(options)
-    return options_text(options, _weights(options, folder), _codec_weights(options))
+    return options_text(options, _weights(options, folder), _codec_weights(options, folder))
 
 
 def _chosen(rules: Rules, asked: list[str], source: Source) -> Choice:
@@ -378,7 +383,7 @@ def _weights(options: EncodeOptions, folder: str) -> str | None:
     return None if options.target.is_lossless else digest
 
 
-def _codec_weights(options: EncodeOptions) -> str | None:
+def _codec_weights(options: EncodeOptions, folder: str) -> str | None:
     """Return the digest of the network of a learned codec.
 
     Raises:
@@ -387,4 +392,5 @@ def _codec_weights(options: EncodeOptions) -> str | None:
     network = options.codec.partition(":")[2]
     if not candidates(options.codec)[0].weights_kind:
         return None
-    return open_weights(network or default_name(kind=CODEC)).sha256
+    near = os.path.join(folder, "product")
+    return open_weights(network or default_name(kind=CODEC), near=near).sha256

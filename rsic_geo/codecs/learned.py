@@ -85,6 +85,8 @@ class LearnedCodec:
     codec_id = CODEC_ID
     dtypes = DTYPES
     is_lossless_capable = False
+    block = BLOCK
+    """Sides of what the network sees are multiples of this (px)."""
 
     def __init__(self, name: str = "auto", *, device: str = "auto", sha256: str | None = None) -> None:
         """Open weights by name or path.
@@ -137,7 +139,7 @@ class LearnedCodec:
             UnsupportedSceneError: not such an array, not finite, or too large.
             UsageError: quality outside 0..1.
         """
-        samples = _checked(samples)
+        samples = checked(samples)
         if not 0.0 <= quality <= 1.0:
             raise UsageError(f"quality {quality} is outside 0..1")
         level = round(quality * (LEVELS - 1))
@@ -215,7 +217,9 @@ class LearnedCodec:
     def _pad(self, samples: Samples) -> Tensor:
         """Return (1, 3, h, w) with the sides filled up to whole blocks by mirroring."""
         _, height, width = samples.shape
-        padded = np.pad(samples, ((0, 0), (0, -height % BLOCK), (0, -width % BLOCK)), mode="symmetric")
+        padded = np.pad(
+            samples, ((0, 0), (0, -height % self.block), (0, -width % self.block)), mode="symmetric"
+        )
         x = torch.from_numpy(np.ascontiguousarray(padded))[None].to(self.device)
         return x.expand(-1, 3, -1, -1)
 
@@ -240,7 +244,8 @@ def random_weights(spec: CodecSpec | None = None, *, seed: int = 0, name: str = 
     return WeightsFile(name=name, sha256=digest, content=content, metadata=metadata)
 
 
-def _checked(samples: Samples) -> Samples:
+def checked(samples: Samples) -> Samples:
+    """Return samples (1 or 3 bands, height, width) as float32; raises UnsupportedSceneError."""
     if samples.ndim != 3 or samples.shape[0] not in (1, 3) or 0 in samples.shape:
         raise UnsupportedSceneError(
             f"the learned codec takes (1 or 3 bands, height, width), not {samples.shape}: group the bands"

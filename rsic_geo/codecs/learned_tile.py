@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.codecs.base import Coded, Pixels, Setting, TileForm
 from rsic_geo.errors import (
+    INSTALL_COMPRESSAI,
     INSTALL_LEARNED,
     BitstreamError,
     MissingDependencyError,
@@ -79,6 +80,17 @@ def load_network(name: str, device: str = "auto", *, sha256: str | None = None) 
     return LearnedCodec(name, device=device, sha256=sha256)
 
 
+def load_compressai(name: str, device: str = "auto", *, sha256: str | None = None) -> TileNetwork:
+    """Return a network of CompressAI as :func:`load_network` does; there is none for "auto"."""
+    try:
+        from rsic_geo.codecs.compressai_tile import CompressaiCodec
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"this codec cannot be loaded ({error}): {INSTALL_COMPRESSAI}"
+        ) from error
+    return CompressaiCodec(name, device=device, sha256=sha256)
+
+
 class LearnedTiles:
     """Codes tiles group by group, each in 0..1 units of the range its bands use.
 
@@ -92,11 +104,22 @@ class LearnedTiles:
         self._loaded: TileNetwork | None = None
 
     @classmethod
-    def make(cls, form: TileForm, *, weights: str, device: str, sha256: str | None) -> LearnedTiles:
-        """Return the codec of a scene; see :class:`rsic_geo.codecs.base.Maker`."""
+    def make(
+        cls,
+        form: TileForm,
+        *,
+        weights: str,
+        device: str,
+        sha256: str | None,
+        loader: Callable[..., TileNetwork] | None = None,
+    ) -> LearnedTiles:
+        """Return the codec of a scene; see :class:`rsic_geo.codecs.base.Maker`.
+
+        ``loader`` is :func:`load_network` or what takes its place.
+        """
 
         def load() -> TileNetwork:
-            network = load_network(weights, device, sha256=sha256)
+            network = (loader or load_network)(weights, device, sha256=sha256)
             if sha256 is not None and not network.sha256.startswith(sha256):
                 raise WeightsMismatchError(
                     f"the archive was made with the codec {weights} ({sha256}), here is {network.name} "
@@ -127,7 +150,7 @@ class LearnedTiles:
     def encode(self, pixels: Pixels, setting: Setting) -> Coded:
         """Encode samples (bands, h, w) to a quality."""
         if setting.quality is None:
-            raise UsageError("the learned codec is coded to a quality of 0 to 1")
+            raise UsageError("a network codes tiles to a quality of 0 to 1")
         out, parts = np.empty_like(pixels), []
         for group in self._form.groups:
             index = list(group)

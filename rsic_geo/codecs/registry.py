@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from rsic_geo.codecs.base import Codec, CodecEntry, TileForm
 from rsic_geo.codecs.jpeg2000 import DTYPES, Jpeg2000Codec
-from rsic_geo.errors import MissingDependencyError, RsicGeoError, UnknownCodecError
+from rsic_geo.errors import MissingDependencyError, RsicGeoError, UnknownCodecError, UsageError
 
 GROUP = "rsic_geo.codecs"
 """Entry points of this group are rows of codecs."""
@@ -33,6 +33,16 @@ def _learned(form: TileForm, *, weights: str, device: str, sha256: str | None) -
     from rsic_geo.codecs.learned_tile import LearnedTiles  # what loads torch, when a network is needed
 
     return LearnedTiles.make(form, weights=weights, device=device, sha256=sha256)
+
+
+def _compressai(form: TileForm, *, weights: str, device: str, sha256: str | None) -> Codec:
+    from rsic_geo.codecs.learned_tile import LearnedTiles, load_compressai
+
+    if weights == "auto":
+        raise UsageError(
+            "no network of CompressAI is shipped: name yours, --codec compressai:FILE.safetensors"
+        )
+    return LearnedTiles.make(form, weights=weights, device=device, sha256=sha256, loader=load_compressai)
 
 
 _OWN = {
@@ -68,6 +78,18 @@ _OWN = {
             usual_tile_size=512,
             needs=("compressai", "tifffile"),
             weights_kind="codec",
+        ),
+        CodecEntry(
+            name="compressai",
+            title="CompressAI",
+            dtypes=DTYPES,
+            is_lossless_capable=False,
+            make=_compressai,
+            has_rival=True,
+            max_tile_size=2048,
+            usual_tile_size=512,
+            needs=("compressai", "scipy", "tifffile"),
+            weights_kind="compressai",
         ),
     )
 }

@@ -28,6 +28,7 @@ from rsic_geo.raster.crs import wkt_of
 from rsic_geo.scenes.payloads import TileDecoder, TilePixels
 from rsic_geo.scenes.planes import Planes, WithMask
 from rsic_geo.scenes.protocol import decimated_valid
+from rsic_geo.weights import beside
 from rsic_geo.weights.store import SUFFIX
 
 Pixels = NDArray[Any]
@@ -113,7 +114,9 @@ class TiffScene:
         """
         with self._loading:
             if self._tiles is None:
-                name, sha256 = ("auto", None) if self.model is None else (self.model.name, self.model.sha256)
+                name, sha256 = "auto", None
+                if self.model is not None:
+                    name, sha256 = beside(self.model.name, self.name), self.model.sha256
                 codec = registry.get_entry(self.codec).maker()(
                     self._coded.form, weights=name, device=self._device, sha256=sha256
                 )

@@ -1,5 +1,9 @@
 """Train the learned codec: ``python -m rsic_geo.training.codec --data FOLDER --out FOLDER --budget 70m``.
 
+``--arch`` trains another network than that of ``--codec learned``: CompressAI's mean-scale hyperprior or
+ELIC, with one quantiser for all qualities (``rsic_geo.codecs.compressai_network``); its state becomes what
+``--codec compressai:FILE`` takes by ``training.codec_export``.
+
 Minimises bits per pixel plus lambda times the squared error, lambda drawn anew for every picture over the
 codec's whole range of qualities. For the last part of a run (``--hard-share``) the encoder stands still;
 decoder and entropy model are trained on the symbols that will really be coded.
@@ -17,9 +21,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rsic_geo.codecs.compressai_network import ARCHITECTURES, CompressaiSpec
 from rsic_geo.codecs.learned_network import LEVELS, SPECS, CodecSpec
 from rsic_geo.codecs.learned_network.transform import PostFilter, Residual
-from rsic_geo.training.codec_state import CodecState, grow, read_shipped
+from rsic_geo.training.codec_state import CodecState, Spec, grow, read_shipped
 from rsic_geo.training.data import Crop
 from rsic_geo.training.degrade import DegradeOptions
 from rsic_geo.training.train import Trainer, TrainOptions, add_arguments, given_options, to_batch
@@ -29,7 +34,7 @@ from rsic_geo.training.train import Trainer, TrainOptions, add_arguments, given_
 class CodecOptions(TrainOptions):
     """One run of the trainer of codecs."""
 
-    codec: CodecSpec
+    codec: Spec
     """Network of a run that begins; a resumed run has that of its state."""
     grown_from: Path | None = None
     """Shipped weights a run that begins starts from, widened to ``codec``."""
@@ -54,6 +59,8 @@ class CodecTrainer(Trainer):
         else:
             state = CodecState.fresh(options.codec, seed=options.seed, device=self.device)
             if options.grown_from:
+                if not isinstance(options.codec, CodecSpec):
+                    raise ValueError("only the learned codec grows out of shipped weights: leave --arch out")
                 tensors = grow(
                     read_shipped(options.grown_from), options.codec, seed=options.seed
                 ).state_dict()
@@ -100,7 +107,7 @@ class CodecTrainer(Trainer):
         return loss
 
 
-def draw_levels(count: int, spec: CodecSpec) -> tuple[Tensor, Tensor]:
+def draw_levels(count: int, spec: Spec) -> tuple[Tensor, Tensor]:
     """Return quality levels (count,) spread evenly over the axis, each at random in its part, and lambdas."""
     place = (torch.randperm(count) + torch.rand(count)) / count
     level = (place * LEVELS).floor().clamp(0, LEVELS - 1).long()
@@ -112,13 +119,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line of the trainer."""
     parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.codec", description=__doc__)
     add_arguments(parser)
-    parser.add_argument("--size", choices=tuple(SPECS), default="tiny")
+    parser.add_argument("--size", choices=tuple(SPECS), default="tiny", help="of the learned codec")
+    parser.add_argument("--arch", choices=("learned", *ARCHITECTURES), default="learned")
+    parser.add_argument("--channels", type=int, default=192, help="N of CompressAI's networks")
+    parser.add_argument("--latents", type=int, default=320, help="their M")
     parser.add_argument(
         "--grown-from", type=Path, help="shipped weights (.safetensors) to begin with, widened"
     )
     parser.add_argument("--hard-share", type=float)
     given = given_options(parser, arguments)
-    options = CodecOptions(codec=SPECS[given.pop("size")], **given)
+    size, arch, n, m = (given.pop(name) for name in ("size", "arch", "channels", "latents"))
+    spec = SPECS[size] if arch == "learned" else CompressaiSpec.sized(arch, n, m)
+    options = CodecOptions(codec=spec, **given)
     CodecTrainer(options, say=lambda line: print(line, flush=True)).run()
     return 0
 

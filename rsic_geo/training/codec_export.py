@@ -7,7 +7,9 @@ transforms, spec in the metadata), NAME.md (model card) and the manifest row.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import pickle
 import sys
 from itertools import islice
 from pathlib import Path
@@ -16,6 +18,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from rsic_geo.codecs.compressai_network import CompressaiNetwork
 from rsic_geo.codecs.learned_network import (
     FORMAT,
     LEVELS,
@@ -27,7 +30,16 @@ from rsic_geo.codecs.learned_network import (
 from rsic_geo.training.codec_state import CodecState
 from rsic_geo.training.data import StreamOptions, crop_stream, find_packs
 from rsic_geo.training.degrade import DegradeOptions
-from rsic_geo.training.export import LICENCE, ExportOptions, check_name, parse, write_weights
+from rsic_geo.training.export import (
+    LICENCE,
+    ExportOptions,
+    check_name,
+    parse,
+    steady,
+    write_file,
+    write_weights,
+)
+from rsic_geo.training.state import read_payload
 
 COUNTED_CROPS = 256
 """Crops whose symbols are counted."""
@@ -67,16 +79,45 @@ rounding. A payload decodes with exactly these weights and no others: an archive
 """  # noqa: E501
 
 
+_COMPRESSAI_CARD = """# {name}
+
+{summary}
+
+| | |
+|---|---|
+| network | CompressAI's {arch}, N = {n}, M = {m}, groups of channels: {groups} |
+| size | {parameters:.2f} M parameters |
+| file | `{name}.safetensors`, sha256 `{sha256}` |
+| from | {origin} |
+
+## Measured
+```
+{measured}
+```
+
+## Limits
+The entropy model is computed in floats: a machine whose arithmetic comes to other latents refuses the archive.
+A payload decodes with exactly these weights and no others: an archive names their sha256, keep the file.
+"""  # noqa: E501
+
+
 def export(options: ExportOptions, data: Path | None = None) -> str:
     """Write weights, card and manifest row; return the sha256.
 
     With a folder of packs the frequency tables follow the symbols of some of its crops.
 
-    Raises ValueError on a bad name, a file too large, or weights that do not fit the integers.
+    Raises ValueError on a bad name, a file too large, an unknown checkpoint, or weights that do not fit the
+    integers.
     """
     check_name(options.name)
-    state = CodecState.load(options.state, device=torch.device("cpu"))
-    network, spec = state.average, state.average.spec
+    state = read_checkpoint(options.state)
+    if isinstance(state, CompressaiNetwork):
+        return _export_compressai(options, state, "a checkpoint of CompressAI")
+    network = state.average
+    if isinstance(network, CompressaiNetwork):
+        origin = f"training.codec, {state.step} steps, {state.seconds / 60:.0f} minutes"
+        return _export_compressai(options, network, origin)
+    spec = network.spec
     metadata = {
         "format": FORMAT,
         "spec": json.dumps(spec.to_json()),
@@ -86,6 +127,52 @@ def export(options: ExportOptions, data: Path | None = None) -> str:
     counts = count_symbols(network.eval(), data) if data else None
     content = save(shipped_tensors(network, counts), metadata=metadata)
     return write_weights(options, content, lambda digest: _card(options, state, spec, digest))
+
+
+def read_checkpoint(path: Path) -> CodecState | CompressaiNetwork:
+    """Return the state in a file, or the network of a checkpoint of CompressAI's; no code of it is run.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        payload = read_payload(path)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{path}: no checkpoint that can be read without running code of it") from error
+    if not isinstance(payload, dict):
+        raise ValueError(f"{path}: no checkpoint with a state dict")
+    if "codec" in payload:
+        return CodecState.load(path, device=torch.device("cpu"))
+    given = payload.get("state_dict", payload)
+    tensors = {k.removeprefix("module."): v for k, v in given.items() if isinstance(v, Tensor)}
+    try:
+        return CompressaiNetwork.from_tensors(tensors)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _export_compressai(options: ExportOptions, network: CompressaiNetwork, origin: str) -> str:
+    if options.folder == ExportOptions.__dataclass_fields__["folder"].default or options.default:
+        raise ValueError("networks of CompressAI are not shipped: say where yours goes, --folder FOLDER")
+    spec = network.spec
+    tensors = {k: v.contiguous() for k, v in (network.tensors() | network.tables()).items()}
+    content = steady(save(tensors, metadata={"name": options.name}))
+    digest = hashlib.sha256(content).hexdigest()
+    card = _COMPRESSAI_CARD.format(
+        name=options.name,
+        summary=options.summary,
+        arch=spec.arch,
+        n=spec.n,
+        m=spec.m,
+        groups=", ".join(map(str, spec.groups)) or "none",
+        parameters=sum(p.numel() for p in network.parameters()) / 1e6,
+        sha256=digest,
+        origin=origin,
+        measured=options.measured.strip(),
+    )
+    write_file(options.folder / f"{options.name}.safetensors", content)
+    write_file(options.folder / f"{options.name}.md", card.encode())
+    return digest
 
 
 @torch.inference_mode()
@@ -125,7 +212,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder of packs, for frequency tables that were counted")
     given = parse(parser, arguments)
     data = given.pop("data", None)
-    print(export(ExportOptions(kind="codec", **given), data))
+    try:
+        print(export(ExportOptions(kind="codec", **given), data))
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     return 0
 
 

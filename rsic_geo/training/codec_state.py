@@ -13,17 +13,21 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
+from rsic_geo.codecs.compressai_network import CompressaiNetwork, CompressaiSpec
 from rsic_geo.codecs.learned_network import FORMAT, LEVELS, CodecSpec, LearnedNetwork, tables
 from rsic_geo.codecs.learned_network.entropy import LOWEST_LOG2
 from rsic_geo.codecs.learned_network.exact import FROZEN, ONE, PLACES, WEIGHT_PLACES
 from rsic_geo.training.state import RunState, read_payload
 
+CodecNetwork: TypeAlias = LearnedNetwork | CompressaiNetwork
+Spec: TypeAlias = CodecSpec | CompressaiSpec
 _CELL = 64
 _FLOOR = 2.0**-10
 """Least distortion told, in units of 0..1."""
@@ -42,14 +46,15 @@ _PACE = {
 class CodecState(RunState):
     """State of a run that trains a codec."""
 
-    network: LearnedNetwork
-    average: LearnedNetwork
+    network: CodecNetwork
+    average: CodecNetwork
 
     @classmethod
-    def fresh(cls, spec: CodecSpec, *, seed: int, device: torch.device) -> CodecState:
+    def fresh(cls, spec: Spec, *, seed: int, device: torch.device) -> CodecState:
         """Build an untrained state, the same for the same seed."""
         torch.manual_seed(seed)
-        network = LearnedNetwork(spec).to(device)
+        made = CompressaiNetwork(spec) if isinstance(spec, CompressaiSpec) else LearnedNetwork(spec)
+        network = made.to(device)
         average = copy.deepcopy(network).requires_grad_(False)
         return cls(network=network, average=average, optimizer=_optimizer(network))
 
@@ -57,7 +62,9 @@ class CodecState(RunState):
     def load(cls, path: Path, *, device: torch.device) -> CodecState:
         """Read what :meth:`save` wrote; weights only, no code is run from the file."""
         payload = read_payload(path)
-        state = cls.fresh(CodecSpec.from_json(payload["codec"]), seed=0, device=device)
+        fields = payload["codec"]
+        spec: Spec = (CompressaiSpec if "arch" in fields else CodecSpec).from_json(fields)
+        state = cls.fresh(spec, seed=0, device=device)
         state.restore(payload)
         return state
 
@@ -66,7 +73,7 @@ class CodecState(RunState):
         return {"codec": self.network.spec.to_json()}
 
 
-def _optimizer(network: LearnedNetwork) -> torch.optim.Optimizer:
+def _optimizer(network: CodecNetwork) -> torch.optim.Optimizer:
     groups: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         groups.setdefault(_PACE.get(name.rsplit(".", 1)[-1], 1.0), []).append(parameter)
@@ -141,13 +148,16 @@ def grow(network: LearnedNetwork, spec: CodecSpec, *, seed: int) -> LearnedNetwo
     return grown
 
 
-def read_codec(path: Path, device: torch.device) -> LearnedNetwork:
-    """Return the averaged network of a codec's state file, at rest."""
+def read_codec(path: Path, device: torch.device) -> CodecNetwork:
+    """Return the averaged network of a codec's state file, or an exported one of CompressAI's, at rest."""
+    if path.suffix == ".safetensors":
+        network = CompressaiNetwork.from_tensors(load_file(path))
+        return network.to(device).eval().requires_grad_(False)
     return CodecState.load(path, device=device).average.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def code(network: LearnedNetwork, original: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+def code(network: CodecNetwork, original: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
     """Return the 8 bit samples that come back of pixels (n, 3, h, w) in 0..1 at levels (n,), and bits (n,).
 
     A picture of three equal bands is one band: what comes back are three equal bands, too.
@@ -161,7 +171,7 @@ def code(network: LearnedNetwork, original: Tensor, level: Tensor) -> tuple[Tens
 
 @torch.no_grad()
 def degrade_batch(
-    network: LearnedNetwork, original: Tensor, *, jitter: float, family: int = 1
+    network: CodecNetwork, original: Tensor, *, jitter: float, family: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Return ``original`` (n, 3, h, w) coded at random qualities, and the RMSE (n, 1, h/64, w/64).
 

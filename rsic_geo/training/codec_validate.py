@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from rsic_geo.codecs.learned_network import BLOCK, LEVELS, LearnedNetwork
-from rsic_geo.training.codec_state import CodecState
+from rsic_geo.codecs.learned_network import BLOCK, LEVELS
+from rsic_geo.training.codec_state import CodecNetwork, read_codec
 from rsic_geo.training.degrade import Image8, code_jpeg2000
 from rsic_geo.training.validate import bd_rate, read_images
 
@@ -48,7 +48,7 @@ def psnr_of(image: Image8, decoded: Image8) -> float:
 
 
 @torch.inference_mode()
-def code(network: LearnedNetwork, image: Image8, quality: float) -> tuple[Image8, float]:
+def code(network: CodecNetwork, image: Image8, quality: float) -> tuple[Image8, float]:
     """Return an image (h, w, 3) as the codec gives it back, and its bits per pixel."""
     height, width = image.shape[:2]
     device = next(network.parameters()).device
@@ -59,7 +59,7 @@ def code(network: LearnedNetwork, image: Image8, quality: float) -> tuple[Image8
     return decoded.permute(1, 2, 0).cpu().numpy(), float(coded.bits) / (height * width)
 
 
-def assess(network: LearnedNetwork, image: Image8, name: str) -> Curves:
+def assess(network: CodecNetwork, image: Image8, name: str) -> Curves:
     """Code one image at every quality, and with JPEG 2000 at the same rates."""
     bpp, psnr, standard_bpp, standard_psnr = [], [], [], []
     for quality in QUALITIES:
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     values = parser.parse_args(arguments)
     if values.threads:
         torch.set_num_threads(values.threads)
-    network = CodecState.load(values.state, device=torch.device(values.device)).average.eval()
+    network = read_codec(values.state, torch.device(values.device))
     results = [assess(network, image, name) for name, image in read_images(values.data, values.every)]
     if values.list:
         for result in results:

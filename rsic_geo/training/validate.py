@@ -60,7 +60,8 @@ def bd_rate(
     low, high = max(min(db_a), min(db_b)), min(max(db_a), max(db_b))
     places = np.linspace(low, high, 200)
     difference = _monotone(db_b, np.log(rate_b), places) - _monotone(db_a, np.log(rate_a), places)
-    return float(100 * (np.exp(difference.mean()) - 1))
+    with np.errstate(over="ignore"):  # a codec that has learned nothing yet has no curve, and costs infinity
+        return float(100 * (np.exp(difference.mean()) - 1))
 
 
 def _monotone(xs: tuple[float, ...], ys: Curve, places: Curve) -> Curve:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rsic_geo.codecs.base import CodecEntry
@@ -16,6 +17,7 @@ from rsic_geo.errors import (
     TargetNotReachedError,
     UsageError,
     WeightsError,
+    WeightsNotFoundError,
 )
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.options import EncodeOptions
@@ -96,7 +98,11 @@ def compress(  # noqa: PLR0913 - from where to where, how, and what the caller h
             stage = report.stage(number / len(chosen), (number + 1) / len(chosen))
             stage.warnings = []
             is_named = options.codec.partition(":")[0] == entry.name  # perhaps with its network
-            one = _Try(entry, options if is_named else replace(options, codec=entry.name), stage)
+            asked = options if is_named else replace(options, codec=entry.name)
+            named = held.enter_context(
+                _codec_named(asked, str(outputs[name].path), report, is_alone=is_alone)
+            )
+            one = _Try(entry, named, stage)
             try:
                 one.make(outputs[name], opened, damage, bands)
             except TargetNotReachedError:
@@ -239,9 +245,7 @@ def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
     """Refuse what a codec or its container cannot do.
 
     Raises:
-        UsageError: a lossless target, a sidecar, tiles that are too large, or weights that decoding would not
-            find.
-        WeightsError: the weights asked for are not here.
+        UsageError: a lossless target, a sidecar, tiles that are too large, or weights of a codec without any.
     """
     if options.target.is_lossless and not entry.is_lossless_capable:
         raise UsageError(f"{entry.title} is lossy: use --codec jp2, or a target such as psnr=40 or bpp=0.5")
@@ -260,21 +264,64 @@ def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
     weights = options.codec.partition(":")[2]
     if weights and not entry.weights_kind:
         raise UsageError(f"codec {entry.name} works without a network: leave out :{weights}")
-    if weights.endswith(SUFFIX):
-        _check_is_found(weights, entry)
 
 
-def _check_is_found(path: str, entry: CodecEntry) -> None:
-    """Raise UsageError unless the weights of a path are found by the name that archives record."""
-    given = open_weights(path)
+@contextmanager
+def _codec_named(
+    options: EncodeOptions, output: str, progress: Progress, *, is_alone: bool
+) -> Iterator[EncodeOptions]:
+    """Let the weights of a codec's file be found beside the output, by the name archives record.
+
+    Where no archive comes of it, or nothing may lie beside it, they are taken away again.
+
+    Raises:
+        WeightsError: the file is none of weights.
+        UsageError: other weights are found by its name.
+    """
+    codec, _, path = options.codec.partition(":")
+    if not path.endswith(SUFFIX):
+        yield options
+        return
+    given, named = open_weights(path), replace(options, codec=f"{codec}:{Path(path).stem}")
+    is_found = True
     try:
-        open_weights(given.name, sha256=given.sha256)
+        open_weights(given.name, sha256=given.sha256, near=output)
+    except WeightsNotFoundError:
+        is_found = False
     except WeightsError as error:
         raise UsageError(
-            f"{path}: archives name their weights, and these are not found by the name {given.name!r}: put "
-            f"the file into the folder named by {ENVIRONMENT_VARIABLE}, ask for --codec "
-            f"{entry.name}:{given.name}"
+            f"{path}: archives name their weights, and other ones are found by the name {given.name!r}: give "
+            "yours another"
         ) from error
+    if is_found:
+        yield named
+        return
+    folder = Path(output).parent
+    place = folder / WEIGHTS_FOLDER
+    is_new = not place.exists()
+    keep_weights(given, folder)
+    stays = not is_alone and options.sidecar != "never"
+    _say_where(path, stays, progress)
+    is_kept = False
+    try:
+        yield named
+        is_kept = stays
+    finally:
+        if not is_kept:
+            (place / Path(path).name).unlink(missing_ok=True)
+            if is_new:
+                with suppress(OSError):  # another scene's weights lie in it by now
+                    place.rmdir()
+
+
+def _say_where(path: str, is_kept: bool, progress: Progress) -> None:
+    if is_kept:
+        progress.warn(f"its weights were put into the folder {WEIGHTS_FOLDER} beside it: readers need them")
+    else:
+        progress.warn(
+            f"readers need {os.path.basename(path)}: put it into a folder {WEIGHTS_FOLDER} beside the "
+            f"archive, or into that named by {ENVIRONMENT_VARIABLE}"
+        )
 
 
 Planner = Callable[[Scene, EncodeOptions, Progress], tuple[Scene, ScenePlan]]
@@ -323,14 +370,10 @@ def _keep_weights(made: _Try, progress: Progress, *, is_alone: bool) -> None:
         return
     except WeightsError:
         pass
-    if is_alone or made.options.sidecar == "never":
-        progress.warn(
-            f"readers need {os.path.basename(path)}: put it into a folder {WEIGHTS_FOLDER} beside the "
-            f"archive, or into that named by {ENVIRONMENT_VARIABLE}"
-        )
-        return
-    keep_weights(open_weights(path), os.path.dirname(near))
-    progress.warn(f"its weights were put into the folder {WEIGHTS_FOLDER} beside it: readers need them")
+    is_kept = not is_alone and made.options.sidecar != "never"
+    if is_kept:
+        keep_weights(open_weights(path), os.path.dirname(near))
+    _say_where(path, is_kept, progress)
 
 
 def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress, near: str) -> Enhancer | None:

@@ -154,6 +154,15 @@ def open_weights(name: str, *, sha256: str | None = None, near: str | None = Non
     return WeightsFile(name=stem, sha256=digest, content=content, metadata=_metadata(content, path))
 
 
+def beside(name: str, near: str) -> str:
+    """Return the path of weights that are found beside an archive or above it alone; else their name."""
+    try:
+        _locate(name, None)
+    except WeightsNotFoundError:
+        return str(_near(name, near) or name)
+    return name
+
+
 def keep_weights(given: WeightsFile, folder: str | Path) -> None:
     """Put weights into the folder of weights in ``folder``, where archives in it find them by their name.
 

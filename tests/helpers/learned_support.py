@@ -1,4 +1,4 @@
-"""Codecs with random but busy weights: every part of the network says something."""
+"""Codecs with random but busy weights, or weights made by hand: every part of the network says something."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import hashlib
 import json
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import safetensors.torch
 import torch
+from torch import nn
 
+from rsic_geo.codecs.compressai_network import CompressaiNetwork, CompressaiSpec
 from rsic_geo.codecs.learned_network import FORMAT, CodecSpec, LearnedNetwork, shipped_tensors
 from rsic_geo.weights import WeightsFile
 
@@ -68,3 +71,50 @@ if __name__ == "__main__":  # python tests/helpers/learned_support.py NAME > tes
     from rsic_geo.codecs.learned import LearnedCodec
 
     json.dump(golden_of(LearnedCodec(sys.argv[1], device="cpu")), sys.stdout, indent=1)
+
+
+COMPRESSAI = {
+    "mean-scale": CompressaiSpec(arch="mean-scale", n=8, m=12, groups=()),
+    "elic": CompressaiSpec(arch="elic", n=8, m=12, groups=(3, 3, 6)),
+    "elic-official": CompressaiSpec(arch="elic-official", n=8, m=12, groups=(3, 3, 6)),
+}
+_GAIN = 2.0
+"""What every level of the pyramid multiplies its means by."""
+
+
+def pyramid(spec: CompressaiSpec, seed: int = 0) -> CompressaiNetwork:
+    """Return a network of CompressAI whose first three latents are means over 16 px squares.
+
+    What is expected of latents is random, so nothing of the coding is trivial.
+    """
+    torch.manual_seed(seed)
+    network = CompressaiNetwork(spec).requires_grad_(False).eval()
+    model = network.model
+    gates: list[nn.Module] = []
+    for part, square in ((model.g_a, 0.25 * _GAIN), (model.g_s, 1 / _GAIN)):
+        for name, layer in part.named_modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                layer.weight.mul_(0.0)
+                layer.bias.mul_(0.0)
+                if "." not in name and layer.stride == (2, 2):
+                    for band in range(3):
+                        layer.weight[band, band, 2:4, 2:4] = square
+            elif hasattr(layer, "conv_b"):
+                gates.append(layer.conv_b[-1])
+            elif hasattr(layer, "gamma"):
+                layer.gamma.fill_(0.0)
+                layer.beta.fill_(1.0)
+    for gate in gates:
+        gate.bias.fill_(-100.0)  # attention adds nothing
+    for name, layer in model.named_modules():
+        if name.endswith(("entropy_parameters.4", "h_s.4")) and isinstance(layer, nn.Conv2d):
+            means, scales = layer.bias.chunk(2)[:: 1 if spec.arch == "elic" else -1]
+            scales.add_(6.0)  # latents are expected to differ from their means by about that
+    return network
+
+
+def write_checkpoint(path: Path, network: CompressaiNetwork) -> Path:
+    """Write a network as exported weights."""
+    tensors = {name: value.contiguous() for name, value in (network.tensors() | network.tables()).items()}
+    safetensors.torch.save_file(tensors, str(path))
+    return path

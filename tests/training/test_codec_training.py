@@ -12,10 +12,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from learned_support import SMALL, busy_network  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 from training_support import picture, write_pack  # noqa: E402
 
+from rsic_geo.codecs.compressai_network import CompressaiNetwork, CompressaiSpec  # noqa: E402
 from rsic_geo.codecs.learned_network import CodecSpec, LearnedNetwork, freeze, tables  # noqa: E402
 from rsic_geo.codecs.learned_network.entropy import phase_mask, phases  # noqa: E402
+from rsic_geo.devices import one_thread  # noqa: E402
 from rsic_geo.repair.network import UNetSpec  # noqa: E402
 from rsic_geo.training import codec, codec_export, codec_validate, train  # noqa: E402
 from rsic_geo.training.codec_state import CodecState, degrade_batch  # noqa: E402
@@ -229,6 +232,69 @@ def test_an_export_names_a_codec_and_leaves_the_enhancers_alone(pack_folder, tmp
         opened = LearnedCodec(str(folder / "tiny.safetensors"), device="cpu")
         tile = opened.encode_tile(np.full((3, 20, 30), 0.5, np.float32), 0.5)
         assert np.abs(opened.decode_tile(tile.payload, (3, 20, 30)) - 0.5).max() < 0.05
+
+
+def test_networks_of_compressai_are_trained_exported_and_repaired(pack_folder, tmp_path):
+    pytest.importorskip("scipy")
+    if not find_spec("compressai"):
+        pytest.skip("needs compressai")
+    from rsic_geo.codecs.compressai_tile import CompressaiCodec
+
+    spec = CompressaiSpec.sized("mean-scale", 8, 12)
+    with one_thread():
+        first, again = (
+            run(options(pack_folder, tmp_path / name, codec=spec, steps=3, hard_share=0.3)) for name in "ab"
+        )
+        for ours, theirs in zip(first.network.parameters(), again.network.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+        more = run(
+            options(pack_folder, tmp_path / "c", codec=spec, steps=2, resume=tmp_path / "a" / "state.pt")
+        )
+        assert (more.step, more.network.spec) == (5, spec)
+        fields = {"name": "mine", "summary": "a codec", "kind": "codec", "folder": tmp_path / "w"}
+        digest = codec_export.export(ExportOptions(state=tmp_path / "c" / "state.pt", **fields))
+        assert digest in (tmp_path / "w" / "mine.md").read_text()
+        assert not (tmp_path / "w" / "manifest.toml").exists()
+        opened = CompressaiCodec(str(tmp_path / "w" / "mine.safetensors"), device="cpu")
+        tile = opened.encode_tile(np.full((3, 20, 30), 0.5, np.float32), 0.5)
+        assert opened.decode_tile(tile.payload, (3, 20, 30)).shape == (3, 20, 30)
+        given = train.TrainOptions(
+            data=pack_folder, out=tmp_path / "e", spec=UNetSpec(widths=(8, 16), blocks=(1, 1)), steps=1,
+            batch=4, crop=64, workers=0, pool=16, precision="fp32",
+            coded_by=tmp_path / "w" / "mine.safetensors",
+        )  # fmt: skip
+        assert train.Trainer(given, say=lambda _: None).run().step == 1
+
+
+def test_a_checkpoint_of_compressai_itself_is_taken(tmp_path):
+    pytest.importorskip("scipy")
+    if not find_spec("compressai"):
+        pytest.skip("needs compressai")
+    theirs = CompressaiNetwork(CompressaiSpec.sized("elic-official", 8, 20)).model
+    for name, content in (
+        ("bare.pth", theirs.state_dict()),
+        (
+            "whole.pth.tar",
+            {"epoch": 3, "state_dict": {f"module.{k}": v for k, v in theirs.state_dict().items()}},
+        ),
+    ):
+        torch.save(content, tmp_path / name)
+        fields = {"name": "theirs", "summary": "", "kind": "codec", "folder": tmp_path / "w"}
+        codec_export.export(ExportOptions(state=tmp_path / name, **fields))
+        tensors = load_file(tmp_path / "w" / "theirs.safetensors")
+        assert torch.equal(tensors["g_s.1.weight"], theirs.g_s[1].weight)
+    with pytest.raises(ValueError, match="not shipped"):
+        codec_export.export(ExportOptions(state=tmp_path / "bare.pth", name="theirs", summary=""))
+    for content, words in (
+        (b"no file of torch", "without running code"),
+        ({"w": torch.zeros(2)}, "is not there"),
+    ):
+        if isinstance(content, bytes):
+            (tmp_path / "x.pth").write_bytes(content)
+        else:
+            torch.save(content, tmp_path / "x.pth")
+        with pytest.raises(ValueError, match=words):
+            codec_export.export(ExportOptions(state=tmp_path / "x.pth", **fields))
 
 
 def test_weights_that_do_not_fit_the_integers_are_not_exported():

@@ -458,19 +458,18 @@ def test_weights_that_decoding_would_not_find_are_refused_first(town, tmp_path, 
     header = b'{"__metadata__":{"spec":"{}"}}  '
     weights.write_bytes(len(header).to_bytes(8, "little") + header)
     monkeypatch.setattr(encode, "plan_scene", None)  # before any work
-    for folder in (None, tmp_path / "others"):
-        if folder is not None:
-            folder.mkdir()
-            (folder / weights.name).write_bytes(weights.read_bytes() + b" ")
-            monkeypatch.setenv("RSIC_GEO_WEIGHTS", str(folder))
-        with pytest.raises(UsageError, match="RSIC_GEO_WEIGHTS") as caught:
-            rsic_geo.compress(town, archive, codec=f"learned:{weights}", target="bpp=1")
-        assert "--codec learned:mine" in str(caught.value)
+    folder = tmp_path / "others"
+    folder.mkdir()
+    (folder / weights.name).write_bytes(weights.read_bytes() + b" ")
+    monkeypatch.setenv("RSIC_GEO_WEIGHTS", str(folder))
+    with pytest.raises(UsageError, match="found by the name 'mine': give yours another"):
+        rsic_geo.compress(town, archive, codec=f"learned:{weights}", target="bpp=1")
     monkeypatch.undo()
     monkeypatch.setenv("RSIC_GEO_WEIGHTS", str(tmp_path))
     with network(Remembering()):
         rsic_geo.compress(town, archive, codec=f"learned:{weights}", target="bpp=1", model="none")
     assert archive.exists()
+    assert not (tmp_path / "rsic-weights").exists()
 
 
 @pytest.mark.parametrize("name", ["/tmp/w.safetensors", "w.safetensors", "../w", "a\\b", "a\0b"])
@@ -518,7 +517,7 @@ def test_wrong_requests_are_refused_in_one_line(town, tmp_path, codec, changes, 
 
 
 def test_a_codec_nobody_knows_is_refused_before_any_work(town, tmp_path):
-    with pytest.raises(UnknownCodecError, match="'mpeg' is not known: use cog or jp2 or learned"):
+    with pytest.raises(UnknownCodecError, match="'mpeg' is not known: use cog or .* or learned"):
         rsic_geo.compress(town, tmp_path / "a.rsic.tif", codec="mpeg", target="bpp=1")
     assert list(tmp_path.iterdir()) == []
 

@@ -51,10 +51,11 @@ archive_choices = stack(
         "--codec",
         default="auto",
         show_default=True,
-        metavar="auto|jp2|cog|learned|learned:NAME",
+        metavar="auto|jp2|cog|learned|learned:NAME|compressai:FILE",
         help="Codec of the archive (see rsic capabilities). auto goes by the archive's name, in a folder jp2 "
         "(.jp2) where it can hold the scene, else cog (.cog.tif: any sample type, without loss or within a "
-        "largest error), of floats within a largest error the smaller one; learned writes .rsic.tif.",
+        "largest error), of floats within a largest error the smaller one; learned, and compressai with a "
+        "network of yours, write .rsic.tif.",
     ),
     click.option(
         "-f",

@@ -17,6 +17,7 @@ from rsic_geo.raster.formats.preview import place_geotiff
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.payloads import JPEG2000, TileDecoder, TilePixels
 from rsic_geo.scenes.tiff import named_codec, picture_of
+from rsic_geo.weights import beside
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.jobs.preview import PreviewMaker
 from rsic_geo.write.jobs.tiled import USUAL_GAIN, TiledJob
@@ -44,9 +45,10 @@ class TiffJob(TiledJob[TiffSpool, DialSearch]):
             size = min(self.entry.usual_tile_size, plan.grid.tile_size)
             plan = self.plan = replace(plan, grid=replace(plan.grid, tile_size=size))
         coded = CodedBands.of(plan.groups, plan.form, lossless=plan.lossless)
+        name = self.options.codec.partition(":")[2]
         self._codec = self.entry.maker()(
             coded.form,
-            weights=self.options.codec.partition(":")[2] or "auto",
+            weights=beside(name, str(self.path)) if name else "auto",
             device=self.options.execution.device,
             sha256=None,
         )
