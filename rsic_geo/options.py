@@ -110,7 +110,8 @@ def check_part(options: PartOptions) -> None:
         raise UsageError("the window's coordinates must be numbers")
     if options.srcwin is not None and (min(options.srcwin[:2]) < 0 or min(options.srcwin[2:]) < 1):
         raise UsageError("a window in pixels starts at 0 or more and has at least 1 column and row")
-    if isinstance(options.bands, str):
+    asked: object = options.bands
+    if isinstance(asked, str):
         raise UsageError("bands are numbers, as (4, 3, 2); bands rotated are asked for by spectral='rotated'")
     if any(band < 1 for band in options.bands):
         raise UsageError("bands are counted from 1")

@@ -133,6 +133,8 @@ def _target_value(kind: TargetKind, number: str) -> float:
         raise UsageError(f"target {kind}={number}: {number!r} is no number") from None
     lowest, highest = _QUANTITIES[kind].lowest, _QUANTITIES[kind].highest
     if not math.isfinite(value) or not lowest <= value <= highest:
-        limits = f"{100 * lowest:g}% and {100 * highest:g}%" if kind == "max-rel-error" else f"{lowest:g} and {highest:g}"
+        limits = f"{lowest:g} and {highest:g}"
+        if kind == "max-rel-error":
+            limits = f"{100 * lowest:g}% and {100 * highest:g}%, as 1% or 0.01"
         raise UsageError(f"target {kind}={number}: the value must be between {limits}")
     return value

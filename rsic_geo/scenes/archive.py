@@ -36,6 +36,7 @@ from rsic_geo.scenes.protocol import ReadBy, StoredScene, decimated_valid
 from rsic_geo.scenes.provenance import with_provenance
 from rsic_geo.scenes.quantised import recorded_peaks, steps_of
 from rsic_geo.scenes.reduced import masked_means, restored, rows_and_columns
+from rsic_geo.scenes.relative import RelativeSteps
 from rsic_geo.scenes.tiff import TiffScene
 
 Pixels = NDArray[Any]
@@ -346,8 +347,10 @@ class Archive:
         if self._keeps_samples:
             return self.reader.read_resampled(area, out_shape, bands=bands)
         is_lossless = self.side is not None and self.side.lossless
-        if is_lossless and self.profile.has_nodata and self._affinity is None:
-            # the coarser resolutions of a lossless archive mix nodata into the pixels around it
+        is_mixed = is_lossless and self.profile.has_nodata and self._affinity is None
+        if is_mixed or isinstance(self._affinity, RelativeSteps):
+            # The coarser resolutions of a lossless archive mix nodata into the pixels around it, and means of
+            # steps that grow are no means of samples.
             chosen = tuple(range(self.profile.count)) if bands is None else bands
             return masked_means(self, area, out_shape, chosen)
         if self._spectral is None:

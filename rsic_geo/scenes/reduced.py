@@ -61,11 +61,13 @@ def masked_means(
         for i, band in enumerate(bands):
             means = sums[i] / np.maximum(counts[i], 1)
             value, found = nodata[band], counts[i] > 0
-            limits = np.iinfo(out.dtype)
-            strip = np.clip(np.rint(means), limits.min, limits.max).astype(out.dtype)
+            is_float = out.dtype.kind == "f"
+            limits: Any = np.finfo(out.dtype) if is_float else np.iinfo(out.dtype)
+            means = means if is_float else np.rint(means)
+            strip = np.clip(means, limits.min, limits.max).astype(out.dtype)
             strip = avoid_nodata(strip[None], found[None], [value], bits=scene.profile.sample_bits)[0]
-            if value is not None:
-                strip[~found] = value
+            if value is not None or is_float:
+                strip[~found] = np.nan if value is None else value
             out[i, first:last] = strip
     return out
 

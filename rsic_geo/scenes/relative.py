@@ -46,7 +46,7 @@ class RelativeSteps:
     avoided: tuple[float | None, ...]
     """Of whole numbers the nodata value of each band, which no step comes back as."""
     power: tuple[float, ...] = ()
-    """Square of each band's usual valid sample (the geometric mean), where the steps were fitted; not stored."""
+    """Square of each band's usual valid sample (the geometric mean), as it was fitted; not stored."""
     is_whole = False
 
     @classmethod
@@ -222,7 +222,7 @@ def _whole_table(part: float, low: float, top: float, avoided: float | None) -> 
 def _ranges(
     scene: Scene, *, is_integer: bool
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Return least and greatest of each band's valid samples, and the square of the usual one; zeros for none.
+    """Return least, greatest, and the square of the usual valid sample of each band; zeros for none.
 
     The least of floats is that above zero, unless one is below.
     """

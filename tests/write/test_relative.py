@@ -15,7 +15,7 @@ from pipeline_support import assert_same_place, painted, view, write_scene
 
 import rsic_geo
 from rsic_geo.cli.entry import main
-from rsic_geo.errors import ContainerError, TargetNotReachedError, UsageError
+from rsic_geo.errors import ContainerError, StructureLostError, TargetNotReachedError, UsageError
 from rsic_geo.scenes.quantised import steps_of
 from rsic_geo.scenes.relative import RelativeSteps
 from rsic_geo.targets import Target
@@ -115,9 +115,10 @@ def test_windows_levels_bands_and_strange_handling(tmp_path, dtype):
     with rsic_geo.open(archive) as scene:
         whole = scene.read()
         np.testing.assert_array_equal(scene.read(2, window=((11, 60), (5, 99))), whole[1, 11:60, 5:99])
-        small = scene.read(out_shape=(2, 45, 65))
+        small = scene.read(window=((0, 90), (0, 130)), out_shape=(2, 45, 65))
         assert small.dtype == whole.dtype
-        assert np.isfinite(small).all()
+        means = whole[:, :90, :130].astype(float).reshape(2, 45, 2, 65, 2).mean(axis=(2, 4))
+        np.testing.assert_allclose(small, means, rtol=1e-6, atol=0.5 if dtype == "uint16" else 0)
     with rasterio.open(source) as original:
         before = original.read()
     assert 0.01 < worst_part(before[1], whole[1]) <= Fraction(0.2)
@@ -129,6 +130,47 @@ def test_windows_levels_bands_and_strange_handling(tmp_path, dtype):
     assert any("altered" in word for word in rsic_geo.validate(str(archive))["problems"])
     vrt.unlink()
     assert any("missing" in word for word in rsic_geo.validate(str(archive))["problems"])
+
+
+def test_a_few_very_large_samples_do_not_stand_in_the_way(tmp_path):
+    """Ships in radar: errors of theirs are large, and those of the sea around them are not."""
+    rng = np.random.default_rng(0)
+    pixels = rng.exponential(0.1, (1, 200, 200)).astype("float32")
+    pixels[0, ::40, ::50] = 5e3
+    source = write_scene(tmp_path / "s.tif", pixels)
+    rsic_geo.compress(source, tmp_path / "a.jp2", max_rel_error=0.01)
+    with rsic_geo.open(tmp_path / "a.jp2") as scene:
+        assert worst_part(pixels, scene.read()) <= Fraction(0.01)
+    huge = np.full((1, 60, 60), 5.0)
+    huge[0, 0, 0] = 1e200
+    rsic_geo.compress(write_scene(tmp_path / "h.tif", huge), tmp_path / "h.jp2", max_rel_error=0.01)
+    with rsic_geo.open(tmp_path / "h.jp2") as scene:
+        assert worst_part(huge, scene.read()) <= Fraction(0.01)
+
+
+def test_what_steps_erase_is_still_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    source = write_scene(tmp_path / "s.tif", rng.normal(300, 0.5, (1, 90, 90)).astype("float32"))
+    with pytest.raises(StructureLostError):
+        rsic_geo.compress(source, tmp_path / "a.jp2", max_rel_error=0.05)
+
+
+def test_what_is_exact_is_not_warned_of(tmp_path):
+    for name, pixels in (("c", np.full((1, 50, 50), 0.3, "float32")), ("w", np.full((1, 9, 9), 7, "uint16"))):
+        source = write_scene(tmp_path / f"{name}.tif", pixels)
+        report = rsic_geo.compress(source, tmp_path / f"{name}.jp2", max_rel_error=0.01)
+        assert not report.warnings
+
+
+def test_a_missing_mask_blames_no_other_sidecar(tmp_path):
+    pixels = radar("uint16")
+    pixels[:, 20:50, 20:60] = 7
+    source = write_scene(tmp_path / "s.tif", pixels, nodata=7)
+    rsic_geo.compress(source, tmp_path / "a.jp2", max_rel_error=0.05)
+    (tmp_path / "a.jp2.msk").unlink()
+    (problem,) = rsic_geo.validate(str(tmp_path / "a.jp2"))["problems"]
+    assert "a.jp2.msk" in problem
+    assert "missing" in problem
 
 
 def test_alpha_keeps_every_sample(tmp_path):

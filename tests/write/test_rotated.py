@@ -277,6 +277,21 @@ def test_constant_bands_beside_others_come_back(tmp_path):
         assert (scene.read()[2] == 777).all()
 
 
+@needs_shared
+def test_a_scene_of_few_counts_is_no_more_than_was_asked_for(tmp_path):
+    """What enhancement was expected to cost by rounding once made every sample exact, in twice the bytes."""
+    source = SHARED / "data/scenes/s2_4band_uint16_wgs84.tif"
+    how = {"spectral": "rotated", "srcwin": (0, 0, 200, 200), "threads": 1, "target": "psnr=40"}
+    report = rsic_geo.compress(source, tmp_path / "a.jp2", **how).to_json()
+    assert 40 <= report["target"]["achieved"] < 42
+
+
+def test_bands_by_the_command_line_s_word_are_told_apart_in_python(tmp_path):
+    source = write_scene(tmp_path / "s.tif", kin(bands=2))
+    with pytest.raises(UsageError, match="spectral='rotated'"):
+        rsic_geo.compress(source, tmp_path / "a.jp2", psnr=40, bands="rotated")
+
+
 def test_weights_shift_errors_between_bands(tmp_path):
     source = write_scene(tmp_path / "s.tif", kin(bands=3))
     errors = []
