@@ -346,12 +346,11 @@ class Archive:
             self._check.reduced(area, min(area.height / out_shape[0], area.width / out_shape[1]))
         if self._keeps_samples:
             return self.reader.read_resampled(area, out_shape, bands=bands)
+        chosen = tuple(range(self.profile.count)) if bands is None else bands
         is_lossless = self.side is not None and self.side.lossless
         is_mixed = is_lossless and self.profile.has_nodata and self._affinity is None
         if is_mixed or isinstance(self._affinity, RelativeSteps):
-            # The coarser resolutions of a lossless archive mix nodata into the pixels around it, and means of
-            # steps that grow are no means of samples.
-            chosen = tuple(range(self.profile.count)) if bands is None else bands
+            # Coarser resolutions mix nodata into what is around it; means of growing steps are none of samples.
             return masked_means(self, area, out_shape, chosen)
         if self._spectral is None:
             pixels = self.reader.read_resampled(area, out_shape, bands=bands)
@@ -361,7 +360,6 @@ class Archive:
         planes = self._planes
         if planes is None:
             return pixels
-        chosen = tuple(range(self.profile.count)) if bands is None else bands
         rows = area.row_off + ((np.arange(out_shape[0]) + 0.5) * area.height / out_shape[0]).astype(int)
         cols = area.col_off + ((np.arange(out_shape[1]) + 0.5) * area.width / out_shape[1]).astype(int)
         pixels = self.within(pixels, chosen)
