@@ -347,18 +347,17 @@ class Archive:
         if self._keeps_samples:
             return self.reader.read_resampled(area, out_shape, bands=bands)
         chosen = tuple(range(self.profile.count)) if bands is None else bands
-        is_lossless = self.side is not None and self.side.lossless
-        is_mixed = is_lossless and self.profile.has_nodata and self._affinity is None
+        side, is_own = self.side, self._affinity is None
+        is_mixed = is_own and side is not None and side.lossless and self.profile.has_nodata
         if is_mixed or isinstance(self._affinity, RelativeSteps):
-            # Coarser resolutions mix nodata into what is around it; means of growing steps are none of samples.
+            # Coarser resolutions mix nodata into its surroundings; means of growing steps are none of samples.
             return masked_means(self, area, out_shape, chosen)
         if self._spectral is None:
             pixels = self.reader.read_resampled(area, out_shape, bands=bands)
         else:
             pixels = self._spectral.inverse(self.reader.read_resampled(area, out_shape))
             pixels = pixels if bands is None else pixels[list(bands)]
-        planes = self._planes
-        if planes is None:
+        if (planes := self._planes) is None:
             return pixels
         rows = area.row_off + ((np.arange(out_shape[0]) + 0.5) * area.height / out_shape[0]).astype(int)
         cols = area.col_off + ((np.arange(out_shape[1]) + 0.5) * area.width / out_shape[1]).astype(int)
