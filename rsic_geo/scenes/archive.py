@@ -350,7 +350,7 @@ class Archive:
         side, is_own = self.side, self._affinity is None
         is_mixed = is_own and side is not None and side.lossless and self.profile.has_nodata
         if is_mixed or isinstance(self._affinity, RelativeSteps):
-            # Coarser resolutions mix nodata into its surroundings; means of growing steps are none of samples.
+            # Coarser resolutions mix nodata into what is there; means of growing steps are none of samples.
             return masked_means(self, area, out_shape, chosen)
         if self._spectral is None:
             pixels = self.reader.read_resampled(area, out_shape, bands=bands)
