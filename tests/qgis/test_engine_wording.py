@@ -120,6 +120,7 @@ def test_every_option_in_a_message_is_a_parameter_of_some_dialog():
         "view.py",
         "export.py",
         "server.py",
+        "compressai_tile.py",  # a command for a shell, of a codec that no dialog offers
     }
     for place, text in ENGINE_TEXTS:
         if Path(place.partition(":")[0]).name not in elsewhere:
