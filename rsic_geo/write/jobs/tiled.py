@@ -32,6 +32,8 @@ from rsic_geo.write.writer import Job, Made
 SIZE_PROMISE = 0.02
 """Largest miss of a size target, as part of it."""
 MAX_SIZE_ROUNDS = 4
+ABOUT_AS_LARGE = 0.08
+"""Difference in bytes up to which two codings of a scene share adaptive filters."""
 USUAL_GAIN = 0.3
 """What enhancement usually adds (dB); only where a search for a PSNR begins."""
 
@@ -55,8 +57,8 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
 
     settled: tuple[FilterTaps | None, ...] | None = None
     """Adaptive filters of the search's first fit: their bytes must not change while a size is aimed at."""
-    tasted: tuple[FilterTaps | None, ...] | None = None
-    """Adaptive filters of the sample by which a search for a quality began: good for all its codings."""
+    tasted: tuple[tuple[FilterTaps | None, ...], int] | None = None
+    """Adaptive filters of the sample by which a search for a quality began, and the bytes of that coding."""
     is_declined: bool = False
     """Whether that fit found enhancement not worth its bytes."""
 
@@ -187,7 +189,7 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
         with self._decoded(writer) as stored:
             readers = Readers(source=self.reader, decoded=Clamped(stored, self.plan.limits))
             found = foretaste(readers, coded, self.enhancer, self._fit_options(coded), progress)
-        self.tasted = found.filters
+        self.tasted = found.filters, coded.body_bytes
         self.enhancing_seconds += time.perf_counter() - before
         # Final pixels are rounded to whole numbers; where the codec is that good, enhancement stays off.
         return np.minimum(coded.sse * found.left + coded.count / 12, coded.sse)
@@ -195,12 +197,17 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
     def _fit_options(self, coded: CodedScene) -> FitOptions:
         bands = self.bands
         log = None if bands is None else FitLog(bands.folder, coded.pixel_crcs, plan_digest(self.plan))
+        filters = self.settled
+        if filters is None and self.tasted is not None:
+            tasted, size = self.tasted
+            # Filters are good for codings about as large; for others they lose some hundredths of a decibel.
+            filters = tasted if abs(coded.body_bytes / max(size, 1) - 1) <= ABOUT_AS_LARGE else None
         return FitOptions(
             window_size=self.options.execution.window_size,
             workers=self.options.execution.workers,
             max_error=self._fit_bound,
             seed=self.options.seed,
-            filters=self.tasted if self.settled is None else self.settled,
+            filters=filters,
             is_settled=self.settled is not None,
             log=log,
         )
