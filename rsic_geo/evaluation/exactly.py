@@ -1,9 +1,9 @@
 """Files without loss, or with an error that is bounded: ours beside those of other programs.
 
 ``rsic eval lossless SCENE...`` and ``rsic eval near-lossless SCENE...``. Other programs' files are GeoTIFFs
-of GDAL's COG driver (without overviews) and, where ``imagecodecs`` is installed, JPEG-LS and JPEG XL streams
-band by band, which have no place on earth and no metadata. Every file is decoded, and its largest error
-counted.
+of GDAL's COG driver (without overviews) and, where ``imagecodecs`` is installed, JPEG-LS, JPEG XL and (of
+three bands of bytes) WebP streams, which have no place on earth and no metadata. Every file of ours is decoded,
+and its largest error counted.
 """
 
 from __future__ import annotations
@@ -142,7 +142,12 @@ def _streams() -> dict[str, Callable[[Pixels, float], int | None]]:
             len(imagecodecs.jpegxl_encode(np.ascontiguousarray(b), lossless=True, effort=7)) for b in pixels
         )
 
-    return {"JPEG-LS": jpegls, "JPEG XL": jpegxl}
+    def webp(pixels: Pixels, bound: float) -> int | None:
+        if bound or pixels.dtype != np.uint8 or len(pixels) != 3:
+            return None
+        return len(imagecodecs.webp_encode(np.ascontiguousarray(np.moveaxis(pixels, 0, -1)), lossless=True))
+
+    return {"JPEG-LS": jpegls, "JPEG XL": jpegxl, "WebP": webp}
 
 
 def as_text(entries: dict[str, Any]) -> str:

@@ -31,6 +31,8 @@ def test_without_loss_and_within_bounds(scenes, capsys):
     assert rows[0]["rsic"] > rows[2]["rsic"] > rows[8]["rsic"] > 0
     assert rows[0]["COG ZSTD"] > rows[0]["rsic"]
     assert rows[2]["JPEG-LS"] < rows[0]["JPEG-LS"]
+    assert rows[0]["WebP"] > rows[2]["rsic"]
+    assert rows[2]["WebP"] is None
     assert by_name["heights.tif"][0]["rsic"] is None  # as floats in steps are not exact
     assert 0 < by_name["heights.tif"][8]["rsic cog"] < by_name["heights.tif"][0]["rsic cog"]
     assert by_name["heights.tif"][2]["rsic"] > 0

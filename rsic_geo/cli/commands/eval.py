@@ -113,7 +113,7 @@ def _files(places: tuple[str, ...], words: list[str], console: Console) -> int:
 @click.argument("scenes", nargs=-1, required=True)
 @talking
 def lossless(scenes: tuple[str, ...], console: Console) -> int:
-    """Bytes of SCENES without loss: ours (JPEG 2000, COG), COGs of GDAL's alone, JPEG-LS and JPEG XL."""
+    """Bytes of SCENES without loss: ours (JPEG 2000, COG), COGs of GDAL's alone, JPEG-LS, JPEG XL, WebP."""
     return _files(scenes, ["lossless"], console)
 
 
