@@ -2,8 +2,8 @@
 
 ``rsic eval lossless SCENE...`` and ``rsic eval near-lossless SCENE...``. Other programs' files are GeoTIFFs
 of GDAL's COG driver (without overviews) and, where ``imagecodecs`` is installed, JPEG-LS, JPEG XL and (of
-three bands of bytes) WebP streams, which have no place on earth and no metadata. Every file of ours is decoded,
-and its largest error counted.
+three bands of bytes) WebP streams, which have no place on earth and no metadata. Every file of ours is
+decoded, and its largest error counted.
 """
 
 from __future__ import annotations
