@@ -11,7 +11,6 @@ each as little-endian int32 in steps of 2^-12, stand between the context and the
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -30,21 +29,18 @@ from rsic_geo.codecs.compressai_network import (
 )
 from rsic_geo.codecs.compressai_network import rows_of as table_rows
 from rsic_geo.codecs.learned import (
-    MAX_SIDE,
+    HEADER,
     LearnedCodec,
     LearnedTile,
     Samples,
     TileShape,
-    checked,
 )
-from rsic_geo.codecs.learned_network import LEVELS
 from rsic_geo.codecs.learned_network.exact import SYMBOL_LIMIT
 from rsic_geo.codecs.learned_rans import SymbolReader, SymbolTable, SymbolWriter
 from rsic_geo.devices import choose_device, full_float32, one_thread
-from rsic_geo.errors import BitstreamError, ChecksumError, UsageError, WeightsError
+from rsic_geo.errors import ChecksumError, WeightsError
 from rsic_geo.weights import WeightsFile, open_weights
 
-_HEADER = struct.Struct("<BI")
 _MEAN_ONE, _LATENT_ONE = 2.0**8, 2.0**12
 """Steps per unit of means, and of the latents that come of them."""
 EXPORT = "python -m rsic_geo.training.codec_export CHECKPOINT --name NAME --summary WORDS --folder FOLDER"
@@ -58,6 +54,7 @@ class CompressaiCodec(LearnedCodec):
     """A network of CompressAI with its entropy coder; safe to share between threads."""
 
     codec_id = "compressai"
+    _owner = "CompressAI's"
     block = BLOCK
 
     def __init__(self, name: str, *, device: str = "auto", sha256: str | None = None) -> None:
@@ -98,10 +95,7 @@ class CompressaiCodec(LearnedCodec):
             UnsupportedSceneError: not such an array, not finite, or too large.
             UsageError: quality outside 0..1.
         """
-        samples = checked(samples)
-        if not 0.0 <= quality <= 1.0:
-            raise UsageError(f"quality {quality} is outside 0..1")
-        level = round(quality * (LEVELS - 1))
+        samples, level = self._asked(samples, quality)
         step = step_of(level)
         writer = SymbolWriter(self._table)
         with torch.inference_mode(), full_float32(), one_thread():
@@ -122,20 +116,16 @@ class CompressaiCodec(LearnedCodec):
             latents = self._expects.decode(hyper, decide)
             reconstruction = self._synthesise(latents, level, samples.shape)
         string = writer.finish()
-        head = _HEADER.pack(level, writer.checksum(self._sealed(samples.shape, level, latents)))
+        head = HEADER.pack(level, writer.checksum(self._sealed(samples.shape, level, latents)))
         return LearnedTile(payload=head + string, reconstruction=reconstruction)
 
     def _read(self, payload: bytes, shape: TileShape) -> tuple[Tensor, NDArray[np.int16]]:
         """Return latents (1, M, h, w) and all symbols of a payload, checked."""
-        if len(payload) < _HEADER.size:
-            raise BitstreamError(f"{len(payload)} bytes are no tile of CompressAI's: it is cut short")
-        if shape[0] not in (1, 3) or not all(0 < side <= MAX_SIDE for side in shape[1:]):
-            raise BitstreamError(f"a tile of {shape} bands, rows and columns is none of CompressAI's")
-        level, expected = _HEADER.unpack_from(payload)
+        level, expected = self._head(payload, shape)
         step, spec = step_of(level), self._pixels.spec
         inner = (spec.n, -(-shape[1] // BLOCK), -(-shape[2] // BLOCK))
         count = inner[1] * inner[2] * (spec.n + 16 * spec.m)
-        reader = SymbolReader(payload[_HEADER.size :], self._table, count)
+        reader = SymbolReader(payload[HEADER.size :], self._table, count)
         medians = self._expects.medians[:, 0, :, None]
         hyper = medians + reader.take(self._hyper_rows(torch.empty(1, *inner)))[None]
 

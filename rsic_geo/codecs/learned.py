@@ -59,7 +59,7 @@ DTYPES = ("uint8", "uint16", "int16")
 VERSION = 2
 MAX_SIDE = 2048
 """Largest side of a tile in px."""
-_HEADER = struct.Struct("<BI")
+HEADER = struct.Struct("<BI")
 _CONTEXT = struct.Struct("<BBHHB8s")
 Samples = NDArray[np.float32]
 TileShape: TypeAlias = "tuple[int, int, int]"
@@ -83,6 +83,7 @@ class LearnedCodec:
     """
 
     codec_id = CODEC_ID
+    _owner = "the learned codec"
     dtypes = DTYPES
     is_lossless_capable = False
     block = BLOCK
@@ -139,10 +140,7 @@ class LearnedCodec:
             UnsupportedSceneError: not such an array, not finite, or too large.
             UsageError: quality outside 0..1.
         """
-        samples = checked(samples)
-        if not 0.0 <= quality <= 1.0:
-            raise UsageError(f"quality {quality} is outside 0..1")
-        level = round(quality * (LEVELS - 1))
+        samples, level = self._asked(samples, quality)
         with torch.inference_mode(), full_float32(), one_thread():
             x = self._pad(samples)
             told = torch.tensor([level], device=self.device)
@@ -158,8 +156,25 @@ class LearnedCodec:
                 writer.put(step.symbols, step.index)
             reconstruction = self._synthesise(latents, level, samples.shape)
         string = writer.finish()
-        head = _HEADER.pack(level, writer.checksum(self._context(samples.shape, level)))
+        head = HEADER.pack(level, writer.checksum(self._context(samples.shape, level)))
         return LearnedTile(payload=head + string, reconstruction=reconstruction)
+
+    @staticmethod
+    def _asked(samples: Samples, quality: float) -> tuple[Samples, int]:
+        """Return samples that can be coded, and the level of a quality; raises as :meth:`encode_tile`."""
+        samples = checked(samples)
+        if not 0.0 <= quality <= 1.0:
+            raise UsageError(f"quality {quality} is outside 0..1")
+        return samples, round(quality * (LEVELS - 1))
+
+    def _head(self, payload: bytes, shape: TileShape) -> tuple[int, int]:
+        """Return the level of a tile and the checksum of its symbols; raises BitstreamError for no tile."""
+        if len(payload) < HEADER.size:
+            raise BitstreamError(f"{len(payload)} bytes are no tile of {self._owner}: it is cut short")
+        if shape[0] not in (1, 3) or not all(0 < side <= MAX_SIDE for side in shape[1:]):
+            raise BitstreamError(f"a tile of {shape} bands, rows and columns is none of {self._owner}")
+        level, expected = HEADER.unpack_from(payload)
+        return level, expected
 
     def decode_tile(self, payload: bytes, shape: TileShape, *, reduce: int = 0) -> Samples:
         """Return samples (bands, ceil(h / 2^reduce), ceil(w / 2^reduce)), not clipped.
@@ -193,15 +208,11 @@ class LearnedCodec:
 
     def _read(self, payload: bytes, shape: TileShape) -> tuple[Tensor, NDArray[np.int16]]:
         """Return latents (192, h, w) and all symbols of a payload, checked."""
-        if len(payload) < _HEADER.size:
-            raise BitstreamError(f"{len(payload)} bytes are no tile of the learned codec: it is cut short")
-        if shape[0] not in (1, 3) or not all(0 < side <= MAX_SIDE for side in shape[1:]):
-            raise BitstreamError(f"a tile of {shape} bands, rows and columns is none of the learned codec")
-        level, expected = _HEADER.unpack_from(payload)
+        level, expected = self._head(payload, shape)
         height, width = -(-shape[1] // BLOCK), -(-shape[2] // BLOCK)
         inner = (self.spec.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
         count = inner[0] * inner[1] * inner[2] + CHANNELS * height * width
-        reader = SymbolReader(payload[_HEADER.size :], self._table, count)
+        reader = SymbolReader(payload[HEADER.size :], self._table, count)
         z_index = self._hyper_index(torch.empty(inner))
         z = reader.take(z_index).to(self.device)
         latents = torch.zeros((CHANNELS, height, width), dtype=torch.float64, device=self.device)
