@@ -179,7 +179,7 @@ def _is_wanted(plan: EnhancementPlan, core: Window) -> bool:
 def _strips(plan: EnhancementPlan, area: Window) -> Iterator[Window]:
     """Cut an area into strips of whole rows of cells, each about half as high as a window is wide.
 
-    Squares would see 4 % fewer pixels around them and take twice the memory.
+    Squares would see fewer pixels around them and take twice the memory.
     """
     height = max(CELL, plan.window_size // 2 // CELL * CELL)
     top = area.row_off
