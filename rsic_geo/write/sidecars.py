@@ -104,31 +104,25 @@ def as_stored(
         snapshot = replace(snapshot, mask_flags=(("per_dataset",),) * snapshot.count)
     if affinity is None:
         return snapshot
-    if isinstance(affinity, RelativeSteps):  # no scale undoes them, and nodata is not among them
+    if not isinstance(affinity, Affinity):  # no scale undoes it, and nodata is not among it
         nothing = (None,) * snapshot.count
-        stored = replace(snapshot.without_nodata_values(), dtypes=(affinity.stored,) * snapshot.count)
-        return replace(
-            stored,
+        stored = replace(
+            snapshot.without_nodata_values(),
             nodata=nothing,
             scales=(1.0,) * snapshot.count,
             offsets=(0.0,) * snapshot.count,
             units=nothing,
             bits=nothing,
         ).without_statistics()
-    if not isinstance(affinity, Affinity):
-        nothing = (None,) * snapshot.count
+        if isinstance(affinity, RelativeSteps):
+            return replace(stored, dtypes=(affinity.stored,) * snapshot.count)
         return replace(
-            snapshot.without_nodata_values(),
+            stored,
             dtypes=("int16",) * snapshot.count,
-            nodata=nothing,
             mask_flags=snapshot.mask_flags if has_mask else (("all_valid",),) * snapshot.count,
             descriptions=tuple(f"component {n}" for n in range(1, snapshot.count + 1)),
             colorinterp=("undefined",) * snapshot.count,
-            scales=(1.0,) * snapshot.count,
-            offsets=(0.0,) * snapshot.count,
-            units=nothing,
-            bits=nothing,
-        ).without_statistics()
+        )
     own = list(zip(snapshot.scales, snapshot.offsets, strict=True))
     steps = list(zip(affinity.scale, affinity.offset, strict=True))
     return replace(
