@@ -62,11 +62,16 @@ class Setting:
     """Bytes of the payload, about."""
     is_exact: bool = False
     """Whether ``size`` is met from below as nearly as trials allow."""
+    error: float | None = None
+    """Mean squared error (DN squared) as the encoder estimates it, see :class:`RDPoints`."""
 
     def __post_init__(self) -> None:
         """Refuse combinations without meaning."""
-        if (self.lossless, self.quality is not None, self.size is not None).count(True) != 1:
-            raise UsageError("a tile is coded without loss, to a quality or to a size: give one of them")
+        given = (self.lossless, self.quality is not None, self.size is not None, self.error is not None)
+        if given.count(True) != 1:
+            raise UsageError(
+                "a tile is coded without loss, to a quality, a size or an error: give one of them"
+            )
         if self.quality is not None and not 0 <= self.quality <= 1:
             raise UsageError(f"quality {self.quality} is outside 0..1")
 
@@ -128,30 +133,30 @@ class RDPoints:
     """Bytes of packets up to and including each layer."""
     sse: tuple[float, ...]
     """Sum of squared errors over all valid samples (DN squared) when decoding up to each layer."""
-    samples: int
-    """Number of samples that `sse` sums over."""
+    asked: tuple[float, ...]
+    """Mean squared errors the encoder was asked for; it leaves some part more, alike at all layers."""
     by_band: tuple[tuple[float, ...], ...] = ()
-    """The same of each band, layer by layer; empty where the codec does not tell bands apart."""
+    """``sse`` of each band, layer by layer; empty where the codec does not tell bands apart."""
 
 
 class SizedCodec(Codec, Protocol):
-    """A codec whose tiles can be cut at any size, so that bytes can be shared out among tiles."""
+    """A codec whose tiles can be cut at any size or error, so that bytes can be shared out among tiles."""
 
     def curve(
         self,
         pixels: Pixels,
-        ratios: Sequence[float],
+        errors: Sequence[float],
         valid: npt.NDArray[np.bool_] | None,
         near: float | Sequence[float] | None = None,
     ) -> RDPoints:
-        """Return bytes and squared error of a tile at falling compression ratios, by one coding.
+        """Return bytes and squared error of a tile at falling mean squared errors, by one coding.
 
         Args:
             pixels: samples (bands, height, width).
-            ratios: bytes of the samples over those of the payload, falling.
+            errors: mean squared errors of valid samples, falling.
             valid: (height, width) or (bands, height, width); other samples count no error.
-            near: a mean squared error that is wanted, or the largest of each band; ratios far from it may be
-                left out. None: all of them.
+            near: a mean squared error, or the largest of each band, about which the curve has to be right;
+                None: everywhere.
         """
         ...
 

@@ -16,8 +16,8 @@ from rsic_geo.geo.profile import sample_range
 
 CODEC_ID = "jp2"
 DTYPES = ("uint8", "uint16", "int16")
-DEFAULT_LAYERS = (400.0, 160.0, 80.0, 40.0, 20.0, 10.0, 5.0)
-"""Ratios of `layer_profile` when none are given."""
+_LEAST_DECIBELS = 0.01
+"""OpenJPEG takes 0 for all there is."""
 MAX_LAYERS = 100
 """OpenJPEG's limit."""
 MAX_TILE_SAMPLES = 1 << 28
@@ -25,6 +25,16 @@ MAX_TILE_SAMPLES = 1 << 28
 _MAX_ATTEMPTS = 5
 _HEADER_BYTES = 130
 """Main header that OpenJPEG counts into its rate, less the PLT segment that it does not (bytes)."""
+_USUALLY_LEFT = 1.17
+"""Error that is left over that asked for, about."""
+_MUCH_LEFT = 1.3
+"""The same where other errors than those of what is left out begin to count."""
+_LOOKS = 4
+"""Layers that are decoded where it is not known which matter."""
+_SMALL_PART = 50
+"""A first layer of so small a part of all bytes may hold nothing of what it was asked for."""
+_NO_ERROR = 1e-3
+"""Least squared error of a layer that is not decoded."""
 _CLOSE_ENOUGH = 0.005
 """A byte budget counts as hit when less than this share of it stays unused."""
 
@@ -39,8 +49,9 @@ class J2KParams:
     """Decorrelate the first three bands as red, green, blue."""
     ratio: float | None = None
     """Compression ratio against the raw bits of the tile; None keeps all that the quantiser keeps."""
-    layers: tuple[float, ...] | None = None
-    """Ratios of quality layers, falling; excludes `ratio`."""
+    errors: tuple[float, ...] = ()
+    """Mean squared error of each quality layer, falling; excludes `ratio`. OpenJPEG estimates it on wavelet
+    coefficients without what its quantiser and the rounding add: about 15 % more is left."""
     num_resolutions: int = 6
     """Wavelet decompositions + 1, the same in every tile whatever its size."""
     plt: bool = True
@@ -53,18 +64,16 @@ class J2KParams:
 
     def __post_init__(self) -> None:
         """Refuse combinations without meaning."""
-        ratios = self.layers if self.layers is not None else (self.ratio,) if self.ratio is not None else ()
-        if self.layers is not None and self.ratio is not None:
-            raise UsageError("give either ratio or layers, not both")
-        if self.lossless and ratios:
-            raise UsageError("lossless coding takes no ratio: leave it out or choose a lossy target")
-        if any(not math.isfinite(r) or r <= 0 for r in ratios):
+        if self.errors and self.ratio is not None:
+            raise UsageError("give either ratio or errors, not both")
+        if self.lossless and (self.errors or self.ratio is not None):
+            raise UsageError("lossless coding takes no ratio and no error: choose a lossy target")
+        if self.ratio is not None and not (math.isfinite(self.ratio) and self.ratio > 0):
             raise UsageError("compression ratios are positive numbers, such as 20 for 20:1")
-        if self.layers is not None and (
-            not 1 <= len(self.layers) <= MAX_LAYERS
-            or list(self.layers) != sorted(set(self.layers), reverse=True)
-        ):
-            raise UsageError(f"layers are 1..{MAX_LAYERS} falling ratios, such as (80, 40, 20)")
+        if len(self.errors) > MAX_LAYERS or list(self.errors) != sorted(set(self.errors), reverse=True):
+            raise UsageError(f"errors are up to {MAX_LAYERS} falling numbers, such as (9, 4)")
+        if not all(math.isfinite(error) and error > 0 for error in self.errors):
+            raise UsageError("squared errors are positive numbers; without any, all there is is kept")
         if not 1 <= self.num_resolutions <= 33:
             raise UsageError("num_resolutions is 1..33")
         if self.progression not in openjpeg.PROGRESSIONS:
@@ -94,10 +103,12 @@ class Jpeg2000Codec:
             return Coded(encode_tile_bytes(pixels, params, setting.size))
         if setting.size is not None:
             params = replace(params, ratio=pixels.nbytes / setting.size)
+        elif setting.error is not None:
+            params = replace(params, errors=(setting.error,) if setting.error > 0 else ())
         elif setting.lossless:
             params = replace(params, lossless=True)
         elif setting.quality != 1.0:
-            raise UsageError("JPEG 2000 is coded to a size, without loss, or as finely as it can")
+            raise UsageError("JPEG 2000 is coded to a size or an error, without loss, or as finely as it can")
         return Coded(encode_tile(pixels, params))
 
     def decode(self, payload: bytes, shape: tuple[int, int, int], *, reduce: int = 0) -> Pixels:
@@ -111,12 +122,12 @@ class Jpeg2000Codec:
     def curve(
         self,
         pixels: Pixels,
-        ratios: Sequence[float],
+        errors: Sequence[float],
         valid: npt.NDArray[np.bool_] | None,
         near: float | Sequence[float] | None = None,
     ) -> RDPoints:
-        """Return bytes and squared error at falling ratios, by one layered coding; see `layer_profile`."""
-        return layer_profile(pixels, replace(self._lossy, layers=tuple(ratios)), valid=valid, near=near)
+        """Return bytes and squared error at falling errors, by one layered coding; see `layer_profile`."""
+        return layer_profile(pixels, replace(self._lossy, errors=tuple(errors)), valid=valid, near=near)
 
 
 def encode_tile(pixels: Pixels, params: J2KParams) -> bytes:
@@ -145,7 +156,7 @@ def encode_tile_bytes(pixels: Pixels, params: J2KParams, max_bytes: int) -> byte
         raise UsageError("a byte budget needs lossy coding")
     search = _BudgetSearch(max_bytes=max_bytes, raw_bytes=pixels.nbytes)
     for _ in range(_MAX_ATTEMPTS):
-        lossy = replace(params, layers=None, ratio=search.raw_bytes / search.request)
+        lossy = replace(params, errors=(), ratio=search.raw_bytes / search.request)
         if not search.is_worth_another(encode_tile(pixels, lossy)):
             break
     return search.best
@@ -203,28 +214,20 @@ def layer_profile(
     valid: npt.NDArray[np.bool_] | None = None,
     near: float | Sequence[float] | None = None,
 ) -> RDPoints:
-    """Measure bytes and squared error of a tile at each of `params.layers` (DEFAULT_LAYERS when None).
+    """Measure bytes and squared error of a tile at each of `params.errors`.
 
-    One layered encode and one decode per layer.
-
-    Args:
-        pixels: Samples (bands, height, width).
-        params: Lossy parameters; a `ratio` in them is not looked at.
-        valid: Optional (height, width) or (bands, height, width) keep-map; other samples count no error.
-        near: A mean squared error, or one for each band, none of which may have more; only the layers that
-            lie about it, found by halving, are decoded and returned. Decoding layers takes most of the time
-            of measuring.
-
-    Raises:
-        As `encode_tile`.
+    One layered encode; decoding a layer takes half of that, so few are, and tell what the others leave. The
+    arguments are those of `SizedCodec.curve`. Raises as `encode_tile`.
     """
-    layers = params.layers or DEFAULT_LAYERS
-    layered = replace(params, ratio=None, layers=layers, plt=True, progression="LRCP")
-    codestream = encode_tile(pixels, layered)
     keep = None if valid is None else np.broadcast_to(valid, pixels.shape)
-    sizes = _layer_bytes(codestream, len(layers))
     counts = np.full(len(pixels), pixels[0].size) if keep is None else np.count_nonzero(keep, axis=(1, 2))
-    # Once everything is coded, further layers hold nothing but empty packets.
+    # The encoder counts what does not count, too, which is filled smoothly and has no error to speak of.
+    share = max(float(counts.sum()) / pixels.size, 1e-3)
+    asked = tuple(share * error for error in params.errors)
+    layered = replace(params, ratio=None, errors=asked, plt=True, progression="LRCP")
+    codestream = encode_tile(pixels, layered)
+    sizes = _layer_bytes(codestream, len(asked))
+    # Beyond the tile's own variance and once everything is coded, layers hold nothing but empty packets.
     empty = params.num_resolutions * pixels.shape[0]
     filled = [k for k in range(len(sizes)) if k == 0 or sizes[k] - sizes[k - 1] > empty]
     errors: dict[int, npt.NDArray[np.float64]] = {}
@@ -235,27 +238,65 @@ def layer_profile(
         return errors[layer]
 
     def is_coarse(layer: int) -> bool:
-        if isinstance(near, Sequence):
-            # What is not judged may have any error: infinity times no sample is no number.
-            most = [limit * count for limit, count in zip(near, counts.tolist(), strict=True) if count]
-            return bool((error(layer)[counts > 0] > most).any())
-        return bool(error(layer).sum() > (near or 0.0) * counts.sum())
+        if not isinstance(near, Sequence):
+            return bool(error(layer).sum() > (near or 0.0) * counts.sum())
+        # What is not judged may have any error: infinity times no sample is no number.
+        most = [limit * count for limit, count in zip(near, counts.tolist(), strict=True) if count]
+        return bool((error(layer)[counts > 0] > most).any())
 
-    if near is not None:
-        coarse, fine = 0, len(filled) - 1
-        while fine - coarse > 1:
-            middle = (coarse + fine) // 2
-            coarse, fine = (middle, fine) if is_coarse(filled[middle]) else (coarse, middle)
-        filled = sorted({*errors, filled[coarse], filled[fine]})
+    if near is None:
+        for part in range(_LOOKS):
+            error(filled[round((part + 0.5) * (len(filled) - 1) / _LOOKS)])
     else:
-        filled = [max(each for each in filled if each <= layer) for layer in range(len(sizes))]
-    found = [error(layer) for layer in filled]
+        is_judged = isinstance(near, Sequence)
+        limits = near if isinstance(near, Sequence) else (near,)
+        wanted = share * min(limit for limit in limits if limit > 0)
+
+        def nearest(square: float) -> int:
+            return min(range(len(filled)), key=lambda k: abs(math.log(asked[filled[k]] / square)))
+
+        at = nearest(wanted / _USUALLY_LEFT)
+        left = float(error(filled[at]).sum()) / pixels.size
+        if left > 0:
+            at = nearest(wanted * asked[filled[at]] / left)
+        # To both sides of it where a band may be far better or worse than the tile, or where the quantiser
+        # and the rounding leave much of what is left: that changes from layer to layer.
+        stride = 2 if is_judged else 1
+        step = stride if is_coarse(filled[at]) else -stride
+        while is_judged or float(error(filled[at]).sum()) > _MUCH_LEFT * asked[filled[at]] * pixels.size:
+            at = min(max(at + step, 0), len(filled) - 1)
+            if is_coarse(filled[at]) != (step > 0) or at in (0, len(filled) - 1):
+                break
+    usual = dict(errors)
+    # These may be far from what they were asked for: more than there is, or less than is to be had.
+    if 0 not in errors and sizes[0] <= sizes[-1] // _SMALL_PART:
+        error(0)
+    if near is None or filled[-1] != len(sizes) - 1:
+        error(filled[-1])
+    found = [errors[k] if k in errors else _expected(usual, k, asked, pixels.size) for k in filled]
     return RDPoints(
         bytes=tuple(sizes[layer] for layer in filled),
         sse=tuple(float(each.sum()) for each in found),
-        samples=int(counts.sum()),
+        asked=tuple(asked[layer] for layer in filled),
         by_band=tuple(tuple(map(float, each)) for each in found),
     )
+
+
+def _expected(
+    known: dict[int, npt.NDArray[np.float64]], layer: int, asked: Sequence[float], samples: int
+) -> npt.NDArray[np.float64]:
+    """Return squared errors (bands,) of a layer by what others left of what they were asked for.
+
+    What is left beyond the usual is put down to the quantiser and to rounding, which are alike at all layers.
+    """
+    places, over, beyond = sorted(known), [], []
+    for k in places:
+        total = max(float(known[k].sum()), _NO_ERROR)
+        beyond.append(known[k] * max(1 - _USUALLY_LEFT * asked[k] * samples / total, 0.0))
+        over.append(np.log(np.maximum(known[k] - beyond[-1], _NO_ERROR) / asked[k]))
+    at = [[float(np.interp(layer, places, column)) for column in np.array(rows).T] for rows in (over, beyond)]
+    found: npt.NDArray[np.float64] = np.exp(at[0]) * asked[layer] + np.array(at[1])
+    return found
 
 
 def decode_tile(codestream: bytes, *, reduce: int = 0) -> Pixels:
@@ -289,16 +330,18 @@ def _settings(pixels: Pixels, params: J2KParams) -> openjpeg.EncoderSettings:
         raise UsageError(f"a tile of {width} x {height} px is larger than tile_size {params.tile_size}")
     if params.mct and bands < 3:
         raise UsageError(f"the colour transform needs three bands, this tile has {bands}: set mct=False")
-    rates = params.layers or ((params.ratio,) if params.ratio is not None else (0.0,))
+    rate = params.ratio or 0.0
     full = 8 * pixels.dtype.itemsize
     if params.bits is not None:
         _check_bits(pixels, params.bits)
         # OpenJPEG counts ratios against the bits of the precision, callers against those of the type.
-        rates = tuple(rate * params.bits / full for rate in rates)
+        rate *= params.bits / full
+    peak = 2.0 ** (params.bits or full) - 1
     return openjpeg.EncoderSettings(
         is_reversible=params.lossless,
         use_mct=params.mct,
-        rates=tuple(rates),
+        rates=(rate,),
+        decibels=tuple(max(10 * math.log10(peak**2 / error), _LEAST_DECIBELS) for error in params.errors),
         precision=params.bits or full,
         resolutions=params.num_resolutions,
         with_plt=params.plt,

@@ -11,7 +11,7 @@ import ctypes
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import ModuleType
@@ -45,6 +45,8 @@ class EncoderSettings:
     use_mct: bool
     rates: tuple[float, ...]
     """Compression ratio of each layer against the raw samples, falling; 0 keeps everything."""
+    decibels: tuple[float, ...]
+    """PSNR of each layer against the precision's largest value, rising, instead of rates; empty: rates."""
     precision: int
     """Bits of a sample, at most those of its type."""
     resolutions: int
@@ -285,9 +287,11 @@ def _encoder_parameters(opj: _Foreign, settings: EncoderSettings) -> _Foreign:
     parameters.prog_order = PROGRESSIONS[settings.progression]
     parameters.tile_size_on = 1
     parameters.cp_tdx, parameters.cp_tdy = settings.tile_width, settings.tile_height
-    rates: Sequence[float] = settings.rates or (0.0,)
-    parameters.tcp_numlayers = len(rates)
-    parameters.cp_disto_alloc = 1
-    for layer, rate in enumerate(rates):
-        parameters.tcp_rates[layer] = rate
+    if settings.decibels:  # found without trial packets, so that layers cost hardly more than one coding
+        parameters.cp_fixed_quality, values, field = 1, settings.decibels, parameters.tcp_distoratio
+    else:
+        parameters.cp_disto_alloc, values, field = 1, settings.rates or (0.0,), parameters.tcp_rates
+    parameters.tcp_numlayers = len(values)
+    for layer, value in enumerate(values):
+        field[layer] = value
     return parameters

@@ -81,7 +81,7 @@ class SceneCoder:
         """Measure the rate-distortion curve of every tile (or of those in ``only``), in tile order.
 
         Args:
-            layers: compression ratios at which it is measured, falling.
+            layers: mean squared errors at which it is measured, falling.
             progress: told after each tile.
             only: numbers of tiles.
             near: mean squared error, or that of each band, about which the curves have to be right; None:
@@ -92,7 +92,11 @@ class SceneCoder:
         """
         todo = TilePass(work="curves", layers=layers, near=near)
         records = self._records(todo, progress, "measuring tiles", only)
-        return [TileCurve.from_points(*record.points, record.by_band) for record in records]
+        return [
+            TileCurve.from_points(sizes, errors, record.by_band, asked)
+            for record in records
+            for sizes, errors, asked in (record.points,)
+        ]
 
     def encode(self, todo: TilePass, progress: Progress, message: str = "encoding") -> CodedScene:
         """Code every tile, spool the codestreams and gather the errors."""
@@ -103,11 +107,6 @@ class SceneCoder:
             coded.body_bytes += self._writer.add_tile(record.number, record.result.codestream)
             gather(coded, record.result, record.planes)
         return coded
-
-    def errors(self, todo: TilePass, progress: Progress, only: Collection[int]) -> float:
-        """Code the tiles in ``only`` as a trial and return their squared error."""
-        records = self._records(todo, progress, "measuring tiles", only)
-        return sum(float(record.result.sse.sum()) for record in records if record.result is not None)
 
     def _records(
         self, todo: TilePass, progress: Progress, message: str, only: Collection[int] | None = None

@@ -27,8 +27,8 @@ class TileRecord:
 
     number: int
     """Row-major number of the tile."""
-    points: tuple[tuple[int, ...], tuple[float, ...]] = ((), ())
-    """Bytes and squared errors of a layered coding; empty when the tile was coded."""
+    points: tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]] = ((), (), ())
+    """Bytes of a layered coding, squared errors, and what was asked for; empty when the tile was coded."""
     by_band: tuple[tuple[float, ...], ...] = ()
     """The errors of each band, point by point."""
     result: TileResult | None = None
@@ -41,14 +41,16 @@ class TileRecord:
 class TilePass:
     """What is done to every tile of a scene."""
 
-    work: Literal["curves", "lossless", "sizes", "within"]
-    """Measure rate-distortion curves, code reversibly, code to sizes, or code within a largest error."""
+    work: Literal["curves", "lossless", "sizes", "errors", "within"]
+    """Measure rate-distortion curves, code reversibly, to sizes, to errors, or within a largest error."""
     layers: tuple[float, ...] = ()
-    """Compression ratios of the curves, falling."""
+    """Mean squared errors of the curves, falling."""
     near: float | tuple[float, ...] | None = None
     """Mean squared error, or that of each band, that the curves are to be right about; None: everywhere."""
     sizes: tuple[int, ...] = ()
     """Bytes of every tile of the scene."""
+    errors: tuple[float, ...] = ()
+    """Mean squared errors to ask the encoder for, of every tile of the scene; 0 for all there is."""
     is_exact: bool = False
     """Sizes are met to the byte, by trial."""
     is_measured: bool = True
@@ -61,11 +63,14 @@ class TilePass:
         tile = tilework.prepare(raw, lossless=self.work == "lossless")
         if self.work == "curves":
             points = codec.curve(tile.pixels, self.layers, tile.counted, self.near)
-            return TileRecord(number=tile.number, points=(points.bytes, points.sse), by_band=points.by_band)
+            found = points.bytes, points.sse, points.asked
+            return TileRecord(number=tile.number, points=found, by_band=points.by_band)
         if self.work == "within":
             result = tilework.code_within(tile, codec, self.bound)
         elif self.work == "lossless":
             result = tilework.code(tile, codec, LOSSLESS)
+        elif self.work == "errors":
+            result = tilework.code(tile, codec, Setting(error=self.errors[tile.number]))
         else:
             setting = Setting(size=max(1, self.sizes[tile.number]), is_exact=self.is_exact)
             result = tilework.code(tile, codec, setting, is_measured=self.is_measured)
@@ -73,8 +78,9 @@ class TilePass:
 
     def key(self, tiles: range) -> str:
         """Return a digest of everything in this pass that decides what becomes of some tiles."""
-        sizes = self.sizes[tiles.start : tiles.stop]
-        entries = {**replace(self, sizes=sizes).to_json(), "tiles": [tiles.start, tiles.stop]}
+        own = slice(tiles.start, tiles.stop)
+        part = replace(self, sizes=self.sizes[own], errors=self.errors[own])
+        entries = {**part.to_json(), "tiles": [tiles.start, tiles.stop]}
         return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()[:32]
 
     def to_json(self) -> dict[str, Any]:
@@ -84,7 +90,7 @@ class TilePass:
     @classmethod
     def from_json(cls, entries: dict[str, Any]) -> TilePass:
         """Rebuild what :meth:`to_json` gave."""
-        lists = {name: tuple(entries[name]) for name in ("layers", "sizes")}
+        lists = {name: tuple(entries[name]) for name in ("layers", "sizes", "errors")}
         if isinstance(entries["near"], list):
             lists["near"] = tuple(entries["near"])
         return cls(**{**entries, **lists})
@@ -126,12 +132,12 @@ def unpack_record(content: bytes) -> TileRecord:
             fields: dict[str, Any] = {name: _array(blobs[name], head["shapes"][name]) for name in _ARRAYS}
             fields |= {name: head[name] for name in _NUMBERS}
             result = TileResult(number=head["number"], codestream=blobs["codestream"], **fields)
-        sizes, errors = head["points"]
+        sizes, errors, asked = head["points"]
         by_band = tuple(map(tuple, head["by_band"]))
         planes = {name[6:]: packed for name, packed in blobs.items() if name.startswith("plane ")}
         return TileRecord(
             number=head["number"],
-            points=(tuple(sizes), tuple(errors)),
+            points=(tuple(sizes), tuple(errors), tuple(asked)),
             by_band=by_band,
             result=result,
             planes=planes,

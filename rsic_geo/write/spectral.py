@@ -75,7 +75,10 @@ def choose_transform(  # noqa: PLR0913 - what is archived, what is asked for, an
 
 SAVING = 0.15
 """Part of the bytes that a rotation must save to be recommended, or taken where that is asked for."""
-_RATIOS = (64.0, 32.0, 16.0, 8.0, 4.0)
+_TRIAL_PARTS = tuple(map(float, np.geomspace(0.1, 1e-6, 16)))
+"""Squared errors at which a rotation is judged, as parts of the bands' variance."""
+_TRIAL_RATIOS = (40.0, 6.0)
+"""Compression ratios it is judged between."""
 
 
 def _choose_rotation(
@@ -153,14 +156,16 @@ def _saving(scene: Scene, rotation: Rotation, windows: Sequence[Window]) -> floa
         # Bands scaled by their weights, so that both codings are after the same error.
         factors = (rotation.gain * rotation.weight)[:, None, None]
         weighted = np.rint((filled - rotation.mean[:, None, None]) * factors)
-        plain = J2KParams(lossless=False, layers=_RATIOS)
-        ours = layer_profile(rotation.forward(filled), plain, valid=keep)
         bands = np.clip(weighted, -32768, 32767).astype(np.int16)
+        spread = max(float(np.mean([band[keep].var() for band in bands])), 1.0)
+        plain = J2KParams(lossless=False, errors=tuple(spread * part for part in _TRIAL_PARTS))
+        ours = layer_profile(rotation.forward(filled), plain, valid=keep)
+        least, most = (bands.nbytes / ratio for ratio in _TRIAL_RATIOS)
         errors, sizes = np.log(np.maximum(ours.sse, 1e-9))[::-1], np.log(ours.bytes)[::-1]
         for mct in transforms:  # bands as they are have that of JPEG 2000 where it is better
             theirs = layer_profile(bands, replace(plain, mct=mct), valid=keep)
-            for size, sse in zip(theirs.bytes[1:4], theirs.sse[1:4], strict=True):
-                if sse > 0:
+            for size, sse in zip(theirs.bytes, theirs.sse, strict=True):
+                if sse > 0 and least <= size <= most:
                     saved[mct].append(1 - math.exp(float(np.interp(math.log(sse), errors, sizes))) / size)
     return min(float(np.mean(each)) if each else 0.0 for each in saved.values())
 

@@ -131,35 +131,54 @@ def test_a_budget_beyond_everything_or_below_anything_is_no_error():
         encode_tile_bytes(pixels, LOSSLESS, 100)
 
 
-def test_layer_profile_measures_what_a_decoder_sees():
+@pytest.mark.parametrize("near", [None, 12.0, (15.0, 12.0, 20.0)])
+def test_layer_profile_knows_what_a_decoder_sees(near):
     pixels = landscape((3, 256, 256))
-    params = J2KParams(lossless=False, mct=True, layers=(100.0, 30.0, 10.0, 4.0))
-    points = layer_profile(pixels, params)
-    assert points.samples == pixels.size
+    params = J2KParams(lossless=False, mct=True, errors=(40.0, 28.0, 20.0, 14.0, 10.0, 7.0, 5.0))
+    points = layer_profile(pixels, params, near=near)
     assert list(points.bytes) == sorted(points.bytes)
     assert list(points.sse) == sorted(points.sse, reverse=True)
-    for ratio, size, sse in zip(params.layers, points.bytes, points.sse, strict=True):
-        single = encode_tile(pixels, replace(params, layers=None, ratio=ratio))
-        error = decode_tile(single).astype(float) - pixels
-        assert size <= pixels.nbytes / ratio + 64
-        assert sse == pytest.approx((error**2).sum(), rel=0.05)
+    assert points.asked == params.errors
+    for asked, size, sse, by_band in zip(*vars_of(points), strict=True):
+        single = encode_tile(pixels, replace(params, errors=(asked,)))
+        errors = ((decode_tile(single).astype(float) - pixels) ** 2).sum(axis=(1, 2))
+        assert size == pytest.approx(body_size(single), rel=0.02, abs=80)
+        assert sse == pytest.approx(errors.sum(), rel=0.03 if asked == 14.0 else 0.2)
+        np.testing.assert_allclose(by_band, errors, rtol=0.1 if asked == 14.0 else 0.5)
+
+
+def vars_of(points):
+    return points.asked, points.bytes, points.sse, points.by_band
 
 
 def test_layer_profile_counts_valid_samples_only():
     pixels = landscape((2, 128, 128), "uint16")
     valid = np.zeros((128, 128), bool)
     valid[:64] = True
-    params = J2KParams(lossless=False, layers=(40.0, 10.0))
-    upper, whole = layer_profile(pixels, params, valid=valid), layer_profile(pixels, params)
-    lower = layer_profile(pixels, params, valid=np.stack([~valid, ~valid]))
-    assert upper.samples == lower.samples == whole.samples // 2
-    assert upper.bytes == whole.bytes
-    np.testing.assert_allclose(np.add(upper.sse, lower.sse), whole.sse, rtol=1e-9)
+    filled = np.where(valid, pixels, pixels[:, :64].mean(axis=(1, 2), keepdims=True).astype(pixels.dtype))
+    params = J2KParams(lossless=False, errors=(20000.0, 3000.0, 800.0))
+    points = layer_profile(filled, params, valid=valid, near=3000.0)
+    for asked, sse in zip(points.asked, points.sse, strict=True):
+        decoded = decode_tile(encode_tile(filled, replace(params, errors=(asked,))))
+        assert sse == pytest.approx((((decoded - filled.astype(float)) ** 2) * valid).sum(), rel=0.1)
+    assert points.sse[1] / (2 * valid.sum()) == pytest.approx(3000, rel=0.35)  # not half of it
 
 
 def test_layer_profile_of_a_tile_that_is_soon_complete():
-    points = layer_profile(np.zeros((3, 64, 64), np.uint8), J2KParams(lossless=False))
-    assert set(points.sse) == {0.0}
+    params = J2KParams(lossless=False, errors=(9.0, 4.0))
+    assert set(layer_profile(np.zeros((3, 64, 64), np.uint8), params, near=4.0).sse) == {0.0}
+
+
+def test_errors_beyond_everything_or_below_anything_are_met_as_nearly_as_can_be():
+    pixels = landscape((1, 64, 64))
+    finest = encode_tile(pixels, replace(LOSSY, ratio=None))
+    params = J2KParams(lossless=False, errors=(1e6, 100.0, 1e-9))
+    points = layer_profile(pixels, params)
+    assert points.sse[-1] == pytest.approx(((decode_tile(finest) - pixels.astype(float)) ** 2).sum(), abs=50)
+    assert points.sse[0] == pytest.approx(((decode_tile(encode_tile(pixels, replace(params, errors=(1e6,))))
+        - pixels.astype(float)) ** 2).sum())  # fmt: skip
+    with pytest.raises(UsageError, match="falling"):
+        J2KParams(lossless=False, errors=(4.0, 9.0))
 
 
 def test_packet_lengths_add_up():
@@ -188,11 +207,12 @@ def test_arrays_that_are_no_tile_are_refused(shape):
     "values",
     [
         {"lossless": True, "ratio": 20.0},
-        {"lossless": False, "ratio": 20.0, "layers": (20.0,)},
+        {"lossless": False, "ratio": 20.0, "errors": (20.0,)},
         {"lossless": False, "ratio": 0.0},
         {"lossless": False, "ratio": float("nan")},
-        {"lossless": False, "layers": (10.0, 20.0)},
-        {"lossless": False, "layers": ()},
+        {"lossless": False, "errors": (10.0, 20.0)},
+        {"lossless": False, "errors": (10.0, 0.0)},
+        {"lossless": True, "errors": (10.0,)},
         {"lossless": False, "num_resolutions": 0},
         {"lossless": False, "tile_size": 1000},
         {"lossless": False, "tile_size": 16},

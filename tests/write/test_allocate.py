@@ -72,6 +72,6 @@ def test_an_error_is_met_with_few_bytes(part: float) -> None:
     curves = [exponential(1e8, 20_000), exponential(1e7, 9_000)]
     wanted = part * 1.1e8
     allocation = allocate.for_error(curves, wanted)
-    assert allocation.predicted_sse <= wanted
+    assert allocation.predicted_sse <= wanted * (1 + 1e-9)
     fewer = allocate.for_bytes(curves, int(allocation.total * 0.93))
     assert fewer.predicted_sse > wanted

@@ -37,10 +37,18 @@ class TileCurve:
     """Bytes that were measured, increasing, shape (m,)."""
     by_band: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     """Sum of squared errors of each band there, (m, bands); nothing where bands are not told apart."""
+    asked: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Mean squared errors the encoder was asked for there, (m,)."""
+    left: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Sum of squared errors there, (m,)."""
 
     @classmethod
     def from_points(
-        cls, size: tuple[int, ...], sse: tuple[float, ...], by_band: tuple[tuple[float, ...], ...] = ()
+        cls,
+        size: tuple[int, ...],
+        sse: tuple[float, ...],
+        by_band: tuple[tuple[float, ...], ...] = (),
+        asked: tuple[float, ...] = (),
     ) -> TileCurve:
         """Build the curve from measured layers, in any order; dominated points are dropped."""
         order = np.argsort(np.asarray(size, float), kind="stable")
@@ -62,7 +70,15 @@ class TileCurve:
             fine_sse.append(np.exp(low[0] + t * (low[1] - low[0])))
         hull = _lower_hull(np.concatenate(fine_size), np.concatenate(fine_sse))
         bands = np.asarray(by_band, float).reshape(len(order), -1)[order][keep]
-        return cls(**hull, measured=fine_at, by_band=bands)
+        wanted = np.asarray(asked or sse, float)[order][keep]
+        return cls(**hull, measured=fine_at, by_band=bands, asked=wanted, left=errors)
+
+    def to_ask(self, sse: float) -> float:
+        """Return the mean squared error to ask the encoder for where ``sse`` is to be left, 0 for none."""
+        logs, over = np.log(np.maximum(self.left, 1e-3)), np.log(np.maximum(self.left, 1e-3) / self.asked)
+        if sse <= 0:
+            return 0.0
+        return sse / math.exp(float(np.interp(-math.log(sse), -logs, over)))
 
     def bands_at(self, size: float) -> NDArray[np.float64]:
         """Return the squared error of each band (bands,) at a size, its logarithm interpolated."""
@@ -98,7 +114,13 @@ class Allocation:
     sizes: tuple[int, ...]
     slope: float
     """Squared error bought by one more byte, the same for every tile."""
-    predicted_sse: float
+    errors: tuple[float, ...]
+    """Squared error that every tile then has."""
+
+    @property
+    def predicted_sse(self) -> float:
+        """Squared error of all tiles."""
+        return sum(self.errors)
 
     @property
     def total(self) -> int:
@@ -112,7 +134,7 @@ def at_slope(curves: list[TileCurve], slope: float) -> Allocation:
     return Allocation(
         sizes=tuple(int(round(size)) for size, _ in chosen),
         slope=slope,
-        predicted_sse=float(sum(sse for _, sse in chosen)),
+        errors=tuple(sse for _, sse in chosen),
     )
 
 
@@ -127,7 +149,7 @@ def for_bytes(curves: list[TileCurve], budget: int) -> Allocation:
     if spare <= 0 or weights.sum() == 0:
         return best
     grown = np.floor(weights * (1 + spare / weights.sum())).astype(int)
-    return Allocation(sizes=tuple(int(x) for x in grown), slope=best.slope, predicted_sse=best.predicted_sse)
+    return replace(best, sizes=tuple(int(x) for x in grown))
 
 
 def for_error(curves: list[TileCurve], sse: float) -> Allocation:
@@ -138,9 +160,9 @@ def for_error(curves: list[TileCurve], sse: float) -> Allocation:
     best = _search(curves, lambda a: a.predicted_sse > sse, step_back=True)
     coarsest = at_slope(curves, _STEEP)
     if best.predicted_sse > sse:
-        return _scaled(best, 1 + _GROWTH * math.log(best.predicted_sse / max(sse, 1e-3), 4))
+        return _scaled(best, 1 + _GROWTH * math.log(best.predicted_sse / max(sse, 1e-3), 4), sse)
     if coarsest.predicted_sse < sse:
-        return _scaled(coarsest, coarsest.predicted_sse / sse)
+        return _scaled(coarsest, coarsest.predicted_sse / sse, sse)
     return _between(_search(curves, lambda a: a.predicted_sse > sse), best, sse)
 
 
@@ -165,11 +187,16 @@ def _between(steep: Allocation, flat: Allocation, sse: float) -> Allocation:
     part = (steep.predicted_sse - sse) / span if span > 0 else 1.0
     pairs = zip(steep.sizes, flat.sizes, strict=True)
     sizes = tuple(math.ceil(few + part * (many - few)) for few, many in pairs)
-    return replace(flat, sizes=sizes, predicted_sse=steep.predicted_sse - part * span)
+    errors = tuple(
+        most + part * (least - most) for most, least in zip(steep.errors, flat.errors, strict=True)
+    )
+    return replace(flat, sizes=sizes, errors=errors)
 
 
-def _scaled(allocation: Allocation, factor: float) -> Allocation:
-    return replace(allocation, sizes=tuple(max(1, round(size * factor)) for size in allocation.sizes))
+def _scaled(allocation: Allocation, factor: float, sse: float) -> Allocation:
+    over = sse / allocation.predicted_sse if allocation.predicted_sse > 0 else 1.0
+    sizes = tuple(max(1, round(size * factor)) for size in allocation.sizes)
+    return replace(allocation, sizes=sizes, errors=tuple(error * over for error in allocation.errors))
 
 
 def _search(

@@ -24,7 +24,7 @@ from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.passes import TilePass
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate import allocate
-from rsic_geo.write.rate.allocate import TileCurve
+from rsic_geo.write.rate.allocate import Allocation, TileCurve
 from rsic_geo.write.rate.hunt import Hunt
 
 SIZE_TOLERANCE = 0.01
@@ -45,13 +45,12 @@ _STEP_BYTES = 256
 EXACT_TILES = 6
 """A scene of no more tiles is too small for the encoder's shortfalls to even out."""
 PROBE_TILES = 4
-"""Tiles looked at first, over all rates, where the rate of a target is not known."""
-MANY_TILES = 8
-"""Tiles of a scene from which on a few are coded to see how right the curves are."""
-_LAYER_FACTORS = (0.08, 0.35, 0.8, 1.5, 3.0)
-"""Layers of the measuring pass, relative to the mean rate searched. Nine gain 0.05 dB in twice the time."""
-_LAYER_BPP = (0.015, 0.03, 0.06, 0.12, 0.22, 0.4, 0.7, 1.2, 2.0, 3.2, 5.0)
-"""Layers of the measuring pass, bits per pixel of one 8-bit band times ``bands ** 0.75``."""
+"""Tiles looked at first, over all errors, where only the size of a scene is known."""
+_LAYER_STEP, _WIDE_STEP = 1.5, 3.0
+"""Distance of the measuring layers (dB), about a quality and over all that a type can have."""
+_COARSER, _FINER = 6.0, 12.0
+"""How far they go beyond the quality wanted (dB): tiles of one slope differ, and encoders leave more."""
+_MOST_LAYERS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +77,12 @@ class _Wanted:
             self.goal * square if band in judged else math.inf for band, square in enumerate(self.rod.squares)
         )
 
-    def aim(self, curves: list[TileCurve], share: float = 1.0) -> float:
-        """Return the squared error of all bands together that leaves the worst of some tiles at the goal.
-
-        Args:
-            curves: of the tiles.
-            share: part of the scene's samples that they hold.
-        """
-        count = self.count * share
-        even = self.mean_square * float(count.sum())
+    def aim(self, curves: list[TileCurve]) -> float:
+        """Return the squared error of all bands together that leaves the worst one at the goal."""
+        even = self.mean_square * float(self.count.sum())
         if not self.is_by_band or not all(curve.by_band.size for curve in curves):
             return even
-        return allocate.error_of(curves, lambda sse: self.rod.cost(sse, count) <= self.goal)
+        return allocate.error_of(curves, lambda sse: self.rod.cost(sse, self.count) <= self.goal)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,51 +102,43 @@ class RateSearch:
     """Time spent on the tiles' curves."""
 
     def curves(
-        self, progress: Progress, around: float | None = None, wanted: _Wanted | None = None
+        self, progress: Progress, bpp: float | None = None, wanted: _Wanted | None = None
     ) -> list[TileCurve]:
         """Return the tiles' curves, measured at the first call.
 
         Args:
             progress: told after each tile.
-            around: mean bits per pixel the search is about, to place the layers; None if not known.
-            wanted: quality the search is about, where ``around`` is None.
+            bpp: mean bits per pixel the search is about.
+            wanted: quality the search is about, where ``bpp`` is None.
         """
         if not self._curves:
-            if around is None and len(self.plan.grid) > PROBE_TILES:
-                assert wanted is not None
-                around = self._probe(wanted, progress.stage(0, 0.2))
-                progress = progress.stage(0.2, 1)
             started = time.perf_counter()
-            self._curves = self.coder.curves(
-                layer_ratios(self.plan, around), progress, near=None if wanted is None else wanted.near
-            )
+            near = None if wanted is None or not wanted.mean_square > 0 else wanted.near
+            if bpp is not None and len(self.plan.grid) > PROBE_TILES:
+                near = self._probe(bpp, progress.stage(0, 0.2))
+                progress = progress.stage(0.2, 1)
+            self._curves = self.coder.curves(layer_errors(self.plan, near), progress, near=near)
             self.measuring_seconds += time.perf_counter() - started
         return self._curves
 
-    def _probe(self, wanted: _Wanted, progress: Progress) -> float:
-        """Return the mean rate (bits per pixel) at which a few tiles have the quality wanted."""
-        chosen = _spread(len(self.plan.grid))
-        curves = self.coder.curves(layer_ratios(self.plan, None), progress, only=chosen, near=wanted.near)
-        cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in sorted(chosen)]
-        pixels = sum(core.pixel_count for core in cores)
-        # the tiles' share of the samples that count is about the scene's: holes allow no error
-        aim = wanted.aim(curves, pixels / self.plan.pixels)
-        return max(allocate.for_error(curves, aim).total, 64) * 8 / pixels
+    def _probe(self, bpp: float, progress: Progress) -> float | None:
+        """Return about the mean squared error that a few tiles have at a mean rate (bits per pixel)."""
+        grid = self.plan.grid
+        looks = min(PROBE_TILES, len(grid) // 8 + 1)
+        chosen = {round((i + 0.5) * len(grid) / looks - 0.5) for i in range(looks)}
+        curves = self.coder.curves(layer_errors(self.plan, None), progress, only=chosen)
+        pixels = sum(grid.core(grid.tile_number(number)).pixel_count for number in chosen)
+        shared = allocate.for_bytes(curves, round(bpp * pixels / 8))
+        return (
+            shared.predicted_sse / (pixels * self.plan.form.bands) or None
+        )  # nothing is left: anything may be
 
-    def bias(self, sizes: tuple[int, ...], progress: Progress) -> float:
-        """Return the squared error a few tiles have at their sizes, over what their curves promise there.
-
-        Layers take headers of their own, so tiles coded at once come out better than their layered coding.
-        """
-        chosen = _spread(len(self.plan.grid))
-        todo = TilePass(work="sizes", sizes=sizes)
-        found = self.coder.errors(todo, progress, chosen)
-        curves = [self._curves[number] for number in sorted(chosen)]
-        promised = [
-            float(np.interp(sizes[number], curve.size, curve.sse))
-            for number, curve in zip(sorted(chosen), curves, strict=True)
-        ]
-        return found / sum(promised) if found > 0 and sum(promised) > 0 else 1.0
+    def encode(self, allocation: Allocation, progress: Progress) -> CodedScene:
+        """Code every tile to its squared error."""
+        self.passes += 1
+        shares = zip(self._curves, allocation.errors, strict=True)
+        todo = TilePass(work="errors", errors=tuple(curve.to_ask(error) for curve, error in shares))
+        return self.coder.encode(todo, progress)
 
     def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
         """Code every tile to its number of bytes.
@@ -173,21 +158,21 @@ class RateSearch:
         return coded
 
 
-def _spread(count: int) -> set[int]:
-    """Return the numbers of a few of so many tiles, spread over the scene."""
-    return {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
+def layer_errors(plan: ScenePlan, near: float | tuple[float, ...] | None) -> tuple[float, ...]:
+    """Return the mean squared errors of the measuring layers, falling.
 
-
-def layer_ratios(plan: ScenePlan, around: float | None) -> tuple[float, ...]:
-    """Return the compression ratios of the measuring layers, falling (the last layer is the largest)."""
-    raw_bpp = plan.coded_bytes * 8 / plan.pixels
-    if around is None:
-        own = 8 * np.dtype(plan.profile.dtype).itemsize
-        rates = [rate * plan.profile.count**0.75 * own / 8 for rate in _LAYER_BPP]
+    Args:
+        plan: of the scene.
+        near: mean squared error, or that of each band, the search is about; None: anything.
+    """
+    finite = [each for each in (near if isinstance(near, tuple) else (near,)) if each and each < math.inf]
+    if finite:
+        step, high, low = _LAYER_STEP, max(finite) * 10 ** (_COARSER / 10), min(finite) / 10 ** (_FINER / 10)
     else:
-        rates = [around * factor for factor in _LAYER_FACTORS]
-    ratios = [raw_bpp / rate for rate in rates]
-    return tuple(ratio for ratio in ratios if ratio > 1.05) or (1.05,)
+        peak = 2.0 ** (plan.form.bits or 8 * np.dtype(plan.form.dtype).itemsize)
+        step, high, low = _WIDE_STEP, peak**2 / 10, 0.1
+    count = min(round(10 * math.log10(high / low) / step) + 1, _MOST_LAYERS)
+    return tuple(map(float, np.geomspace(high, low, count)))
 
 
 def lossless(coder: SceneCoder, progress: Progress) -> CodedScene:
@@ -208,7 +193,7 @@ def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
         coded.is_complete = coded.body_bytes < (1 - 2 * SIZE_TOLERANCE) * budget
         return coded
     bpp = budget * 8 / search.plan.pixels
-    curves = search.curves(progress.stage(0, 0.5), around=bpp)
+    curves = search.curves(progress.stage(0, 0.5), bpp=bpp)
     wanted, most = float(budget), 0
     for attempt in range(MAX_SIZE_PASSES):
         sizes = allocate.for_bytes(curves, round(wanted)).sizes
@@ -262,13 +247,12 @@ def to_decibels(search: RateSearch, target: Target, carrying: Carrying, progress
         is_by_band=len(rod.units) > 1 and plan.spectral is None,
     )
     curves = search.curves(progress.stage(0, 0.3), wanted=goal)
-    wanted = goal.aim(curves)
     margin = ENHANCED_MARGIN if carrying.usual_gain else PSNR_MARGIN
     hunt = Hunt(goal=cost_of(target.value + PSNR_AIM * search.slack))
     least, most_wanted = target.value + margin, target.value + search.slack
     best = None
-    aim = wanted * 10 ** ((carrying.usual_gain - PSNR_AIM * search.slack) / 10)
-    aim, first = _first_coding(search, carrying, hunt, aim, progress.stage(0.3, 0.4))
+    aim = goal.aim(curves) * 10 ** ((carrying.usual_gain - PSNR_AIM * search.slack) / 10)
+    first = _first_coding(search, carrying, hunt, aim, progress.stage(0.3, 0.4))
     likely = rod.cost(first.sse * hunt.gain, first.count)
     is_off = hunt.is_known and not least <= decibels(likely) <= most_wanted
     aim, begun = (aim * hunt.goal / likely, None) if is_off else (aim, first)
@@ -276,7 +260,7 @@ def to_decibels(search: RateSearch, target: Target, carrying: Carrying, progress
     for attempt in range(MAX_ROUNDS):
         stage = progress.stage(0.4 + 0.6 * attempt / MAX_ROUNDS, 0.4 + 0.6 * (attempt + 1) / MAX_ROUNDS)
         allocation = allocate.for_error(curves, aim)
-        coded, begun = begun or search.encode_sizes(allocation.sizes, stage.stage(0, 0.5)), None
+        coded, begun = begun or search.encode(allocation, stage.stage(0, 0.5)), None
         likely = rod.cost(coded.sse * hunt.gain, coded.count)
         is_far = hunt.is_known and decibels(likely) < least - search.slack
         if is_far or coded.body_bytes in hunt.missed:
@@ -311,36 +295,32 @@ def to_decibels(search: RateSearch, target: Target, carrying: Carrying, progress
 
 def _first_coding(
     search: RateSearch, carrying: Carrying, hunt: Hunt, aim: float, progress: Progress
-) -> tuple[float, CodedScene]:
-    """Return a coding of the squared error to begin with, and what was asked of the curves for it.
+) -> CodedScene:
+    """Return a coding of the squared error to begin with.
 
     The search learns by it what carrying on gains, to some 0.02 dB: mostly the next coding is right, and only
     that is carried on, which takes most of the time.
     """
-    curves = search.curves(progress)
-    sizes = allocate.for_error(curves, aim).sizes
-    if len(sizes) >= MANY_TILES:  # else a coding too much costs little
-        aim /= search.bias(sizes, progress.stage(0, 0.1))
-        sizes = allocate.for_error(curves, aim).sizes
-    coded = search.encode_sizes(sizes, progress.stage(0, 0.6))
+    coded = search.encode(allocate.for_error(search.curves(progress), aim), progress.stage(0, 0.6))
     expected = carrying.foretaste(coded, progress.stage(0.6, 1))
     if expected is not None:
         hunt.learn_gain(coded.sse, expected)
-    return aim, coded
+    return coded
 
 
 def _last_resort(
     search: RateSearch,
     target: Target,
     carrying: Carrying,
-    best: allocate.Allocation | None,
+    best: Allocation | None,
     progress: Progress,
 ) -> CodedScene:
     """Return the best coding known to reach, else the finest, else one of exact samples."""
     rod = search.plan.yardstick(target.kind)
     least = target.value + (ENHANCED_MARGIN if carrying.usual_gain else PSNR_MARGIN)
-    sizes = [_everything(search.plan)] if best is None else [best.sizes, _everything(search.plan)]
-    ways = [partial(search.encode_sizes, each) for each in sizes]
+    count = len(search.plan.grid)
+    finest = Allocation(sizes=(0,) * count, slope=0.0, errors=(0.0,) * count)
+    ways = [partial(search.encode, each) for each in (best, finest) if each is not None]
     # A band of few counts may be allowed less error than the 9/7 wavelet leaves: then every sample is exact.
     for code in (*ways, partial(to_max_error, search, 0.0)):
         coded = code(progress.stage(0.95, 0.98))
@@ -349,12 +329,6 @@ def _last_resort(
     raise TargetNotReachedError(
         f"{target} cannot be met on this scene, whose values are stored in steps of 16 bits: ask for less"
     )
-
-
-def _everything(plan: ScenePlan) -> tuple[int, ...]:
-    """Return more bytes than any tile needs at the finest quality."""
-    per_pixel = plan.profile.count * plan.coded_bytes / plan.pixels
-    return tuple(math.ceil(plan.grid.core(index).pixel_count * per_pixel) for index in plan.grid)
 
 
 def to_max_error(search: RateSearch, bound: float, progress: Progress) -> CodedScene:
