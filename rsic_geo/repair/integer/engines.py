@@ -48,6 +48,7 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
+        options.enable_mem_pattern = False  # plans each shape ahead: a quarter more memory, no faster
         self._session = onnxruntime.InferenceSession(
             onnx_model(network), options, providers=["CPUExecutionProvider"]
         )
