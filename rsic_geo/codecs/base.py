@@ -134,7 +134,7 @@ class RDPoints:
     sse: tuple[float, ...]
     """Sum of squared errors over all valid samples (DN squared) when decoding up to each layer."""
     asked: tuple[float, ...]
-    """Mean squared errors the encoder was asked for; it leaves some part more, alike at all layers."""
+    """Sum of squared errors that the encoder was asked for; it leaves some part more, alike at all layers."""
     by_band: tuple[tuple[float, ...], ...] = ()
     """``sse`` of each band, layer by layer; empty where the codec does not tell bands apart."""
 

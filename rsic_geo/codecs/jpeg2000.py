@@ -16,10 +16,8 @@ from rsic_geo.geo.profile import sample_range
 
 CODEC_ID = "jp2"
 DTYPES = ("uint8", "uint16", "int16")
-_LEAST_DECIBELS = 0.01
-"""OpenJPEG takes 0 for all there is."""
-MAX_LAYERS = 100
-"""OpenJPEG's limit."""
+_LEAST_DECIBELS = 0.01  # OpenJPEG takes 0 for all there is
+MAX_LAYERS = 100  # OpenJPEG's limit
 MAX_TILE_SAMPLES = 1 << 28
 """Samples a decoder may be asked for at once: 1 GiB of 32-bit numbers."""
 _MAX_ATTEMPTS = 5
@@ -31,12 +29,10 @@ _MUCH_LEFT = 1.3
 """The same where other errors than those of what is left out begin to count."""
 _LOOKS = 4
 """Layers that are decoded where it is not known which matter."""
-_SMALL_PART = 50
-"""A first layer of so small a part of all bytes may hold nothing of what it was asked for."""
+_FEW_PACKETS = 8
+"""A first layer of so many times the bytes of empty packets may hold nothing of what it was asked for."""
 _NO_ERROR = 1e-3
-"""Least squared error of a layer that is not decoded."""
-_CLOSE_ENOUGH = 0.005
-"""A byte budget counts as hit when less than this share of it stays unused."""
+_CLOSE_ENOUGH = 0.005  # a byte budget is hit when less than this share of it stays unused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +47,7 @@ class J2KParams:
     """Compression ratio against the raw bits of the tile; None keeps all that the quantiser keeps."""
     errors: tuple[float, ...] = ()
     """Mean squared error of each quality layer, falling; excludes `ratio`. OpenJPEG estimates it on wavelet
-    coefficients without what its quantiser and the rounding add: about 15 % more is left."""
+    coefficients: about 15 % more is left, and what its quantiser and rounding add."""
     num_resolutions: int = 6
     """Wavelet decompositions + 1, the same in every tile whatever its size."""
     plt: bool = True
@@ -70,10 +66,11 @@ class J2KParams:
             raise UsageError("lossless coding takes no ratio and no error: choose a lossy target")
         if self.ratio is not None and not (math.isfinite(self.ratio) and self.ratio > 0):
             raise UsageError("compression ratios are positive numbers, such as 20 for 20:1")
-        if len(self.errors) > MAX_LAYERS or list(self.errors) != sorted(set(self.errors), reverse=True):
-            raise UsageError(f"errors are up to {MAX_LAYERS} falling numbers, such as (9, 4)")
-        if not all(math.isfinite(error) and error > 0 for error in self.errors):
-            raise UsageError("squared errors are positive numbers; without any, all there is is kept")
+        falling = sorted({error for error in self.errors if 0 < error < math.inf}, reverse=True)
+        if len(self.errors) > MAX_LAYERS or list(self.errors) != falling:
+            raise UsageError(
+                f"squared errors are up to {MAX_LAYERS} falling positive numbers, such as (9, 4)"
+            )
         if not 1 <= self.num_resolutions <= 33:
             raise UsageError("num_resolutions is 1..33")
         if self.progression not in openjpeg.PROGRESSIONS:
@@ -133,7 +130,7 @@ class Jpeg2000Codec:
 def encode_tile(pixels: Pixels, params: J2KParams) -> bytes:
     """Encode (bands, height, width) uint8, uint16 or int16 samples as a single-tile codestream at the origin.
 
-    Uses one thread and no files; several threads may call it at once. The same input gives the same bytes.
+    Several threads may call it at once. The same input gives the same bytes.
 
     Raises:
         UnsupportedSceneError: Sample type or shape.
@@ -146,8 +143,7 @@ def encode_tile(pixels: Pixels, params: J2KParams) -> bytes:
 def encode_tile_bytes(pixels: Pixels, params: J2KParams, max_bytes: int) -> bytes:
     """Encode with 9/7 so that the tile-part body (headers behind SOT, and packets) is at most `max_bytes`.
 
-    Comes as close from below as a few attempts allow. Where even an empty tile is larger, the smallest
-    codestream found is returned.
+    Comes as close from below as a few attempts allow; of tiles that are larger empty, the smallest is given.
 
     Raises:
         As `encode_tile`; UsageError for lossless parameters.
@@ -216,8 +212,8 @@ def layer_profile(
 ) -> RDPoints:
     """Measure bytes and squared error of a tile at each of `params.errors`.
 
-    One layered encode; decoding a layer takes half of that, so few are, and tell what the others leave. The
-    arguments are those of `SizedCodec.curve`. Raises as `encode_tile`.
+    One layered encode; decoding a layer takes half of that, so few are, and tell what the others leave.
+    Arguments as of `SizedCodec.curve`; raises as `encode_tile`.
     """
     keep = None if valid is None else np.broadcast_to(valid, pixels.shape)
     counts = np.full(len(pixels), pixels[0].size) if keep is None else np.count_nonzero(keep, axis=(1, 2))
@@ -244,6 +240,10 @@ def layer_profile(
         most = [limit * count for limit, count in zip(near, counts.tolist(), strict=True) if count]
         return bool((error(layer)[counts > 0] > most).any())
 
+    lacking = float(error(0).sum()) / pixels.size if len(filled) == 1 else 0.0
+    if 0 < lacking < asked[0] / 2:  # a tile smoother than anything asked for: how it gets better is below
+        finer = tuple(each * lacking / asked[0] for each in params.errors)
+        return layer_profile(pixels, replace(params, errors=finer), valid=valid)
     if near is None:
         for part in range(_LOOKS):
             error(filled[round((part + 0.5) * (len(filled) - 1) / _LOOKS)])
@@ -267,17 +267,20 @@ def layer_profile(
             at = min(max(at + step, 0), len(filled) - 1)
             if is_coarse(filled[at]) != (step > 0) or at in (0, len(filled) - 1):
                 break
-    usual = dict(errors)
+    usual = {layer: found for layer, found in errors.items() if found.any()}
     # These may be far from what they were asked for: more than there is, or less than is to be had.
-    if 0 not in errors and sizes[0] <= sizes[-1] // _SMALL_PART:
+    if sizes[0] <= _FEW_PACKETS * empty:
         error(0)
     if near is None or filled[-1] != len(sizes) - 1:
         error(filled[-1])
-    found = [errors[k] if k in errors else _expected(usual, k, asked, pixels.size) for k in filled]
+    found = [
+        error(layer) if layer in errors or not usual else _expected(usual, layer, asked, pixels.size)
+        for layer in filled
+    ]
     return RDPoints(
         bytes=tuple(sizes[layer] for layer in filled),
         sse=tuple(float(each.sum()) for each in found),
-        asked=tuple(asked[layer] for layer in filled),
+        asked=tuple(asked[layer] * pixels.size for layer in filled),
         by_band=tuple(tuple(map(float, each)) for each in found),
     )
 
@@ -353,8 +356,7 @@ def _settings(pixels: Pixels, params: J2KParams) -> openjpeg.EncoderSettings:
 
 def _check_bits(pixels: Pixels, bits: int) -> None:
     """Refuse samples that their precision cannot say: the encoder would cut them without a word."""
-    low, high = sample_range(pixels.dtype.name, bits)
-    least, most = int(pixels.min()), int(pixels.max())
+    (low, high), least, most = sample_range(pixels.dtype.name, bits), int(pixels.min()), int(pixels.max())
     if least < low or most > high:
         raise UnsupportedSceneError(
             f"samples from {least} to {most} are more than the {bits} bits that the file says they use "
@@ -379,8 +381,7 @@ def _layer_bytes(codestream: bytes, layers: int) -> tuple[int, ...]:
     if not lengths or len(lengths) % layers:
         raise CodecError("OpenJPEG listed no packet lengths: OpenJPEG 2.4 or newer is needed")
     per_layer = len(lengths) // layers
-    totals = np.cumsum(lengths)[per_layer - 1 :: per_layer]
-    return tuple(int(total) for total in totals)
+    return tuple(int(total) for total in np.cumsum(lengths)[per_layer - 1 :: per_layer])
 
 
 def _squared_error(

@@ -50,7 +50,7 @@ class TilePass:
     sizes: tuple[int, ...] = ()
     """Bytes of every tile of the scene."""
     errors: tuple[float, ...] = ()
-    """Mean squared errors to ask the encoder for, of every tile of the scene; 0 for all there is."""
+    """Squared error to ask the encoder for, of every tile of the scene; 0 for all there is."""
     is_exact: bool = False
     """Sizes are met to the byte, by trial."""
     is_measured: bool = True
@@ -70,7 +70,7 @@ class TilePass:
         elif self.work == "lossless":
             result = tilework.code(tile, codec, LOSSLESS)
         elif self.work == "errors":
-            result = tilework.code(tile, codec, Setting(error=self.errors[tile.number]))
+            result = tilework.code(tile, codec, Setting(error=self.errors[tile.number] / tile.pixels.size))
         else:
             setting = Setting(size=max(1, self.sizes[tile.number]), is_exact=self.is_exact)
             result = tilework.code(tile, codec, setting, is_measured=self.is_measured)

@@ -138,17 +138,15 @@ def test_layer_profile_knows_what_a_decoder_sees(near):
     points = layer_profile(pixels, params, near=near)
     assert list(points.bytes) == sorted(points.bytes)
     assert list(points.sse) == sorted(points.sse, reverse=True)
-    assert points.asked == params.errors
-    for asked, size, sse, by_band in zip(*vars_of(points), strict=True):
+    assert points.asked == tuple(error * pixels.size for error in params.errors)
+    for asked, size, sse, by_band in zip(
+        params.errors, points.bytes, points.sse, points.by_band, strict=True
+    ):
         single = encode_tile(pixels, replace(params, errors=(asked,)))
         errors = ((decode_tile(single).astype(float) - pixels) ** 2).sum(axis=(1, 2))
         assert size == pytest.approx(body_size(single), rel=0.02, abs=80)
         assert sse == pytest.approx(errors.sum(), rel=0.03 if asked == 14.0 else 0.2)
         np.testing.assert_allclose(by_band, errors, rtol=0.1 if asked == 14.0 else 0.5)
-
-
-def vars_of(points):
-    return points.asked, points.bytes, points.sse, points.by_band
 
 
 def test_layer_profile_counts_valid_samples_only():
@@ -159,7 +157,7 @@ def test_layer_profile_counts_valid_samples_only():
     params = J2KParams(lossless=False, errors=(20000.0, 3000.0, 800.0))
     points = layer_profile(filled, params, valid=valid, near=3000.0)
     for asked, sse in zip(points.asked, points.sse, strict=True):
-        decoded = decode_tile(encode_tile(filled, replace(params, errors=(asked,))))
+        decoded = decode_tile(encode_tile(filled, replace(params, errors=(asked / filled.size,))))
         assert sse == pytest.approx((((decoded - filled.astype(float)) ** 2) * valid).sum(), rel=0.1)
     assert points.sse[1] / (2 * valid.sum()) == pytest.approx(3000, rel=0.35)  # not half of it
 

@@ -247,6 +247,16 @@ def test_what_no_lossy_coding_reaches_is_reached_by_exact_samples(tmp_path, pain
     assert measured(tmp_path / "s.tif", tmp_path / "r.tif") == (np.inf, 0)
 
 
+def test_one_busy_tile_among_level_ones_gets_no_more_than_was_asked_for(tmp_path):
+    pixels = np.full((3, 768, 768), 60, np.uint8)
+    pixels[:, 256:512, 256:512] = painted((3, 256, 256))
+    source = write_scene(tmp_path / "level.tif", pixels)
+    rsic_geo.compress(source, tmp_path / "a.jp2", target="psnr=40", tile_size=256, model="none")
+    with rasterio.open(tmp_path / "a.jp2") as archive:
+        error = np.mean((archive.read().astype(float) - pixels) ** 2)
+    assert 40 <= 10 * np.log10(255**2 / error) < 41  # not 65
+
+
 def test_class_numbers_are_not_coded_lossily(tmp_path):
     path = tmp_path / "s.tif"
     write_scene(path, np.arange(64, dtype=np.uint8).reshape(1, 8, 8), photometric="palette")

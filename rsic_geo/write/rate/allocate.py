@@ -21,6 +21,10 @@ _ROUNDING = 1e-9
 """Smaller falls of an error, as part of it, are none: sums of squares are not exact."""
 _STEEP = 1e18
 """Slope at which every tile stands at its coarsest point."""
+_LITTLE = math.log(0.5)
+"""Logarithm of what is left over what was asked for, below which there was no more to lose."""
+_JUMP = 4.0
+"""Ratio of those of two layers from which on an error in between is not to be had."""
 _GROWTH = 0.35
 """Growth of a tile beyond its finest point for each 6 dB: one bit more for every three it has."""
 
@@ -38,7 +42,7 @@ class TileCurve:
     by_band: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     """Sum of squared errors of each band there, (m, bands); nothing where bands are not told apart."""
     asked: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """Mean squared errors the encoder was asked for there, (m,)."""
+    """Sum of squared errors that the encoder was asked for there, (m,)."""
     left: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """Sum of squared errors there, (m,)."""
 
@@ -61,24 +65,29 @@ class TileCurve:
                 else:
                     keep.append(i)
         bytes_, errors = bytes_[keep], errors[keep]
-        fine_at = bytes_
+        wanted = np.asarray(asked or sse, float)[order][keep]
         fine_size, fine_sse = [bytes_[:1]], [errors[:1]]
         for i in range(len(bytes_) - 1):
-            t = np.linspace(0, 1, _STEPS + 1)[1:]
+            t = np.linspace(0, 1, 2 if _is_jump(errors, wanted, i) else _STEPS + 1)[1:]
             fine_size.append(bytes_[i] + t * (bytes_[i + 1] - bytes_[i]))
             low = np.log(np.maximum(errors[i : i + 2], 1e-3))
             fine_sse.append(np.exp(low[0] + t * (low[1] - low[0])))
         hull = _lower_hull(np.concatenate(fine_size), np.concatenate(fine_sse))
         bands = np.asarray(by_band, float).reshape(len(order), -1)[order][keep]
-        wanted = np.asarray(asked or sse, float)[order][keep]
-        return cls(**hull, measured=fine_at, by_band=bands, asked=wanted, left=errors)
+        return cls(**hull, measured=bytes_, by_band=bands, asked=wanted, left=errors)
 
     def to_ask(self, sse: float) -> float:
-        """Return the mean squared error to ask the encoder for where ``sse`` is to be left, 0 for none."""
-        logs, over = np.log(np.maximum(self.left, 1e-3)), np.log(np.maximum(self.left, 1e-3) / self.asked)
+        """Return the squared error to ask the encoder for where ``sse`` is to be left, 0 for none."""
+        left = np.maximum(self.left, 1e-3)
+        over = np.log(left / self.asked)
         if sse <= 0:
             return 0.0
-        return sse / math.exp(float(np.interp(-math.log(sse), -logs, over)))
+        finer = int(np.searchsorted(-left, -sse))
+        if 0 < finer < len(left) and _is_jump(self.left, self.asked, finer - 1):
+            return float(self.asked[finer])
+        wanted = sse / math.exp(float(np.interp(-math.log(sse), -np.log(left), over)))
+        # A tile that lacks less than it may has nothing left to lose but its mean, all at once.
+        return min(wanted, float(self.asked[0])) if over[0] < _LITTLE else wanted
 
     def bands_at(self, size: float) -> NDArray[np.float64]:
         """Return the squared error of each band (bands,) at a size, its logarithm interpolated."""
@@ -92,6 +101,12 @@ class TileCurve:
         drop = -np.diff(self.sse) / np.diff(self.size)  # decreasing on a convex curve
         i = int(np.searchsorted(-drop, -slope, side="right"))
         return float(self.size[i]), float(self.sse[i])
+
+
+def _is_jump(left: NDArray[np.float64], asked: NDArray[np.float64], layer: int) -> bool:
+    """Return whether no error between a layer and the next is to be had: a level area has its mean or not."""
+    over, beyond = np.maximum(left[layer : layer + 2], 1e-3) / asked[layer : layer + 2]
+    return bool(over > _JUMP * beyond)
 
 
 def _lower_hull(size: NDArray[np.float64], sse: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

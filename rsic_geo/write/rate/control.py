@@ -48,7 +48,7 @@ PROBE_TILES = 4
 """Tiles looked at first, over all errors, where only the size of a scene is known."""
 _LAYER_STEP, _WIDE_STEP = 1.5, 3.0
 """Distance of the measuring layers (dB), about a quality and over all that a type can have."""
-_COARSER, _FINER = 6.0, 12.0
+_COARSER, _FINER = 15.0, 12.0
 """How far they go beyond the quality wanted (dB): tiles of one slope differ, and encoders leave more."""
 _MOST_LAYERS = 40
 
