@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ def tap_offsets(reach: int) -> list[tuple[int, int]]:
 
 def column_count(bands: int, reach: int, proposals: int = 1) -> int:
     """Return how many planes a filter of ``bands`` adds up: corrections, then the taps of each band."""
-    return bands * (proposals + len(tap_offsets(reach)))
+    return bands * (proposals + reach * (reach + 1))  # as many as tap_offsets gives
 
 
 def reach_of(bands: int, columns: int, proposals: int) -> int:
@@ -55,6 +56,7 @@ def reach_of(bands: int, columns: int, proposals: int) -> int:
     return next(r for r in range(MAX_REACH + 1) if column_count(bands, r, proposals) == columns)
 
 
+@lru_cache
 def largest_reach(bands: int) -> int:
     """Return how far the filters of so many bands reach at most (px)."""
     return max(reach for reach in range(MAX_REACH + 1) if column_count(bands, reach) <= MAX_COLUMNS)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,7 +53,7 @@ class Bench:
     def make(self, todo: TilePass, only: Iterable[int] | None = None) -> Iterator[TileRecord]:
         """Yield what a pass finds out about all tiles, or some, in their order."""
         tiles = raw_tiles(self.reader, self.plan, None if only is None else list(only))
-        return threaded_map(lambda raw: todo.run(raw, self.codec), tiles, self.workers)
+        return threaded_map(partial(todo.run, codec=self.codec), tiles, self.workers)
 
 
 def sized_codec(entry: CodecEntry, plan: ScenePlan) -> SizedCodec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.progress import Progress
@@ -71,14 +72,14 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
             return self._to_size(search, writer)
         if target.is_decibels:
             carrying = control.Carrying(
-                finish=lambda c, p: self._finish(c, writer, p),
+                finish=partial(self._finish, writer),
                 usual_gain=0.0 if self.enhancer is None else USUAL_GAIN,
-                foretaste=lambda c, p: self._foretaste(c, writer, p),
+                foretaste=partial(self._foretaste, writer),
             )
             coded = control.to_decibels(search, target, carrying, progress.stage(0, 0.85))
             return coded, self._seal(coded, writer)
         coded = control.to_max_error(search, self._codec_bound, progress.stage(0, 0.5))
-        self._finish(coded, writer, progress.stage(0.5, 0.85))
+        self._finish(writer, coded, progress.stage(0.5, 0.85))
         return coded, self._seal(coded, writer)
 
     def _to_bytes(self, search: RateSearch, budget: int, progress: Progress) -> CodedScene:

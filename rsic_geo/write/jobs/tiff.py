@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,13 +124,13 @@ class TiffJob(TiledJob[TiffSpool, DialSearch]):
         if target.is_decibels:
             coded = search.to_decibels(
                 target,
-                lambda c, p: self._finish(c, writer, p),
+                partial(self._finish, writer),
                 progress.stage(0, 0.85),
                 expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
             )
             return coded, self._seal(coded, writer)
         coded = search.within(self._codec_bound, progress.stage(0, 0.5))
-        self._finish(coded, writer, progress.stage(0.5, 0.85))
+        self._finish(writer, coded, progress.stage(0.5, 0.85))
         return coded, self._seal(coded, writer)
 
     def _to_bytes(self, search: DialSearch, budget: int, progress: Progress) -> CodedScene:

@@ -159,7 +159,7 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
         value, affinity = self.options.target.value, self.plan.affinity
         return value if affinity is None else affinity.steps_within(value)
 
-    def _finish(self, coded: CodedScene, writer: WriterT, progress: Progress) -> NDArray[np.float64]:
+    def _finish(self, writer: WriterT, coded: CodedScene, progress: Progress) -> NDArray[np.float64]:
         """Write the scene and fit the enhancement to it; return the final squared errors (bands,)."""
         self._store(writer)
         self.enhancement = None
@@ -179,7 +179,7 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
         return enhancement.sse
 
     def _foretaste(
-        self, coded: CodedScene, writer: WriterT, progress: Progress
+        self, writer: WriterT, coded: CodedScene, progress: Progress
     ) -> NDArray[np.float64] | None:
         """Write the scene and fit filters to a sample; return squared errors to expect, None if unknown."""
         if self.enhancer is None or not self.enhancer.name or coded.total_sse <= 0:
@@ -240,7 +240,7 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
             near = SIZE_PROMISE * (0.5 if attempt < MAX_SIZE_ROUNDS else 0.9)
             if abs(expected / wanted - 1) <= near or is_spare or is_late:
                 plain, fits = seal.file_bytes, fits + 1
-                self._finish(coded, writer, stage.stage(0.5, 1))
+                self._finish(writer, coded, stage.stage(0.5, 1))
                 seal = self._seal(coded, writer)
                 is_right = abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE
                 if is_right or (is_spare and fits > 1):  # the first fit only tells what it adds
