@@ -15,7 +15,7 @@ from rsic_geo.batch.confined import check_run_name, output_folder
 from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher, standing_of
 from rsic_geo.batch.duplicates import Duplicates, share
 from rsic_geo.batch.executors import Executor, ProcessExecutor, SerialExecutor
-from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.inputs import Source, Sources
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY, SceneJob, fingerprint, options_from, options_text
@@ -142,7 +142,7 @@ def ledger_path(place: str | Path) -> Path:
 
 
 def run_batch(
-    sources: list[Source],
+    sources: Sources,
     folder: str,
     options: EncodeOptions,
     batch: BatchOptions,
@@ -177,7 +177,6 @@ def run_batch(
     home = str(path.parent) if is_store(out) else out
     if batch.shard is not None:
         path = shard_ledger(path, *batch.shard)
-        sources = [source for source in sources if _is_of_shard(source, *batch.shard)]
     rules = usual_rules(options) if batch.rules is None else read_rules(batch.rules, options)
     rules = Rules(
         rules=tuple(replace(rule, options=with_weights_in(home, rule.options)) for rule in rules.rules)
@@ -212,7 +211,7 @@ def run_batch(
         if is_store(out):
             _send_common(record, home)
         progress = Progress(callback=watcher.survey)
-        chosen = partial(_chosen, rules, asked)
+        chosen = partial(_chosen, rules, asked, batch.shard)
         batch.on_registered(
             register(
                 ledger,
@@ -282,8 +281,10 @@ def asked_text(options: EncodeOptions, folder: str) -> str:
     return options_text(options, _weights(options, folder), _codec_weights(options, folder))
 
 
-def _chosen(rules: Rules, asked: list[str], source: Source) -> Choice:
-    """Return what is done with a scene; what the run is asked for is not repeated for it."""
+def _chosen(rules: Rules, asked: list[str], shard: tuple[int, int] | None, source: Source) -> Choice | None:
+    """Return what is done with a scene of the shard; what the run is asked for is not repeated for it."""
+    if shard is not None and not _is_of_shard(source, *shard):
+        return None
     rule = rules.of(source)
     place = next(number for number, each in enumerate(rules.rules) if each is rule)
     is_usual = place == len(asked) - 1 or rule.does == "skip"
