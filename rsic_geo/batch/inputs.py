@@ -71,7 +71,8 @@ class Sources:
         Raises:
             SceneError: there is no room for their names.
         """
-        self._held = sqlite3.connect("", isolation_level=None)  # the file is gone when the connection is
+        # The file is gone when the connection is, which any thread may find unneeded.
+        self._held = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self._held.close)
         try:
             self._held.executescript(

@@ -79,15 +79,10 @@ def migrate(
         raise UsageError(
             f"{folder} is the archive itself: give another folder, or products would be replaced"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SceneError(f"cannot write to {path.parent}: {error.strerror or error}") from error
     with ExitStack() as held:
         if options.remove_old:  # else it may lie where nothing can be written
             held.enter_context(LedgerLock(old_path))
         old = held.enter_context(Ledger(old_path, write=options.remove_old))
-        held.enter_context(LedgerLock(path))
         earlier = find_run(old, batch.run)
         if is_store(earlier.folder):
             raise UsageError(
@@ -96,9 +91,16 @@ def migrate(
             )
         if os.path.realpath(out) == os.path.realpath(earlier.folder):
             raise UsageError(f"{folder} is the archive itself: give another folder")
+        changed = _changed(earlier.options, options.changes)
+        asked_text(changed, earlier.folder)  # what is refused is, before anything is made
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SceneError(f"cannot write to {path.parent}: {error.strerror or error}") from error
+        held.enter_context(LedgerLock(path))
         for weights in sorted(Path(earlier.folder).glob(f"{WEIGHTS_FOLDER}/*{SUFFIX}")):
             keep_weights(open_weights(str(weights)), out)
-        usual = with_weights_in(out, _changed(earlier.options, options.changes))
+        usual = with_weights_in(out, changed)
         text = asked_text(usual, out)
         record = RunRecord(
             name=earlier.name,

@@ -293,12 +293,32 @@ def test_a_run_killed_while_it_sends_goes_on(bucket, scenes, expected, tmp_path,
     assert retry_batch(ledger, settings, Watcher()).done == SCENES
 
 
+def test_a_bucket_that_is_not_there_leaves_nothing_here(bucket, scenes, tmp_path, capsys):
+    words = ["batch", "run", str(scenes), f"s3://no-{bucket.name}/arch", "--model", "none", "-j0"]
+    assert main(words) == 1
+    assert f"there is no bucket no-{bucket.name}: make it first" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert main(["batch", "status", f"s3://{bucket.name}/arch"]) == 1
+    assert f"`rsic batch rebuild s3://{bucket.name}/arch`" in capsys.readouterr().err
+    (scenes / "part1" / "s00000.tif").hardlink_to(scenes / "part0" / "s00000.tif")
+    try:
+        words = ["batch", "run", str(scenes), f"s3://{bucket.name}/arch", "--template", "{stem}.jp2", "-j0"]
+        assert main(words) == 2
+        assert "would both become" in capsys.readouterr().err
+    finally:
+        (scenes / "part1" / "s00000.tif").unlink()
+    assert "Contents" not in bucket.client.list_objects_v2(Bucket=bucket.name)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("gs://b/arch",), "s3://BUCKET/PREFIX"),
         (("https://b/arch",), "s3://BUCKET/PREFIX"),
         (("s3://",), "s3://BUCKET/PREFIX"),
+        (("s3:///arch",), "s3://BUCKET/PREFIX"),
+        (("s3://b/arch", "--template", "{steam}.jp2"), "use {ext}, {name}"),
+        (("here", "--template", "{stem}.png"), "archives end in"),
         (("s3://b/arch", "--duplicates", "hardlink"), "has no links"),
         (("s3://b/arch", "--ledger", "s3://b/l.gpkg"), "a file of this machine"),
     ],
