@@ -275,7 +275,12 @@ def _assets(item: dict[str, Any], path: Path, selection: Selection) -> Iterator[
             continue
         href = str(asset["href"])
         is_address = "://" in href or href.startswith("/vsi")
-        target = gdal_name(href) if is_address else os.path.abspath(path.parent / href)
+        is_key = href.startswith(("s3://", "gs://", "az://"))  # what GDAL takes as it is
+        target = (
+            gdal_name(unquote(href) if is_key else href)
+            if is_address
+            else os.path.abspath(path.parent / href)
+        )
         if not is_address and not os.path.exists(target):  # STAC wants encoded paths, many write plain ones
             target = os.path.abspath(path.parent / unquote(href))
         parts = [

@@ -86,8 +86,8 @@ def migrate(
         earlier = find_run(old, batch.run)
         if is_store(earlier.folder):
             raise UsageError(
-                f"{earlier.folder} is in a store: run a batch of its sources again, or of the scenes that "
-                "`rsic batch restore` brings"
+                f"{earlier.folder} is in a store: copy all of that to a folder, make its ledger by `rsic "
+                "batch rebuild FOLDER`, and migrate it; or run a batch of its sources again"
             )
         if os.path.realpath(out) == os.path.realpath(earlier.folder):
             raise UsageError(f"{folder} is the archive itself: give another folder")
