@@ -125,7 +125,7 @@ class CompressDialog(AlgorithmDialog):
         layer = self._layer()
         if layer is None:
             return
-        names = ("TARGET", *_WATCHED, "VERIFY", "SIDECAR", "GEOREF", "SEAL")
+        names = ("TARGET", *_WATCHED, "VERIFY", "SIDECAR", "GEOREF", "OVERVIEWS", "SEAL")
         parameters = {name: self._wrappers[name].parameterValue() for name in names}
         try:
             compression = read_compression(self.algorithm(), parameters, self._context)

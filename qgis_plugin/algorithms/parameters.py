@@ -196,6 +196,7 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
     verify = QgsProcessingParameterBoolean(
         "VERIFY", tr("Verify by decoding what was written"), defaultValue=True
     )
+    overviews = QgsProcessingParameterBoolean("OVERVIEWS", tr("Overview for networks"), defaultValue=False)
     seal = QgsProcessingParameterBoolean("SEAL", tr("Seal the repaired pixels"), defaultValue=False)
     accept = QgsProcessingParameterBoolean(
         "ACCEPT_LOSS", tr("Accept that a band loses its structure"), defaultValue=False
@@ -269,6 +270,10 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
             ),
         ),
         advanced(
+            overviews,
+            tr("A small .ovr beside a .jp2: fewer requests for a thumbnail from afar, slower on a disk."),
+        ),
+        advanced(
             seal,
             tr(
                 "Keeps a checksum of every 256 rows of the repaired scene: whoever decompresses or validates "
@@ -314,6 +319,7 @@ def read_compression(
         spectral=word(algorithm, parameters, "SPECTRAL", context),
         sidecar=word(algorithm, parameters, "SIDECAR", context) or AUTO,
         georef=word(algorithm, parameters, "GEOREF", context),
+        has_overview=algorithm.parameterAsBool(parameters, "OVERVIEWS", context),
         is_sealed=algorithm.parameterAsBool(parameters, "SEAL", context),
         is_damage_accepted=algorithm.parameterAsBool(parameters, "ACCEPT_DAMAGED", context),
         is_verified=algorithm.parameterAsBool(parameters, "VERIFY", context),

@@ -63,6 +63,8 @@ class Compression:
     sidecar: str = AUTO
     georef: str = "both"
     """Which boxes of a JPEG 2000 file tell its place: geojp2, gml or both."""
+    has_overview: bool = False
+    """Whether a small overview lies beside a JPEG 2000 archive."""
     is_sealed: bool = False
     """Whether checksums of the repaired pixels are kept."""
     is_damage_accepted: bool = False
@@ -96,6 +98,8 @@ class Compression:
             words += ["--sidecar", self.sidecar]
         if self.georef and self.georef != "both":
             words += ["--georef", self.georef]
+        if self.has_overview:
+            words += ["--overviews", "small"]
         flags = {
             "--seal": self.is_sealed,
             "--accept-damaged": self.is_damage_accepted,

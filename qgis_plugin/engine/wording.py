@@ -59,6 +59,7 @@ _OPTIONS = {
     "nodata": "NODATA",
     "output": "OUTPUT_FOLDER",
     "output-format": "FORMAT",
+    "overviews": "OVERVIEWS",
     "overwrite": "OUTPUT",
     "projwin": "EXTENT",
     "projwin-srs": "EXTENT",

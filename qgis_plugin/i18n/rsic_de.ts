@@ -756,6 +756,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>Overview for networks</source>
+        <translation>Übersicht für Netzwerke</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Seal the repaired pixels</source>
         <translation>Reparierte Pixel versiegeln</translation>
     </message>
@@ -833,6 +838,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
         <location filename="../algorithms/parameters.py"/>
         <source>Parts of a JPEG 2000 archive by which other programs find its place: both take a kilobyte, geojp2 alone 0.4, gml alone 0.7. Which of them a program reads differs: QGIS reads either.</source>
         <translation>Teile eines JPEG-2000-Archivs, an denen andere Programme seine Lage erkennen: beide brauchen ein Kilobyte, geojp2 allein 0,4, gml allein 0,7. Welchen davon ein Programm liest, ist verschieden: QGIS liest jeden.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>A small .ovr beside a .jp2: fewer requests for a thumbnail from afar, slower on a disk.</source>
+        <translation>Eine kleine .ovr-Datei neben einer .jp2-Datei: weniger Anfragen für ein Vorschaubild aus der Ferne, langsamer auf einer Platte.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
+import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -13,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import SceneError, UsageError
 from rsic_geo.geo.address import gdal_name
 
 RASTERS = (
@@ -59,9 +62,53 @@ class Selection:
     """Absolute folders never searched, such as the output's."""
 
 
+class Sources:
+    """Scenes of a batch, each once, in a file of SQLite's own, so that memory stays flat."""
+
+    def __init__(self, found: Iterable[Source]) -> None:
+        """Take scenes; of several with one path the first counts.
+
+        Raises:
+            SceneError: there is no room for their names.
+        """
+        # The file is gone when the connection is, which any thread may find unneeded.
+        self._held = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._held.close)
+        try:
+            self._held.executescript(
+                "PRAGMA journal_mode = OFF; CREATE TABLE scenes "
+                "(path TEXT PRIMARY KEY, relative TEXT, properties TEXT, fault TEXT) WITHOUT ROWID"
+            )
+            self._held.executemany("INSERT OR IGNORE INTO scenes VALUES (?, ?, ?, ?)", map(_row, found))
+            self._held.execute("CREATE INDEX places ON scenes (relative, path)")
+        except sqlite3.Error as error:
+            raise SceneError(
+                f"cannot keep names of scenes in a temporary file ({error}): make room"
+            ) from error
+        (self._count,) = self._held.execute("SELECT COUNT(*) FROM scenes").fetchone()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return int(self._count)
+
+    def __iter__(self) -> Iterator[Source]:
+        """Yield them in a fixed order."""
+        rows = self._held.execute(
+            "SELECT path, relative, properties, fault FROM scenes ORDER BY relative, path"
+        )
+        for path, relative, told, fault in rows:
+            properties = _NOTHING if told is None else json.loads(told)
+            yield Source(path=path, relative=relative, properties=properties, fault=fault)
+
+
+def _row(source: Source) -> tuple[str | None, ...]:
+    told = json.dumps(dict(source.properties)) if source.properties else None
+    return source.path, source.relative, told, source.fault
+
+
 def discover(
     inputs: Iterable[str], selection: Selection, stdin: BinaryIO | None = None, *, nul: bool = False
-) -> list[Source]:
+) -> Sources:
     """Return the scenes of all inputs, each once, in a fixed order.
 
     Args:
@@ -72,25 +119,34 @@ def discover(
 
     Raises:
         UsageError: if an input is missing or a list cannot be read.
+        SceneError: there is no room for their names.
     """
-    found: dict[str, Source] = {}
-    named: list[str] = []
-    for word in _unfold(inputs, stdin, nul):
-        if word.startswith("/vsi") or "://" in word:
-            path = gdal_name(word)
-            found.setdefault(path, Source(path=path, relative=path.rpartition("/")[2]))
-        elif os.path.isdir(word):
-            for source in _walk(Path(os.path.abspath(word)), selection):
-                found.setdefault(source.path, source)
-        elif word.lower().endswith((".json", ".geojson")):
-            for source in _stac(Path(word), selection):
-                found.setdefault(source.path, source)
-        else:
-            named.append(os.path.abspath(word))
-    for source in _named(named, selection):
-        found.setdefault(source.path, source)
-    kept = [source for source in found.values() if not _matches(source.relative, selection.exclude)]
-    return sorted(map(_named_in_utf8, kept), key=lambda source: (source.relative, source.path))
+    found = _found(_unfold(inputs, stdin, nul), selection)
+    return Sources(
+        _named_in_utf8(source) for source in found if not _matches(source.relative, selection.exclude)
+    )
+
+
+def _found(words: Iterable[str], selection: Selection) -> Iterator[Source]:
+    with tempfile.TemporaryFile() as named:  # a list may be very long, and what all have in common comes last
+        base = None
+        for word in words:
+            if word.startswith("/vsi") or "://" in word:
+                path = gdal_name(word)
+                yield Source(path=path, relative=path.rpartition("/")[2])
+            elif os.path.isdir(word):
+                yield from _walk(Path(os.path.abspath(word)), selection)
+            elif word.lower().endswith((".json", ".geojson")):
+                yield from _stac(Path(word), selection)
+            else:
+                path = os.path.abspath(word)
+                if not os.path.exists(path):
+                    raise UsageError(f"there is no input {path}")
+                above = os.path.dirname(path)
+                base = above if base is None else os.path.commonpath([base, above])
+                named.write(os.fsencode(path) + b"\0")
+        named.seek(0)
+        yield from _named(_lines(named, nul=True), os.path.abspath(selection.base or base or "/"))
 
 
 def _unfold(inputs: Iterable[str], stdin: BinaryIO | None, nul: bool) -> Iterator[str]:
@@ -98,20 +154,30 @@ def _unfold(inputs: Iterable[str], stdin: BinaryIO | None, nul: bool) -> Iterato
         if word == "-":
             if stdin is None:
                 raise UsageError("there is no standard input to read names from")
-            yield from _lines(stdin.read(), nul)
+            yield from _lines(stdin, nul)
         elif word.startswith("@"):
             try:
-                content = Path(word[1:]).read_bytes()
+                with open(word[1:], "rb") as stream:
+                    yield from _lines(stream, nul=None)
             except OSError as error:
                 raise UsageError(f"cannot read the list {word[1:]}: {error.strerror or error}") from error
-            yield from _lines(content, nul=b"\0" in content)
         else:
             yield word
 
 
-def _lines(content: bytes, nul: bool) -> Iterator[str]:
-    for line in content.split(b"\0") if nul else content.splitlines():
-        word = os.fsdecode(line) if nul else os.fsdecode(line.strip())
+def _lines(stream: BinaryIO, nul: bool | None) -> Iterator[str]:
+    """Yield the names of a list; whether NUL ends them is told by its beginning where it is not known."""
+    rest = b""
+    while piece := stream.read(1 << 16):
+        nul = b"\0" in piece if nul is None else nul
+        *lines, rest = (rest + piece).split(b"\0" if nul else b"\n")
+        yield from _words(lines, nul)
+    yield from _words([rest], bool(nul))
+
+
+def _words(lines: Iterable[bytes], nul: bool) -> Iterator[str]:
+    for line in lines:
+        word = os.fsdecode(line if nul else line.strip())
         if word and (nul or not word.startswith("#")):
             yield word
 
@@ -122,23 +188,25 @@ def _walk(root: Path, selection: Selection) -> Iterator[Source]:
     while folders:
         folder = folders.pop()
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        if not entry.name.startswith(".") and entry.path not in selection.avoid:
+                            folders.append(Path(entry.path))
+                    elif (relative := _wanted(entry, root, selection)) is not None:
+                        yield Source(path=entry.path, relative=relative)
         except OSError as error:
             raise UsageError(f"cannot list {folder}: {error.strerror or error}") from error
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith(".") and entry.path not in selection.avoid:
-                    folders.append(Path(entry.path))
-                continue
-            relative = Path(entry.path).relative_to(root).as_posix()
-            if entry.is_file() and not entry.name.startswith("."):
-                if selection.include and not _matches(relative, selection.include):
-                    continue
-                if not selection.include and not _matches(relative.lower(), RASTERS):
-                    continue
-                if not selection.include and _is_thumbnail(entry.path):
-                    continue
-                yield Source(path=entry.path, relative=relative)
+
+
+def _wanted(entry: os.DirEntry[str], root: Path, selection: Selection) -> str | None:
+    """Return where a file lies below the root of a search, or None if it is none that is searched for."""
+    relative = Path(entry.path).relative_to(root).as_posix()
+    if not entry.is_file() or entry.name.startswith("."):
+        return None
+    if selection.include:
+        return relative if _matches(relative, selection.include) else None
+    return relative if _matches(relative.lower(), RASTERS) and not _is_thumbnail(entry.path) else None
 
 
 def _is_thumbnail(path: str) -> bool:
@@ -153,14 +221,7 @@ def _is_thumbnail(path: str) -> bool:
         return False
 
 
-def _named(paths: list[str], selection: Selection) -> Iterator[Source]:
-    if not paths:
-        return
-    for path in paths:
-        if not os.path.exists(path):
-            raise UsageError(f"there is no input {path}")
-    base = selection.base or os.path.commonpath([os.path.dirname(path) for path in paths])
-    base = os.path.abspath(base)
+def _named(paths: Iterable[str], base: str) -> Iterator[Source]:
     for path in paths:
         relative = os.path.relpath(path, base)
         if relative.startswith(".."):
@@ -214,7 +275,12 @@ def _assets(item: dict[str, Any], path: Path, selection: Selection) -> Iterator[
             continue
         href = str(asset["href"])
         is_address = "://" in href or href.startswith("/vsi")
-        target = gdal_name(href) if is_address else os.path.abspath(path.parent / href)
+        is_key = href.startswith(("s3://", "gs://", "az://"))  # what GDAL takes as it is
+        target = (
+            gdal_name(unquote(href) if is_key else href)
+            if is_address
+            else os.path.abspath(path.parent / href)
+        )
         if not is_address and not os.path.exists(target):  # STAC wants encoded paths, many write plain ones
             target = os.path.abspath(path.parent / unquote(href))
         parts = [

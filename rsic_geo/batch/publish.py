@@ -17,6 +17,8 @@ from rsic_geo.batch.source import companions_of, sha256_of
 from rsic_geo.batch.store import REPORTS, SHUT_WORDS, is_store, replace, send_product
 from rsic_geo.errors import OutputExistsError, SceneError
 from rsic_geo.raster.files import sidecars_of
+from rsic_geo.weights import WEIGHTS_FOLDER
+from rsic_geo.weights.store import SUFFIX
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
 HALTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -61,6 +63,13 @@ def publish(finished: Path, job: SceneJob) -> None:
         _claim(sidecar, product.with_name(product.name + suffix))
     _claim(finished, product)
     flush(product.parent)
+
+
+def send_common(asked: Path, folder: str, home: str) -> None:
+    """Put into a store what all products of a run have in common: what was asked, and weights of files."""
+    replace(asked, f"{folder}/{REPORTS}/{asked.name}")
+    for weights in sorted(Path(home).glob(f"{WEIGHTS_FOLDER}/*{SUFFIX}")):
+        replace(weights, f"{folder}/{WEIGHTS_FOLDER}/{weights.name}")
 
 
 def bring_companion(companion: Path, product: Path, folder: Path) -> None:

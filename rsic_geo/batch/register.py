@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rsic_geo.batch.duplicates import Duplicates, Twins, marked
-from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.inputs import Source, Sources
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.rules import Deed
 from rsic_geo.batch.source import stamps_of
@@ -99,10 +99,10 @@ class Choice:
 def register(  # noqa: PLR0913 - a ledger, what is entered, and how
     ledger: Ledger,
     run: RunRecord,
-    sources: list[Source],
+    sources: Sources,
     progress: Progress,
     *,
-    choose: Callable[[Source], Choice],
+    choose: Callable[[Source], Choice | None],
     recheck: bool = False,
     duplicates: Duplicates = "code",
 ) -> Registration:
@@ -113,7 +113,7 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
         run: the run they belong to.
         sources: all scenes of the batch.
         progress: told after every few scenes.
-        choose: tells what is done with a scene.
+        choose: tells what is done with a scene; None = nothing, it is no business of this run.
         recheck: look again at every finished scene, its checksums included.
         duplicates: what becomes of scenes that hold the very same as an earlier one.
 
@@ -122,23 +122,14 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
     """
     found = Registration()
     fresh: list[dict[str, Any]] = []
-    taken: dict[str, str] = {}
+    unwritten: dict[str, str] = {}  # of products in ``fresh``, their sources
     size_of = sizes_in(run.folder)
     twins = None if duplicates == "code" else Twins(ledger, run.name)
     for done, source in enumerate(sources, start=1):
         if ledger.owner(source.path) is not None:  # of an output folder that is an input, too
             continue
-        choice = choose(source)
-        suffixes = archive_suffixes(choice.codec)
-        below = source.relative if choice.does != "archive" else ""
-        below = below or product_path(source, run.template, run.name, suffixes)
-        product = os.path.normpath(os.path.join(run.folder, below))
-        other = taken.setdefault(product, source.path)
-        if other != source.path:
-            raise UsageError(
-                f"{other} and {source.path} would both become {product}: tell them apart with --template, as "
-                f"{{parent}}/{{name}}{ANY if product.endswith(ANY) else suffixes[0]}"
-            )
+        if (choice := choose(source)) is None:
+            continue
         scene = ledger.find(run.name, source.path)
         if scene is not None:
             found.known += 1
@@ -146,12 +137,21 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
                 found.again += 1
                 ledger.update(scene["fid"], state="pending")
             continue
+        suffixes = archive_suffixes(choice.codec)
+        below = source.relative if choice.does != "archive" else ""
+        below = below or product_path(source, run.template, run.name, suffixes)
+        product = os.path.normpath(os.path.join(run.folder, below))
         for name in _names(product, suffixes):
-            owner = ledger.owner(name)
-            if owner is not None:
+            owner = ledger.owner(name) or {"run": run.name, "source": unwritten.get(name)}
+            if owner["run"] != run.name:
                 raise UsageError(
                     f"{name} is the product of {owner['source']} in run {owner['run']!r}: choose another "
                     "output folder or --template"
+                )
+            if owner["source"] is not None:
+                raise UsageError(
+                    f"{owner['source']} and {source.path} would both become {product}: tell them apart with "
+                    f"--template, as {{parent}}/{{name}}{ANY if product.endswith(ANY) else suffixes[0]}"
                 )
         seen = survey(source.path) if source.fault is None else {}
         product = likely_product(product, choice.codec, seen.get("dtype"))
@@ -160,11 +160,13 @@ def register(  # noqa: PLR0913 - a ledger, what is entered, and how
             ruled |= {"state": "failed", "error": source.fault, "error_kind": NAMELESS}
         elif twins and choice.does != "skip" and (key := twins.key_of(source.path, choice.asked)):
             ruled |= marked(key, duplicates)
+        unwritten[product] = source.path
         fresh.append({"run": run.name, "source": source.path, "product": product, **seen, **ruled})
         found.added += 1
         if len(fresh) == _CHUNK:
             ledger.add(fresh)
             fresh.clear()
+            unwritten.clear()
             progress.report(done / len(sources), f"surveyed {done} of {len(sources)} scenes")
     ledger.add(fresh)
     return found

@@ -15,23 +15,22 @@ from rsic_geo.batch.confined import check_run_name, output_folder
 from rsic_geo.batch.coordinator import LEDGER_NAME, WORKSHOP, Coordinator, Standing, Watcher, standing_of
 from rsic_geo.batch.duplicates import Duplicates, share
 from rsic_geo.batch.executors import Executor, ProcessExecutor, SerialExecutor
-from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.inputs import Source, Sources
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.message import COPY, SceneJob, fingerprint, options_from, options_text
 from rsic_geo.batch.preserve.rebuild import asked_path, keep_asked, reports_of, shard_ledger
-from rsic_geo.batch.publish import write_text
-from rsic_geo.batch.register import Choice, Registration, register, usual_template
+from rsic_geo.batch.publish import send_common, write_text
+from rsic_geo.batch.register import Choice, Registration, product_path, register, usual_template
 from rsic_geo.batch.rules import Rules, read_rules, usual_rules
-from rsic_geo.batch.store import REPORTS, home_of, is_store, place_of
-from rsic_geo.batch.store import replace as put
+from rsic_geo.batch.store import check_bucket, home_of, is_store, place_of
 from rsic_geo.codecs.registry import candidates
 from rsic_geo.errors import LedgerError, SceneError, UsageError, WeightsError
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.progress import Progress
 from rsic_geo.verbs.names import ANY, archive_suffixes
 from rsic_geo.version import version
-from rsic_geo.weights import WEIGHTS_FOLDER, enhancer_name, keep_weights, open_weights
+from rsic_geo.weights import enhancer_name, keep_weights, open_weights
 from rsic_geo.weights.store import CODEC, SUFFIX, default_name
 
 _BASE_MIB = 200
@@ -136,13 +135,18 @@ def ledger_path(place: str | Path) -> Path:
     output = place_of(str(place))
     path = home_of(output) if is_store(output) else Path(place)
     path = path / LEDGER_NAME if path.is_dir() else path
-    if not path.is_file():
-        raise LedgerError(f"there is no ledger {path}: give the GeoPackage of a run, or its output folder")
-    return path
+    if path.is_file():
+        return path
+    if is_store(output):
+        raise LedgerError(
+            f"there is no ledger {path}: that of a store lies where its run was started; give that file, or "
+            f"make it again of the store by `rsic batch rebuild {place}`"
+        )
+    raise LedgerError(f"there is no ledger {path}: give the GeoPackage of a run, or its output folder")
 
 
 def run_batch(
-    sources: list[Source],
+    sources: Sources,
     folder: str,
     options: EncodeOptions,
     batch: BatchOptions,
@@ -177,7 +181,6 @@ def run_batch(
     home = str(path.parent) if is_store(out) else out
     if batch.shard is not None:
         path = shard_ledger(path, *batch.shard)
-        sources = [source for source in sources if _is_of_shard(source, *batch.shard)]
     rules = usual_rules(options) if batch.rules is None else read_rules(batch.rules, options)
     rules = Rules(
         rules=tuple(replace(rule, options=with_weights_in(home, rule.options)) for rule in rules.rules)
@@ -199,6 +202,11 @@ def run_batch(
         fingerprint=fingerprint(text),
         version=version(),
     )
+    if (scene := next(iter(sources), None)) is not None:  # a template is refused before anything is made
+        endings = dict.fromkeys(each for one in rules.rules for each in archive_suffixes(one.options.codec))
+        product_path(scene, record.template, record.name, tuple(endings))
+    if is_store(out):
+        check_bucket(out)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -209,10 +217,8 @@ def run_batch(
             keep_asked(record)
         except OSError as error:
             raise SceneError(f"cannot write to {record.reports}: {error.strerror or error}") from error
-        if is_store(out):
-            _send_common(record, home)
         progress = Progress(callback=watcher.survey)
-        chosen = partial(_chosen, rules, asked)
+        chosen = partial(_chosen, rules, asked, batch.shard)
         batch.on_registered(
             register(
                 ledger,
@@ -224,6 +230,8 @@ def run_batch(
                 duplicates=batch.duplicates,
             )
         )
+        if is_store(out):
+            send_common(asked_path(record.reports, record.name), record.folder, home)
         return work(ledger, record, batch, watcher)
 
 
@@ -247,14 +255,6 @@ def retry_batch(
         states = ("failed", "skipped") if skipped else ("failed",)
         ledger.requeue(record.name, states, like)
         return work(ledger, record, batch, watcher)
-
-
-def _send_common(record: RunRecord, home: str) -> None:
-    """Put into a store what all products of a run have in common: what was asked, and weights of files."""
-    asked = asked_path(record.reports, record.name)
-    put(asked, f"{record.folder}/{REPORTS}/{asked.name}")
-    for weights in sorted(Path(home).glob(f"{WEIGHTS_FOLDER}/*{SUFFIX}")):
-        put(weights, f"{record.folder}/{WEIGHTS_FOLDER}/{weights.name}")
 
 
 def with_weights_in(folder: str, options: EncodeOptions) -> EncodeOptions:
@@ -282,8 +282,10 @@ def asked_text(options: EncodeOptions, folder: str) -> str:
     return options_text(options, _weights(options, folder), _codec_weights(options, folder))
 
 
-def _chosen(rules: Rules, asked: list[str], source: Source) -> Choice:
-    """Return what is done with a scene; what the run is asked for is not repeated for it."""
+def _chosen(rules: Rules, asked: list[str], shard: tuple[int, int] | None, source: Source) -> Choice | None:
+    """Return what is done with a scene of the shard; what the run is asked for is not repeated for it."""
+    if shard is not None and not _is_of_shard(source, *shard):
+        return None
     rule = rules.of(source)
     place = next(number for number, each in enumerate(rules.rules) if each is rule)
     is_usual = place == len(asked) - 1 or rule.does == "skip"

@@ -73,7 +73,7 @@ def place_of(folder: str) -> str:
     if is_local(name):
         return os.path.abspath(name)
     place = os.path.normpath(name)
-    if not is_store(place):
+    if not is_store(place) or name.startswith(f"{ROOT}/"):
         raise UsageError(f"{folder}: products go to a folder of this machine or to s3://BUCKET/PREFIX")
     return place
 
@@ -115,6 +115,16 @@ def sizes_in(folder: str) -> Callable[[str], int | None]:
     return lambda path: os.path.getsize(path) if os.path.isfile(path) else None
 
 
+def check_bucket(folder: str) -> None:
+    """See that there is the bucket of a place. Raises SceneError where there is none, or nobody answers."""
+    bucket, _ = _parts(folder)
+    try:
+        with _explained("look at", folder):
+            _client().head_bucket(Bucket=bucket)
+    except SceneNotFoundError as error:
+        raise SceneError(f"there is no bucket {bucket}: make it first, or give another one") from error
+
+
 def check_open(folder: str, is_ours: Callable[[str], bool]) -> None:
     """See that a store answers, and have it drop what a killed run was sending.
 
@@ -126,9 +136,9 @@ def check_open(folder: str, is_ours: Callable[[str], bool]) -> None:
         SceneError: it does not answer, or lets nothing be looked at.
     """
     bucket, prefix = _parts(f"{folder}/")
+    check_bucket(folder)
     with _explained("write to", folder):
         client = _client()
-        client.head_bucket(Bucket=bucket)
         for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
             for upload in page.get("Uploads", ()):
                 name = f"{ROOT}{bucket}/{upload['Key']}"

@@ -26,7 +26,7 @@ MAX_TILE_PARTS = 1 << 20
 _CODING_SEGMENTS = (j2k.COD, j2k.QCD)
 """What tiles of our own encoder differ in at most; may be repeated in a tile header."""
 _MARK = j2k.Segment(code=j2k.COM, payload=b"\0\1rsic")
-"""A comment that says that our box belongs behind the codestream: a file cut before it is no other JP2."""
+"""A comment that says that our box belongs to the codestream: a file cut before it is no other JP2."""
 _DROPPED_SEGMENTS = (j2k.COM, j2k.TLM, j2k.PLM)
 
 

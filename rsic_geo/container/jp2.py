@@ -32,6 +32,7 @@ __all__ = [
     "Jp2Writer",
     "append_side_information",
     "find_codestream",
+    "lead_with_side_information",
     "read_side_information",
     "strip_side_information",
 ]
@@ -197,6 +198,33 @@ def append_side_information(path: str | Path, content: bytes) -> int:
         written = file.write(make_box(b"uuid", SIDE_INFORMATION_UUID.bytes + content))
         file.truncate()
     return written
+
+
+def lead_with_side_information(path: str | Path) -> None:
+    """Move our box from the end of a JP2 file to before its codestream: who reads from afar asks once less.
+
+    GDAL looks at every box before it decodes, and the beginning of the file has been read by then. The file
+    is changed where it lies, and is none while that lasts.
+
+    Raises:
+        ContainerError: No JP2 file, damaged, or our box does not end it.
+    """
+    with Path(path).open("r+b") as file:
+        boxes = _jp2_boxes(file)
+        start = next((box.offset for box in boxes if box.kind == b"jp2c"), None)
+        if start is None or not _is_ours(file, boxes[-1]):
+            raise ContainerError("no side information ends the file: there is none to be moved")
+        file.seek(boxes[-1].offset)
+        ours, position = file.read(boxes[-1].length), boxes[-1].offset
+        while position > start:
+            length = min(_COPY_BYTES, position - start)
+            position -= length
+            file.seek(position)
+            piece = file.read(length)
+            file.seek(position + len(ours))
+            file.write(piece)
+        file.seek(start)
+        file.write(ours)
 
 
 def strip_side_information(source: str | Path, target: str | Path) -> None:

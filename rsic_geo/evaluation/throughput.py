@@ -2,24 +2,33 @@
 
 Crops of a scene, or the scenes of a folder, are archived by ``rsic batch run`` once for each number of jobs,
 with one codec thread per job and no network. What starting up takes is what a batch of as many tiny scenes as
-jobs takes. Run it on a machine that does nothing else.
+jobs takes. Run it on a machine that does nothing else. With ``--coding`` one process codes and proves the
+scenes, too, without a batch around it: what the batch takes is told in parts of that, start-up included.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from rsic_geo.batch.inputs import Selection, discover
-from rsic_geo.errors import UsageError
+from rsic_geo.batch.verify import Promise, prove
+from rsic_geo.errors import UsageError, VerificationError
 from rsic_geo.evaluation.measured import Measured, best_of, run_measured
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.window import Window
+from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneWriter, open_scene
+from rsic_geo.scenes.verdict import BandFacts
+from rsic_geo.targets import Target
+from rsic_geo.verbs.compress import compress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +123,31 @@ def measure(scenes: Path, jobs: list[int], target: str, repeats: int, more: list
     ]
 
 
+def coding(scenes: Path, target: str, threads: int) -> tuple[float, float]:
+    """Return the seconds, and processor seconds, that coding and proving scenes takes in a warm process."""
+    execution = Execution(threads=threads)
+    wanted = EncodeOptions(
+        target=Target.parse(target), codec="jp2", model="none", verify="later", execution=execution
+    )
+    paths = [source.path for source in discover([str(scenes)], Selection())]
+    began, cpu = time.perf_counter(), time.process_time()
+    with tempfile.TemporaryDirectory(prefix="rsic-throughput-") as out:
+        for number, path in enumerate((paths[0], *paths)):
+            if number == 1:  # the first time is for what is imported and made then
+                began, cpu = time.perf_counter(), time.process_time()
+            product = os.path.join(out, f"{number}.jp2")
+            report = compress(path, product, wanted)
+            promise = Promise(
+                target=wanted.target,
+                lossless=bool(report.details["lossless"]),
+                facts=tuple(map(BandFacts.from_json, report.details["signals"])),
+                bounds=tuple(report.details["bounds"]),
+            )
+            if prove(path, product, promise, execution, Progress()).problems:
+                raise VerificationError(f"{path} is not proven")
+    return time.perf_counter() - began, time.process_time() - cpu
+
+
 def table(rows: list[Throughput]) -> str:
     """Return the rows as text; ratios are to the first one."""
     first = rows[0]
@@ -140,6 +174,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=24, help="crops")
     parser.add_argument("--side", type=int, default=2048, help="of a crop (px)")
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--coding", action="store_true", help="also coding and proving without a batch")
     asked = parser.parse_args()
     more = ["--threads", asked.threads]
     with tempfile.TemporaryDirectory(prefix="rsic-throughput-") as name:
@@ -148,7 +183,16 @@ def main() -> None:
             scenes = Path(name)
             write_crops(asked.scene, asked.scenes, asked.side, scenes)
         print(f"target {asked.target}, threads of each job: {asked.threads}")
-        print(table(measure(scenes, asked.jobs, asked.target, asked.repeats, more)))
+        rows = measure(scenes, asked.jobs, asked.target, asked.repeats, more)
+        print(table(rows))
+        for _ in range(asked.repeats if asked.coding else 0):
+            wall, cpu = coding(scenes, asked.target, int(asked.threads))
+            parts = ", ".join(
+                f"--jobs {row.jobs} {row.jobs * row.whole.seconds / wall:.2f} x "
+                f"({row.whole.cpu_seconds / cpu:.2f} x of processors)"
+                for row in rows
+            )
+            print(f"coding and proving alone: {wall:.2f} s; of that, in processes' seconds: {parts}")
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def test_a_source_that_came_back_is_used(tmp_path, scenes):
 def test_less_than_was_promised_is_refused_before_anything_is_written(tmp_path, archive):
     with pytest.raises(UsageError, match="keeps less"):
         move(archive, tmp_path / "new", target=options("psnr=40").target)
-    assert not (tmp_path / "new" / LEDGER).exists()
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_target_of_another_kind_is_judged_by_what_came_of_it(tmp_path, scenes):

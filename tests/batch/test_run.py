@@ -295,7 +295,7 @@ def test_a_source_that_changes_while_it_is_read_fails(tmp_path, monkeypatch):
 def test_a_source_that_vanishes_fails(tmp_path):
     write_scenes(tmp_path / "in", 2)
     sources = discover([str(tmp_path / "in")], Selection())
-    os.remove(sources[0].path)
+    os.remove(next(iter(sources)).path)
     standing = run_batch(sources, str(tmp_path / "out"), options(), serial(), Watcher())
     assert (standing.done, standing.failed) == (1, 1)
     assert "moved or deleted" in rows(tmp_path / "out")["s00000.tif"]["error"]

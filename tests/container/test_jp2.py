@@ -21,6 +21,7 @@ from rsic_geo.container.jp2 import (
     Jp2Writer,
     append_side_information,
     find_codestream,
+    lead_with_side_information,
     read_side_information,
     strip_side_information,
 )
@@ -230,13 +231,20 @@ def test_side_information_comes_and_goes_without_a_trace(tmp_path):
     assert read_side_information(path) is None
     for content in (b"first", b"2", b"third, longer"):
         append_side_information(path, content)
+        assert path.read_bytes()[: len(bare)] == bare
         assert read_side_information(path) == content
         assert path.stat().st_size == len(bare) + 24 + len(content)
         assert_valid(path)
+    lead_with_side_information(path)
+    assert read_side_information(path) == b"third, longer"
+    assert path.stat().st_size == len(bare) + 24 + 13
+    assert path.read_bytes().endswith(bare[bare.index(b"jp2c") :])
+    assert_valid(path)
+    with pytest.raises(ContainerError, match="no side information ends the file"):
+        lead_with_side_information(path)
     strip_side_information(path, stripped)
     assert stripped.read_bytes() == bare
     assert_valid(stripped)
-    assert path.read_bytes()[: len(bare)] == bare
 
 
 def test_empty_side_information_is_refused(tmp_path):

@@ -112,6 +112,7 @@ def every_algorithm(scene: str, folder: str) -> dict:
             TARGET="psnr",
             TARGET_VALUE=36,
             GEOREF="gml",
+            OVERVIEWS=True,
             SEAL=True,
             OUTPUT=str(out / "a.jp2"),
             REPORT=str(out / "a.json"),

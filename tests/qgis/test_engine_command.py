@@ -55,6 +55,7 @@ def test_the_engine_understands_every_option_of_compress():
         quantize="uint16",
         sidecar="never",
         georef="geojp2",
+        has_overview=True,
         is_sealed=True,
         is_verified=False,
         accepts_loss=True,
@@ -64,7 +65,7 @@ def test_the_engine_understands_every_option_of_compress():
     seen = _parsed(command.compress(JOB, compression, part))
     assert (seen["projwin"], seen["bands"], str(seen["nodata"])) == (part.corners, (3, 1), "-9999.5")
     assert seen["accept_loss"] is True
-    assert (seen["georef"], seen["seal"]) == ("geojp2", True)
+    assert (seen["georef"], seen["seal"], seen["overviews"]) == ("geojp2", True, "small")
     assert seen["source"] == "/data/ä b.tif"
     assert seen["destination"] == "/out/x.jp2"
     assert str(seen["target"]).startswith("psnr=40.5") or seen["target"]

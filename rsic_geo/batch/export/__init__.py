@@ -10,7 +10,7 @@ from typing import Any
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.publish import write_text
 from rsic_geo.batch.run import find_run, ledger_path
-from rsic_geo.batch.store import is_store
+from rsic_geo.batch.store import check_bucket, is_store
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError
 from rsic_geo.geo.footprint_blob import blob_geojson
 
@@ -35,8 +35,13 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
     _refuse_existing(path)
     with Ledger(ledger_path(place)) as ledger:
         record = find_run(ledger, run)
-        if kind in ("stac", "geoparquet", "bag") and is_store(record.folder):
-            raise UsageError(f"{kind} is written of products that lie in a folder: bring them here first")
+        if kind == "bag" and is_store(record.folder):
+            raise UsageError(
+                f"a bag holds the products themselves, which lie in {record.folder}: copy all of that to a "
+                "folder here, make its ledger by `rsic batch rebuild FOLDER`, and export it"
+            )
+        if kind in ("stac", "geoparquet") and is_store(record.folder):
+            check_bucket(record.folder)  # else every item would say less than there is to say
         try:
             if kind == "stac":
                 from rsic_geo.batch.export.stac import write_items

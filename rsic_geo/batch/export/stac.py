@@ -302,7 +302,8 @@ def _asset(row: Row, snapshot: MetadataSnapshot | None, folder: Path) -> pystac.
 
     bands = [_band(row, snapshot, i) for i in range(row["bands"] or 0)]
     return pystac.Asset(
-        href=quote(Path(os.path.relpath(row["product"], folder)).as_posix()),
+        href=public_address(row["product"])
+        or quote(Path(os.path.relpath(row["product"], folder)).as_posix()),
         media_type=next(
             (kind for suffix, kind in _MEDIA_TYPES.items() if row["product"].lower().endswith(suffix)),
             None,  # a copy of a file of any format

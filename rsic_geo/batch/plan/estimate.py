@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.batch.inputs import Source
+from rsic_geo.batch.inputs import Source, Sources
 from rsic_geo.batch.plan.trial import Known, Trial, tried
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rule, Rules
@@ -85,7 +85,7 @@ class Estimate:
 
 
 def estimate(
-    sources: list[Source],
+    sources: Sources,
     rules: Rules,
     progress: Progress,
     *,

@@ -79,26 +79,28 @@ def migrate(
         raise UsageError(
             f"{folder} is the archive itself: give another folder, or products would be replaced"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SceneError(f"cannot write to {path.parent}: {error.strerror or error}") from error
     with ExitStack() as held:
         if options.remove_old:  # else it may lie where nothing can be written
             held.enter_context(LedgerLock(old_path))
         old = held.enter_context(Ledger(old_path, write=options.remove_old))
-        held.enter_context(LedgerLock(path))
         earlier = find_run(old, batch.run)
         if is_store(earlier.folder):
             raise UsageError(
-                f"{earlier.folder} is in a store: run a batch of its sources again, or of the scenes that "
-                "`rsic batch restore` brings"
+                f"{earlier.folder} is in a store: copy all of that to a folder, make its ledger by `rsic "
+                "batch rebuild FOLDER`, and migrate it; or run a batch of its sources again"
             )
         if os.path.realpath(out) == os.path.realpath(earlier.folder):
             raise UsageError(f"{folder} is the archive itself: give another folder")
+        changed = _changed(earlier.options, options.changes)
+        asked_text(changed, earlier.folder)  # what is refused is, before anything is made
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SceneError(f"cannot write to {path.parent}: {error.strerror or error}") from error
+        held.enter_context(LedgerLock(path))
         for weights in sorted(Path(earlier.folder).glob(f"{WEIGHTS_FOLDER}/*{SUFFIX}")):
             keep_weights(open_weights(str(weights)), out)
-        usual = with_weights_in(out, _changed(earlier.options, options.changes))
+        usual = with_weights_in(out, changed)
         text = asked_text(usual, out)
         record = RunRecord(
             name=earlier.name,

@@ -91,7 +91,8 @@ def rebuild_ledger(folder: str) -> Rebuilt:
         raise UsageError(f"there is a ledger {path} already: move it away if it is of no use")
     if is_store(out):
         fetch_reports(out, reports)
-    records = list(_asked(reports))
+    # What is given here and was asked for there is a copy of the store's folder.
+    records = [replace(one, folder=out) if is_store(one.folder) else one for one in _asked(reports)]
     if not records:
         raise LedgerError(f"there are no reports in {reports}: nothing to make a ledger of")
     found = Rebuilt(ledger=str(path))

@@ -15,7 +15,7 @@ from rsic_geo.errors import UsageError
 from rsic_geo.options import Execution
 
 if TYPE_CHECKING:
-    from rsic_geo.batch.inputs import Source
+    from rsic_geo.batch.inputs import Sources
     from rsic_geo.batch.rules import Rules
     from rsic_geo.options import EncodeOptions
 
@@ -40,7 +40,7 @@ rules_option = click.option(
 )
 
 
-def found_in(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> tuple[list[Source], str]:
+def found_in(paths: tuple[str, ...], choices: dict[str, Any], *, output: bool) -> tuple[Sources, str]:
     """Return the scenes of the inputs, and the output folder where the last word is one."""
     import os
 
@@ -127,7 +127,7 @@ def rules(file: str, paths: tuple[str, ...], console: Console, execution: Execut
 
 
 def say_estimate(
-    console: Console, sources: list[Source], wanted: Rules, most: int = 0, template: str | None = None
+    console: Console, sources: Sources, wanted: Rules, most: int = 0, template: str | None = None
 ) -> int:
     """Print what archiving scenes would take."""
     from rsic_geo.batch.coordinator import duration

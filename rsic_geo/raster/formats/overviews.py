@@ -14,7 +14,10 @@ from rsic_geo.raster.env import gdal_config, gdal_env, open_dataset, scene_error
 
 SIDE = 512
 """Pixels of the longer side of the largest one."""
-_LEAST = 64
+LEAST = 64
+"""Pixels of the longer side of the smallest one."""
+_QUALITIES = (75, 50, 30)
+"""Of JPEG, the best that fits first: twice the pixels show more than finer ones."""
 
 
 def small_overview(path: Path, most: int) -> bytes | None:
@@ -31,21 +34,23 @@ def small_overview(path: Path, most: int) -> bytes | None:
     alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
     with gdal_config(), scene_errors("read", path), gdal_env(**alone), open_dataset(path) as dataset:
         height, width = dataset.shape
-        way = {"compress": "deflate", "predictor": 2, "zlevel": 9}
+        ways: list[dict[str, object]] = [{"compress": "deflate", "predictor": 2, "zlevel": 9}]
         if dataset.dtypes[0] == "uint8" and dataset.nodata is None:
             is_rgb = [colour.name for colour in dataset.colorinterp] == ["red", "green", "blue"]
-            way = {"compress": "jpeg", **({"photometric": "ycbcr"} if is_rgb else {"interleave": "band"})}
-        while max(height, width) >= 2 * _LEAST:
+            space: dict[str, object] = {"photometric": "ycbcr"} if is_rgb else {"interleave": "band"}
+            ways = [{"compress": "jpeg", "jpeg_quality": quality, **space} for quality in _QUALITIES]
+        while max(height, width) >= 2 * LEAST:
             height, width = -(-height // 2), -(-width // 2)
             if max(height, width) > SIDE:
                 continue
             pixels = dataset.read(out_shape=(dataset.count, height, width))
-            with MemoryFile() as memory:
-                with memory.open(
-                    driver="GTiff", count=dataset.count, height=height, width=width, dtype=pixels.dtype,
-                    nodata=dataset.nodata, blockysize=height, **way,
-                ) as overview:  # fmt: skip
-                    overview.write(pixels)
-                if len(memory.getbuffer()) <= most:
-                    return bytes(memory.getbuffer())
+            for way in ways:
+                with MemoryFile() as memory:
+                    with memory.open(
+                        driver="GTiff", count=dataset.count, height=height, width=width, dtype=pixels.dtype,
+                        nodata=dataset.nodata, blockysize=height, **way,
+                    ) as overview:  # fmt: skip
+                        overview.write(pixels)
+                    if len(memory.getbuffer()) <= most:
+                        return bytes(memory.getbuffer())
     return None

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from rsic_geo.container.jp2 import Jp2Writer
+from rsic_geo.container.jp2 import Jp2Writer, lead_with_side_information
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
-from rsic_geo.raster.formats.overviews import small_overview
+from rsic_geo.raster.formats.overviews import LEAST, small_overview
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.components import Unrotated
 from rsic_geo.write.boxes import boxes_of, layout_of
@@ -40,9 +40,20 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
         """Write what GDAL reads beside the archive; return what others miss."""
         if self.overview is not None:
             self.path.with_name(f"{self.path.name}.ovr").write_bytes(self.overview)
+            lead_with_side_information(self.path)
         elif self.options.overviews == "small":
-            self.progress.warn("no overview was written: it would take more than 2 %, or the scene is small")
+            self.progress.warn(f"no overview was written: {self._why_none()}")
         return [] if self.coded is None else write_for_others(self.path, name, self.coded, self.options)
+
+    def _why_none(self) -> str:
+        if self.options.sidecar == "never":
+            return "it is a sidecar, and --sidecar never wants none"
+        if max(self.plan.profile.height, self.plan.profile.width) < 2 * LEAST:
+            return f"the scene has less than {2 * LEAST} px itself"
+        return (
+            f"even {LEAST} px take more than {MOST_OVERVIEW:.0%} of so small an archive, which reads as fast "
+            "whole; --codec cog has overviews of its own"
+        )
 
     def _open(self) -> Jp2Writer:
         return Jp2Writer(self.path, layout_of(self.plan), boxes_of(self.plan, self.options.georef))

@@ -18,6 +18,8 @@ from far import s3_server
 
 from rsic_geo.batch import store
 from rsic_geo.batch.coordinator import Watcher
+from rsic_geo.batch.export import export_run
+from rsic_geo.batch.inputs import Selection, discover
 from rsic_geo.batch.preserve.fixity import FixityOptions, verify_archive
 from rsic_geo.batch.preserve.rebuild import rebuild_ledger
 from rsic_geo.batch.preserve.restore import RestoreOptions, restore
@@ -114,6 +116,22 @@ def test_a_store_holds_what_a_folder_would_and_all_that_is_kept_works_on_it(
     for path in scenes.rglob("*.tif"):
         with rasterio.open(path) as one, rasterio.open(tmp_path / "back" / path.relative_to(scenes)) as two:
             assert np.array_equal(one.read(), two.read())
+    export_run(place, str(tmp_path / "stac"), "stac")
+    items = [each for each in (tmp_path / "stac").glob("*.json") if each.name != "collection.json"]
+    listed = discover(map(str, items), Selection())
+    assert {each.path for each in listed} == {
+        f"/vsis3/{bucket.name}/arch/{name}" for name in expected if name.endswith(".jp2")
+    }
+    assert len(list((tmp_path / "stac").glob("*.png"))) == SCENES
+    with pytest.raises(UsageError, match="rsic batch rebuild FOLDER"):
+        export_run(place, str(tmp_path / "bag"), "bag")
+    here = tmp_path / "here"  # as that says
+    for each in bucket.client.list_objects_v2(Bucket=bucket.name)["Contents"]:
+        path = here / each["Key"].removeprefix("arch/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        bucket.client.download_file(bucket.name, each["Key"], str(path))
+    assert rebuild_ledger(str(here)).scenes == SCENES
+    assert export_run(here, str(tmp_path / "bag"), "bag") == SCENES
     home.rename(tmp_path / "lost")
     assert rebuild_ledger(place).scenes == SCENES
     _, again = run(scenes, place)
@@ -293,12 +311,32 @@ def test_a_run_killed_while_it_sends_goes_on(bucket, scenes, expected, tmp_path,
     assert retry_batch(ledger, settings, Watcher()).done == SCENES
 
 
+def test_a_bucket_that_is_not_there_leaves_nothing_here(bucket, scenes, tmp_path, capsys):
+    words = ["batch", "run", str(scenes), f"s3://no-{bucket.name}/arch", "--model", "none", "-j0"]
+    assert main(words) == 1
+    assert f"there is no bucket no-{bucket.name}: make it first" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert main(["batch", "status", f"s3://{bucket.name}/arch"]) == 1
+    assert f"`rsic batch rebuild s3://{bucket.name}/arch`" in capsys.readouterr().err
+    (scenes / "part1" / "s00000.tif").hardlink_to(scenes / "part0" / "s00000.tif")
+    try:
+        words = ["batch", "run", str(scenes), f"s3://{bucket.name}/arch", "--template", "{stem}.jp2", "-j0"]
+        assert main(words) == 2
+        assert "would both become" in capsys.readouterr().err
+    finally:
+        (scenes / "part1" / "s00000.tif").unlink()
+    assert "Contents" not in bucket.client.list_objects_v2(Bucket=bucket.name)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("gs://b/arch",), "s3://BUCKET/PREFIX"),
         (("https://b/arch",), "s3://BUCKET/PREFIX"),
         (("s3://",), "s3://BUCKET/PREFIX"),
+        (("s3:///arch",), "s3://BUCKET/PREFIX"),
+        (("s3://b/arch", "--template", "{steam}.jp2"), "use {ext}, {name}"),
+        (("here", "--template", "{stem}.png"), "archives end in"),
         (("s3://b/arch", "--duplicates", "hardlink"), "has no links"),
         (("s3://b/arch", "--ledger", "s3://b/l.gpkg"), "a file of this machine"),
     ],
