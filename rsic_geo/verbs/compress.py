@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rsic_geo.codecs.base import CodecEntry
@@ -35,7 +34,15 @@ from rsic_geo.scenes.part import describe_part
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source, part_of
 from rsic_geo.verbs.names import archive_name, codecs_for, is_open
-from rsic_geo.weights import ENVIRONMENT_VARIABLE, WEIGHTS_FOLDER, enhancer_name, keep_weights, open_weights
+from rsic_geo.weights import (
+    ENVIRONMENT_VARIABLE,
+    WEIGHTS_FOLDER,
+    WeightsFile,
+    enhancer_name,
+    keep_weights,
+    lent,
+    open_weights,
+)
 from rsic_geo.weights.store import SUFFIX
 from rsic_geo.write.holders import fitting
 from rsic_geo.write.parts import BandStore
@@ -99,10 +106,8 @@ def compress(  # noqa: PLR0913 - from where to where, how, and what the caller h
             stage.warnings = []
             is_named = options.codec.partition(":")[0] == entry.name  # perhaps with its network
             asked = options if is_named else replace(options, codec=entry.name)
-            named = held.enter_context(
-                _codec_named(asked, str(outputs[name].path), report, is_alone=is_alone)
-            )
-            one = _Try(entry, named, stage)
+            lacking = held.enter_context(_codec_lent(asked, str(outputs[name].path)))
+            one = _Try(entry, asked, stage, lacking)
             try:
                 one.make(outputs[name], opened, damage, bands)
             except TargetNotReachedError:
@@ -145,9 +150,11 @@ class _Try:
     missed: list[str]
     sidecar_bytes = 0
 
-    def __init__(self, entry: CodecEntry, options: EncodeOptions, stage: Progress) -> None:
+    def __init__(
+        self, entry: CodecEntry, options: EncodeOptions, stage: Progress, lacking: WeightsFile | None
+    ) -> None:
         _check_options(options, entry)
-        self.entry, self.options, self.stage = entry, options, stage
+        self.entry, self.options, self.stage, self.lacking = entry, options, stage, lacking
 
     @property
     def file_bytes(self) -> int:
@@ -267,59 +274,40 @@ def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
 
 
 @contextmanager
-def _codec_named(
-    options: EncodeOptions, output: str, progress: Progress, *, is_alone: bool
-) -> Iterator[EncodeOptions]:
-    """Let the weights of a codec's file be found beside the output, by the name archives record.
+def _codec_lent(options: EncodeOptions, output: str) -> Iterator[WeightsFile | None]:
+    """Let the weights of a codec's file be found by the name that archives record, while one is made.
 
-    Where no archive comes of it, or nothing may lie beside it, they are taken away again.
+    Yields them where its readers would not find them: they are put beside it once it is made and verified.
 
     Raises:
         WeightsError: the file is none of weights.
         UsageError: other weights are found by its name.
     """
-    codec, _, path = options.codec.partition(":")
+    path = options.codec.partition(":")[2]
     if not path.endswith(SUFFIX):
-        yield options
+        yield None
         return
-    given, named = open_weights(path), replace(options, codec=f"{codec}:{Path(path).stem}")
-    is_found = True
+    given = open_weights(path)
+    is_lacking = False
     try:
         open_weights(given.name, sha256=given.sha256, near=output)
     except WeightsNotFoundError:
-        is_found = False
+        is_lacking = True
     except WeightsError as error:
         raise UsageError(
             f"{path}: archives name their weights, and other ones are found by the name {given.name!r}: give "
             "yours another"
         ) from error
-    if is_found:
-        yield named
-        return
-    folder = Path(output).parent
-    place = folder / WEIGHTS_FOLDER
-    is_new = not place.exists()
-    keep_weights(given, folder)
-    stays = not is_alone and options.sidecar != "never"
-    _say_where(path, stays, progress)
-    is_kept = False
-    try:
-        yield named
-        is_kept = stays
-    finally:
-        if not is_kept:
-            (place / Path(path).name).unlink(missing_ok=True)
-            if is_new:
-                with suppress(OSError):  # another scene's weights lie in it by now
-                    place.rmdir()
+    with lent(given):
+        yield given if is_lacking else None
 
 
-def _say_where(path: str, is_kept: bool, progress: Progress) -> None:
+def _say_where(name: str, is_kept: bool, progress: Progress) -> None:
     if is_kept:
         progress.warn(f"its weights were put into the folder {WEIGHTS_FOLDER} beside it: readers need them")
     else:
         progress.warn(
-            f"readers need {os.path.basename(path)}: put it into a folder {WEIGHTS_FOLDER} beside the "
+            f"readers need {name}: put it into a folder {WEIGHTS_FOLDER} beside the "
             f"archive, or into that named by {ENVIRONMENT_VARIABLE}"
         )
 
@@ -360,20 +348,19 @@ def _pending(src: str, dst: str, overwrite: bool) -> Iterator[PendingFile]:
 
 
 def _keep_weights(made: _Try, progress: Progress, *, is_alone: bool) -> None:
-    """Put weights of a file where readers of the archive find them, or say what they need."""
-    path, enhancer = made.options.model, made.job.enhancer
-    if not path.endswith(SUFFIX) or enhancer is None or made.job.enhancement is None:
-        return
-    near = str(made.pending.path)
-    try:
-        open_weights(enhancer.name, sha256=enhancer.sha256, near=near)
-        return
-    except WeightsError:
-        pass
+    """Put weights of files where readers of the archive find them, or say what they need."""
+    near, enhancer = str(made.pending.path), made.job.enhancer
+    lacking = [] if made.lacking is None else [made.lacking]
+    if made.options.model.endswith(SUFFIX) and enhancer is not None and made.job.enhancement is not None:
+        try:
+            open_weights(enhancer.name, sha256=enhancer.sha256, near=near)
+        except WeightsError:
+            lacking.append(open_weights(made.options.model))
     is_kept = not is_alone and made.options.sidecar != "never"
-    if is_kept:
-        keep_weights(open_weights(path), os.path.dirname(near))
-    _say_where(path, is_kept, progress)
+    for given in lacking:
+        if is_kept:
+            keep_weights(given, os.path.dirname(near))
+        _say_where(given.name + SUFFIX, is_kept, progress)
 
 
 def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress, near: str) -> Enhancer | None:
