@@ -175,10 +175,10 @@ def phase_gains(original: NDArray[Any], decoded: NDArray[Any], phase: tuple[int,
     return float(20 * np.log10(rmse(original, decoded) / (255 * rmse(missing, factor * added))))
 
 
-def print_phase(pieces: list[NDArray[Any]]) -> None:
+def print_phase(pieces: list[NDArray[Any]], rates: tuple[float, ...] = _BPP) -> None:
     """Print one line per rate and place of the cut."""
     params = J2KParams(lossless=False, mct=True)
-    for bpp in _BPP:
+    for bpp in rates:
         coded = [(p, decode_tile(encode_tile_bytes(p, params, int(bpp * p[0].size / 8)))) for p in pieces]
         for row, col in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (3, 5), (4, 4), (7, 7)):
             cut = (slice(None), slice(row, None), slice(col, None))

@@ -134,7 +134,8 @@ class TileCoder:
         """
         if not self._coded.bands:
             return self.at(tile, 0.0)
-        best = None if self._rival is None else self._rival_within(self._rival, tile, bound)
+        theirs = best = None if self._rival is None else self._rival_within(self._rival, tile, bound)
+        self.compared[tile.number] = (1.0, 1.0)
         low, high, least = 0, LEVELS, bound - self._codec.tolerance
         finest = self.own(tile, 1.0) if least >= 0 else None
         if finest is None or finest.max_error > least:
@@ -149,6 +150,8 @@ class TileCoder:
                 best, high = trial, middle
             else:
                 low = middle
+        if best is not theirs:  # one that keeps the bound by the codec itself is no tile to contest
+            self.compared[tile.number] = (2.0, 1.0)
         return best
 
     def _last_resort(self, tile: TileInput, bound: float) -> TileResult:
@@ -217,7 +220,7 @@ class DialSearch:
     def is_contested(self) -> bool:
         """Whether JPEG 2000 was so near at equal sizes that its own archive may be better, all told.
 
-        Always within a largest error, for which it has steps, too.
+        Within a largest error, for which its archives know steps, too: whether most tiles are JPEG 2000.
         """
         theirs, ours = np.sum(list(self._tiles.compared.values()) or [(1.0, 1.0)], axis=0)
         return self._tiles.entry.has_rival and bool(theirs <= CONTESTED * ours)
