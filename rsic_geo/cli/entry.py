@@ -31,6 +31,7 @@ VERBS = (
     "tour",
     "completion",
     "adapt",
+    "train",
     "bench",
     "eval",
 )

@@ -43,7 +43,7 @@ from rsic_geo.weights import WeightsFile, open_weights
 
 _MEAN_ONE, _LATENT_ONE = 2.0**8, 2.0**12
 """Steps per unit of means, and of the latents that come of them."""
-EXPORT = "python -m rsic_geo.training.codec_export CHECKPOINT --name NAME --summary WORDS --folder FOLDER"
+EXPORT = "rsic train codec-export CHECKPOINT --name NAME --summary WORDS --folder FOLDER"
 _OTHERWISE = (
     "the latents of the tile are not those that were coded: it is damaged, or this machine's floating point "
     "comes to others than the encoder's did: decode it on the machine it was made on"

@@ -3,7 +3,8 @@
 ``python -m rsic_geo.evaluation.trials colour SCENE...`` says what the colour transform is worth on the first
 three bands; ``... blind IMAGE...`` how far shifted recompression is from the true error of a coding;
 ``... foreign IMAGE...`` what ``rsic enhance`` gains on files of other codecs, and what share of its
-correction would have gained most; ``... nodata SCENE...`` how many bytes nodata take in the samples and in
+correction would have gained most; ``... phase IMAGE...`` what a network loses on parts cut out of a JPEG 2000
+file, and how often that is found; ``... nodata SCENE...`` how many bytes nodata take in the samples and in
 planes, lossless, on pieces with borders of them; ``... side IMAGE...`` what the arithmetic coder of cells and
 filters saves against deflating them.
 """
@@ -25,10 +26,17 @@ from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, encode
 from rsic_geo.container.coded import pack_coded
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.evaluation.imagery import find_scenes
+from rsic_geo.geo.lattice import cell_sums, level_from_rmse
+from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import DecodeOptions, EncodeOptions
 from rsic_geo.raster import open_scene
+from rsic_geo.repair import load_enhancer
 from rsic_geo.repair.blind import SHIFT
+from rsic_geo.repair.phase import Shifted, wavelet_phase
+from rsic_geo.repair.plan import EnhancementPlan
+from rsic_geo.repair.units import FINE
+from rsic_geo.repair.windows import correct_window
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.targets import Target
 from rsic_geo.verbs.compress import compress
@@ -132,6 +140,61 @@ def print_foreign(pieces: list[NDArray[Any]]) -> None:
             )
 
 
+class _Held:
+    def __init__(self, pixels: NDArray[Any]) -> None:
+        self._pixels = pixels
+
+    def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[Any]:
+        found = self._pixels[(slice(None), *window.slices)]
+        return found if bands is None else found[list(bands)]
+
+
+def phase_gains(original: NDArray[Any], decoded: NDArray[Any], phase: tuple[int, int]) -> float:
+    """Return the gain (dB) of the default network, one fitted strength, where its wavelet began at a phase.
+
+    Args:
+        original: (3, h, w) uint8.
+        decoded: what a codec left of it.
+        phase: row and column, see :func:`rsic_geo.repair.phase.wavelet_phase`.
+    """
+    missing = (original.astype(np.float32) - decoded) / 255
+    _, height, width = missing.shape
+    levels = level_from_rmse(np.sqrt(cell_sums(missing**2).mean(0) / cell_sums(np.ones_like(missing[:1]))[0]))
+    plan = EnhancementPlan(
+        height=height,
+        width=width,
+        groups=((0, 1, 2),),
+        levels=levels[None],
+        active=levels[None] > 0,
+        radiometry=Radiometry(dtype="uint8", low=(0.0,) * 3, high=(255.0,) * 3),
+    )
+    enhancer = Shifted(load_enhancer(), phase)
+    found = correct_window(_Held(decoded), enhancer, plan, Window.full(height, width))
+    added = found.astype(np.float32) / FINE
+    factor = np.clip((added * missing).sum() / max(float((added * added).sum()), 1e-9), 0, 1.5)
+    return float(20 * np.log10(rmse(original, decoded) / (255 * rmse(missing, factor * added))))
+
+
+def print_phase(pieces: list[NDArray[Any]], rates: tuple[float, ...] = _BPP) -> None:
+    """Print one line per rate and place of the cut."""
+    params = J2KParams(lossless=False, mct=True)
+    for bpp in rates:
+        coded = [(p, decode_tile(encode_tile_bytes(p, params, int(bpp * p[0].size / 8)))) for p in pieces]
+        for row, col in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (3, 5), (4, 4), (7, 7)):
+            cut = (slice(None), slice(row, None), slice(col, None))
+            true, gains, right = (row % 2, col % 2), [], 0
+            for whole, decoded in coded:
+                pair = whole[cut], np.ascontiguousarray(decoded[cut])
+                gains.append([phase_gains(*pair, phase) for phase in ((0, 0), true)])
+                right += wavelet_phase(pair[1]) == true
+            untold, told = np.mean(gains, axis=0)
+            print(
+                f"{bpp:4.2f} bpp, cut at {row},{col}: gain {untold:.3f} dB, told the phase {told:.3f}; ",
+                end="",
+            )
+            print(f"found {right} of {len(coded)}", flush=True)
+
+
 def print_nodata(scenes: list[str]) -> None:
     """Print one line per scene that has nodata values, no mask of its own, and a border in its pieces."""
     for scene in scenes:
@@ -188,7 +251,7 @@ def print_side(scenes: list[str]) -> None:
 def main() -> None:
     """Print one line per scene, or per rate."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("trial", choices=["colour", "blind", "foreign", "nodata", "side"])
+    parser.add_argument("trial", choices=["colour", "blind", "foreign", "nodata", "phase", "side"])
     parser.add_argument("scenes", nargs="+", help="scenes or folders")
     parser.add_argument("--every", type=int, default=1, help="use every n-th scene")
     arguments = parser.parse_args()
@@ -206,8 +269,8 @@ def main() -> None:
             print(*gains, scene)
         return
     pieces = [middle(scene) for scene in scenes]
-    if arguments.trial == "foreign":
-        print_foreign(pieces)
+    if arguments.trial in ("foreign", "phase"):
+        (print_foreign if arguments.trial == "foreign" else print_phase)(pieces)
         return
     for bpp in _BPP:
         ratios = np.array([blind_ratio(pixels, bpp) for pixels in pieces])

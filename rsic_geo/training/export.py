@@ -162,11 +162,13 @@ def write_weights(options: ExportOptions, content: bytes, card: Callable[[str], 
 def steady(content: bytes) -> bytes:
     """Return a safetensors file with its metadata in order of names, so that equal weights are equal files.
 
-    The library writes them in an order that differs from run to run.
+    The library writes them in an order that differs from run to run. ``tensors`` is added to them, the sha256
+    of what follows the header, by which ``weights.store`` tells a damaged file.
     """
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:end])
-    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    metadata = header.get("__metadata__", {}) | {"tensors": hashlib.sha256(content[end:]).hexdigest()}
+    header["__metadata__"] = dict(sorted(metadata.items()))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # tensors begin at multiples of eight bytes
     return len(text).to_bytes(8, "little") + text + content[end:]

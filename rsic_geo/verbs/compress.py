@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rsic_geo.codecs.base import CodecEntry
+from rsic_geo.codecs.registry import get_entry
 from rsic_geo.errors import (
+    JobCancelledError,
     RsicGeoError,
     SceneError,
     TargetNotReachedError,
     UsageError,
     WeightsError,
-    WeightsNotFoundError,
 )
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.options import EncodeOptions
@@ -34,13 +34,16 @@ from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.part import describe_part
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source, part_of
+from rsic_geo.verbs.given_weights import codec_lent, keep_given, lacking_model
 from rsic_geo.verbs.names import archive_name, codecs_for, is_open
-from rsic_geo.weights import ENVIRONMENT_VARIABLE, WEIGHTS_FOLDER, enhancer_name, keep_weights, open_weights
-from rsic_geo.weights.store import SUFFIX
+from rsic_geo.weights import WeightsFile, enhancer_name, open_weights
 from rsic_geo.write.holders import fitting
 from rsic_geo.write.parts import BandStore
 from rsic_geo.write.plan import ScenePlan, plan_scene
 from rsic_geo.write.writer import Job
+
+_WORTH_SAYING = 0.005
+"""Part of the bytes, or dB, by which JPEG 2000 has to be better than the codec asked for to be named."""
 
 
 def compress(  # noqa: PLR0913 - from where to where, how, and what the caller has besides
@@ -95,14 +98,13 @@ def compress(  # noqa: PLR0913 - from where to where, how, and what the caller h
             name = archive_name(src, dst, entry)
             if name not in outputs:
                 outputs[name] = held.enter_context(_pending(src, name, options.overwrite))
-            stage = report.stage(number / len(chosen), (number + 1) / len(chosen))
+            share = 0.8 if entry.has_rival else 1.0
+            stage = report.stage(share * number / len(chosen), share * (number + 1) / len(chosen))
             stage.warnings = []
             is_named = options.codec.partition(":")[0] == entry.name  # perhaps with its network
             asked = options if is_named else replace(options, codec=entry.name)
-            named = held.enter_context(
-                _codec_named(asked, str(outputs[name].path), report, is_alone=is_alone)
-            )
-            one = _Try(entry, named, stage)
+            lacking = held.enter_context(codec_lent(asked.codec, str(outputs[name].path)))
+            one = _Try(entry, asked, stage, lacking)
             try:
                 one.make(outputs[name], opened, damage, bands)
             except TargetNotReachedError:
@@ -111,6 +113,7 @@ def compress(  # noqa: PLR0913 - from where to where, how, and what the caller h
                 continue
             tries.append(one)
         best = min(tries, key=lambda one: one.file_bytes)
+        instead = _jp2_instead(best, opened, damage, report) if best.job.is_contested else {}
         for note in _to_be_known(whole, best.job.plan.snapshot) + best.stage.warnings:
             report.warn(note)
         for note in damage:
@@ -128,6 +131,7 @@ def compress(  # noqa: PLR0913 - from where to where, how, and what the caller h
             warnings=tuple(report.warnings),
             details={
                 **best.outcome,
+                **instead,
                 **describe_part(part),
                 **({"source_damage": damage} if damage else {}),
                 "sidecar_bytes": best.sidecar_bytes,
@@ -145,9 +149,11 @@ class _Try:
     missed: list[str]
     sidecar_bytes = 0
 
-    def __init__(self, entry: CodecEntry, options: EncodeOptions, stage: Progress) -> None:
+    def __init__(
+        self, entry: CodecEntry, options: EncodeOptions, stage: Progress, lacking: WeightsFile | None
+    ) -> None:
         _check_options(options, entry)
-        self.entry, self.options, self.stage = entry, options, stage
+        self.entry, self.options, self.stage, self.lacking = entry, options, stage, lacking
 
     @property
     def file_bytes(self) -> int:
@@ -266,64 +272,6 @@ def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
         raise UsageError(f"codec {entry.name} works without a network: leave out :{weights}")
 
 
-@contextmanager
-def _codec_named(
-    options: EncodeOptions, output: str, progress: Progress, *, is_alone: bool
-) -> Iterator[EncodeOptions]:
-    """Let the weights of a codec's file be found beside the output, by the name archives record.
-
-    Where no archive comes of it, or nothing may lie beside it, they are taken away again.
-
-    Raises:
-        WeightsError: the file is none of weights.
-        UsageError: other weights are found by its name.
-    """
-    codec, _, path = options.codec.partition(":")
-    if not path.endswith(SUFFIX):
-        yield options
-        return
-    given, named = open_weights(path), replace(options, codec=f"{codec}:{Path(path).stem}")
-    is_found = True
-    try:
-        open_weights(given.name, sha256=given.sha256, near=output)
-    except WeightsNotFoundError:
-        is_found = False
-    except WeightsError as error:
-        raise UsageError(
-            f"{path}: archives name their weights, and other ones are found by the name {given.name!r}: give "
-            "yours another"
-        ) from error
-    if is_found:
-        yield named
-        return
-    folder = Path(output).parent
-    place = folder / WEIGHTS_FOLDER
-    is_new = not place.exists()
-    keep_weights(given, folder)
-    stays = not is_alone and options.sidecar != "never"
-    _say_where(path, stays, progress)
-    is_kept = False
-    try:
-        yield named
-        is_kept = stays
-    finally:
-        if not is_kept:
-            (place / Path(path).name).unlink(missing_ok=True)
-            if is_new:
-                with suppress(OSError):  # another scene's weights lie in it by now
-                    place.rmdir()
-
-
-def _say_where(path: str, is_kept: bool, progress: Progress) -> None:
-    if is_kept:
-        progress.warn(f"its weights were put into the folder {WEIGHTS_FOLDER} beside it: readers need them")
-    else:
-        progress.warn(
-            f"readers need {os.path.basename(path)}: put it into a folder {WEIGHTS_FOLDER} beside the "
-            f"archive, or into that named by {ENVIRONMENT_VARIABLE}"
-        )
-
-
 Planner = Callable[[Scene, EncodeOptions, Progress], tuple[Scene, ScenePlan]]
 
 
@@ -360,20 +308,48 @@ def _pending(src: str, dst: str, overwrite: bool) -> Iterator[PendingFile]:
 
 
 def _keep_weights(made: _Try, progress: Progress, *, is_alone: bool) -> None:
-    """Put weights of a file where readers of the archive find them, or say what they need."""
-    path, enhancer = made.options.model, made.job.enhancer
-    if not path.endswith(SUFFIX) or enhancer is None or made.job.enhancement is None:
-        return
-    near = str(made.pending.path)
-    try:
-        open_weights(enhancer.name, sha256=enhancer.sha256, near=near)
-        return
-    except WeightsError:
-        pass
+    """Put weights of files where readers of the archive find them, or say what they need."""
+    enhancer = None if made.job.enhancement is None else made.job.enhancer
+    used = None if enhancer is None else (enhancer.name, enhancer.sha256)
+    lacking = [made.lacking, lacking_model(made.options.model, used, str(made.pending.path))]
     is_kept = not is_alone and made.options.sidecar != "never"
-    if is_kept:
-        keep_weights(open_weights(path), os.path.dirname(near))
-    _say_where(path, is_kept, progress)
+    keep_given([one for one in lacking if one is not None], made.pending.path, progress, is_kept=is_kept)
+
+
+def _jp2_instead(
+    made: _Try, opened: Scene, damage: Sequence[str], progress: Progress
+) -> dict[str, dict[str, Any]]:
+    """Return what JPEG 2000 and its enhancement make of the scene at the same target, where that is better.
+
+    Tiles are compared one by one as the codecs decode them. What a reader gets has been enhanced, JPEG 2000
+    gains more by that, and its sizes are shared out by slope: only the whole archive tells.
+    """
+    stage = progress.stage(0.8, 1)
+    stage.warnings = []
+    other = _Try(get_entry("jp2"), replace(made.options, codec="jp2"), stage, None)
+    pending = PendingFile(made.pending.temporary.with_suffix(".jp2"), overwrite=True)
+    try:
+        other.make(pending, opened, damage, None)
+    except JobCancelledError:
+        raise
+    except RsicGeoError:  # it does not reach what was reached, or cannot: nothing to tell
+        return {}
+    finally:
+        pending.discard()
+    saved, ours, theirs = 1 - other.file_bytes / made.file_bytes, made.outcome["psnr"], other.outcome["psnr"]
+    if not made.options.target.is_size:
+        words = f"{100 * saved:.1f} % smaller"
+    elif ours is None or theirs is None:
+        return {}
+    else:
+        saved, words = theirs - ours, f"{theirs - ours:.2f} dB better"
+    if saved < _WORTH_SAYING:
+        return {}
+    progress.warn(
+        f"JPEG 2000 suits this scene better than {made.entry.title}: without --codec {made.entry.name} the "
+        f"archive is {words} at this target"
+    )
+    return {"jp2_instead": {"bytes": other.file_bytes, "psnr": theirs}}
 
 
 def _enhancer(options: EncodeOptions, plan: ScenePlan, progress: Progress, near: str) -> Enhancer | None:

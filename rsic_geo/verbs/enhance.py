@@ -25,6 +25,7 @@ from rsic_geo.raster import SceneReader, SceneWriter, gdal_config
 from rsic_geo.raster.files import check_apart
 from rsic_geo.repair.base import Enhancer, LinearEnhancer
 from rsic_geo.repair.blind import LossyScene, blind_strengths, estimate_levels, lossy_scene
+from rsic_geo.repair.phase import Shifted, wavelet_phase
 from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import CorrectedRows, corrections
@@ -43,6 +44,9 @@ BLIND_NOTE = (
     "no original at hand: distortion estimated by shifted recompression, strength {strength:.2g}{how}; an "
     "estimate, not a promise; keep the source for measuring"
 )
+CUT_NOTE = "its pixels were cut out of a JPEG 2000 file at an odd row or column: they are repaired as such"
+_SAMPLE_SIDE = 1024
+"""Side (px) of the middle in which a wavelet's phase is looked for."""
 NOTHING_NOTE = (
     "so little was lost that repairing it would do harm: the pixels stay as they are; --strength insists"
 )
@@ -94,13 +98,17 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
     check_enhanceable(archive.profile)
     part = choose_part(archive.snapshot, options, progress)
     how = options.execution
-    enhancer = load_enhancer(options.enhance, how.device, fast=how.fast)
+    enhancer: Enhancer = load_enhancer(options.enhance, how.device, fast=how.fast)
     if isinstance(enhancer, LinearEnhancer):
         raise UsageError(f"{enhancer.name} knows only what an original tells an archive: name a network")
     reach = options.execution.window_size + 2 * enhancer.halo + CELL
     area = None if part is None else _widened(part.window, reach)
     assert isinstance(archive.reader, SceneReader)  # GDAL reads whatever is no archive of ours
     lossy = lossy_scene(archive.reader)
+    phase = wavelet_phase(_middle(archive))
+    if any(phase):
+        enhancer = Shifted(enhancer, phase)
+        progress.warn(CUT_NOTE)
     plan = estimated_plan(lossy, options, progress.stage(0, 0.3), area)
     strengths = blind_strengths(plan.levels, plan.groups, lossy.bpp, lossy.kind, options.strength)
     is_enhanced = bool(strengths.any())
@@ -146,10 +154,21 @@ def _enhance_foreign(archive: Archive, dst: str, options: DecodeOptions, progres
             "estimated": True,
             "strength": strength,
             "model": {"name": enhancer.name, "sha256": enhancer.sha256},
+            "wavelet_phase": list(phase),
             **describe_part(part),
             **describe_changes(options),
         },
     )
+
+
+def _middle(archive: Archive) -> NDArray[Any]:
+    """Return the middle of the first bands (1 or 3, h, w), from an even row and column."""
+    profile = archive.profile
+    top, left = (max(0, side - _SAMPLE_SIDE) // 4 * 2 for side in (profile.height, profile.width))
+    area = Window.between(
+        top, min(top + _SAMPLE_SIDE, profile.height), left, min(left + _SAMPLE_SIDE, profile.width)
+    )
+    return archive.reader.read(area, bands=next(iter(band_groups(profile.colorinterp)), (0,)))
 
 
 def _widened(window: Window, margin: int) -> Window:

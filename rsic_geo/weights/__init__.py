@@ -11,6 +11,7 @@ from rsic_geo.weights.store import (
     default_name,
     enhancer_name,
     keep_weights,
+    lent,
     list_weights,
     open_weights,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "default_name",
     "enhancer_name",
     "keep_weights",
+    "lent",
     "list_weights",
     "open_weights",
 ]

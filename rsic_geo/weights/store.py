@@ -13,6 +13,8 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,8 @@ LEAST_DIGITS = 16
 """Digits of a sha256 that name a file."""
 _MAX_HEADER = 16 * 2**20
 _PACKAGED = Path(__file__).parent
+_LENT: list[WeightsFile] = []
+"""Weights of a file that an archive in the making names already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +141,10 @@ def open_weights(name: str, *, sha256: str | None = None, near: str | None = Non
     """
     if name == "auto":
         name = default_name()
+    if len(digits := (sha256 or "").lower()) >= LEAST_DIGITS:
+        for one in tuple(_LENT):
+            if one.name == name and one.sha256.startswith(digits):
+                return one
     path, expected = _locate(name, near)
     content = _read(path)
     digest = hashlib.sha256(content).hexdigest()
@@ -172,19 +180,39 @@ def keep_weights(given: WeightsFile, folder: str | Path) -> None:
     """
     place = Path(folder) / WEIGHTS_FOLDER / (given.name + SUFFIX)
     try:
-        if place.exists():
-            if place.read_bytes() != given.content:
-                raise UsageError(f"{place} holds other weights of that name: give yours another")
-            return
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-        try:
-            temporary.write_bytes(given.content)
-            os.replace(temporary, place)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+            try:
+                temporary.write_bytes(given.content)
+                _claim(temporary, place)
+            finally:
+                temporary.unlink(missing_ok=True)
+        if place.read_bytes() != given.content:
+            raise UsageError(f"{place} holds other weights of that name: give yours another")
     except OSError as error:
         raise SceneError(f"cannot write {place}: {error.strerror or error}") from error
+
+
+def _claim(temporary: Path, place: Path) -> None:
+    """Give a file a name unless another run was quicker: other weights of that name are not written over."""
+    try:
+        os.link(temporary, place)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not place.exists():
+            os.replace(temporary, place)
+
+
+@contextmanager
+def lent(given: WeightsFile) -> Iterator[None]:
+    """Let weights be opened by name and sha256 in this process, before a file of them is in its place."""
+    _LENT.append(given)
+    try:
+        yield
+    finally:
+        _LENT.remove(given)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -239,6 +267,10 @@ def _metadata(content: bytes, path: Path) -> dict[str, str]:
         raise WeightsError(f"{path}: not a safetensors file")
     try:
         header = json.loads(content[8 : 8 + length])
-        return {str(key): str(value) for key, value in header.get("__metadata__", {}).items()}
+        metadata = {str(key): str(value) for key, value in header.get("__metadata__", {}).items()}
     except (ValueError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path}: not a safetensors file") from error
+    # Files that were exported before exporters noted the digest have none.
+    if metadata.get("tensors", found := hashlib.sha256(content[8 + length :]).hexdigest()) != found:
+        raise WeightsError(f"{path}: damaged, its tensors are not those that were written: copy it again")
+    return metadata

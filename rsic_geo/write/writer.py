@@ -71,6 +71,8 @@ class Job(ABC):
     """What the source's reader reported of damage so far, accepted by the caller."""
     bands: BandStore | None = None
     """Where finished row bands are kept; None keeps none."""
+    is_contested: bool = False
+    """Whether another codec is so near, tile by tile, that its archive may be the better one."""
 
     def run(self) -> dict[str, Any]:
         """Code, fit, seal and verify; return the report's numbers."""

@@ -154,7 +154,7 @@ def test_weights_that_are_none_of_these_are_refused(checkpoint, tmp_path):
         with pytest.raises(WeightsError, match=words):
             CompressaiCodec(str(path), device="cpu")
 
-    refused({k: v for k, v in tensors.items() if k not in TABLES}, "codec_export")
+    refused({k: v for k, v in tensors.items() if k not in TABLES}, "codec-export")
     refused({k: v for k, v in tensors.items() if k != "g_s.1.weight"}, "g_s.1.weight")
     refused(tensors | {"g_a.0.bias": torch.full_like(tensors["g_a.0.bias"], torch.nan)}, "not finite")
     refused({"some.weight": torch.zeros(3)}, "g_a.0.weight")

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import rasterio
 
-from rsic_geo.evaluation.trials import FOREIGN, blind_ratio, colour_gain, foreign_gain, print_nodata
+from rsic_geo.evaluation.trials import (
+    FOREIGN,
+    blind_ratio,
+    colour_gain,
+    foreign_gain,
+    middle,
+    print_nodata,
+    print_phase,
+)
 
 
 def textured(seed: int) -> np.ndarray:
@@ -38,6 +48,16 @@ def test_files_of_other_codecs_are_enhanced_and_measured(tmp_path) -> None:
         assert error > 3
         # what leaves less error than before is going the right way, and not more than twice too far
         assert (gain > 0) == (factor > 0.5)
+
+
+def test_a_cut_at_an_odd_place_costs_until_it_is_told(sample_data, capsys) -> None:
+    print_phase([middle(str(sample_data / "fields_rgb_utm.tif"))], (0.6,))
+    lines = capsys.readouterr().out.splitlines()
+    assert all("found 1 of 1" in line for line in lines)
+    gains = [[float(number) for number in re.findall(r"0\.\d{3}", line)] for line in lines]
+    whole, both = gains[0][0], gains[3]
+    assert whole == gains[0][1] == pytest.approx(both[1], abs=0.02)
+    assert both[0] < 0.6 * whole
 
 
 @pytest.mark.parametrize(("step", "sign"), [(9000, "-"), (0, "+")])

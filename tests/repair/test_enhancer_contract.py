@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from support import REPOSITORY
 
 torch = pytest.importorskip("torch")
@@ -19,12 +21,22 @@ from rsic_geo.geo.lattice import CELL, level_from_rmse  # noqa: E402
 from rsic_geo.geo.window import Window  # noqa: E402
 from rsic_geo.repair import IdentityEnhancer, load_enhancer  # noqa: E402
 from rsic_geo.repair.base import Sight  # noqa: E402
-from rsic_geo.repair.integer.enhancer import IntegerEnhancer  # noqa: E402
+from rsic_geo.repair.phase import Shifted, wavelet_phase  # noqa: E402
 from rsic_geo.repair.torch_enhancer import TorchEnhancer  # noqa: E402
 
 
 @pytest.fixture(
-    params=["identity", "documented", "busy", "busy-3", "busy-pair", "busy-ldm", "rsic-nano", "rsic-tiny"]
+    params=[
+        "identity",
+        "documented",
+        "busy",
+        "busy-3",
+        "busy-pair",
+        "busy-ldm",
+        "rsic-nano",
+        "rsic-tiny",
+        "cut",
+    ]
 )
 def enhancer(request):
     if request.param == "identity":
@@ -39,6 +51,8 @@ def enhancer(request):
         return request.getfixturevalue("busy_pair")
     if request.param == "busy-ldm":
         return request.getfixturevalue("busy_ldm")
+    if request.param == "cut":
+        return Shifted(load_enhancer("rsic-nano", "cpu"), (1, 1))
     return load_enhancer(request.param, "cpu")
 
 
@@ -121,7 +135,7 @@ def test_window_size_does_not_matter(enhancer, bands, size):
             part = enhancer.correct(Sight(pixels=pixels, window=window, core=core, cells=cells))
             worst.append(np.abs(part - whole[(slice(None), *core.slices)]).ravel())
     difference = np.concatenate(worst)
-    if isinstance(enhancer, IntegerEnhancer | IdentityEnhancer):
+    if enhancer.is_exact:
         assert not difference.any()
     else:
         # proposals that are larger than the first are mixed in by as much less
@@ -151,3 +165,32 @@ def test_other_shapes_are_refused(shape):
         replace(sight, pixels=np.zeros(shape, np.int16)).check()
     with pytest.raises(GridError):
         replace(sight, core=Window.full(65, 64)).check()
+
+
+@pytest.mark.parametrize("phase", [(0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize("again", [None, {"format": "JPEG", "quality": 90}])
+def test_a_wavelet_that_began_elsewhere_is_found_and_its_picture_repaired_as_if_whole(phase, again):
+    """Independent oracle: Pillow codes the whole; away from its edges a part is corrected as that is."""
+    cut = (slice(None), *(slice(first, first + 256) for first in phase))
+    x, _ = scene(3, 320, seed=3)
+    coded = saved(
+        (255 * x).clip(0, 255).astype(np.uint8),
+        {"format": "JPEG2000", "irreversible": True, "quality_mode": "dB", "quality_layers": [30]},
+    )
+    part = coded[cut]
+    assert wavelet_phase(coded) == (0, 0)
+    assert wavelet_phase(part if again is None else saved(part, again)) == phase
+    enhancer = load_enhancer("rsic-nano", "cpu")
+    whole = enhancer.correct(look(coded / 255, 0.02)).astype(int)[cut]
+    mine = Shifted(enhancer, phase).correct(look(part / 255, 0.02)).astype(int)
+    inner = (slice(None), slice(96, 160), slice(96, 160))
+    untold = enhancer.correct(look(part / 255, 0.02)).astype(int)
+    assert (mine == whole)[inner].mean() > 0.99
+    assert (untold == whole)[inner].mean() < 0.1
+
+
+def saved(pixels: np.ndarray, how: dict[str, object]) -> np.ndarray:
+    """Return pixels (3, h, w) as Pillow writes and reads them."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(buffer, **how)
+    return np.asarray(Image.open(buffer)).transpose(2, 0, 1)

@@ -15,6 +15,8 @@ from learned_support import SMALL, busy_network  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from training_support import picture, write_pack  # noqa: E402
 
+from rsic_geo.cli.commands import train as verb  # noqa: E402
+from rsic_geo.cli.entry import main  # noqa: E402
 from rsic_geo.codecs.compressai_network import CompressaiNetwork, CompressaiSpec  # noqa: E402
 from rsic_geo.codecs.learned_network import CodecSpec, LearnedNetwork, freeze, tables  # noqa: E402
 from rsic_geo.codecs.learned_network.entropy import phase_mask, phases  # noqa: E402
@@ -240,16 +242,16 @@ def test_networks_of_compressai_are_trained_exported_and_repaired(pack_folder, t
         pytest.skip("needs compressai")
     from rsic_geo.codecs.compressai_tile import CompressaiCodec
 
-    spec = CompressaiSpec.sized("mean-scale", 8, 12)
+    spec, a = CompressaiSpec.sized("elic", 8, 20), tmp_path / "a"
+    asked = "train codec --arch elic --channels 8 --latents 20 --batch 2 --crop 64 --workers 0 --pool 16"
+    asked += f" --precision fp32 --steps 3 --hard-share 0.3 --data {pack_folder} --out {a}"
     with one_thread():
-        first, again = (
-            run(options(pack_folder, tmp_path / name, codec=spec, steps=3, hard_share=0.3)) for name in "ab"
-        )
+        assert main(asked.split()) == 0
+        first = CodecState.load(a / "state.pt", device=torch.device("cpu"))
+        again = run(options(pack_folder, tmp_path / "b", codec=spec, steps=3, hard_share=0.3))
         for ours, theirs in zip(first.network.parameters(), again.network.parameters(), strict=True):
             assert torch.equal(ours, theirs)
-        more = run(
-            options(pack_folder, tmp_path / "c", codec=spec, steps=2, resume=tmp_path / "a" / "state.pt")
-        )
+        more = run(options(pack_folder, tmp_path / "c", codec=spec, steps=2, resume=a / "state.pt"))
         assert (more.step, more.network.spec) == (5, spec)
         fields = {"name": "mine", "summary": "a codec", "kind": "codec", "folder": tmp_path / "w"}
         digest = codec_export.export(ExportOptions(state=tmp_path / "c" / "state.pt", **fields))
@@ -264,6 +266,16 @@ def test_networks_of_compressai_are_trained_exported_and_repaired(pack_folder, t
             coded_by=tmp_path / "w" / "mine.safetensors",
         )  # fmt: skip
         assert train.Trainer(given, say=lambda _: None).run().step == 1
+
+
+def test_what_the_workshop_refuses_is_one_line(tmp_path, monkeypatch, capsys):
+    given = ["train", "codec", "--data", str(tmp_path), "--out", str(tmp_path / "o"), "--steps", "1"]
+    write_pack(tmp_path, 1)
+    assert main([*given, "--arch", "elic", "--grown-from", "x.safetensors", "--workers", "0"]) == 2
+    assert capsys.readouterr().err.count("leave --arch out") == 1
+    monkeypatch.setattr(verb, "find_spec", lambda name: None)
+    assert main(given) == 5
+    assert capsys.readouterr().err.count("pip install") == 1
 
 
 def test_a_checkpoint_of_compressai_itself_is_taken(tmp_path):

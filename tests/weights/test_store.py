@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsic_geo.errors import RsicGeoError, WeightsError, WeightsMismatchError, WeightsNotFoundError
+from rsic_geo.errors import RsicGeoError, UsageError, WeightsError, WeightsMismatchError, WeightsNotFoundError
 from rsic_geo.weights import (
     ENVIRONMENT_VARIABLE,
     default_name,
@@ -128,3 +129,52 @@ def test_auto_is_what_was_trained_on_the_codecs_output(packaged):
     assert enhancer_name("auto") == enhancer_name("auto", "jp2") == "one"
     assert enhancer_name("auto", "learned") == enhancer_name("auto", "learned:mine") == "two"
     assert enhancer_name("mine", "learned") == "mine"
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_runs_that_bring_weights_of_one_name_none_writes_over_the_other(
+    tmp_path, monkeypatch, has_links
+):
+    ours, theirs = tiny_file({"of": "ours"}), tiny_file({"of": "theirs"})
+    (tmp_path / "mine.safetensors").write_bytes(ours)
+    given = open_weights(str(tmp_path / "mine.safetensors"))
+    place = tmp_path / "rsic-weights" / "mine.safetensors"
+    claim, quicker = store._claim, theirs
+
+    def late(temporary, named):
+        place.write_bytes(quicker)
+        claim(temporary, named)
+
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(store, "_claim", late)
+    if not has_links:
+        monkeypatch.setattr(store.os, "link", refuse)
+    with pytest.raises(UsageError, match="other weights of that name"):
+        store.keep_weights(given, tmp_path)
+    assert place.read_bytes() == theirs
+    place.unlink()
+    quicker = ours
+    store.keep_weights(given, tmp_path)
+    assert [path.name for path in place.parent.iterdir()] == [place.name]
+    monkeypatch.setattr(store, "_claim", claim)
+    place.unlink()
+    store.keep_weights(given, tmp_path)
+    assert place.read_bytes() == ours
+
+
+@pytest.mark.parametrize("place", [0, 3, 11])
+def test_a_flipped_bit_in_a_tensor_is_told_where_the_exporter_noted_a_digest(tmp_path, place):
+    pytest.importorskip("torch")
+    numpy = pytest.importorskip("safetensors.numpy")
+    from rsic_geo.training.export import steady
+
+    path = tmp_path / "mine.safetensors"
+    content = bytearray(steady(numpy.save({"w": np.arange(3, dtype=np.float32)}, {"spec": "{}"})))
+    path.write_bytes(content)
+    assert open_weights(str(path)).spec == {}
+    content[len(content) - 12 + place] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged"):
+        open_weights(str(path))

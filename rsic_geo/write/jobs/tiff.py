@@ -16,7 +16,7 @@ from rsic_geo.geo.planes import unpack_plane
 from rsic_geo.progress import Progress
 from rsic_geo.raster.formats.preview import place_geotiff
 from rsic_geo.repair.plan import PixelSource
-from rsic_geo.scenes.payloads import JPEG2000, TileDecoder, TilePixels
+from rsic_geo.scenes.payloads import TileDecoder, TilePixels
 from rsic_geo.scenes.tiff import named_codec, picture_of
 from rsic_geo.weights import beside
 from rsic_geo.write.coded import CodedScene
@@ -105,13 +105,7 @@ class TiffJob(TiledJob[TiffSpool, DialSearch]):
 
     def _code(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:
         coded, seal = self._coded(search, writer)
-        count = writer.tile_count
-        others = sum(writer.kind(tile) == JPEG2000 for tile in range(count))
-        if 2 * others > count:
-            self.progress.warn(
-                f"{others} of {count} tiles are JPEG 2000, which suits them better than {self.entry.title}: "
-                f"an archive without --codec {self.entry.name} may be the better one"
-            )
+        self.is_contested = search.is_contested
         return coded, seal
 
     def _coded(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:

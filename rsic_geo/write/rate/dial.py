@@ -42,6 +42,9 @@ MAX_ROUNDS = 10
 _GROWTH = 32.0
 _HOPELESS = 1.3
 """JPEG 2000 with this many times the error at about the same size is not tried to the byte."""
+CONTESTED = 1.2
+"""Squared error of JPEG 2000 over that of the codec, at equal sizes, up to which its archive may be better:
+0.3 dB more are enhancement's, 0.1 to 0.2 dB sizes shared out by slope and the bytes of a preview."""
 _WITHIN_STEPS = 6
 
 
@@ -67,6 +70,8 @@ class TileCoder:
             empty = self._rival.encode(flat, Setting(size=max(1, flat.nbytes // 1000))).payload
             self._header_bytes = len(empty) - jpeg2000.body_size(empty)
         self._ends: dict[tuple[int, float], _End] = {}
+        self.compared: dict[int, tuple[float, float]] = {}
+        """By tile squared errors of JPEG 2000 at about its size, and its own, when last coded."""
 
     def at(self, tile: TileInput, dial: float) -> TileResult:
         """Code a tile at a setting of the dial."""
@@ -86,6 +91,7 @@ class TileCoder:
                 return self._better(self._rival, tile, own)
         assert end is not None
         rival = self._rival_of_size(self._rival, tile, round(end.size * _GROWTH ** (dial - quality)))
+        self.compared[tile.number] = (1.0, 1.0)  # beyond the codec's own dial
         is_used = len(rival.codestream) < end.size if dial < 0 else rival.sse.sum() < end.sse
         return rival if is_used else self.own(tile, quality)
 
@@ -94,6 +100,7 @@ class TileCoder:
         size = len(own.codestream)
         # A first look asks for about the size; only what may win is then fitted to the byte.
         quick = self._by(tile, JPEG2000, rival, Setting(size=self._body_bytes(size)))
+        self.compared[tile.number] = float(quick.sse.sum()), float(own.sse.sum())
         if quick.sse.sum() > _HOPELESS * own.sse.sum():
             return own
         exact = quick if len(quick.codestream) <= size else self._rival_of_size(rival, tile, size)
@@ -127,7 +134,8 @@ class TileCoder:
         """
         if not self._coded.bands:
             return self.at(tile, 0.0)
-        best = None if self._rival is None else self._rival_within(self._rival, tile, bound)
+        theirs = best = None if self._rival is None else self._rival_within(self._rival, tile, bound)
+        self.compared[tile.number] = (1.0, 1.0)
         low, high, least = 0, LEVELS, bound - self._codec.tolerance
         finest = self.own(tile, 1.0) if least >= 0 else None
         if finest is None or finest.max_error > least:
@@ -142,6 +150,8 @@ class TileCoder:
                 best, high = trial, middle
             else:
                 low = middle
+        if best is not theirs:  # one that keeps the bound by the codec itself is no tile to contest
+            self.compared[tile.number] = (2.0, 1.0)
         return best
 
     def _last_resort(self, tile: TileInput, bound: float) -> TileResult:
@@ -205,6 +215,15 @@ class DialSearch:
         self._stops = stops(beyond=tiles.entry.has_rival)
         self._last: tuple[float, CodedScene] | None = None
         self.slack = PSNR_SLACK["normal"]
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether JPEG 2000 was so near at equal sizes that its own archive may be better, all told.
+
+        Within a largest error, for which its archives know steps, too: whether most tiles are JPEG 2000.
+        """
+        theirs, ours = np.sum(list(self._tiles.compared.values()) or [(1.0, 1.0)], axis=0)
+        return self._tiles.entry.has_rival and bool(theirs <= CONTESTED * ours)
 
     def encode(self, dial: float, progress: Progress) -> CodedScene:
         """Code the scene at a setting of the dial, unless that is what the spool holds."""
