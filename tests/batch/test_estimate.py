@@ -103,14 +103,14 @@ def test_what_a_scene_takes_whatever_its_size_is_not_multiplied(monkeypatch):
         size = 9
 
         def __init__(self, _path, _product, wanted):
-            pixels = 512 * 512 if wanted.srcwin else 3 * 512 * 512
+            pixels = 256 * 256 if wanted.srcwin else 12 * 256 * 256
             self.others, self.filters = 1 + pixels / 1e6, pixels / 1e6  # a second, and a second for each Mpx
             self.seconds = self.others + self.filters
 
     monkeypatch.setattr(trial, "_Clock", Clock)
     patch = ("patch.tif", "out.jp2", options())
     for full in (2e6, 40e6):
-        found = trial._grown(Clock(*patch), patch, 3 * 512 * 512, full)
+        found = trial._grown(Clock(*patch), patch, 12 * 256 * 256, full)
         filters = min(full, 16 * 512 * 512) / 1e6  # of which filters see no more
         assert found == pytest.approx(1 + full / 1e6 + filters)
 

@@ -4,7 +4,8 @@ Some scenes are tried, the larger ones likelier (probability proportional to siz
 Efraimidis and Spirakis 2006), until a minute is over. Of a large one not everything is: windows are drawn,
 those without data counted and left out, and a few of the others are archived as one small scene, so that a
 target for a scene means about what it means for all of it. A scene that is not tried takes what those of its
-class do for each byte of their files. How far classes and scenes scatter is simulated, which gives the range.
+class do for each byte of their files, in time for the root of bytes times samples. How far classes and scenes
+scatter is simulated, which gives the range.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,8 +37,9 @@ from rsic_geo.verbs.names import ANY, archive_suffixes, usual_suffix
 
 BUDGET_SECONDS = 45.0
 """Time for trials; the headers of all scenes are read besides."""
-_SCATTER = 0.4
-"""How far ratios of one class scatter (natural logarithm) before anything is known; counts as two scenes."""
+_SCATTER = (0.4, 0.6, 0.8, 1.0)
+"""How far ratios of one class scatter (natural logarithm) before anything is known, of classes ever wider;
+counts as two scenes."""
 _DRAWS = 400
 
 
@@ -133,9 +135,11 @@ def estimate(
     if trials:
         failed = {path for paths in found.failures.values() for path in paths}
         rest = [each for each in known if each.path not in failed]
-        found.product_bytes = _total(rest, trials, [trial.size for trial in trials])
+        found.product_bytes = _total(rest, trials, [trial.size for trial in trials], lambda each: each.size)
         once = sum(trial.startup for trial in trials)
-        found.seconds = _total(rest, trials, [trial.seconds for trial in trials], once)
+        found.seconds = _total(
+            rest, trials, [trial.seconds for trial in trials], lambda each: each.work, once
+        )
     return found
 
 
@@ -164,6 +168,7 @@ def _surveyed(ruled: list[tuple[Source, Rule]], found: Estimate, progress: Progr
             path=source.path,
             pixels=profile.height * profile.width,
             size=max(1, size),
+            samples=profile.height * profile.width * profile.count,
             kind=kind,
             options=None if rule.does == "copy" else rule.options,
         )
@@ -215,31 +220,39 @@ def _drawn(known: list[Known]) -> Iterator[Known]:
     yield from others
 
 
-def _total(known: Iterable[Known], trials: list[Trial], values: list[float], once: float = 0.0) -> Range:
+def _total(
+    known: Iterable[Known],
+    trials: list[Trial],
+    values: list[float],
+    measure: Callable[[Known], float],
+    once: float = 0.0,
+) -> Range:
     """Return the range of a total over scenes, of which some are tried.
 
     Args:
         known: all scenes.
         trials: of some of them.
         values: bytes or seconds of those.
+        measure: what they go by, within a class.
         once: what comes to the total besides.
     """
     ratios: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
     for trial, value in zip(trials, values, strict=True):
-        row = (math.log(max(value, 1e-9) / trial.known.size), trial.known.size)
+        row = (math.log(max(value, 1e-9) / measure(trial.known)), measure(trial.known))
         for kind in _classes(trial.known.kind):
             ratios[kind].append(row)
     tried = {trial.known.path for trial in trials}
-    rest: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    rest: dict[tuple[int, tuple[str, ...]], list[float]] = defaultdict(list)
     for each in known:
         if each.path not in tried:
-            rest[next(kind for kind in _classes(each.kind) if kind in ratios)].append(each.size)
+            level, kind = next((i, kind) for i, kind in enumerate(_classes(each.kind)) if kind in ratios)
+            rest[level, kind].append(measure(each))
     draw = np.random.default_rng(0)
     totals = np.full(_DRAWS, once)
     for trial, value in zip(trials, values, strict=True):
         totals += value * np.exp(draw.normal(0, trial.scatter, _DRAWS))
-    for kind, sizes in rest.items():
-        totals += _simulated(ratios[kind], np.array(sizes, float), draw)
+    for (level, kind), sizes in rest.items():
+        totals += _simulated(ratios[kind], np.array(sizes, float), _SCATTER[level], draw)
     low, middle, high = np.quantile(totals, (0.1, 0.5, 0.9))
     return Range(low=float(low), middle=float(middle), high=float(high))
 
@@ -251,14 +264,14 @@ def _classes(kind: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _simulated(
-    rows: list[tuple[float, float]], sizes: NDArray[np.float64], draw: np.random.Generator
+    rows: list[tuple[float, float]], sizes: NDArray[np.float64], usual: float, draw: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return totals of scenes of one class, of these sizes, drawn as its trials scatter."""
+    """Return totals of scenes of one class, of these sizes, drawn as its trials, and usual ones, scatter."""
     logs, weights = (np.array(column) for column in zip(*rows, strict=True))
     # What large scenes take decides totals, so means are weighted by size.
     mean = float(np.average(logs, weights=weights))
     spread = float(np.average((logs - mean) ** 2, weights=weights))
-    scatter = math.sqrt((len(rows) * spread + 2 * _SCATTER**2) / (len(rows) + 2))
+    scatter = math.sqrt((len(rows) * spread + 2 * usual**2) / (len(rows) + 2))
     means = mean + draw.normal(0, scatter / math.sqrt(len(rows)), _DRAWS)
     # Sums of many scenes scatter less than scenes do: by the share of the sizes' squares.
     share = float(np.sqrt((sizes**2).sum()) / sizes.sum())

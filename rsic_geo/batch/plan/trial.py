@@ -9,8 +9,10 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsic_geo.batch.copies import check_copied
 from rsic_geo.batch.source import look_at
@@ -21,14 +23,15 @@ from rsic_geo.options import EncodeOptions
 from rsic_geo.raster.write import SceneWriter
 from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.protocol import StoredScene
+from rsic_geo.targets import Target
 from rsic_geo.verbs import compress
 from rsic_geo.verbs.names import usual_suffix
 from rsic_geo.write.fit import FITTING, SAMPLE_SIDE, SAMPLE_WINDOWS
 
-_SIDE = 512
+_SIDE = 256
 """Side of windows drawn from large scenes (px); half of it where there are many bands."""
 _MANY_BANDS = 6
-_DRAWN, _KEPT = 12, 3
+_DRAWN, _KEPT = 24, 12
 """Windows looked at, and archived, of a large scene."""
 _WHOLE = 2 * _KEPT * _SIDE * _SIDE
 """Pixels up to which a scene is tried whole."""
@@ -50,10 +53,17 @@ class Known:
     pixels: int
     size: int
     """Bytes of its file; where those are not known of its samples."""
+    samples: int
+    """Pixels times bands."""
     kind: tuple[str, ...]
     """Sample type, bands (and rule), and compression: what scenes of one class share."""
     options: EncodeOptions | None
     """What the product is to be; None for a copy."""
+
+    @property
+    def work(self) -> float:
+        """What its time goes by: samples, and how much is in them, as the bytes of its file tell."""
+        return math.sqrt(self.size * self.samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,15 +126,21 @@ def tried(known: Known, options: EncodeOptions | None, *, is_first: bool) -> Tri
             return Trial(known=known, size=clock.size, seconds=clock.seconds, startup=startup)
         patch = str(Path(folder) / "patch.tif")
         with closing(open_store(known.path, options.execution).reader) as reader:
-            share, pixels, reading = _write_patch(reader, patch)
-        if not pixels:
-            return Trial(known=known, size=_BOXES, seconds=reading, scatter=1.0)
+            patched = _write_patch(reader, patch)
+        if not patched.pixels:
+            return Trial(known=known, size=_BOXES, seconds=patched.reading, scatter=1.0)
+        if (
+            options.target.kind == "psnr"
+        ):  # of what the bands of all windows use: those archived use less of it
+            target = Target(kind="psnr", value=options.target.value - patched.narrower)
+            options = replace(options, target=target)
         clock, startup = _timed(patch, product, options, is_first=is_first)
-        full = share * known.pixels
+        share, full = patched.share, patched.share * known.pixels
         return Trial(
             known=known,
-            size=_BOXES + max(0, clock.size - _BOXES) * full / pixels,
-            seconds=reading + _grown(clock, (patch, product, options), pixels, full),
+            # Bytes go by what is valid: the rest of a window that holds some is filled smoothly.
+            size=_BOXES + max(0, clock.size - _BOXES) * patched.valid * known.pixels / patched.pixels,
+            seconds=patched.reading + _grown(clock, (patch, product, options), patched.pixels, full),
             # The second: of the share itself.
             scatter=math.sqrt(_OF_WINDOWS**2 + (1 - share) / (share * _DRAWN)),
             startup=startup,
@@ -156,8 +172,33 @@ def _grown(clock: _Clock, how: tuple[str, str, EncodeOptions], pixels: int, full
     return clock.others + grows * (full - pixels) + filters
 
 
-def _write_patch(reader: StoredScene, path: str) -> tuple[float, int, float]:
-    """Write windows that hold data side by side; return what share does, its pixels, and seconds for all."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Patch:
+    """Windows that hold data, written side by side."""
+
+    share: float
+    """Of the windows looked at, those that do."""
+    pixels: int
+    """Written."""
+    reading: float
+    """Seconds that reading all of the scene takes."""
+    valid: float = 0.0
+    """Share of valid pixels in all windows looked at, over that in what was written."""
+    narrower: float = 0.0
+    """How much narrower (dB) the range is that bands use in what was written; 0 for bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What is valid in a window."""
+
+    share: float
+    low: NDArray[Any]
+    """Least sample of each band (bands,)."""
+    high: NDArray[Any]
+
+
+def _write_patch(reader: StoredScene, path: str) -> _Patch:
     profile = reader.profile
     side = _SIDE if profile.count <= _MANY_BANDS else _SIDE // 2
     height, width = min(side, profile.height), min(side, profile.width)
@@ -176,12 +217,13 @@ def _write_patch(reader: StoredScene, path: str) -> tuple[float, int, float]:
     ]
     chance.shuffle(windows)
     before = time.perf_counter()
-    full = [window for window in windows if _holds_data(reader, window)]
+    looks = {window: look for window in windows if (look := _look(reader, window)) is not None}
+    full = list(looks)
     decoded = sum(_blocks(window, reader.block_shape) for window in windows)
     reading = (time.perf_counter() - before) * profile.height * profile.width / decoded
     kept = full[:_KEPT]
     if not kept:
-        return 0.0, 0, reading
+        return _Patch(share=0.0, pixels=0, reading=reading)
     area = Window(row_off=0, col_off=0, height=height, width=width * len(kept))
     part = Part(window=area)
     snapshot = part.of_snapshot(reader.metadata())
@@ -193,7 +235,25 @@ def _write_patch(reader: StoredScene, path: str) -> tuple[float, int, float]:
             if mask is not None:
                 writer.write_mask(place, mask)
         writer.commit(accept_loss=True)
-    return len(full) / len(windows), area.pixel_count, reading
+    seen, used = list(looks.values()), [looks[window] for window in kept]
+    narrower = 0.0
+    if profile.dtype != "uint8":
+        narrower = max(0.0, float(np.median(20 * np.log10(_span(seen) / _span(used)))))
+    valid = sum(look.share for look in seen) / len(windows) / np.mean([look.share for look in used])
+    return _Patch(
+        share=len(full) / len(windows),
+        pixels=area.pixel_count,
+        reading=reading,
+        valid=float(valid),
+        narrower=narrower,
+    )
+
+
+def _span(looks: list[_Look]) -> NDArray[np.float64]:
+    """Return how wide a range each band (bands,) uses in some windows together."""
+    low, high = np.min([look.low for look in looks], axis=0), np.max([look.high for look in looks], axis=0)
+    span: NDArray[np.float64] = np.maximum(high.astype(np.float64) - low, 1.0)
+    return span
 
 
 def _blocks(window: Window, shape: tuple[int, int]) -> int:
@@ -207,11 +267,15 @@ def _resized(profile: SceneProfile, area: Window) -> SceneProfile:
     return replace(profile, height=area.height, width=area.width)
 
 
-def _holds_data(reader: StoredScene, window: Window) -> bool:
+def _look(reader: StoredScene, window: Window) -> _Look | None:
+    """Return what is valid in a window; None where it holds no data, or the same everywhere."""
     pixels = reader.read(window)
     valid = reader.read_valid(window, pixels)
     mask = reader.read_mask(window)
     if mask is not None:
         valid = valid & (mask != 0)
-    flat = all(np.ptp(band) == 0 for band in pixels)
-    return bool(valid.any()) and not flat
+    if not valid.any() or all(np.ptp(band) == 0 for band in pixels):
+        return None
+    kept = [band[keep] if keep.any() else band.ravel()[:1] for band, keep in zip(pixels, valid, strict=True)]
+    low, high = np.array([band.min() for band in kept]), np.array([band.max() for band in kept])
+    return _Look(share=float(valid.mean()), low=low, high=high)
