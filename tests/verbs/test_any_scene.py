@@ -91,7 +91,10 @@ def test_lossy(tmp_path_factory, scene, kind, tile_size):
     is_wide = scene["pixels"].dtype != np.uint8
     target = {"psnr": 34.0, "max-error": 3000.0 if is_wide else 12.0}[kind]
     with installed(Smoother()):
-        rsic_geo.compress(source, folder / "a.jp2", target=f"{kind}={target}", tile_size=tile_size)
+        # of a scene of few counts the target may leave nothing, which is refused unless it is accepted
+        rsic_geo.compress(
+            source, folder / "a.jp2", target=f"{kind}={target}", tile_size=tile_size, accept_loss=True
+        )
         rsic_geo.decompress(folder / "a.jp2", folder / "r.tif")
     psnr, largest = measured(source, folder / "r.tif")
     assert psnr >= target if kind == "psnr" else largest <= target

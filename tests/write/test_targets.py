@@ -257,6 +257,17 @@ def test_one_busy_tile_among_level_ones_gets_no_more_than_was_asked_for(tmp_path
     assert 40 <= 10 * np.log10(255**2 / error) < 41  # not 65
 
 
+def test_a_size_is_met_where_the_tiles_looked_at_first_hold_hardly_any_data(tmp_path):
+    rows, columns = np.mgrid[0:700, 0:900]
+    ground = 2000 + 800 * np.sin(columns / 90) + 500 * np.cos(rows / 70)
+    pixels = (ground + np.random.default_rng(1).normal(0, 40, (4, 700, 900))).astype(np.uint16)
+    pixels[:, rows + columns < 900] = 0
+    source = write_scene(tmp_path / "swath.tif", pixels, nodata=0)
+    report = rsic_geo.compress(source, tmp_path / "a.jp2", target="bpp=0.7", tile_size=256, model="none")
+    assert (tmp_path / "a.jp2").stat().st_size * 8 / 630_000 == pytest.approx(0.7, rel=0.02)
+    assert report.to_json()["bytes"] == (tmp_path / "a.jp2").stat().st_size
+
+
 def test_class_numbers_are_not_coded_lossily(tmp_path):
     path = tmp_path / "s.tif"
     write_scene(path, np.arange(64, dtype=np.uint8).reshape(1, 8, 8), photometric="palette")

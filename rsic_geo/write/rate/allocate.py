@@ -80,8 +80,9 @@ class TileCurve:
         """Return the squared error to ask the encoder for where ``sse`` is to be left, 0 for none."""
         left = np.maximum(self.left, 1e-3)
         over = np.log(left / self.asked)
-        if sse <= 0:
-            return 0.0
+        if sse <= 0:  # all there is, unless a level area is exact before that
+            exact = np.flatnonzero(self.left <= 0)
+            return float(self.asked[exact[0]]) if len(exact) else 0.0
         finer = int(np.searchsorted(-left, -sse))
         if 0 < finer < len(left) and _is_jump(self.left, self.asked, finer - 1):
             return float(self.asked[finer])
@@ -153,12 +154,20 @@ def at_slope(curves: list[TileCurve], slope: float) -> Allocation:
     )
 
 
+def coarsest(curves: list[TileCurve]) -> Allocation:
+    """Return the allocation at which every tile has as few bytes as were measured."""
+    return at_slope(curves, _STEEP)
+
+
 def for_bytes(curves: list[TileCurve], budget: int) -> Allocation:
     """Return the equal-slope allocation nearest to ``budget`` bytes; the rest is spread in proportion.
 
     Where every curve ends below the budget, each tile is given its share above its last measured point.
     """
     best = _search(curves, lambda a: a.total <= budget)
+    least = coarsest(curves)
+    if least.total > budget > 0:  # outside what was measured sizes are guessed
+        return replace(least, sizes=tuple(max(1, size * budget // least.total) for size in least.sizes))
     spare = budget - best.total
     weights = np.asarray(best.sizes, float)
     if spare <= 0 or weights.sum() == 0:
@@ -173,11 +182,11 @@ def for_error(curves: list[TileCurve], sse: float) -> Allocation:
     Outside what was measured sizes are guessed, so that a search finds its way there.
     """
     best = _search(curves, lambda a: a.predicted_sse > sse, step_back=True)
-    coarsest = at_slope(curves, _STEEP)
+    least = coarsest(curves)
     if best.predicted_sse > sse:
         return _scaled(best, 1 + _GROWTH * math.log(best.predicted_sse / max(sse, 1e-3), 4), sse)
-    if coarsest.predicted_sse < sse:
-        return _scaled(coarsest, coarsest.predicted_sse / sse, sse)
+    if least.predicted_sse < sse:
+        return _scaled(least, least.predicted_sse / sse, sse)
     return _between(_search(curves, lambda a: a.predicted_sse > sse), best, sse)
 
 

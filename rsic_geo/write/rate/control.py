@@ -118,6 +118,10 @@ class RateSearch:
                 near = self._probe(bpp, progress.stage(0, 0.2))
                 progress = progress.stage(0.2, 1)
             self._curves = self.coder.curves(layer_errors(self.plan, near), progress, near=near)
+            budget = math.inf if bpp is None else bpp * self.plan.pixels / 8
+            if isinstance(near, float) and allocate.coarsest(self._curves).total > budget:
+                near *= 10 ** ((_COARSER + _FINER) / 10)  # the few tiles were no sample of the others
+                self._curves = self.coder.curves(layer_errors(self.plan, near), progress, near=near)
             self.measuring_seconds += time.perf_counter() - started
         return self._curves
 
@@ -125,13 +129,13 @@ class RateSearch:
         """Return about the mean squared error that a few tiles have at a mean rate (bits per pixel)."""
         grid = self.plan.grid
         looks = min(PROBE_TILES, len(grid) // 8 + 1)
-        chosen = {round((i + 0.5) * len(grid) / looks - 0.5) for i in range(looks)}
+        chosen = sorted({round((i + 0.5) * len(grid) / looks - 0.5) for i in range(looks)})
         curves = self.coder.curves(layer_errors(self.plan, None), progress, only=chosen)
-        pixels = sum(grid.core(grid.tile_number(number)).pixel_count for number in chosen)
-        shared = allocate.for_bytes(curves, round(bpp * pixels / 8))
-        return (
-            shared.predicted_sse / (pixels * self.plan.form.bands) or None
-        )  # nothing is left: anything may be
+        pixels = [grid.core(grid.tile_number(number)).pixel_count for number in chosen]
+        shared = allocate.for_bytes(curves, round(bpp * sum(pixels) / 8))
+        # Of equal slope busy tiles have about the same error, level ones less: those matter less.
+        worst = max(error / count for error, count in zip(shared.errors, pixels, strict=True))
+        return worst / self.plan.form.bands or None  # nothing is left: anything may be
 
     def encode(self, allocation: Allocation, progress: Progress) -> CodedScene:
         """Code every tile to its squared error."""
