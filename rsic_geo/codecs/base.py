@@ -63,7 +63,7 @@ class Setting:
     is_exact: bool = False
     """Whether ``size`` is met from below as nearly as trials allow."""
     error: float | None = None
-    """Mean squared error (DN squared) as the encoder estimates it, see :class:`RDPoints`."""
+    """Mean squared error (DN squared) as the encoder estimates it, see :class:`RDPoints`; 0: all there is."""
 
     def __post_init__(self) -> None:
         """Refuse combinations without meaning."""

@@ -343,7 +343,7 @@ def _settings(pixels: Pixels, params: J2KParams) -> openjpeg.EncoderSettings:
     return openjpeg.EncoderSettings(
         is_reversible=params.lossless,
         use_mct=params.mct,
-        rates=(rate,),
+        rate=rate,
         decibels=tuple(max(10 * math.log10(peak**2 / error), _LEAST_DECIBELS) for error in params.errors),
         precision=params.bits or full,
         resolutions=params.num_resolutions,

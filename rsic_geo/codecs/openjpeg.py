@@ -43,10 +43,10 @@ class EncoderSettings:
     is_reversible: bool
     """Wavelet 5/3 (and reversible colour transform) instead of 9/7."""
     use_mct: bool
-    rates: tuple[float, ...]
-    """Compression ratio of each layer against the raw samples, falling; 0 keeps everything."""
+    rate: float
+    """Compression ratio against the raw samples; 0 keeps everything."""
     decibels: tuple[float, ...]
-    """PSNR of each layer against the precision's largest value, rising, instead of rates; empty: rates."""
+    """PSNR of each layer against the precision's largest value, rising; empty: one layer of the ratio."""
     precision: int
     """Bits of a sample, at most those of its type."""
     resolutions: int
@@ -290,7 +290,7 @@ def _encoder_parameters(opj: _Foreign, settings: EncoderSettings) -> _Foreign:
     if settings.decibels:  # found without trial packets, so that layers cost hardly more than one coding
         parameters.cp_fixed_quality, values, field = 1, settings.decibels, parameters.tcp_distoratio
     else:
-        parameters.cp_disto_alloc, values, field = 1, settings.rates or (0.0,), parameters.tcp_rates
+        parameters.cp_disto_alloc, values, field = 1, (settings.rate,), parameters.tcp_rates
     parameters.tcp_numlayers = len(values)
     for layer, value in enumerate(values):
         field[layer] = value

@@ -129,9 +129,7 @@ def tried(known: Known, options: EncodeOptions | None, *, is_first: bool) -> Tri
             patched = _write_patch(reader, patch)
         if not patched.pixels:
             return Trial(known=known, size=_BOXES, seconds=patched.reading, scatter=1.0)
-        if (
-            options.target.kind == "psnr"
-        ):  # of what the bands of all windows use: those archived use less of it
+        if options.target.kind == "psnr":  # its peak is what the scene uses, of which a few windows use less
             target = Target(kind="psnr", value=options.target.value - patched.narrower)
             options = replace(options, target=target)
         clock, startup = _timed(patch, product, options, is_first=is_first)
@@ -185,7 +183,7 @@ class _Patch:
     valid: float = 0.0
     """Share of valid pixels in all windows looked at, over that in what was written."""
     narrower: float = 0.0
-    """How much narrower (dB) the range is that bands use in what was written; 0 for bytes."""
+    """How much narrower (dB) the range is that bands use in what was written; 0 where it is no peak."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,12 +191,14 @@ class _Look:
     """What is valid in a window."""
 
     share: float
+    """Of its samples."""
     low: NDArray[Any]
     """Least sample of each band (bands,)."""
     high: NDArray[Any]
 
 
 def _write_patch(reader: StoredScene, path: str) -> _Patch:
+    """Look at windows, and write some of those that hold data side by side."""
     profile = reader.profile
     side = _SIDE if profile.count <= _MANY_BANDS else _SIDE // 2
     height, width = min(side, profile.height), min(side, profile.width)
@@ -237,7 +237,8 @@ def _write_patch(reader: StoredScene, path: str) -> _Patch:
         writer.commit(accept_loss=True)
     seen, used = list(looks.values()), [looks[window] for window in kept]
     narrower = 0.0
-    if profile.dtype != "uint8":
+    is_told = profile.dtype == "uint8" or any(bits is not None for bits in profile.bits)
+    if not is_told and np.dtype(profile.dtype).kind in "iu":  # what floats use may be infinite
         narrower = max(0.0, float(np.median(20 * np.log10(_span(seen) / _span(used)))))
     valid = sum(look.share for look in seen) / len(windows) / np.mean([look.share for look in used])
     return _Patch(

@@ -11,11 +11,15 @@ from rsic_geo.errors import INSTALL_TORCH, MissingDependencyError, UsageError
 
 PROGRAMS = {
     "restorer": "train",
-    **{
-        name.replace("_", "-"): name
-        for name in ("codec", "ldm", "validate", "codec_validate", "ldm_validate")
-    },
-    **{name.replace("_", "-"): name for name in ("soup", "export", "codec_export", "quantise")},
+    "codec": "codec",
+    "ldm": "ldm",
+    "validate": "validate",
+    "codec-validate": "codec_validate",
+    "ldm-validate": "ldm_validate",
+    "soup": "soup",
+    "export": "export",
+    "codec-export": "codec_export",
+    "quantise": "quantise",
 }
 """What is typed, and the module of rsic_geo.training it runs."""
 
