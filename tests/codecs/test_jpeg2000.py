@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jp2_support import landscape, noise
@@ -255,6 +260,33 @@ def test_a_missing_library_is_named_with_its_package(monkeypatch):
     monkeypatch.setattr(sys.modules[openjpeg._BINDINGS], "OPENJP2", None)
     with pytest.raises(MissingDependencyError, match="libopenjp2-7"):
         encode_tile(np.zeros((1, 8, 8), np.uint8), LOSSLESS)
+
+
+_VERSION = "from rsic_geo.codecs.openjpeg import library_version; print(library_version())"
+
+
+def _version(tmp_path, code=_VERSION):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    return tuple(map(int, done.stdout.split(".")))
+
+
+def test_the_newest_library_is_used_unless_glymur_is_told_which(tmp_path):
+    brought = sorted(Path(rasterio.__file__).parent.parent.glob("rasterio.libs/libopenjp2*"))
+    if not brought:
+        pytest.skip("this rasterio brings no OpenJPEG: it is no wheel of PyPI for Linux")
+    newest = tuple(map(int, re.findall(r"\d+", brought[0].name.split(".so.")[1])))
+    assert _version(tmp_path) >= newest
+    nothing = "import ctypes.util; ctypes.util.find_library = lambda name: None; "
+    assert _version(tmp_path, nothing + _VERSION) == newest, "and needs no other"
+    system = ctypes.util.find_library("openjp2")
+    if system is None:
+        pytest.skip("there is no other OpenJPEG here")
+    (tmp_path / "glymurrc").write_text(f"[library]\nopenjp2: {system}\n")
+    library = ctypes.CDLL(system)
+    library.opj_version.restype = ctypes.c_char_p
+    assert _version(tmp_path) == tuple(map(int, library.opj_version().decode().split(".")))
 
 
 def test_a_missing_glymur_is_named(monkeypatch):
