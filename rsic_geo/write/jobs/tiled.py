@@ -243,7 +243,8 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
                 self._finish(writer, coded, stage.stage(0.5, 1))
                 seal = self._seal(coded, writer)
                 is_right = abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE
-                if is_right or (is_spare and fits > 1):  # the first fit only tells what it adds
+                # The first fit only tells what it adds.
+                if is_right or (is_spare and (fits > 1 or self.enhancer is None)):
                     break
                 expected, added = seal.file_bytes, seal.file_bytes - plain
                 self.is_declined = self.enhancement is None

@@ -100,6 +100,8 @@ class RateSearch:
     """False: tiles of a size target are not decoded again, so nothing is known of their errors."""
     measuring_seconds: float = 0.0
     """Time spent on the tiles' curves."""
+    everything: int = 0
+    """Bytes of all there is to code, once a size was asked for that nothing fills."""
 
     def curves(
         self, progress: Progress, bpp: float | None = None, wanted: _Wanted | None = None
@@ -130,7 +132,9 @@ class RateSearch:
         grid = self.plan.grid
         looks = min(PROBE_TILES, len(grid) // 8 + 1)
         chosen = sorted({round((i + 0.5) * len(grid) / looks - 0.5) for i in range(looks)})
-        curves = self.coder.curves(layer_errors(self.plan, None), progress, only=chosen)
+        layers = layer_errors(self.plan, None)
+        # One look in the middle will do: the range taken from this is wide.
+        curves = self.coder.curves(layers, progress, only=chosen, near=layers[len(layers) // 2])
         pixels = [grid.core(grid.tile_number(number)).pixel_count for number in chosen]
         shared = allocate.for_bytes(curves, round(bpp * sum(pixels) / 8))
         # Of equal slope busy tiles have about the same error, level ones less: those matter less.
@@ -198,13 +202,15 @@ def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
         return coded
     bpp = budget * 8 / search.plan.pixels
     curves = search.curves(progress.stage(0, 0.5), bpp=bpp)
-    wanted, most = float(budget), 0
+    wanted, most = float(budget), search.everything
     for attempt in range(MAX_SIZE_PASSES):
         sizes = allocate.for_bytes(curves, round(wanted)).sizes
         part = 0.5 / MAX_SIZE_PASSES
         coded = search.encode_sizes(sizes, progress.stage(0.5 + attempt * part, 0.5 + (attempt + 1) * part))
         # asked for more than ever and given no more than before: everything is coded
         coded.is_complete = coded.body_bytes <= most
+        if coded.is_complete:
+            search.everything = coded.body_bytes
         if coded.is_complete or abs(coded.body_bytes - budget) <= SIZE_TOLERANCE * budget:
             break
         most = coded.body_bytes if coded.body_bytes < budget else 0
