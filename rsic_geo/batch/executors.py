@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from rsic_geo.batch.message import SceneJob, SceneOutcome
 from rsic_geo.batch.scene import archive_scene
 from rsic_geo.errors import SceneError
+from rsic_geo.heap import few_arenas
 from rsic_geo.progress import ProgressCallback
 
 Work = Callable[[SceneJob, "ProgressCallback | None"], SceneOutcome]
@@ -280,6 +281,7 @@ def _few_threads() -> Any:  # noqa: ANN401 - a generator for contextmanager
 
 def _serve(connection: Connection[Any, Any], work: Work, parent: int) -> None:
     """Do jobs until the other end closes: the life of a worker."""
+    few_arenas()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     with contextlib.suppress(EOFError, OSError):

@@ -15,6 +15,7 @@ from rsic_geo.cli.next_step import next_step
 from rsic_geo.cli.signals import EXIT_INTERRUPTED, stoppable
 from rsic_geo.cli.surroundings import one_blas_thread, set_aside_foreign_gdal
 from rsic_geo.errors import JobCancelledError, RsicGeoError, UsageError
+from rsic_geo.heap import few_arenas
 
 VERBS = (
     "compress",
@@ -102,6 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     set_aside_foreign_gdal()
     one_blas_thread()
+    few_arenas()
     try:
         arguments = modernise(list(sys.argv[1:] if argv is None else argv))
         with stoppable():

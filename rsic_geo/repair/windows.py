@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rsic_geo.container.filters import FilterTaps
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.window import Window
+from rsic_geo.heap import give_back
 from rsic_geo.progress import Progress
 from rsic_geo.repair.base import Enhancer, Sight, bounds_of
 from rsic_geo.repair.filter import MARGIN, apply_filter
@@ -243,7 +244,9 @@ def corrections(
             pool = held.enter_context(ThreadPoolExecutor(plan.workers))
             held.callback(pool.shutdown, cancel_futures=True)
         begun: deque[_Begun] = deque()
-        for strip in _strips(plan, area):
+        for number, strip in enumerate(_strips(plan, area)):
+            if number:
+                give_back()  # what windows took, in sizes that the next ones often do not fit into
             begun.append(_begin(plan, strip, work, pool))
             if pool is None or len(begun) > 1:
                 yield from _finish(begun.popleft(), progress, (done, area.height))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,11 +17,15 @@ from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.geo.window import Window
-from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.options import EncodeOptions, Execution, usual_tile_size
 from rsic_geo.progress import Progress
+from rsic_geo.raster import gdal_config
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.part import choose_part
-from rsic_geo.scenes.protocol import Scene, decimated_valid
+from rsic_geo.scenes.protocol import Scene, StoredScene, decimated_valid
+
+LEAST_CACHE_MIB = 64
+"""GDAL's block cache for narrow scenes, whose opening and overviews take some, too."""
 
 
 @contextmanager
@@ -34,8 +39,26 @@ def open_source(path: str, execution: Execution) -> Iterator[Scene]:
         SceneError: if GDAL cannot open the file.
         ContainerError, ChecksumError, VersionError: if it is an archive, damaged or too new.
     """
-    with open_archive(path, execution=execution) as archive:
+    with (
+        open_archive(path, execution=execution) as archive,
+        fitting_cache(archive.reader, execution),
+    ):
         yield archive if archive.is_archive else archive.reader
+
+
+@contextmanager
+def fitting_cache(scene: StoredScene, execution: Execution) -> Iterator[None]:
+    """Let GDAL keep as many blocks in the body as this scene needs, at most what the execution says.
+
+    Tiles and windows go along rows and reach into the next ones by a few pixels, so what they share is two
+    rows of tiles or of blocks; half a row more lets blocks go in any order.
+    """
+    profile = scene.profile
+    rows = max(usual_tile_size(profile.count), scene.block_shape[0])
+    row = rows * profile.width * profile.count * np.dtype(profile.dtype).itemsize
+    needed = min(execution.memory_mib, max(LEAST_CACHE_MIB, math.ceil(2.5 * row / 2**20)))
+    with gdal_config({"GDAL_CACHEMAX": str(needed)}):
+        yield
 
 
 class PartScene:

@@ -35,6 +35,7 @@ from rsic_geo.scenes.part import (
     part_mask,
     reduced_pixels,
 )
+from rsic_geo.scenes.source import fitting_cache
 from rsic_geo.verbs.changes import Changes, describe_changes
 from rsic_geo.verbs.names import check_scene_name
 from rsic_geo.write.tiles import pixel_crc
@@ -77,6 +78,7 @@ def decompress(
             execution=options.execution,
             allow_other_model=options.allow_other_model,
         ) as archive,
+        fitting_cache(archive.reader, options.execution),
     ):
         if not archive.is_archive and options.enhance == "auto":
             report.warn("no archive of rsic_geo: decoded as it is; `rsic enhance` repairs it by estimate")
