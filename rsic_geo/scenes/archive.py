@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from rsic_geo.geo.validity import clamp, equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.repair.base import Enhancer
+from rsic_geo.repair.cells import CellCache
 from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
@@ -58,6 +58,7 @@ class Archive:
         enhance: str = "auto",
         execution: Execution | None = None,
         allow_other_model: bool = False,
+        cache_mib: int = 0,
     ) -> None:
         """Open ``path``; see :func:`rsic_geo.scenes.open.open_archive`."""
         self.path = str(path)
@@ -81,6 +82,7 @@ class Archive:
                     f"{_CUT}: read as a file of another program, without its nodata, masks, tags and repair"
                 )
             self._set_up(store, enhance, allow_other_model)
+            self._cells = CellCache(cache_mib if self.is_enhanced else min(cache_mib, 0), self.profile)
         except BaseException as error:
             self._held.close()
             if isinstance(error, RsicGeoError):
@@ -134,9 +136,7 @@ class Archive:
         """Return self."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         self.close()
 
@@ -150,6 +150,7 @@ class Archive:
     def close(self) -> None:
         """Close the file; further reads fail."""
         self._is_closed = True
+        self._cells.forget()
         self._held.close()
 
     @property
@@ -299,7 +300,7 @@ class Archive:
         try:
             if shape is not None and shape != (area.height, area.width):
                 return self._read_reduced(area, shape, bands)
-            pixels = self.finish(self._enhanced(area), area)
+            pixels = self.finish(self._cells.read(area, self._enhanced), area)
         except MemoryError as error:
             raise UsageError("so many samples at once do not fit into memory: read windows") from error
         return pixels if bands is None else pixels[list(bands)]
@@ -317,8 +318,7 @@ class Archive:
         return finish_pixels(pixels, area, self._planes, self.profile)
 
     def _enhanced(self, area: Window) -> Pixels:
-        decoded = self.read_decoded(area)
-        side = self.side
+        decoded, side = self.read_decoded(area), self.side
         if not self.is_enhanced or side is None or not self._any_strength(area):
             return decoded
         plan = self.enhancement_plan()

@@ -304,9 +304,10 @@ def open(  # noqa: A001 - as in rasterio
     *,
     enhance: str = "auto",
     allow_other_model: bool = False,
+    cache_mib: int = 64,
     **options: Unpack[ExecutionKeywords],
 ) -> Dataset:
-    """Open a scene or archive for windowed reading, with the habits of ``rasterio.open``.
+    """Open a scene or archive for windowed reading, with the habits of ``rasterio.open``; read nothing yet.
 
     Args:
         path: file, GDAL name or address, ``bytes``, or file open for reading. Archives behind ``/vsi`` names
@@ -314,10 +315,8 @@ def open(  # noqa: A001 - as in rasterio
         mode: ``r``, the only one: archives are written by ``compress``.
         enhance: auto (what the archive says), off, or a model's name.
         allow_other_model: enhance with other weights than the archive was made with.
+        cache_mib: enhanced pixels kept for windows that overlap with earlier ones (MiB); 0 keeps none.
         options: fields of ``Execution``, such as ``device="cpu"`` and ``threads=1``.
-
-    Returns:
-        The open scene; nothing of its pixels is read yet.
 
     Raises:
         SceneNotFoundError, SceneError: there is no such file, or GDAL cannot open it.
@@ -331,7 +330,8 @@ def open(  # noqa: A001 - as in rasterio
         raise UsageError(f"enhance={enhance!r}: give 'auto', 'off' or the name of a model")
     if isinstance(path, np.ndarray):
         raise UsageError("an array is open already: give a path, a GDAL name, bytes, or a file")
-    return Dataset(path, enhance=enhance, allow_other_model=allow_other_model, execution=Execution(**options))
+    how: Any = {"allow_other_model": allow_other_model, "cache_mib": cache_mib}
+    return Dataset(path, enhance=enhance, execution=Execution(**options), **how)
 
 
 def compare(

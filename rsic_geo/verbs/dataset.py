@@ -49,12 +49,14 @@ class Dataset(Described):
         enhance: str = "auto",
         execution: Execution | None = None,
         allow_other_model: bool = False,
+        cache_mib: int = 64,
     ) -> None:
         """Open a scene; see ``rsic_geo.open``."""
         self._how: dict[str, Any] = {
             "enhance": enhance,
             "execution": execution,
             "allow_other_model": allow_other_model,
+            "cache_mib": cache_mib,
         }
         self._is_closed = False
         self._path = path if isinstance(path, str | os.PathLike) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from rasterio.windows import Window as RasterioWindow
 from support import SCENES, needs_shared
 
 import rsic_geo
-from rsic_geo.errors import UnsupportedSceneError, UsageError
+from rsic_geo.errors import SceneError, UnsupportedSceneError, UsageError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.scenes.open import open_archive
@@ -56,6 +57,67 @@ def test_a_window_is_that_part_of_the_whole(archive, data):
             np.testing.assert_array_equal(scene.read(window), whole[:, rows, cols])
             np.testing.assert_array_equal(scene.read(window, bands=(2, 0)), whole[[2, 0], rows, cols])
             np.testing.assert_array_equal(scene.read_valid(window), valid[:, rows, cols])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_kept_cells_change_no_pixel(archive, data):
+    path, whole, _ = archive
+    looks = data.draw(st.lists(windows(), min_size=2, max_size=8))
+    # a cache of so little that cells are pushed out all the time, and one that holds the scene
+    most = data.draw(st.sampled_from([150_000, 1 << 20, 64 << 20]))
+    with installed(Smoother()), rsic_geo.open(path, cache_mib=1) as scene:
+        scene._archive._cells._most = most if scene._archive.is_enhanced else 0
+
+        def look(window: Window) -> None:
+            found = scene.read(window=window)
+            np.testing.assert_array_equal(found, whole[(slice(None), *window.slices)])
+            found[:] = 0  # it is the caller's: what is kept is not changed by it
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(look, looks))
+        for window in reversed(looks):
+            look(window)
+        held = scene._archive._cells
+        assert held._held == sum(cell.nbytes for cell in held._cells.values()) <= most
+
+
+class _Counting(Smoother):
+    def __init__(self) -> None:
+        self.pixels = 0
+
+    def propose(self, x, sigma):
+        self.pixels += x[0].size
+        return super().propose(x, sigma)
+
+
+def test_panning_pays_once(archive):
+    path, _, _ = archive
+    enhancer, other = _Counting(), _Counting()
+    window = Window(row_off=40, col_off=30, height=200, width=200)
+    with installed(enhancer), rsic_geo.open(path) as scene:
+        is_enhanced = scene._archive.is_enhanced
+        scene.read(window=window)
+        first = enhancer.pixels
+        assert (first > 0) == is_enhanced
+        scene.read(window=window)
+        scene.read(window=Window(row_off=100, col_off=100, height=100, width=90))
+        assert enhancer.pixels == first, "all of it was seen"
+        scene.read(window=window.shifted(0, 60))
+        assert (enhancer.pixels > first) == is_enhanced, "a column of cells is new"
+        enhancer.pixels = 0
+        scene.read(window=window.shifted(0, 90))
+        assert enhancer.pixels == 0, "no other"
+        scene.close()
+        with pytest.raises(SceneError):
+            scene.read(window=window)
+    with installed(other), rsic_geo.open(path, cache_mib=0) as scene:
+        for _ in range(2):
+            scene.read(window=window)
+        assert other.pixels > 0 or not is_enhanced
+        assert other.pixels % 2 == 0, "nothing is kept"
+    with pytest.raises(UsageError, match="negative"):
+        rsic_geo.open(path, cache_mib=-1)
 
 
 def test_windows_outside_the_scene_are_refused(archive):
