@@ -32,6 +32,7 @@ _LOOKS = 4
 _FEW_PACKETS = 8
 """A first layer of so many times the bytes of empty packets may hold nothing of what it was asked for."""
 _NO_ERROR = 1e-3
+_COARSER, _MOST = 1e3, 2.0**32  # factor of the next try, and mean square than which none is larger
 _CLOSE_ENOUGH = 0.005  # a byte budget is hit when less than this share of it stays unused
 
 
@@ -68,9 +69,7 @@ class J2KParams:
             raise UsageError("compression ratios are positive numbers, such as 20 for 20:1")
         falling = sorted({error for error in self.errors if 0 < error < math.inf}, reverse=True)
         if len(self.errors) > MAX_LAYERS or list(self.errors) != falling:
-            raise UsageError(
-                f"squared errors are up to {MAX_LAYERS} falling positive numbers, such as (9, 4)"
-            )
+            raise UsageError(f"squared errors are up to {MAX_LAYERS} falling positive numbers, as (9, 4)")
         if not 1 <= self.num_resolutions <= 33:
             raise UsageError("num_resolutions is 1..33")
         if self.progression not in openjpeg.PROGRESSIONS:
@@ -271,6 +270,9 @@ def layer_profile(
     # These may be far from what they were asked for: more than there is, or less than is to be had.
     if sizes[0] <= _FEW_PACKETS * empty:
         error(0)
+    elif not usual and asked[0] < _MOST and not error(0).any():
+        coarser = tuple(_COARSER * each for each in params.errors)  # all this is for what does not count
+        return layer_profile(pixels, replace(params, errors=coarser), valid=valid, near=near)
     if near is None or filled[-1] != len(sizes) - 1:
         error(filled[-1])
     found = [
@@ -316,9 +318,7 @@ def decode_tile(codestream: bytes, *, reduce: int = 0) -> Pixels:
     component = size.components[0]
     dtype = np.dtype(f"{'int' if component.is_signed else 'uint'}{8 if component.precision <= 8 else 16}")
     bands: list[Pixels] = []
-    warnings = openjpeg.decode(
-        codestream, reduce=reduce, consume=lambda _, samples: bands.append(samples.astype(dtype))
-    )
+    warnings = openjpeg.decode(codestream, reduce=reduce, consume=lambda _, s: bands.append(s.astype(dtype)))
     if warnings:
         raise BitstreamError(f"the tile is damaged: {warnings[0]}")
     if len(bands) != len(size.components) or len({band.shape for band in bands}) != 1:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from pipeline_support import write_scene
 
 import rsic_geo
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile_bytes
@@ -43,3 +44,18 @@ def test_a_heterogeneous_scene_is_coded_as_well_as_in_one_tile(
     yardstick = decode_tile(encode_tile_bytes(scene, whole, report["bytes"]))
     error = np.mean((yardstick.astype(np.float64) - scene) ** 2)
     assert report["psnr"] > 10 * np.log10(255**2 / error) - 0.1
+
+
+def test_what_does_not_count_takes_few_bytes(tmp_path: Path) -> None:
+    """Constant bands beside a busy alpha, which is kept exactly apart from the codec."""
+    rng = np.random.default_rng(5)
+    pixels = np.full((4, 300, 300), 10000, np.uint16)
+    pixels[3] = 255 * (rng.random((300, 300)) < 0.5)
+    source = write_scene(tmp_path / "s.tif", pixels, alpha="YES", photometric="RGB")
+    made = {
+        target: rsic_geo.compress(source, tmp_path / "a.jp2", target=target, model="none", overwrite=True)
+        for target in ("psnr=40", "lossless")
+    }
+    sizes = {target: report.output["bytes"] for target, report in made.items()}
+    assert sizes["psnr=40"] < 0.6 * sizes["lossless"], sizes
+    assert made["psnr=40"].details["max_abs_error"] == 0
