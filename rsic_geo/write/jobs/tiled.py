@@ -243,8 +243,9 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
                 self._finish(writer, coded, stage.stage(0.5, 1))
                 seal = self._seal(coded, writer)
                 is_right = abs(seal.file_bytes / wanted - 1) <= SIZE_PROMISE
-                # The first fit only tells what it adds.
-                if is_right or (is_spare and (fits > 1 or self.enhancer is None)):
+                # The first fit only tells what it adds; a little spare may be a step of the codec.
+                is_whole = self.enhancer is None and expected < 0.9 * wanted
+                if is_right or (is_spare and (fits > 1 or is_whole)):
                     break
                 expected, added = seal.file_bytes, seal.file_bytes - plain
                 self.is_declined = self.enhancement is None

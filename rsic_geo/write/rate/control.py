@@ -51,6 +51,8 @@ _LAYER_STEP, _WIDE_STEP = 1.5, 3.0
 _COARSER, _FINER = 15.0, 12.0
 """How far they go beyond the quality wanted (dB): tiles of one slope differ, and encoders leave more."""
 _MOST_LAYERS = 40
+_FLOOR = 4.0
+"""Mean squared error (digital numbers squared) below which rounding explains what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,15 @@ class RateSearch:
                 progress = progress.stage(0.2, 1)
             self._curves = self.coder.curves(layer_errors(self.plan, near), progress, near=near)
             budget = math.inf if bpp is None else bpp * self.plan.pixels / 8
-            if isinstance(near, float) and allocate.coarsest(self._curves).total > budget:
-                near *= 10 ** ((_COARSER + _FINER) / 10)  # the few tiles were no sample of the others
-                self._curves = self.coder.curves(layer_errors(self.plan, near), progress, near=near)
+            if isinstance(near, float):
+                least = 0.0 if wanted is None else allocate.at_slope(self._curves, 0.0).predicted_sse
+                step = 10 ** ((_COARSER + _FINER) / 10)
+                if allocate.coarsest(self._curves).total > budget:
+                    near *= step  # the few tiles were no sample of the others
+                    self._curves = self.coder.curves(layer_errors(self.plan, near), progress, near=near)
+                elif wanted is not None and near > _FLOOR and least > near * wanted.count.sum():
+                    layers = layer_errors(self.plan, near / step)  # the encoder thinks too well of its own
+                    self._curves = self.coder.curves(layers, progress, near=near)
             self.measuring_seconds += time.perf_counter() - started
         return self._curves
 
@@ -289,9 +297,8 @@ def to_decibels(search: RateSearch, target: Target, carrying: Carrying, progress
             asked = sum(allocation.sizes)
             is_ignored = asked > 1.1 * coded.body_bytes + _STEP_BYTES * len(allocation.sizes)
             hunt.missed[coded.body_bytes] = hunt.missed.get(coded.body_bytes, 0) + 1
-            if (is_ignored and asked >= before and coded.body_bytes <= most) or hunt.is_over(
-                coded.body_bytes
-            ):
+            is_all = is_ignored and asked >= before and coded.body_bytes <= most
+            if is_all or hunt.is_over(coded.body_bytes) or hunt.is_at_floor(aim, achieved):
                 break  # everything is coded, or the encoder has nothing between this and what reached
         aim = hunt.next_aim(aim, achieved, coded.body_bytes, reached=reached)
         if not reached and not hunt.low and coded.body_bytes == most:

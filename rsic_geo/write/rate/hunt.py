@@ -55,6 +55,12 @@ class Hunt:
         is_stuck = math.isfinite(self.reached_bytes) and self.missed[missed_bytes] > 3
         return is_stuck or self.is_settled(0, missed_bytes)
 
+    def is_at_floor(self, aim: float, achieved: float) -> bool:
+        """Return whether a coding that missed is hardly better than one asked for far more error."""
+        if self.last is None or self.low > 0:
+            return False
+        return aim < self.last[0] / 1.5 and achieved > 0.98 * self.last[1]
+
     def next_aim(self, aim: float, achieved: float, size: int, *, reached: bool) -> float:
         """Return the squared error to ask of the curves next, by the slope of the last two rounds."""
         if reached:
