@@ -175,12 +175,13 @@ class ExactEntropy:
 
     def round(self, residual: Floats, index: NDArray[np.uint8]) -> Whole:
         """Return symbols of residuals, rounded by the borders of their scale; those of the first are 0."""
-        size = np.abs(residual)
+        symbols, coded = np.zeros(residual.shape, np.int32), index > 0
+        chosen = residual[coded]
+        size = np.abs(chosen)
         whole = np.floor(size)
-        border = self._limits[index, np.minimum(whole, 1).astype(np.intp)]
-        rounded = np.copysign(whole + (size - whole >= border), residual)
-        rounded[index == 0] = 0
-        symbols: Whole = np.clip(rounded, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(np.int32)
+        border = self._limits[index[coded], np.minimum(whole, 1).astype(np.intp)]
+        rounded = np.copysign(whole + (size - whole >= border), chosen)
+        symbols[coded] = np.clip(rounded, -SYMBOL_LIMIT, SYMBOL_LIMIT)
         return symbols
 
     def steps(self, z: Whole, level: int, latents: Whole) -> Iterator[Step]:
