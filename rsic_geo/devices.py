@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -33,15 +34,39 @@ def has_bfloat16(device: torch.device) -> bool:
     return bool(native and native())
 
 
+_inside, _before, _lock, _turn = 0, 1, threading.Lock(), threading.RLock()
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread of the CPU: how sums are split decides their last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Let torch use one thread of the CPU in the body, and as many as before once all bodies are left.
+
+    How sums are split decides their last bits.
+    """
+    global _inside, _before  # noqa: PLW0603 - torch's number of threads is global, too
+    with _lock:
+        if _inside == 0:
+            _before = torch.get_num_threads()
+        _inside += 1
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                torch.set_num_threads(_before)
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Infer with one thread in full float32; on CUDA, where flags are global, one caller at a time."""
+    with torch.inference_mode(), one_thread():
+        if device.type == "cpu":
+            yield
+        else:
+            with _turn, full_float32():
+                yield
 
 
 def full_float32() -> AbstractContextManager[None]:

@@ -6,14 +6,17 @@ and what to do about it, and carries the process exit code that the command line
 
 from __future__ import annotations
 
-INSTALL_LEARNED = "pip install torch && pip install --no-deps 'compressai>=1.2.8,<2' tifffile"
-"""What the learned codec needs; compressai's own dependencies are not used, and pull numpy back below 2."""
+INSTALL_CODER = "pip install --no-deps 'compressai>=1.2.8,<2' tifffile"
+"""What the learned codec decodes with: of compressai the coder alone, not what it depends on."""
+
+INSTALL_LEARNED = f"pip install torch && {INSTALL_CODER}"
+"""What it encodes with."""
 
 INSTALL_COMPRESSAI = f"{INSTALL_LEARNED} scipy"
 """What CompressAI's networks need: the same, and what their entropy models import."""
 
 INSTALL_TORCH = "pip install 'rsic-geo[torch]'"
-"""What networks with a diffusion prior, the learned codec, CUDA and training need."""
+"""What networks with a diffusion prior, encoding with the learned codec, CUDA and training need."""
 
 
 class RsicGeoError(Exception):

@@ -87,7 +87,7 @@ OWNERS = {
         "evaluation.speed",
         "training",
     ),
-    "onnxruntime": ("repair.integer.engines",),
+    "onnxruntime": ("onnx_file",),
     "safetensors": (
         "codecs.compressai_tile",
         "codecs.learned",

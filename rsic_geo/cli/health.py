@@ -164,7 +164,7 @@ def devices() -> Finding:
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         total = float(torch.ones(8, 8).sum())
     except ModuleNotFoundError:
-        detail = f"cpu; for CUDA, the learned codec and diffusion priors: {INSTALL_TORCH}"
+        detail = f"cpu; for CUDA, encoding with the learned codec and diffusion priors: {INSTALL_TORCH}"
         return Finding(name="devices", status="ok", detail=detail)
     except (ImportError, OSError, RuntimeError) as error:
         return Finding(

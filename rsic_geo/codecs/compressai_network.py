@@ -27,8 +27,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsic_geo.codecs.learned_network import LEVELS, CodecSpec, Coded
-from rsic_geo.codecs.learned_network.tables import PRECISION
+from rsic_geo.codecs.learned_network import LEVELS, CodecSpec
+from rsic_geo.codecs.learned_network.model import Coded
+from rsic_geo.codecs.learned_network.spec import PRECISION
 from rsic_geo.errors import INSTALL_COMPRESSAI, MissingDependencyError
 
 BLOCK = 64

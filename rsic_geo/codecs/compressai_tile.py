@@ -12,6 +12,7 @@ each as little-endian int32 in steps of 2^-12, stand between the context and the
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -37,7 +38,7 @@ from rsic_geo.codecs.learned import (
 )
 from rsic_geo.codecs.learned_network.exact import SYMBOL_LIMIT
 from rsic_geo.codecs.learned_rans import SymbolReader, SymbolTable, SymbolWriter
-from rsic_geo.devices import choose_device, full_float32, one_thread
+from rsic_geo.devices import choose_device, repeatable
 from rsic_geo.errors import ChecksumError, WeightsError
 from rsic_geo.weights import WeightsFile, open_weights
 
@@ -64,7 +65,8 @@ class CompressaiCodec(LearnedCodec):
 
     def _open(self, weights: WeightsFile, device: str) -> None:
         self.name, self.sha256 = weights.name, weights.sha256
-        self.device = choose_device(device)
+        self._where = choose_device(device)
+        self.device = str(self._where)
         try:
             tensors = safetensors.torch.load(weights.content)
             self._pixels = CompressaiNetwork.from_tensors(tensors)
@@ -77,7 +79,7 @@ class CompressaiCodec(LearnedCodec):
             cdf, half_width = (tensors[name] for name in TABLES)
             if cdf.dim() != 2 or cdf.shape[0] != 1 + SCALES + self._pixels.spec.n:
                 raise ValueError("tables of another network")
-            self._table = SymbolTable(cdf, half_width)
+            self._table = SymbolTable(cdf.numpy(), half_width.numpy())
         except (SafetensorError, RuntimeError, ValueError) as error:
             raise WeightsError(
                 f"weights {weights.name!r} are no network of CompressAI that this codec knows ({error})"
@@ -86,7 +88,7 @@ class CompressaiCodec(LearnedCodec):
         self._expects = CompressaiNetwork.from_tensors(tensors)
         del self._expects.model.g_a, self._expects.model.g_s
         self._expects.double().eval().requires_grad_(False)
-        self._pixels.eval().requires_grad_(False).to(self.device)
+        self._pixels.eval().requires_grad_(False).to(self._where)
 
     def encode_tile(self, samples: Samples, quality: float) -> LearnedTile:
         """Code samples (1 or 3 bands, height, width), 0..1 over the scene's radiometry, at a quality of 0..1.
@@ -98,12 +100,12 @@ class CompressaiCodec(LearnedCodec):
         samples, level = self._asked(samples, quality)
         step = step_of(level)
         writer = SymbolWriter(self._table)
-        with torch.inference_mode(), full_float32(), one_thread():
-            y, z = (part.cpu().double() for part in self._pixels.analyse(self._pad(samples)))
+        with repeatable(self._where):
+            y, z = (part.cpu().double() for part in self._pixels.analyse(self._seen(samples)))
 
             def put(values: Tensor, rows: Tensor) -> Tensor:
                 symbols = values.round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
-                writer.put(symbols[0], rows)
+                writer.put(symbols[0].numpy(), rows.numpy())
                 return symbols
 
             medians = self._expects.medians[:, 0, :, None]
@@ -114,32 +116,41 @@ class CompressaiCodec(LearnedCodec):
                 return means + step * put((pick(y) - means) / step, table_rows(scales, step)[0])
 
             latents = self._expects.decode(hyper, decide)
-            reconstruction = self._synthesise(latents, level, samples.shape)
+            reconstruction = self._synthesise(latents.numpy(), level, samples.shape)
         string = writer.finish()
         head = HEADER.pack(level, writer.checksum(self._sealed(samples.shape, level, latents)))
         return LearnedTile(payload=head + string, reconstruction=reconstruction)
 
-    def _read(self, payload: bytes, shape: TileShape) -> tuple[Tensor, NDArray[np.int16]]:
+    def _seen(self, samples: Samples) -> Tensor:
+        """Return (1, 3, h, w) of samples, on the device."""
+        return torch.from_numpy(self._pad(samples))[None].to(self._where).expand(-1, 3, -1, -1)
+
+    def _read(self, payload: bytes, shape: TileShape) -> tuple[NDArray[Any], NDArray[np.int16]]:
         """Return latents (1, M, h, w) and all symbols of a payload, checked."""
         level, expected = self._head(payload, shape)
         step, spec = step_of(level), self._pixels.spec
         inner = (spec.n, -(-shape[1] // BLOCK), -(-shape[2] // BLOCK))
         count = inner[1] * inner[2] * (spec.n + 16 * spec.m)
         reader = SymbolReader(payload[HEADER.size :], self._table, count)
-        medians = self._expects.medians[:, 0, :, None]
-        hyper = medians + reader.take(self._hyper_rows(torch.empty(1, *inner)))[None]
+
+        def take(rows: Tensor) -> Tensor:
+            return torch.from_numpy(reader.take(rows.numpy()))[None].double()
 
         def decide(means: Tensor, scales: Tensor, pick: Callable[[Tensor], Tensor]) -> Tensor:
             del pick
-            return _steady(means) + step * reader.take(table_rows(scales, step)[0])[None]
+            return _steady(means) + step * take(table_rows(scales, step)[0])
 
         try:
-            latents = self._expects.decode(hyper, decide)
+            with repeatable(torch.device("cpu")):
+                medians = self._expects.medians[:, 0, :, None]
+                latents = self._expects.decode(
+                    medians + take(self._hyper_rows(torch.empty(1, *inner))), decide
+                )
         except ChecksumError as error:  # a symbol that nobody codes
             raise ChecksumError(_OTHERWISE) from error
         if reader.checksum(self._sealed(shape, level, latents)) != expected:
             raise ChecksumError(_OTHERWISE)
-        return latents, reader.symbols()
+        return latents.numpy(), reader.symbols()
 
     def _sealed(self, shape: TileShape, level: int, latents: Tensor) -> bytes:
         """Return what the checksum covers beside the symbols."""
@@ -151,12 +162,15 @@ class CompressaiCodec(LearnedCodec):
         """Return the rows of the table (N, h, w) of hyper-latents (1, N, h, w)."""
         return (1 + SCALES + torch.arange(z.shape[1]))[:, None, None].expand(z.shape[1:])
 
-    def _synthesise(self, latents: Tensor, level: int, shape: TileShape) -> Samples:
+    def _synthesise(self, latents: NDArray[Any], level: int, shape: TileShape) -> Samples:
         del level
-        pixels = self._pixels.synthesise(latents.float().to(self.device))[0, :, : shape[1], : shape[2]]
-        if shape[0] == 1:
-            pixels = pixels.mean(dim=0, keepdim=True)
-        result: Samples = pixels.contiguous().cpu().numpy()
+        with repeatable(self._where):
+            pixels = self._pixels.synthesise(torch.from_numpy(latents).float().to(self._where))[
+                0, :, : shape[1], : shape[2]
+            ]
+            if shape[0] == 1:
+                pixels = pixels.mean(dim=0, keepdim=True)
+            result: Samples = pixels.contiguous().cpu().numpy()
         return result
 
 

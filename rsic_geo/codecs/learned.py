@@ -15,44 +15,38 @@ offset size what
 
 from __future__ import annotations
 
-import hashlib
-import json
+import ctypes
+import os
 import struct
+import threading
 from dataclasses import dataclass
-from typing import TypeAlias
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import safetensors.torch
-import torch
+import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import Tensor
 
 from rsic_geo.codecs.base import MAX_REDUCE, halved
-from rsic_geo.codecs.learned_network import (
-    BLOCK,
-    CHANNELS,
-    FORMAT,
-    LEVELS,
-    CodecSpec,
-    ExactEntropy,
-    LearnedNetwork,
-    round_with,
-    shipped_tensors,
-)
-from rsic_geo.codecs.learned_network.exact import ENCODER_ONLY, FROZEN, ONE, SYMBOL_LIMIT
-from rsic_geo.codecs.learned_network.spec import HYPER_STRIDE
+from rsic_geo.codecs.learned_network.exact import FROZEN, ONE, ExactEntropy
+from rsic_geo.codecs.learned_network.spec import BLOCK, CHANNELS, FORMAT, HYPER_STRIDE, LEVELS, CodecSpec
+from rsic_geo.codecs.learned_network.synthesis import SynthesisSession, shapes
 from rsic_geo.codecs.learned_rans import NOT_AS_CODED, SymbolReader, SymbolTable, SymbolWriter
-from rsic_geo.devices import choose_device, full_float32, one_thread
 from rsic_geo.errors import (
+    INSTALL_TORCH,
     BitstreamError,
     ChecksumError,
+    MissingDependencyError,
     UnsupportedSceneError,
     UsageError,
     WeightsError,
 )
 from rsic_geo.weights import WeightsFile, open_weights
 from rsic_geo.weights.store import default_name
+
+if TYPE_CHECKING:
+    from rsic_geo.codecs.learned_torch import TorchNetwork
 
 CODEC_ID = "learned"
 DTYPES = ("uint8", "uint16", "int16")
@@ -79,7 +73,7 @@ class LearnedCodec:
     """A network with its entropy coder; safe to share between threads.
 
     Symbols are decided by integer arithmetic and are the same on every device. Pixels are made in float32:
-    devices may differ by rounding.
+    devices may differ by rounding. To decode takes onnxruntime, to encode or to decode on CUDA torch.
     """
 
     codec_id = CODEC_ID
@@ -112,7 +106,6 @@ class LearnedCodec:
 
     def _open(self, weights: WeightsFile, device: str) -> None:
         self.name, self.sha256 = weights.name, weights.sha256
-        self.device = choose_device(device)
         if weights.metadata.get("format") != FORMAT:
             raise WeightsError(
                 f"weights {weights.name!r} are not those of a learned codec ({FORMAT}): `rsic models list` "
@@ -120,18 +113,39 @@ class LearnedCodec:
             )
         try:
             self.spec = CodecSpec.from_json(weights.spec)
-            tensors = safetensors.torch.load(weights.content)
+            tensors = safetensors.numpy.load(weights.content)
             frozen = {k.removeprefix(FROZEN): v for k, v in tensors.items() if k.startswith(FROZEN)}
-            network = LearnedNetwork(self.spec)
-            self._entropy = ExactEntropy(network, frozen, self.device)
+            self._rest = {k: v for k, v in tensors.items() if not k.startswith(FROZEN)}
+            if {name: value.shape for name, value in self._rest.items()} != shapes(self.spec):
+                raise ValueError("tensors missing, or others")
+            self._entropy = ExactEntropy(self.spec, frozen)
             self._table = SymbolTable(self._entropy.cdf, self._entropy.half_width)
-            rest = {k: v.float() for k, v in tensors.items() if not k.startswith(FROZEN)}
-            left_out, strange = network.load_state_dict(rest, strict=False)
-            if strange or any(not k.startswith("entropy.") or k.startswith(ENCODER_ONLY) for k in left_out):
-                raise ValueError("tensors missing")
-        except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
+        except (SafetensorError, TypeError, ValueError, KeyError) as error:
             raise WeightsError(f"weights {weights.name!r} do not fit the codec they describe") from error
-        self._network = network.eval().requires_grad_(False).to(self.device)
+        self._loading = threading.Lock()
+        self._torch: TorchNetwork | None = None
+        self.device = _device(device)
+        self._synthesis = (
+            self._by_torch() if self.device != "cpu" else SynthesisSession(self.spec, self._rest)
+        )
+
+    def _by_torch(self) -> TorchNetwork:
+        """Return the network in torch, loaded when it is first needed.
+
+        Raises:
+            MissingDependencyError: torch is not installed.
+            UsageError: no such device.
+        """
+        with self._loading:
+            if self._torch is None:
+                if find_spec("torch") is None:
+                    raise MissingDependencyError(
+                        f"without PyTorch the learned codec decodes only, and on the CPU: {INSTALL_TORCH}"
+                    )
+                from rsic_geo.codecs.learned_torch import TorchNetwork
+
+                self._torch = TorchNetwork(self.spec, self._rest, self.device)
+            return self._torch
 
     def encode_tile(self, samples: Samples, quality: float) -> LearnedTile:
         """Code samples (1 or 3 bands, height, width), 0..1 over the scene's radiometry, at a quality of 0..1.
@@ -139,22 +153,19 @@ class LearnedCodec:
         Raises:
             UnsupportedSceneError: not such an array, not finite, or too large.
             UsageError: quality outside 0..1.
+            MissingDependencyError: torch is not installed.
         """
         samples, level = self._asked(samples, quality)
-        with torch.inference_mode(), full_float32(), one_thread():
-            x = self._pad(samples)
-            told = torch.tensor([level], device=self.device)
-            v = self._network.analysis(x, self._network.gains(told), told)
-            z = self._network.entropy.hyper_latents(v)[0].double().round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
-            writer = SymbolWriter(self._table)
-            writer.put(z, self._hyper_index(z))
-            latents = torch.zeros(v.shape[1:], dtype=torch.float64, device=self.device)
-            for step in self._entropy.steps(z, level, latents):
-                residual = v[0, step.channels][:, step.mask].double() - step.means / ONE
-                symbols = round_with(residual, step.index, self._entropy.limits.double())
-                step.symbols = symbols.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
-                writer.put(step.symbols, step.index)
-            reconstruction = self._synthesise(latents, level, samples.shape)
+        v, z = self._by_torch().analyse(self._pad(samples), level)
+        flat = v.reshape(CHANNELS, -1)
+        writer = SymbolWriter(self._table)
+        writer.put(z, self._hyper_index(z.shape))
+        latents = np.zeros(v.shape, np.int32)
+        for step in self._entropy.steps(z, level, latents):
+            residual = flat[step.channels][:, step.places].astype(np.float64) - step.means / ONE
+            step.symbols = self._entropy.round(residual, step.index)
+            writer.put(step.symbols, step.index)
+        reconstruction = self._synthesise(latents, level, samples.shape)
         string = writer.finish()
         head = HEADER.pack(level, writer.checksum(self._context(samples.shape, level)))
         return LearnedTile(payload=head + string, reconstruction=reconstruction)
@@ -192,67 +203,62 @@ class LearnedCodec:
         """
         if not 0 <= reduce <= MAX_REDUCE:
             raise UsageError(f"reduce {reduce} is outside 0..{MAX_REDUCE}")
-        with torch.inference_mode(), full_float32(), one_thread():
-            latents, _ = self._read(payload, shape)
-            pixels = self._synthesise(latents, payload[0], shape)
-        return halved(pixels, reduce)
+        latents, _ = self._read(payload, shape)
+        return halved(self._synthesise(latents, payload[0], shape), reduce)
 
     def symbols_of(self, payload: bytes, shape: TileShape) -> NDArray[np.int16]:
         """Return all symbols of a payload in the order they are coded; raises as :meth:`decode_tile`."""
-        with torch.inference_mode():
-            return self._read(payload, shape)[1]
+        return self._read(payload, shape)[1]
 
     def _context(self, shape: TileShape, level: int) -> bytes:
         """Return what the checksum of the symbols covers beside them."""
         return _CONTEXT.pack(VERSION, *shape, level, bytes.fromhex(self.sha256[:16]))
 
-    def _read(self, payload: bytes, shape: TileShape) -> tuple[Tensor, NDArray[np.int16]]:
-        """Return latents (192, h, w) and all symbols of a payload, checked."""
+    def _read(self, payload: bytes, shape: TileShape) -> tuple[NDArray[Any], NDArray[np.int16]]:
+        """Return latents (192, h, w) in 1/1024 steps and all symbols of a payload, checked."""
         level, expected = self._head(payload, shape)
         height, width = -(-shape[1] // BLOCK), -(-shape[2] // BLOCK)
         inner = (self.spec.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
         count = inner[0] * inner[1] * inner[2] + CHANNELS * height * width
         reader = SymbolReader(payload[HEADER.size :], self._table, count)
-        z_index = self._hyper_index(torch.empty(inner))
-        z = reader.take(z_index).to(self.device)
-        latents = torch.zeros((CHANNELS, height, width), dtype=torch.float64, device=self.device)
+        z = reader.take(self._hyper_index(inner))
+        latents = np.zeros((CHANNELS, height, width), np.int32)
         for step in self._entropy.steps(z, level, latents):
-            step.symbols = reader.take(step.index).to(self.device)
+            step.symbols = reader.take(step.index)
         if reader.checksum(self._context(shape, level)) != expected:
             raise ChecksumError(NOT_AS_CODED)
         return latents, reader.symbols()
 
-    def _hyper_index(self, z: Tensor) -> Tensor:
-        return self._entropy.hyper_index[:, None, None].expand(z.shape)
+    def _hyper_index(self, shape: TileShape) -> NDArray[np.uint8]:
+        return np.broadcast_to(self._entropy.hyper_index[:, None, None], shape)
 
-    def _pad(self, samples: Samples) -> Tensor:
-        """Return (1, 3, h, w) with the sides filled up to whole blocks by mirroring."""
+    def _pad(self, samples: Samples) -> Samples:
+        """Return samples with the sides filled up to whole blocks by mirroring."""
         _, height, width = samples.shape
-        padded = np.pad(
-            samples, ((0, 0), (0, -height % self.block), (0, -width % self.block)), mode="symmetric"
-        )
-        x = torch.from_numpy(np.ascontiguousarray(padded))[None].to(self.device)
-        return x.expand(-1, 3, -1, -1)
+        around = ((0, 0), (0, -height % self.block), (0, -width % self.block))
+        return np.ascontiguousarray(np.pad(samples, around, mode="symmetric"))
 
-    def _synthesise(self, latents: Tensor, level: int, shape: TileShape) -> Samples:
-        told = torch.tensor([level], device=self.device)
-        v = (latents / ONE).float()[None]
-        pixels = self._network.synthesis(v, self._network.gains(told), told)[0, :, : shape[1], : shape[2]]
-        if shape[0] == 1:
-            pixels = pixels.mean(dim=0, keepdim=True)
-        result: Samples = pixels.contiguous().cpu().numpy()
-        return result
+    def _synthesise(self, latents: NDArray[Any], level: int, shape: TileShape) -> Samples:
+        pixels = self._synthesis(latents, level)[:, : shape[1], : shape[2]]
+        return np.ascontiguousarray(pixels.mean(axis=0, keepdims=True) if shape[0] == 1 else pixels)
 
 
-def random_weights(spec: CodecSpec | None = None, *, seed: int = 0, name: str = "random") -> WeightsFile:
-    """Return an untrained codec: a lapped transform with wide distributions. For tests and first steps."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = LearnedNetwork(spec or CodecSpec())
-    metadata = {"format": FORMAT, "spec": json.dumps(network.spec.to_json()), "name": name}
-    content = safetensors.torch.save(shipped_tensors(network), metadata=metadata)
-    digest = hashlib.sha256(content).hexdigest()
-    return WeightsFile(name=name, sha256=digest, content=content, metadata=metadata)
+def _device(name: str) -> str:
+    """Return where pixels are made: cpu, or what torch is to be asked for.
+
+    ``auto`` is CUDA where there are a driver and torch; without a driver torch is not even loaded.
+    """
+    if name != "auto":
+        return name
+    try:
+        ctypes.CDLL("nvcuda" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return "cpu"
+    if find_spec("torch") is None:
+        return "cpu"
+    from rsic_geo.devices import choose_device
+
+    return str(choose_device(name))
 
 
 def checked(samples: Samples) -> Samples:
@@ -271,4 +277,4 @@ def checked(samples: Samples) -> Samples:
     return samples
 
 
-__all__ = ["CODEC_ID", "LearnedCodec", "LearnedTile", "TileShape", "random_weights"]
+__all__ = ["CODEC_ID", "LearnedCodec", "LearnedTile", "TileShape"]

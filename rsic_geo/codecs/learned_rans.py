@@ -15,11 +15,9 @@ import zlib
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from rsic_geo.errors import INSTALL_LEARNED, ChecksumError, MissingDependencyError
+from rsic_geo.errors import INSTALL_CODER, ChecksumError, MissingDependencyError
 
 _Foreign: TypeAlias = Any
 """What compressai hands out: it carries no types."""
@@ -62,13 +60,13 @@ def _missing() -> str:
         return (
             "the learned codec needs compressai, which has no build for Python 3.13: use Python 3.10 to 3.12"
         )
-    return f"the learned codec needs compressai's coder: {INSTALL_LEARNED}"
+    return f"the learned codec needs compressai's coder: {INSTALL_CODER}"
 
 
 class SymbolTable:
     """Frequencies as CompressAI's coder takes them, made once for all tiles."""
 
-    def __init__(self, cdf: Tensor, half_width: Tensor) -> None:
+    def __init__(self, cdf: NDArray[np.int32], half_width: NDArray[np.int32]) -> None:
         """Hold rows of cumulative frequencies, see `tables.cumulative`, and how wide each is."""
         sizes = (2 * half_width + 3).tolist()
         rows = [row[:size] for row, size in zip(cdf.tolist(), sizes, strict=True)]
@@ -103,9 +101,9 @@ class SymbolWriter(_Symbols):
         """Raise MissingDependencyError if there is no coder."""
         coder()
 
-    def put(self, symbols: Tensor, index: Tensor) -> None:
-        """Append symbols (integers in float64) with their rows of the table; row 0 is not coded."""
-        values, rows = symbols.cpu().numpy().astype(np.int16), index.cpu().numpy()
+    def put(self, symbols: NDArray[Any], rows: NDArray[Any]) -> None:
+        """Append whole numbers with their rows of the table; row 0 is not coded."""
+        values = symbols.astype(np.int16)
         self._parts.append(values)
         coded = rows > 0
         self._coder.encode_with_indexes(values[coded].tolist(), rows[coded].tolist(), *self._table.arguments)
@@ -134,13 +132,12 @@ class SymbolReader(_Symbols):
         self._coder = coder().RansDecoder()
         self._coder.set_stream(string.ljust(121 * len(string) + 4 * count + 4096, b"\0"))
 
-    def take(self, index: Tensor) -> Tensor:
-        """Return symbols (float64) like ``index``, rows of the table; row 0 is not coded and gives zeros.
+    def take(self, rows: NDArray[Any]) -> NDArray[np.int32]:
+        """Return symbols, one for each row of the table; row 0 is not coded and gives zeros.
 
         Raises:
             ChecksumError: a symbol no encoder writes.
         """
-        rows = index.cpu().numpy()
         coded = rows > 0
         found = self._coder.decode_stream(rows[coded].tolist(), *self._table.arguments)
         wide = np.zeros(rows.shape, dtype=np.int64)
@@ -148,4 +145,4 @@ class SymbolReader(_Symbols):
         if wide.size and np.abs(wide).max() > np.iinfo(np.int16).max:
             raise ChecksumError(NOT_AS_CODED)
         self._parts.append(wide.astype(np.int16))
-        return torch.from_numpy(wide.astype(np.float64))
+        return wide.astype(np.int32)

@@ -95,12 +95,12 @@ class LearnedTiles:
     """Codes tiles group by group, each in 0..1 units of the range its bands use.
 
     A payload is, group by group, the length of its bitstream (4 bytes) and the bitstream; the last one has no
-    length. One thread at a time is inside the network, which works with several itself.
+    length. Several threads may be inside the network.
     """
 
     def __init__(self, form: TileForm, load: Callable[[], TileNetwork]) -> None:
         """Hold what tiles have in common, and how the network is loaded when it is first needed."""
-        self._form, self._load, self._turn = form, load, threading.RLock()
+        self._form, self._load, self._turn = form, load, threading.Lock()
         self._loaded: TileNetwork | None = None
 
     @classmethod
@@ -155,8 +155,7 @@ class LearnedTiles:
         for group in self._form.groups:
             index = list(group)
             samples = self._form.radiometry.forward(pixels[index], group)
-            with self._turn:
-                tile = self._network.encode_tile(samples, setting.quality)
+            tile = self._network.encode_tile(samples, setting.quality)
             out[index] = self._form.radiometry.inverse(tile.reconstruction, group)
             parts.append(tile.payload)
         return Coded(b"".join(_LENGTH.pack(len(part)) + part for part in parts[:-1]) + parts[-1], out)
@@ -170,8 +169,7 @@ class LearnedTiles:
         height, width = (-(-side >> reduce) for side in shape[1:])
         out = np.empty((shape[0], height, width), self._form.dtype)
         for group, part in zip(self._form.groups, _parts(payload, len(self._form.groups)), strict=True):
-            with self._turn:
-                samples = self._network.decode_tile(part, (len(group), *shape[1:]), reduce=reduce)
+            samples = self._network.decode_tile(part, (len(group), *shape[1:]), reduce=reduce)
             if samples.shape != (len(group), height, width) or samples.dtype != np.float32:
                 raise BitstreamError(
                     f"the tile holds {samples.dtype} {samples.shape}, the archive says "

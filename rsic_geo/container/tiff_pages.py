@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rsic_geo.errors import INSTALL_LEARNED, ChecksumError, ContainerError, MissingDependencyError
+from rsic_geo.errors import INSTALL_CODER, ChecksumError, ContainerError, MissingDependencyError
 
 COMPRESSION_TAG = 259
 PRIVATE_COMPRESSION = 65271
@@ -59,7 +59,7 @@ def tifffile() -> ModuleType:
         import tifffile as module
     except ImportError as error:
         raise MissingDependencyError(
-            f"archives of the learned codec need tifffile: {INSTALL_LEARNED}"
+            f"archives of the learned codec need tifffile: {INSTALL_CODER}"
         ) from error
     return module
 

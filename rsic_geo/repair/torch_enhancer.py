@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import safetensors.torch
 import torch
@@ -13,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from rsic_geo.devices import choose_device, full_float32, has_bfloat16
+from rsic_geo.devices import choose_device, full_float32, has_bfloat16, one_thread
 from rsic_geo.errors import GridError, WeightsError
 from rsic_geo.geo.lattice import NODE, sigma_lattice
 from rsic_geo.geo.window import Window
@@ -108,24 +104,3 @@ class TorchEnhancer:
 
     def _tensor(self, array: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array))[None].to(self.device)
-
-
-_inside, _before, _lock = 0, 1, threading.Lock()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread of the CPU in the body, and as many as before once all bodies are left."""
-    global _inside, _before  # noqa: PLW0603 - torch's number of threads is global, too
-    with _lock:
-        if _inside == 0:
-            _before = torch.get_num_threads()
-        _inside += 1
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                torch.set_num_threads(_before)

@@ -130,7 +130,13 @@ def open_store(path: str, execution: Execution) -> Store:
         archive = TiffArchive(path)
         try:
             side = check_side(sideinfo.unpack(archive.side, picture_of(archive.layout)))
-            scene = TiffScene(archive, side, device=execution.device, held_mib=execution.memory_mib)
+            scene = TiffScene(
+                archive,
+                side,
+                device=execution.device,
+                held_mib=execution.memory_mib,
+                workers=execution.workers,
+            )
         except BaseException:
             archive.close()
             raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -113,14 +115,21 @@ class TilePixels:
     """Pixels of any window or reduced resolution; only the tiles needed are decoded, and few are kept."""
 
     def __init__(
-        self, source: PayloadSource, decoder: PayloadDecoder, grid: TileGrid, held_mib: int = 256
+        self,
+        source: PayloadSource,
+        decoder: PayloadDecoder,
+        grid: TileGrid,
+        held_mib: int = 256,
+        workers: int = 1,
     ) -> None:
-        """Hold where payloads come from and how they are decoded."""
+        """Hold where payloads come from and how they are decoded, by how many threads."""
         self._source, self._decoder, self._grid = source, decoder, grid
-        self._turn = threading.RLock()
-        self._held: OrderedDict[int, Pixels] = OrderedDict()
-        row = grid.width * grid.tile_size * decoder.bands * decoder.dtype.itemsize
-        self._room = min(held_mib << 20, _HELD_ROWS * row)
+        self._turn, self._workers, self._last = threading.RLock(), workers, -2
+        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._held: OrderedDict[int, Future[Pixels]] = OrderedDict()
+        column = grid.tile_size * decoder.bands * decoder.dtype.itemsize
+        self._size = min(grid.width, grid.tile_size) * column
+        self._room = min(held_mib << 20, _HELD_ROWS * grid.width * column)
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> Pixels:
         """Return decoded pixels (bands, h, w) of a window, nodata and alpha not restored.
@@ -130,26 +139,49 @@ class TilePixels:
         """
         chosen = list(range(self._decoder.bands) if bands is None else bands)
         out = np.empty((len(chosen), window.height, window.width), self._decoder.dtype)
-        for index in self._grid.tiles_touching(window):
-            core = self._grid.core(index)
+        numbers = [self._grid.index_number(index) for index in self._grid.tiles_touching(window)]
+        wanted = list(numbers)
+        if numbers and numbers[-1] == self._last + 1:  # read on and on: what comes next will be asked for
+            wanted += range(numbers[-1] + 1, min(numbers[-1] + self._workers, len(self._grid)))
+        self._last = numbers[-1] if numbers else self._last
+        for place, number in enumerate(numbers):
+            core = self._grid.core(self._grid.tile_number(number))
             shared = core.intersection(window)
             if shared is None:
                 raise AssertionError("a tile was chosen that the window does not touch")
-            pixels = self._tile(self._grid.index_number(index))
+            pixels = self._tile(number, wanted[place + 1 : place + self._workers])
             inner, target = shared.within(core).slices, shared.within(window).slices
             out[(slice(None), *target)] = pixels[(slice(None), *inner)][chosen]
         return out
 
-    def _tile(self, number: int) -> Pixels:
+    def _tile(self, number: int, soon: Sequence[int]) -> Pixels:
+        """Return a tile; those wanted ``soon`` are begun meanwhile, where there are threads for it."""
         with self._turn:  # whoever comes first decodes a tile for all
-            if number in self._held:
-                self._held.move_to_end(number)
-                return self._held[number]
-            pixels = self.decode(number)
-            self._held[number] = pixels
-            while len(self._held) > 1 and sum(tile.nbytes for tile in self._held.values()) > self._room:
+            for each in (number, *soon):
+                if each not in self._held:
+                    self._held[each] = self._begin(each)
+            for each in (*soon, number):
+                self._held.move_to_end(each)
+            found = self._held[number]
+            while len(self._held) > 1 + len(soon) and self._size * len(self._held) > self._room:
                 self._held.popitem(last=False)
-            return pixels
+        try:
+            return found.result()
+        except BaseException:
+            self._held.pop(number, None)
+            raise
+
+    def _begin(self, number: int) -> Future[Pixels]:
+        """Read a payload and have it decoded, by a thread of the pool or by this one; errors wait in it."""
+        found: Future[Pixels] = Future()
+        try:
+            stored = self._source.payload(number)  # the file serves one thread at a time
+            if self._pool is not None:
+                return self._pool.submit(self._decode, number, stored, 0)
+            found.set_result(self._decode(number, stored, 0))
+        except Exception as error:  # noqa: BLE001 - whoever asks for the tile gets it
+            found.set_exception(error)
+        return found
 
     def decode(self, number: int, reduce: int = 0) -> Pixels:
         """Return the pixels (bands, h, w) of a tile, sides halved ``reduce`` times.
@@ -157,11 +189,13 @@ class TilePixels:
         Raises:
             ChecksumError, BitstreamError: it is damaged; the message names it.
         """
+        return self._decode(number, self._source.payload(number), reduce)
+
+    def _decode(self, number: int, stored: tuple[int, bytes], reduce: int) -> Pixels:
         index = self._grid.tile_number(number)
         core = self._grid.core(index)
-        kind, body = self._source.payload(number)
         try:
-            return self._decoder.pixels(kind, body, (core.height, core.width), reduce)
+            return self._decoder.pixels(*stored, (core.height, core.width), reduce)
         except (BitstreamError, ChecksumError) as error:
             raise type(error)(f"tile {number} (row {index.row}, column {index.col}): {error}") from error
 

@@ -44,7 +44,13 @@ class TiffScene:
     """Its pages are parts of one scene."""
 
     def __init__(
-        self, archive: TiffArchive, side: SideInfo, *, device: str = "auto", held_mib: int = 256
+        self,
+        archive: TiffArchive,
+        side: SideInfo,
+        *,
+        device: str = "auto",
+        held_mib: int = 256,
+        workers: int = 1,
     ) -> None:
         """Check that side information and file belong together; nothing is decoded, and no codec loaded.
 
@@ -52,7 +58,8 @@ class TiffScene:
             ContainerError: they do not.
         """
         layout = archive.layout
-        self._archive, self._side, self._device, self._held = archive, side, device, held_mib
+        self._archive, self._side, self._device = archive, side, device
+        self._held, self._workers = held_mib, workers
         self.path, self.name = archive.path, str(archive.path)
         bands = sorted(band for group in side.groups for band in group)
         if (
@@ -121,7 +128,7 @@ class TiffScene:
                     self._coded.form, weights=name, device=self._device, sha256=sha256
                 )
                 decoder = TileDecoder(codec, self._coded, self._archive.layout.bands)
-                self._tiles = TilePixels(self._archive, decoder, self._grid, self._held)
+                self._tiles = TilePixels(self._archive, decoder, self._grid, self._held, self._workers)
             return self._tiles
 
     @property

@@ -19,14 +19,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rsic_geo.codecs.compressai_network import CompressaiNetwork
-from rsic_geo.codecs.learned_network import (
-    FORMAT,
-    LEVELS,
-    CodecSpec,
-    LearnedNetwork,
-    shipped_tensors,
-    tables,
-)
+from rsic_geo.codecs.learned_network import FORMAT, LEVELS, CodecSpec, tables
+from rsic_geo.codecs.learned_network.frozen import shipped_tensors
+from rsic_geo.codecs.learned_network.model import LearnedNetwork
+from rsic_geo.codecs.learned_network.spec import phases
 from rsic_geo.training.codec_state import CodecState
 from rsic_geo.training.data import StreamOptions, crop_stream, find_packs
 from rsic_geo.training.degrade import DegradeOptions
@@ -189,8 +185,6 @@ def count_symbols(network: LearnedNetwork, data: Path) -> Tensor:
 
 
 def _card(options: ExportOptions, state: CodecState, spec: CodecSpec, digest: str) -> str:
-    from rsic_geo.codecs.learned_network.entropy import phases
-
     return _CARD.format(
         name=options.name,
         summary=options.summary,

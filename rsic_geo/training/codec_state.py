@@ -21,9 +21,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from rsic_geo.codecs.compressai_network import CompressaiNetwork, CompressaiSpec
-from rsic_geo.codecs.learned_network import FORMAT, LEVELS, CodecSpec, LearnedNetwork, tables
-from rsic_geo.codecs.learned_network.entropy import LOWEST_LOG2
+from rsic_geo.codecs.learned_network import FORMAT, LEVELS, CodecSpec
 from rsic_geo.codecs.learned_network.exact import FROZEN, ONE, PLACES, WEIGHT_PLACES
+from rsic_geo.codecs.learned_network.model import LearnedNetwork
+from rsic_geo.codecs.learned_network.spec import LOWEST_LOG2, PER_OCTAVE
 from rsic_geo.training.state import RunState, read_payload
 
 CodecNetwork: TypeAlias = LearnedNetwork | CompressaiNetwork
@@ -107,7 +108,7 @@ def read_shipped(path: Path) -> LearnedNetwork:
 def _thawed(name: str, value: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return a frozen tensor under the name it is trained by; nothing for tables."""
     if name == "hyper_index":
-        middle = (value.double() + 0.5) / tables.PER_OCTAVE + LOWEST_LOG2
+        middle = (value.double() + 0.5) / PER_OCTAVE + LOWEST_LOG2
         return {"entropy.hyper_scales": middle.float()}
     inner = name if name.startswith("hyper_") else f"groups.{name}"
     target = wanted.get(f"entropy.{inner}")
@@ -118,7 +119,7 @@ def _thawed(name: str, value: Tensor, wanted: dict[str, Tensor]) -> dict[str, Te
     elif name.endswith(".bias"):
         thawed = value.double() / (1 << (PLACES + WEIGHT_PLACES))
     else:
-        # Frozen as (out, rows x columns x in), see `exact._freeze_layer`.
+        # Frozen as (out, rows x columns x in), see `frozen._freeze_layer`.
         out, inside, rows, columns = target.shape
         thawed = (value.double() / (1 << WEIGHT_PLACES)).reshape(out, rows, columns, inside)
         thawed = thawed.permute(0, 3, 1, 2)

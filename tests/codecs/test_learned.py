@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,13 +23,15 @@ torch = pytest.importorskip("torch")
 if find_spec("compressai") is None:
     pytest.skip("compressai is not installed (it has no build for Python 3.13)", allow_module_level=True)
 
-from learned_support import busy_network, landscape, weights_of  # noqa: E402
+from learned_support import busy_network, landscape, random_weights, weights_of  # noqa: E402
+from safetensors.numpy import load  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
 from rsic_geo.codecs import learned, learned_rans  # noqa: E402
-from rsic_geo.codecs.learned import LearnedCodec, random_weights  # noqa: E402
-from rsic_geo.codecs.learned_network import SPECS, freeze  # noqa: E402
-from rsic_geo.codecs.learned_network.exact import _shapes  # noqa: E402
+from rsic_geo.codecs.learned import LearnedCodec  # noqa: E402
+from rsic_geo.codecs.learned_network import SPECS, exact, synthesis  # noqa: E402
+from rsic_geo.codecs.learned_network.frozen import freeze, shipped_tensors  # noqa: E402
+from rsic_geo.codecs.learned_network.model import LearnedNetwork  # noqa: E402
 from rsic_geo.errors import (  # noqa: E402
     BitstreamError,
     ChecksumError,
@@ -135,7 +138,7 @@ def test_a_reduced_tile_is_the_mean_over_squares(codec, coded, reduce):
 
 
 def test_without_quantisation_the_untrained_transform_gives_everything_back(plain):
-    network = plain._network
+    network = plain._by_torch()._network
     level = torch.tensor([200])
     x = torch.from_numpy(landscape(3, 40, 72))[None]
     with torch.inference_mode():
@@ -205,19 +208,64 @@ class Unsteady:
         return out * (1 + 1e-4 * torch.randn(out.shape, generator=self.random, dtype=out.dtype))
 
 
-def test_symbols_survive_float_kernels_that_are_off(codec, coded, monkeypatch):
+def by_torch(weights) -> LearnedCodec:
+    """Return a codec that makes pixels as those on CUDA do."""
+    other = LearnedCodec.from_weights(weights, device="cpu")
+    other._synthesis = other._by_torch()
+    return other
+
+
+def test_symbols_survive_float_kernels_that_are_off(codec, weights, coded, monkeypatch):
     samples, tile = coded
-    symbols = symbols_of(codec, tile)
-    unsteady = Unsteady()
+    other, symbols, unsteady = by_torch(weights), symbols_of(codec, tile), Unsteady()
     monkeypatch.setattr(F, "conv2d", unsteady)
     monkeypatch.setattr(torch.nn.functional, "conv2d", unsteady)
-    np.testing.assert_array_equal(symbols_of(codec, tile), symbols)
-    pixels = pixels_of(codec, tile)
-    elsewhere = codec.encode_tile(samples, 0.7)
+    np.testing.assert_array_equal(symbols_of(other, tile), symbols)
+    pixels = pixels_of(other, tile)
+    elsewhere = other.encode_tile(samples, 0.7)
     assert unsteady.calls > 3  # analysis and synthesis did go through it
     assert 0 < np.abs(pixels - tile.reconstruction).max() < 0.01
     monkeypatch.undo()
     np.testing.assert_allclose(pixels_of(codec, elsewhere), elsewhere.reconstruction, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(3, 71, 90), (1, 5, 40), (3, 30, 7), (3, 8, 8)])
+def test_onnxruntime_makes_the_pixels_torch_does(codec, weights, shape):
+    for quality in (0.0, 0.63, 1.0):
+        tile = codec.encode_tile(landscape(*shape), quality)
+        pixels = pixels_of(by_torch(weights), tile)
+        np.testing.assert_allclose(pixels, tile.reconstruction, rtol=0, atol=5e-6)
+
+
+def test_tiles_coded_side_by_side_are_the_same(codec):
+    jobs = [(landscape(3, 64 + 8 * seed, 72, seed=seed), 0.2 * seed) for seed in range(6)]
+    alone = [codec.encode_tile(*job) for job in jobs]
+    with ThreadPoolExecutor(3) as pool:
+        beside = list(pool.map(lambda job: codec.encode_tile(*job), jobs))
+        decoded = list(pool.map(lambda tile: pixels_of(codec, tile), alone))
+    for one, other, pixels in zip(alone, beside, decoded, strict=True):
+        assert one.payload == other.payload
+        np.testing.assert_array_equal(other.reconstruction, one.reconstruction)
+        np.testing.assert_array_equal(pixels, one.reconstruction)
+
+
+def test_to_decode_takes_no_torch_and_to_encode_says_so(tmp_path, coded, weights):
+    path, (_, tile) = tmp_path / "busy.safetensors", coded
+    path.write_bytes(weights.content)
+    np.savez(tmp_path / "tile.npz", payload=np.frombuffer(tile.payload, np.uint8), kept=tile.reconstruction)
+    code = f"""
+import sys; sys.modules["torch"] = None
+import numpy as np
+from rsic_geo.codecs.learned import LearnedCodec
+codec, told = LearnedCodec({str(path)!r}), np.load({str(tmp_path / "tile.npz")!r})
+np.testing.assert_array_equal(codec.decode_tile(told["payload"].tobytes(), told["kept"].shape), told["kept"])
+codec.encode_tile(told["kept"], 0.5)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (
+        "MissingDependencyError: without PyTorch the learned codec decodes only, and on the CPU: pip"
+        in done.stderr
+    )
 
 
 @pytest.mark.gpu
@@ -237,39 +285,77 @@ def test_symbols_are_the_same_on_cuda(weights, codec):
 def test_no_sum_of_the_entropy_model_can_leave_the_exact_range(weights, is_shipped):
     if is_shipped:
         weights = open_weights(default_name(kind="codec"))
-    frozen = learned.safetensors.torch.load(weights.content)
+    frozen = load(weights.content)
     layers = [k.removesuffix(".weight") for k in frozen if k.startswith("exact.") and k.endswith(".weight")]
     assert len(layers) > 15
     for layer in layers:
-        weight = frozen[f"{layer}.weight"].double()
-        bias = frozen.get(f"{layer}.bias", torch.zeros(1)).double()
+        weight = frozen[f"{layer}.weight"].astype(np.float64)
+        bias = frozen.get(f"{layer}.bias", np.zeros(1)).astype(np.float64)
         largest = 2.0**26 if "direct" in layer else 2.0**20
-        assert weight.dtype.is_floating_point
-        assert float((weight.abs().sum(1) * largest).max() + bias.abs().max()) < 2.0**51  # four such terms
+        assert (np.abs(weight).sum(1) * largest).max() + np.abs(bias).max() < 2.0**51  # four such terms
 
 
-def test_the_entropy_model_computes_what_whole_numbers_of_python_do(codec, network):
-    entropy = codec._entropy
-    rng = np.random.default_rng(0)
-    name = "1.own.0"
-    weight = entropy._tensors[f"{name}.weight"]
-    columns = rng.integers(-(2**20), 2**20, (weight.shape[1], 5))
-    expected = [
-        [sum(int(w) * int(c) for w, c in zip(row, column, strict=True)) for column in columns.T]
-        for row in weight.numpy()
-    ]
-    found = entropy._product(name, torch.from_numpy(columns).double())
-    assert [[int(value) for value in row] for row in found] == expected
-    order = rng.permutation(weight.shape[1])
-    again = weight[:, order] @ torch.from_numpy(columns[order]).double()
-    assert torch.equal(again, found)
+@pytest.mark.parametrize(("group", "phase"), [(0, 2), (1, 1), (3, 0)])
+def test_the_entropy_model_computes_what_whole_numbers_of_python_do(codec, weights, group, phase):
+    """Inputs far larger than any picture leads to, to the last of their bits."""
+    frozen, rng, places = load(weights.content), np.random.default_rng(group), 7
+    planes = {"hyper": 16}  # as many as `learned_support.SMALL` has, and features of groups before
+    earlier = [16, 24, 48][:group]
+    planes |= {f"x{k}": 9 * count for k, count in enumerate(earlier)}
+    if phase:
+        planes[f"x{group}"] = 9 * (16 if group == 0 else 24)
+    if phase and group == 0:
+        planes["x1"] = 9 * 8
+    count = (8, 24, 48, 112)[group]
+    given = {name: rng.integers(-(2**20), 2**20, (places, terms)) for name, terms in planes.items()}
+    told = rng.integers(-3000, 3000, (1, count))
+
+    def sums(name: str, columns: np.ndarray, row: int) -> int:
+        weight = frozen[f"exact.{group}.{name}.weight"][row].tolist()
+        bias = frozen.get(f"exact.{group}.{name}.bias")
+        total = sum(a * b for a, b in zip(weight, columns.tolist(), strict=True))
+        return total + (0 if bias is None else int(bias[row]))
+
+    def activated(totals: list[int]) -> np.ndarray:
+        return np.array([min(max((total + 2048) >> 12, 0), 2**20) for total in totals])
+
+    means, rows = [], []
+    for place in range(places):
+        at = {name: values[place] for name, values in given.items()}
+        hidden = [sums("hyper", at["hyper"], row) for row in range(16)]
+        if group:  # groups lie beside each other at each of the nine neighbours
+            joined = np.concatenate([at[f"x{k}"].reshape(9, -1) for k in range(group)], axis=1).reshape(-1)
+            hidden = [total + sums("earlier", joined, row) for row, total in enumerate(hidden)]
+        if phase:
+            own = at[f"x{group}"]
+            hidden = [total + sums(f"own.{phase - 1}", own, row) for row, total in enumerate(hidden)]
+        middle = activated([sums("middle", activated(hidden), row) for row in range(16)])
+        out = [sums("leave", middle, row) for row in range(count * (1 + (group < 3)))]
+        if phase and group == 0:
+            out[:count] = [
+                total + sums(f"direct.{phase - 1}", at["x1"], row) for row, total in enumerate(out[:count])
+            ]
+        whole = [(total + 2048) >> 12 for total in out]
+        means.append([min(max(value, -(2**25)), 2**25) for value in whole[:-count]])
+        logs = [min(max(value, -(2**20)), 2**20) for value in whole[-count:]]
+        rows.append([min(max((a + int(b)) >> 7, 0), 79) for a, b in zip(logs, told[0], strict=True)])
+    inputs = {name: values.astype(np.float64) for name, values in given.items()}
+    *found, index = codec._entropy._expects[group][phase].run(told=told.astype(np.float64), **inputs)
+    assert index.tolist() == rows
+    assert [part.tolist() for part in found] == ([means] if group < 3 else [])
+    assert 0 < index.mean() < 79
 
 
 @pytest.mark.parametrize("size", ["tiny", "base"])
-def test_shapes_are_known_without_freezing(size):
-    network = learned.LearnedNetwork(SPECS[size])
-    frozen = {name: tuple(tensor.shape) for name, tensor in freeze(network).items()}
-    assert _shapes(network) == {k: shape for k, shape in frozen.items() if k not in ("cdf", "limits")}
+def test_shapes_are_known_without_the_network(size):
+    network = LearnedNetwork(SPECS[size])
+    found = {name: tuple(tensor.shape) for name, tensor in shipped_tensors(network).items()}
+    frozen = {k.removeprefix("exact."): shape for k, shape in found.items() if k.startswith("exact.")}
+    tables = {name: frozen.pop(name) for name in ("cdf", "limits")}
+    assert exact.shapes(network.spec) == frozen
+    assert tables.keys() | frozen.keys() == freeze(network).keys()
+    floats = {name: shape for name, shape in found.items() if not name.startswith("exact.")}
+    assert synthesis.shapes(network.spec) == floats
 
 
 def test_integers_expect_what_the_trained_floats_expect(network, codec):
@@ -368,7 +454,7 @@ def test_shapes_no_tile_has_are_refused(codec, coded, shape):
 def test_entropy_parameters_that_differ_are_noticed(coded, weights):
     _, tile = coded
     other = LearnedCodec.from_weights(weights, device="cpu")
-    other._entropy._tensors["base"] = other._entropy._tensors["base"] + 200
+    other._entropy._frozen = {**other._entropy._frozen, "base": other._entropy._frozen["base"] + 200}
     with pytest.raises(ChecksumError, match="not those that were coded"):
         pixels_of(other, tile)
 

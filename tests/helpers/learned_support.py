@@ -15,7 +15,9 @@ import torch
 from torch import nn
 
 from rsic_geo.codecs.compressai_network import CompressaiNetwork, CompressaiSpec
-from rsic_geo.codecs.learned_network import FORMAT, CodecSpec, LearnedNetwork, shipped_tensors
+from rsic_geo.codecs.learned_network import FORMAT, CodecSpec
+from rsic_geo.codecs.learned_network.frozen import shipped_tensors
+from rsic_geo.codecs.learned_network.model import LearnedNetwork
 from rsic_geo.weights import WeightsFile
 
 SMALL = CodecSpec(
@@ -43,6 +45,12 @@ def weights_of(network: LearnedNetwork, name: str = "busy") -> WeightsFile:
     content = safetensors.torch.save(shipped_tensors(network), metadata=metadata)
     digest = hashlib.sha256(content).hexdigest()
     return WeightsFile(name=name, sha256=digest, content=content, metadata=metadata)
+
+
+def random_weights() -> WeightsFile:
+    """Return an untrained codec: a lapped transform with wide distributions."""
+    torch.manual_seed(0)
+    return weights_of(LearnedNetwork(CodecSpec()), "random")
 
 
 def landscape(bands: int, height: int, width: int, seed: int = 1) -> np.ndarray:

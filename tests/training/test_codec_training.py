@@ -18,8 +18,11 @@ from training_support import picture, write_pack  # noqa: E402
 from rsic_geo.cli.commands import train as verb  # noqa: E402
 from rsic_geo.cli.entry import main  # noqa: E402
 from rsic_geo.codecs.compressai_network import CompressaiNetwork, CompressaiSpec  # noqa: E402
-from rsic_geo.codecs.learned_network import CodecSpec, LearnedNetwork, freeze, tables  # noqa: E402
-from rsic_geo.codecs.learned_network.entropy import phase_mask, phases  # noqa: E402
+from rsic_geo.codecs.learned_network import CodecSpec, tables  # noqa: E402
+from rsic_geo.codecs.learned_network.entropy import phase_mask  # noqa: E402
+from rsic_geo.codecs.learned_network.frozen import freeze  # noqa: E402
+from rsic_geo.codecs.learned_network.model import LearnedNetwork  # noqa: E402
+from rsic_geo.codecs.learned_network.spec import phases  # noqa: E402
 from rsic_geo.devices import one_thread  # noqa: E402
 from rsic_geo.repair.network import UNetSpec  # noqa: E402
 from rsic_geo.training import codec, codec_export, codec_validate, train  # noqa: E402

@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
 import rsic_geo.weights as weights_package  # noqa: E402
-from rsic_geo.codecs.learned_network import LearnedNetwork, shipped_tensors  # noqa: E402
+from rsic_geo.codecs.learned_network.frozen import shipped_tensors  # noqa: E402
+from rsic_geo.codecs.learned_network.model import LearnedNetwork  # noqa: E402
 from rsic_geo.codecs.learned_network.spec import CodecSpec  # noqa: E402
 from rsic_geo.training.codec_state import grow, read_shipped  # noqa: E402
 

@@ -9,50 +9,24 @@ is what archives are made with.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rsic_geo.codecs.learned_network.lapped import mean_channels
-from rsic_geo.codecs.learned_network.spec import CHANNELS, HYPER_STRIDE, CodecSpec
-from rsic_geo.codecs.learned_network.transform import quality_planes, soften
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """Places of a group that are coded at one stroke."""
-
-    offsets: tuple[tuple[int, int], ...]
-    """(row, column) of the places."""
-    period: int
-    """After how many places they repeat."""
-    reach: int = 1
-    """Distance to the neighbours that are known."""
-
-
-_PHASES = (
-    (
-        Phase(((0, 0),), 4),
-        Phase(((2, 2),), 4, 2),
-        Phase(((0, 2), (2, 0)), 4, 2),
-        Phase(((1, 1),), 2),
-        Phase(((0, 1), (1, 0)), 2),
-    ),
-    (Phase(((0, 0), (1, 1)), 2), Phase(((0, 1), (1, 0)), 2)),
+from rsic_geo.codecs.learned_network.spec import (
+    CHANNELS,
+    HIGHEST_LOG2,
+    HYPER_STRIDE,
+    LOWEST_LOG2,
+    MAGNITUDE_STEPS,
+    SIGNED_DIVISOR,
+    CodecSpec,
+    Phase,
+    phases,
 )
-_ONE_PHASE = (Phase(((0, 0),), 1),)
-MAGNITUDE_STEPS = ((2.0, 1.0), (16.0, 8.0), (128.0, 64.0))
-"""Limits and divisors of the pieces a magnitude is pressed with: exact in binary fixed point."""
-SIGNED_DIVISOR = 8.0
-LOWEST_LOG2, HIGHEST_LOG2 = -4.0, 6.0
-"""Range of the scales, log2."""
-
-
-def phases(group: int) -> tuple[Phase, ...]:
-    """Return the phases of a group, in order."""
-    return _PHASES[group] if group < len(_PHASES) else _ONE_PHASE
+from rsic_geo.codecs.learned_network.transform import quality_planes, soften
 
 
 def phase_mask(phase: Phase, height: int, width: int, device: torch.device) -> Tensor:

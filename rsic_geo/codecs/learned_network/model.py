@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from rsic_geo.codecs.learned_network import tables
-from rsic_geo.codecs.learned_network.entropy import EntropyModel, phase_mask, phases
-from rsic_geo.codecs.learned_network.spec import CodecSpec
+from rsic_geo.codecs.learned_network.entropy import EntropyModel, phase_mask
+from rsic_geo.codecs.learned_network.spec import CodecSpec, phases
 from rsic_geo.codecs.learned_network.transform import Analysis, Gains, Synthesis
 
 DEAD_ZONE = 0.03

@@ -1,4 +1,4 @@
-"""What a learned codec is made of: channel groups, widths, the axis of quality."""
+"""What a learned codec is made of: channel groups, their phases, widths, the axes of quality and scale."""
 
 from __future__ import annotations
 
@@ -17,6 +17,46 @@ LEVELS = 256
 """Steps of the quality axis."""
 KNOTS = 9
 """Knots of the gains along the quality axis."""
+LOWEST_LOG2, HIGHEST_LOG2 = -4.0, 6.0
+"""Range of the scales, log2."""
+PER_OCTAVE = 8
+SCALES = int((HIGHEST_LOG2 - LOWEST_LOG2) * PER_OCTAVE)
+"""Number of scales; the first one stands for latents that are not coded at all."""
+PRECISION = 16
+"""Bits of the frequencies."""
+MAGNITUDE_STEPS = ((2.0, 1.0), (16.0, 8.0), (128.0, 64.0))
+"""Limits and divisors of the pieces a magnitude is pressed with: exact in binary fixed point."""
+SIGNED_DIVISOR = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Places of a group that are coded at one stroke."""
+
+    offsets: tuple[tuple[int, int], ...]
+    """(row, column) of the places."""
+    period: int
+    """After how many places they repeat."""
+    reach: int = 1
+    """Distance to the neighbours that are known."""
+
+
+_PHASES = (
+    (
+        Phase(((0, 0),), 4),
+        Phase(((2, 2),), 4, 2),
+        Phase(((0, 2), (2, 0)), 4, 2),
+        Phase(((1, 1),), 2),
+        Phase(((0, 1), (1, 0)), 2),
+    ),
+    (Phase(((0, 0), (1, 1)), 2), Phase(((0, 1), (1, 0)), 2)),
+)
+_ONE_PHASE = (Phase(((0, 0),), 1),)
+
+
+def phases(group: int) -> tuple[Phase, ...]:
+    """Return the phases of a group, in order."""
+    return _PHASES[group] if group < len(_PHASES) else _ONE_PHASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from rsic_geo.codecs.learned_network.entropy import HIGHEST_LOG2, LOWEST_LOG2, EntropyModel
+from rsic_geo.codecs.learned_network.entropy import EntropyModel
+from rsic_geo.codecs.learned_network.spec import LOWEST_LOG2, PER_OCTAVE, PRECISION, SCALES
 
-PER_OCTAVE = 8
-SCALES = int((HIGHEST_LOG2 - LOWEST_LOG2) * PER_OCTAVE)
-"""Number of scales; the first one stands for latents that are not coded at all."""
-PRECISION = 16
 COUNTED = 40
 """Largest size of a symbol that is counted by itself."""
 _PRIOR = 200.0

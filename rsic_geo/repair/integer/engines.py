@@ -16,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import MissingDependencyError, WeightsError
+from rsic_geo.onnx_file import Session
 from rsic_geo.repair.integer.graph import ZERO, Add, Bytes, Convolution, IntegerNetwork, Shuffle
 from rsic_geo.repair.integer.onnx_file import onnx_model
-
-LEAST_ONNXRUNTIME = (1, 23)
-"""Older ones cannot shuffle the pixels of bytes."""
 
 
 class Engine(Protocol):
@@ -39,23 +37,12 @@ class OnnxEngine:
     name = "onnxruntime"
 
     def __init__(self, network: IntegerNetwork) -> None:
-        """Build a session. Raises ImportError if onnxruntime is missing, RuntimeError if it is too old."""
-        import onnxruntime
-
-        version = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])
-        if version < LEAST_ONNXRUNTIME:
-            raise RuntimeError(f"version {onnxruntime.__version__} is older than 1.23")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        options.enable_mem_pattern = False  # plans each shape ahead: a quarter more memory, no faster
-        self._session = onnxruntime.InferenceSession(
-            onnx_model(network), options, providers=["CPUExecutionProvider"]
-        )
+        """Build a session. Raises MissingDependencyError if onnxruntime is missing or too old."""
+        self._session = Session(onnx_model(network))
 
     def run(self, x: Bytes) -> Bytes:
         """See :meth:`Engine.run`."""
-        result: Bytes = self._session.run(None, {"x": x[None]})[0][0]
+        result: Bytes = self._session.run(x=x[None])[0][0]
         return result
 
 

@@ -134,8 +134,8 @@ class TiffJob(TiledJob[TiffSpool, DialSearch]):
         """Write nothing: the enhancement is fitted to the tiles in the spool."""
 
     def _decoded(self, writer: TiffSpool) -> AbstractContextManager[PixelSource]:
-        held = self.options.execution.memory_mib
-        return nullcontext(TilePixels(writer, self._decoder, self.plan.grid, held))
+        how = self.options.execution
+        return nullcontext(TilePixels(writer, self._decoder, self.plan.grid, how.memory_mib, how.workers))
 
     def _seal(self, coded: CodedScene, writer: TiffSpool) -> Seal:
         plan = self.plan

@@ -1,0 +1,46 @@
+"""The learned codec's network by torch: what encoders need, and pixels on CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsic_geo.codecs.learned_network.exact import ONE, SYMBOL_LIMIT
+from rsic_geo.codecs.learned_network.model import LearnedNetwork
+from rsic_geo.codecs.learned_network.spec import CodecSpec
+from rsic_geo.devices import choose_device, repeatable
+
+Samples = NDArray[np.float32]
+
+
+class TorchNetwork:
+    """The float part of one set of weights on a device; safe to share between threads."""
+
+    def __init__(self, spec: CodecSpec, tensors: Mapping[str, NDArray[Any]], device: str) -> None:
+        """Take over tensors whose shapes fit. Raises UsageError: no such device."""
+        self.device = choose_device(device)
+        network = LearnedNetwork(spec)
+        state = {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
+        network.load_state_dict(state, strict=False)  # what is missing is in integers elsewhere
+        self._network = network.eval().requires_grad_(False).to(self.device)
+
+    def analyse(self, samples: Samples, level: int) -> tuple[Samples, NDArray[np.int32]]:
+        """Return latents (192, h, w), and hyper-latent symbols, of samples (1 or 3, 8h, 8w)."""
+        with repeatable(self.device):
+            x = torch.from_numpy(samples)[None].to(self.device).expand(-1, 3, -1, -1)
+            told = torch.tensor([level], device=self.device)
+            v = self._network.analysis(x, self._network.gains(told), told)
+            z = self._network.entropy.hyper_latents(v)[0].double().round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
+            return v[0].cpu().numpy(), z.cpu().numpy().astype(np.int32)
+
+    def __call__(self, latents: NDArray[np.int32], level: int) -> Samples:
+        """Return pixels as `SynthesisSession` does."""
+        with repeatable(self.device):
+            told = torch.tensor([level], device=self.device)
+            v = torch.from_numpy(latents)[None].to(self.device).float() / ONE
+            pixels: Samples = self._network.synthesis(v, self._network.gains(told), told)[0].cpu().numpy()
+            return pixels
