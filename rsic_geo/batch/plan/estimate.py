@@ -40,6 +40,8 @@ BUDGET_SECONDS = 45.0
 _SCATTER = (0.4, 0.6, 0.8, 1.0)
 """How far ratios of one class scatter (natural logarithm) before anything is known, of classes ever wider;
 counts as two scenes."""
+_DRIFT = 0.15
+"""How far a machine's speed in a run is from that in its plan (natural logarithm): others use it, too."""
 _DRAWS = 400
 
 
@@ -70,7 +72,7 @@ class Estimate:
     product_bytes: Range | None = None
     """None where no scene could be tried."""
     seconds: Range | None = None
-    """With one job."""
+    """Of a run with one job, headers and start-up included."""
     failures: dict[str, list[str]] = field(default_factory=dict)
     """Scenes that will fail, by what is wrong with them."""
     clashes: dict[str, list[str]] = field(default_factory=dict)
@@ -106,7 +108,9 @@ def estimate(
     found = Estimate(scenes=len(sources))
     ruled = [(source, rules.of(source)) for source in sources]
     found.left_out = sum(rule.does == "skip" for _, rule in ruled)
+    started = time.monotonic()
     known = list(_surveyed(ruled, found, progress.stage(0, 0.3)))
+    once = time.monotonic() - started  # a run looks at all headers, too
     found.pixels = sum(each.pixels for each in known)
     found.source_bytes = sum(each.size for each in known)
     _find_clashes(ruled, rules, template, found)
@@ -135,11 +139,11 @@ def estimate(
     if trials:
         failed = {path for paths in found.failures.values() for path in paths}
         rest = [each for each in known if each.path not in failed]
-        found.product_bytes = _total(rest, trials, [trial.size for trial in trials], lambda each: each.size)
-        once = sum(trial.startup for trial in trials)
-        found.seconds = _total(
-            rest, trials, [trial.seconds for trial in trials], lambda each: each.work, once
-        )
+        sizes, times = ([getattr(trial, name) for trial in trials] for name in ("size", "seconds"))
+        found.product_bytes = _range(_totals(rest, trials, sizes, lambda each: each.size))
+        once += sum(trial.startup for trial in trials)
+        drift = np.exp(np.random.default_rng(1).normal(0, _DRIFT, _DRAWS))
+        found.seconds = _range(drift * (once + _totals(rest, trials, times, lambda each: each.work)))
     return found
 
 
@@ -220,21 +224,21 @@ def _drawn(known: list[Known]) -> Iterator[Known]:
     yield from others
 
 
-def _total(
-    known: Iterable[Known],
-    trials: list[Trial],
-    values: list[float],
-    measure: Callable[[Known], float],
-    once: float = 0.0,
-) -> Range:
-    """Return the range of a total over scenes, of which some are tried.
+def _range(totals: NDArray[np.float64]) -> Range:
+    low, middle, high = np.quantile(totals, (0.1, 0.5, 0.9))
+    return Range(low=float(low), middle=float(middle), high=float(high))
+
+
+def _totals(
+    known: Iterable[Known], trials: list[Trial], values: list[float], measure: Callable[[Known], float]
+) -> NDArray[np.float64]:
+    """Return what the total over scenes, of which some are tried, may be (_DRAWS,).
 
     Args:
         known: all scenes.
         trials: of some of them.
         values: bytes or seconds of those.
         measure: what they go by, within a class.
-        once: what comes to the total besides.
     """
     ratios: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
     for trial, value in zip(trials, values, strict=True):
@@ -248,13 +252,12 @@ def _total(
             level, kind = next((i, kind) for i, kind in enumerate(_classes(each.kind)) if kind in ratios)
             rest[level, kind].append(measure(each))
     draw = np.random.default_rng(0)
-    totals = np.full(_DRAWS, once)
+    totals = np.zeros(_DRAWS)
     for trial, value in zip(trials, values, strict=True):
         totals += value * np.exp(draw.normal(0, trial.scatter, _DRAWS))
     for (level, kind), sizes in rest.items():
         totals += _simulated(ratios[kind], np.array(sizes, float), _SCATTER[level], draw)
-    low, middle, high = np.quantile(totals, (0.1, 0.5, 0.9))
-    return Range(low=float(low), middle=float(middle), high=float(high))
+    return totals
 
 
 def _classes(kind: tuple[str, ...]) -> list[tuple[str, ...]]:

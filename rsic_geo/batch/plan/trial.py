@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import tempfile
 import time
@@ -15,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.batch.copies import check_copied
+from rsic_geo.batch.message import SceneJob
+from rsic_geo.batch.scene import archive_scene
 from rsic_geo.batch.source import look_at
+from rsic_geo.errors import SceneError, UsageError
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
@@ -25,7 +29,7 @@ from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.protocol import StoredScene
 from rsic_geo.targets import Target
 from rsic_geo.verbs import compress
-from rsic_geo.verbs.names import usual_suffix
+from rsic_geo.verbs.names import archive_suffixes, usual_suffix
 from rsic_geo.write.fit import FITTING, SAMPLE_SIDE, SAMPLE_WINDOWS
 
 _SIDE = 256
@@ -113,17 +117,24 @@ def tried(known: Known, options: EncodeOptions | None, *, is_first: bool) -> Tri
         known: the scene.
         options: what the product is to be; None for a copy.
         is_first: nothing was archived by this process yet: libraries and networks are loaded besides.
+
+    Raises:
+        RsicGeoError: the scene will fail.
+        OSError: nothing can be written.
     """
     if options is None:
         started = time.perf_counter()
         check_copied(known.path, look_at(known.path))
         return Trial(known=known, size=known.size, seconds=3 * (time.perf_counter() - started))
+    if known.pixels <= _WHOLE:
+        size, seconds = _archived(known.path, options)
+        if not is_first or seconds >= _QUICK:
+            return Trial(known=known, size=size, seconds=seconds)
+        size, again = _archived(known.path, options)
+        return Trial(known=known, size=size, seconds=again, startup=max(0.0, seconds - again))
     with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
         product = str(Path(folder) / f"tried{usual_suffix(options.codec)}")
         options = replace(options, verify="full", overwrite=True)
-        if known.pixels <= _WHOLE:
-            clock, startup = _timed(known.path, product, options, is_first=is_first)
-            return Trial(known=known, size=clock.size, seconds=clock.seconds, startup=startup)
         patch = str(Path(folder) / "patch.tif")
         with closing(open_store(known.path, options.execution).reader) as reader:
             patched = _write_patch(reader, patch)
@@ -143,6 +154,26 @@ def tried(known: Known, options: EncodeOptions | None, *, is_first: bool) -> Tri
             scatter=math.sqrt(_OF_WINDOWS**2 + (1 - share) / (share * _DRAWN)),
             startup=startup,
         )
+
+
+def _archived(path: str, options: EncodeOptions) -> tuple[int, float]:
+    """Archive a scene as a batch does, proof and report included; return bytes and seconds."""
+    endings = archive_suffixes(options.codec)
+    with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder:
+        product = os.path.join(folder, f"tried{endings[0]}")
+        job = SceneJob(
+            fid=0, run="", source=path, product=product, report=f"{product}.json", workshop=folder,
+            options=options, fingerprint="", suffixes=endings, companions=False,
+        )  # fmt: skip
+        started = time.perf_counter()
+        outcome = archive_scene(job)
+        seconds = time.perf_counter() - started
+    if outcome.state == "halted":
+        raise OSError(outcome.error)
+    if outcome.state != "done":
+        kind = UsageError if outcome.error_kind == UsageError.__name__ else SceneError
+        raise kind(outcome.error or "it cannot be archived")
+    return int(outcome.values["product_bytes"]), seconds
 
 
 def _timed(path: str, product: str, options: EncodeOptions, *, is_first: bool) -> tuple[_Clock, float]:
