@@ -126,8 +126,8 @@ class BatchOptions:
         check_run_name(self.run)
 
 
-def ledger_path(place: str | Path) -> Path:
-    """Return the ledger meant by a path: a GeoPackage, or the output of a run.
+def ledger_path(place: str | Path, shard: tuple[int, int] | None = None) -> Path:
+    """Return the ledger meant by a path: a GeoPackage, or the output of a run; or that of one part of it.
 
     Raises:
         LedgerError: if there is none.
@@ -135,6 +135,7 @@ def ledger_path(place: str | Path) -> Path:
     output = place_of(str(place))
     path = home_of(output) if is_store(output) else Path(place)
     path = path / LEDGER_NAME if path.is_dir() else path
+    path = path if shard is None else shard_ledger(path, *shard)
     if path.is_file():
         return path
     if is_store(output):

@@ -206,6 +206,8 @@ def test_shards_are_parts_of_one_archive_and_join_to_its_ledger(tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
     counts = [run(tmp_path / "in", out, shard=(number, 3))[0].done for number in (1, 2, 3)]
     assert sum(counts) == 7
+    words = ["batch", "run", str(tmp_path / "in"), str(out), "--model", "none", "--jobs", "0", "-q"]
+    assert main([*words, "--shard", "1/3"]) == 0
     parts = sorted(map(str, out.glob("*.shard-*.gpkg")))
     assert merge_ledgers(parts, str(out / LEDGER)) == 7
     run(tmp_path / "in", whole)

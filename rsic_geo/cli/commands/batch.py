@@ -238,7 +238,7 @@ def run(
         shard=None if shard is None else shard_of(shard),
     )
     standing = run_batch(sources, folder, wanted, settings, _watcher(console, hooks))
-    return _finish(console, standing, hooks, ledger or folder)
+    return _finish(console, standing, hooks, ledger or folder, settings.shard)
 
 
 @batch.command(short_help="Try failed scenes again.")
@@ -374,7 +374,9 @@ def _watcher(console: Console, hooks: Hooks) -> Watcher:
     return Watcher(standing=standing, scene=scene, survey=survey, warn=console.warn)
 
 
-def _finish(console: Console, standing: Standing, hooks: Hooks, place: str) -> int:
+def _finish(
+    console: Console, standing: Standing, hooks: Hooks, place: str, shard: tuple[int, int] | None = None
+) -> int:
     from rsic_geo.batch.run import ledger_path
 
     hooks.end(standing)
@@ -385,7 +387,7 @@ def _finish(console: Console, standing: Standing, hooks: Hooks, place: str) -> i
     if ratio:
         before, after = bytes_text(standing.source_bytes), bytes_text(standing.product_bytes)
         text += f"; {before} became {after} (ratio {ratio:.2f})"
-    ledger = str(ledger_path(place))
+    ledger = str(ledger_path(place, shard))
     console.result(
         {**standing.to_json(), "ratio": ratio or None, "ledger": ledger}, f"{text}; ledger {ledger}"
     )
