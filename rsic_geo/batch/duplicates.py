@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord, now
-from rsic_geo.batch.publish import bring_companion, read_json, write_json
+from rsic_geo.batch.publish import bring_companion, is_halting, read_json, write_json
 from rsic_geo.batch.source import companions_of, look_at, source_values
 from rsic_geo.codecs.registry import suffixes
-from rsic_geo.errors import OutputExistsError, RsicGeoError
+from rsic_geo.errors import OutputExistsError, RsicGeoError, SceneError
 from rsic_geo.raster.files import sidecars_of
 
 Duplicates = Literal["code", "hardlink", "symlink"]
@@ -104,10 +104,12 @@ def share(ledger: Ledger, run: RunRecord, *, companions: bool) -> bool:
             continue
         try:
             values = _linked(scene, twin, run, companions=companions)
-            is_more |= values["state"] == "pending"
-            ledger.update(scene["fid"], **values)
         except (RsicGeoError, OSError) as error:
-            ledger.update(scene["fid"], error=f"no link to {twin['product']}: {error}")
+            values = {"state": "skipped", "error": f"no link to {twin['product']}: {error}"}
+            if is_halting(error):
+                raise SceneError(f"stopped, {values['error']}; run again when that is mended") from error
+        is_more |= values["state"] == "pending"
+        ledger.update(scene["fid"], **values)
     return is_more
 
 

@@ -23,16 +23,26 @@ from rsic_geo.weights.store import SUFFIX
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
 HALTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Errors no scene is to blame for: the next one would meet them too."""
+_ROOM = 1 << 20
+"""Bytes that a disk takes which is not full."""
 _HALTING_WORDS = ("No space left", "Disk quota exceeded", "Read-only file system", "disk is full", SHUT_WORDS)
 
 
 @contextmanager
 def workshop_for(root: str, fid: int) -> Iterator[Path]:
-    """Give a scene a folder of its own for what is unfinished, and remove it afterwards."""
+    """Give a scene a folder of its own for what is unfinished, and remove it afterwards.
+
+    Raises:
+        OSError: the body failed, and nothing has room there: not every library says so.
+    """
     folder = Path(root) / f"{fid}-{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
     try:
         yield folder
+    except Exception as error:
+        if (full := no_room(folder)) is not None:
+            raise full from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -110,6 +120,21 @@ def set_aside(finished: Path, product: Path) -> Path:
     raise SceneError(f"there are a thousand failed products of {product}: remove them")
 
 
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which takes the place of another one, empty or missing, when it is whole."""
+    unfinished = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        if folder.is_dir():
+            folder.rmdir()
+        os.replace(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def write_json(path: str | Path, document: dict[str, Any], folder: Path | None = None) -> None:
     """Write a report that appears whole, in the place of an older one of the same scene.
 
@@ -159,6 +184,18 @@ def read_json(path: str | Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def no_room(folder: Path) -> OSError | None:
+    """Return what a folder's disk says where it has no room, as libraries that write there may not say."""
+    place = folder / f".{secrets.token_hex(4)}.part"
+    try:
+        place.write_bytes(bytes(_ROOM))
+    except OSError as error:
+        return error if error.errno in HALTING else None
+    finally:
+        place.unlink(missing_ok=True)
+    return None
 
 
 def is_halting(error: BaseException | None) -> bool:

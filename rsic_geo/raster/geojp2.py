@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
@@ -143,16 +144,15 @@ def write_mask_sidecar(
         "driver": "GTiff", "height": shape[1], "width": shape[2], "count": 1, "dtype": "uint8", "tiled": True,
         "blockxsize": 512, "blockysize": 512, "compress": "DEFLATE", "zlevel": 9,
     }  # fmt: skip
-    with (
-        gdal_config(),
-        scene_errors("write", mask),
-        open_dataset(mask, "w", **settings) as target,
-    ):
-        flags = {f"INTERNAL_MASK_FLAGS_{band}": "2" for band in range(1, shape[0] + 1)}  # GMF_PER_DATASET
-        target.update_tags(**flags)
-        for window, keep in rows:
-            place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
-            target.write(keep, 1, window=place)
+    # Few bytes, so made in memory: GDAL drops what a full disk answers to some writes.
+    with gdal_config(), scene_errors("write", mask), MemoryFile() as made:
+        with open_dataset(made.name, "w", **settings) as target:
+            flags = {f"INTERNAL_MASK_FLAGS_{band}": "2" for band in range(1, shape[0] + 1)}  # GMF_PER_DATASET
+            target.update_tags(**flags)
+            for window, keep in rows:
+                place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+                target.write(keep, 1, window=place)
+        mask.write_bytes(made.getbuffer())
 
 
 @contextmanager

@@ -157,12 +157,13 @@ class SceneWriter:
                 if self._snapshot.has_explicit_mask and not self._mask_written:
                     self._dataset.write_mask(True)
                 self._dataset.close()
-                check_blocks(self._pending.temporary)
+                images = check_blocks(self._pending.temporary)
                 if self._driver == "COG" or not _KEPT_ON_UPDATE.issuperset(self._options):
-                    self._convert()
+                    self._convert(images)
                 ignored: frozenset[str] = frozenset({"overviews"})  # a COG has its own
                 if self._driver == "GTiff":
                     build_overviews(self._pending.temporary, self._snapshot)
+                    self._check(images * (1 + len(self._snapshot.overviews)))
                     ignored = frozenset()
                 self._left = restore_with_sidecar(self._pending.temporary, self._snapshot, ignore=ignored)
             self.left_out = [] if not self._left else metadata_lost_in_geotiff(self._snapshot)
@@ -201,7 +202,11 @@ class SceneWriter:
         _set_what_copying_loses(dataset, self._snapshot)
         return dataset
 
-    def _convert(self) -> None:
+    def _check(self, images: int) -> None:
+        sparse = "SPARSE_OK" in self._options
+        check_blocks(self._pending.temporary, images=images, may_be_sparse=sparse)
+
+    def _convert(self, images: int) -> None:
         """Copy the filled file to the driver and options asked for, which only a copy obeys."""
         target = self._pending.temporary
         filled = target.with_name(target.stem + ".filled" + target.suffix)
@@ -215,7 +220,7 @@ class SceneWriter:
                 rasterio.shutil.copy(str(filled), str(target), driver=self._driver, **options)
             with open_dataset(target, "r+") as dataset:
                 _set_what_copying_loses(dataset, self._snapshot)
-        check_blocks(target, may_be_sparse="SPARSE_OK" in self._options)
+        self._check(images)
         filled.unlink()
 
 

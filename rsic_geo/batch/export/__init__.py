@@ -46,7 +46,7 @@ def export_run(place: str | Path, destination: str, kind: str, run: str = "defau
             if kind == "stac":
                 from rsic_geo.batch.export.stac import write_items
 
-                return write_items(ledger, record, path)
+                return write_items(ledger, record, path.absolute())
             if kind == "geoparquet":
                 from rsic_geo.batch.export.stac import write_geoparquet
 

@@ -21,7 +21,7 @@ from rsic_geo.batch.export.crops import thumbnail
 from rsic_geo.batch.export.names import Names, portable
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord, now
 from rsic_geo.batch.message import COPY
-from rsic_geo.batch.publish import write_json
+from rsic_geo.batch.publish import whole_folder, write_json
 from rsic_geo.codecs.registry import title_of
 from rsic_geo.errors import MissingDependencyError, RsicGeoError, UsageError
 from rsic_geo.geo.address import public_address
@@ -71,30 +71,30 @@ def write_items(ledger: Ledger, record: RunRecord, folder: Path) -> int:
         import pystac
     except ImportError as error:
         raise MissingDependencyError("pystac is not installed: pip install 'rsic-geo[stac]'") from error
-    folder.mkdir(parents=True, exist_ok=True)
     names, extent, times, links = Names((_COLLECTION,)), Extent(), _Interval(), [_link("root")]
     collection = portable("-".join([Path(record.folder).name, record.name]))
-    for row in ledger.scenes(record.name, "done"):
-        name = names.of(record, row["product"])
-        item = _item(name, record, row, folder)
-        _add_thumbnail(item, name, row, folder)
-        extent.add(row["geom"])
-        times.add(item, row)
-        entries = item.to_dict(include_self_link=False)
-        entries["collection"] = collection
-        entries["links"] += [_link("root"), _link("parent"), _link("collection")]
-        write_json(folder / f"{name}.json", entries)
-        links.append({"rel": "item", "href": f"./{name}.json", "type": "application/geo+json"})
-    bounds = extent.bounds() or (-180.0, -90.0, 180.0, 90.0)
-    whole = pystac.Collection(
-        id=collection,
-        description=f"Scenes archived by rsic_geo, run {record.name}",
-        extent=pystac.Extent(
-            pystac.SpatialExtent([list(bounds)]), pystac.TemporalExtent([[times.start, times.end]])
-        ),
-        license="other",  # that of the scenes, which nobody told us
-    )
-    write_json(folder / f"{_COLLECTION}.json", {**whole.to_dict(), "links": links})
+    with whole_folder(folder) as unfinished:
+        for row in ledger.scenes(record.name, "done"):
+            name = names.of(record, row["product"])
+            item = _item(name, record, row, folder)
+            _add_thumbnail(item, name, row, unfinished)
+            extent.add(row["geom"])
+            times.add(item, row)
+            entries = item.to_dict(include_self_link=False)
+            entries["collection"] = collection
+            entries["links"] += [_link("root"), _link("parent"), _link("collection")]
+            write_json(unfinished / f"{name}.json", entries)
+            links.append({"rel": "item", "href": f"./{name}.json", "type": "application/geo+json"})
+        bounds = extent.bounds() or (-180.0, -90.0, 180.0, 90.0)
+        whole = pystac.Collection(
+            id=collection,
+            description=f"Scenes archived by rsic_geo, run {record.name}",
+            extent=pystac.Extent(
+                pystac.SpatialExtent([list(bounds)]), pystac.TemporalExtent([[times.start, times.end]])
+            ),
+            license="other",  # that of the scenes, which nobody told us
+        )
+        write_json(unfinished / f"{_COLLECTION}.json", {**whole.to_dict(), "links": links})
     return len(links) - 1
 
 

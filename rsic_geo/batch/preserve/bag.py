@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.preserve.rebuild import asked_path
+from rsic_geo.batch.publish import whole_folder
 from rsic_geo.batch.source import sha256_of
 from rsic_geo.errors import UsageError, VerificationError
 from rsic_geo.raster.files import sidecars_of
@@ -39,10 +40,8 @@ def write_bag(ledger: Ledger, record: RunRecord, folder: Path) -> int:
         UsageError: a name would be read as another one.
         OSError: the bag cannot be written.
     """
-    unfinished = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
     count, size, files, lines, is_plain = 0, 0, 0, [], True
-    try:
+    with whole_folder(folder) as unfinished:
         for source, name, digest in _payload(ledger, record):
             count += digest is not None
             is_plain &= "%" not in name
@@ -65,17 +64,11 @@ def write_bag(ledger: Ledger, record: RunRecord, folder: Path) -> int:
             f"External-Identifier: {record.name}\n",
             "manifest-sha256.txt": "".join(lines),
         }
-        unfinished.mkdir(exist_ok=True)
         (unfinished / "data").mkdir(exist_ok=True)
         for name, text in texts.items():
             (unfinished / name).write_text(text, encoding="utf-8")
         tags = "".join(f"{sha256_of(unfinished / name)}  {name}\n" for name in texts)
         (unfinished / "tagmanifest-sha256.txt").write_text(tags, encoding="utf-8")
-        if folder.is_dir():  # empty, or it would have been refused
-            folder.rmdir()
-        os.replace(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return count
 
 

@@ -12,11 +12,19 @@ from typing import Any
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.ledger.file import Ledger, Row, RunRecord
 from rsic_geo.batch.message import COPY
+from rsic_geo.batch.publish import is_halting, no_room
 from rsic_geo.batch.run import find_run, ledger_path
 from rsic_geo.batch.source import sha256_of
 from rsic_geo.batch.store import brought
 from rsic_geo.codecs.registry import suffixes
-from rsic_geo.errors import ChecksumError, JobCancelledError, RsicGeoError, UsageError, VerificationError
+from rsic_geo.errors import (
+    ChecksumError,
+    JobCancelledError,
+    RsicGeoError,
+    SceneError,
+    UsageError,
+    VerificationError,
+)
 from rsic_geo.geo.footprint_blob import blob_bounds
 from rsic_geo.options import DecodeOptions, Execution
 from rsic_geo.raster.files import PendingFile, sidecars_of
@@ -75,6 +83,7 @@ def restore(place: str | Path, folder: str, options: RestoreOptions) -> Restored
         LedgerError: there is no such ledger, or the condition is no SQL.
         UsageError: ``folder`` is the archive itself.
         JobCancelledError: ``told`` stopped it.
+        SceneError: there is no more room.
     """
     out, found = os.path.abspath(folder), Restored()
     path = ledger_path(place)
@@ -93,6 +102,10 @@ def restore(place: str | Path, folder: str, options: RestoreOptions) -> Restored
             except (RsicGeoError, OSError) as failed:
                 if isinstance(failed, JobCancelledError):
                     raise
+                if (full := failed if is_halting(failed) else no_room(Path(out))) is not None:
+                    raise SceneError(
+                        f"stopped, {found.restored} restored: {full}; run again when that is mended"
+                    ) from failed
                 error = " ".join(str(failed).split())
             if error is not None:
                 found.failed.append({"product": scene["product"], "error": error})
