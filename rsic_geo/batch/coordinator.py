@@ -242,11 +242,11 @@ class Coordinator:
         self.ledger.update(
             fid,
             **{
+                "finished": now(),
                 **outcome.values,
                 "state": outcome.state,
                 "error": outcome.error,
                 "error_kind": outcome.error_kind,
-                "finished": now(),
                 "heartbeat": None,
             },
         )

@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+from rsic_geo.batch.ledger.file import now
 from rsic_geo.batch.message import COPY, RECEIPT_SCHEMA, SceneJob, SceneOutcome
 from rsic_geo.batch.publish import flush, publish, workshop_for, write_json
 from rsic_geo.batch.source import (
@@ -50,6 +51,7 @@ def copied(job: SceneJob, state: SourceState, started: float) -> SceneOutcome:
             "metadata": "identical",
             "report": job.report,
             "seconds": round(time.monotonic() - started, 3),
+            "finished": now(),
         }
         receipt = {
             "schema": RECEIPT_SCHEMA,

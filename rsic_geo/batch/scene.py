@@ -12,6 +12,7 @@ from typing import Any
 from rsic_geo.batch.confined import inside
 from rsic_geo.batch.copies import copied
 from rsic_geo.batch.kept_comparison import Checkpoint
+from rsic_geo.batch.ledger.file import now
 from rsic_geo.batch.message import RECEIPT_SCHEMA, SceneJob, SceneOutcome
 from rsic_geo.batch.parts import help_scene, store_for
 from rsic_geo.batch.publish import (
@@ -201,6 +202,7 @@ def _written(
             **_product_values(job, report, proof, finished),
             "product": job.product,
             "seconds": round(time.monotonic() - started, 3),
+            "finished": now(),
             "geom": _footprint(job, report),
         }
         if proof.problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -163,7 +164,7 @@ def test_an_archive_that_moved_with_its_ledger_goes_on(archive, tmp_path):
 def test_a_lost_ledger_is_made_again_of_reports_alone(archive, tmp_path):
     columns = (
         "run, source, product, state, geom, source_sha256, content_key, product_sha256, width, height, "
-        "bands, dtype, codec, target, lossless, psnr, snr, masks, metadata, warnings, report"
+        "bands, dtype, codec, target, lossless, psnr, snr, masks, metadata, warnings, report, finished"
     )
     before = rows(archive / LEDGER, columns)
     (archive / LEDGER).unlink()
@@ -190,10 +191,15 @@ def test_reports_that_are_none_lead_nowhere(archive, tmp_path):
     (archive / LEDGER).unlink()
     reports = archive / "rsic-batch-reports"
     (reports / "part0" / "torn.jp2.json").write_text('{"schema": "rsic-batch-scene-1", "verified": true')
+    forged = json.loads((reports / "part0" / "s00000.jp2.json").read_text())
+    forged["ledger"] = {  # a name that ends the list it is put into
+        f"run, source, product) SELECT 'done', 'default', 'x', '../x' WHERE coalesce({'?, ' * 6}?) --": 0
+    }
+    (reports / "part0" / "torn2.jp2.json").write_text(json.dumps(forged))
     os.symlink(tmp_path, reports / "up")
     found = rebuild_ledger(str(archive))
     assert found.scenes == 4
-    assert [Path(each).name for each in found.unread] == ["torn.jp2.json"]
+    assert [Path(each).name for each in found.unread] == ["torn.jp2.json", "torn2.jp2.json"]
     shutil.rmtree(reports)
     (archive / LEDGER).unlink()
     with pytest.raises(LedgerError, match="no reports"):

@@ -194,7 +194,7 @@ def _item(name: str, record: RunRecord, row: Row, folder: Path) -> pystac.Item:
         properties={
             **_projection(snapshot, row),
             **_processing(record, row),
-            "created": row["finished"],
+            **({} if row["finished"] is None else {"created": row["finished"]}),
             "rsic:datetime_from": origin,
             "rsic:source": row["source"].rpartition("/")[2],
             "rsic:source_sha256": row["source_sha256"],

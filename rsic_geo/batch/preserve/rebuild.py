@@ -14,6 +14,7 @@ from rsic_geo.batch.confined import check_run_name, inside
 from rsic_geo.batch.coordinator import LEDGER_NAME
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
 from rsic_geo.batch.ledger.lock import LedgerLock
+from rsic_geo.batch.ledger.schema import SCENE_COLUMNS
 from rsic_geo.batch.message import RECEIPT_SCHEMA, fingerprint
 from rsic_geo.batch.publish import read_json, write_json
 from rsic_geo.batch.store import fetch_reports, home_of, is_store, place_of, sizes_in
@@ -21,6 +22,7 @@ from rsic_geo.errors import LedgerError, LedgerMismatchError, RsicGeoError, Usag
 from rsic_geo.geo.footprint_blob import geopackage_blob
 
 RUN_SCHEMA = "rsic-batch-asked-1"
+_COLUMNS = {name for name, _ in SCENE_COLUMNS} | {"geom"}
 _SHARD = re.compile(r"\.shard-\d+-of-\d+$")
 
 
@@ -156,6 +158,8 @@ def _enter(
             "state": "done",
             "geom": geopackage_blob(receipt["footprint"]),
         }
+        if not values.keys() <= _COLUMNS:  # names of columns become part of a statement
+            raise KeyError
         if "same_as" in receipt:
             values["error_kind"] = "symlink" if os.path.islink(product) else "hardlink"
         if size_of(product) is None:
