@@ -85,6 +85,16 @@ def test_what_is_gone_replaced_or_elsewhere_is_told_apart(archive, tmp_path):
     assert told[str(sound)] is None
 
 
+@pytest.mark.parametrize("column", ["product", "report"])
+def test_a_bag_takes_and_puts_nothing_outside(archive, tmp_path, capsys, column):
+    shutil.copy(products(archive)[0], tmp_path / "outside")
+    with closing(sqlite3.connect(archive / LEDGER)) as connection, connection:
+        connection.execute(f"UPDATE scenes SET {column}='../outside' WHERE fid=1")
+    assert main(["batch", "export", str(archive), str(tmp_path / "deep" / "bag"), "--to", "bag"]) == 1
+    assert f"the {column} {tmp_path / 'outside'} leads outside" in capsys.readouterr().err
+    assert not list((tmp_path / "deep").iterdir())
+
+
 @pytest.mark.parametrize("drift", [-90, 90])
 def test_a_clock_that_jumps_leaves_no_product_out_and_checks_none_for_ever(archive, monkeypatch, drift):
     products(archive)[1].write_bytes(b"rot")

@@ -12,8 +12,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from rsic_geo.batch.confined import inside
 from rsic_geo.batch.ledger.file import Ledger, RunRecord
-from rsic_geo.batch.preserve.rebuild import asked_path
+from rsic_geo.batch.preserve.rebuild import asked_path, reports_of
 from rsic_geo.batch.publish import whole_folder
 from rsic_geo.batch.source import sha256_of
 from rsic_geo.errors import UsageError, VerificationError
@@ -38,6 +39,7 @@ def write_bag(ledger: Ledger, record: RunRecord, folder: Path) -> int:
     Raises:
         VerificationError: a product is not what was verified.
         UsageError: a name would be read as another one.
+        LedgerError: the ledger leads outside of its folders.
         OSError: the bag cannot be written.
     """
     count, size, files, lines, is_plain = 0, 0, 0, [], True
@@ -73,26 +75,26 @@ def write_bag(ledger: Ledger, record: RunRecord, folder: Path) -> int:
 
 
 def _payload(ledger: Ledger, record: RunRecord) -> Iterator[tuple[Path, str, str | None]]:
-    """Yield files, their names in the bag, and the digest products must have."""
+    """Yield files, their names in the bag, and the digest products must have. Raises LedgerError."""
+    reports = Path(reports_of(ledger.path))
     for scene in ledger.scenes(record.name, "done"):
-        product = Path(scene["product"])
-        yield product, _name(product, record), scene["product_sha256"]
+        product = Path(inside(scene["product"], record.folder, "the product"))
+        yield product, _name(product, record.folder), scene["product_sha256"]
         for sidecar, _ in sidecars_of(product):
-            yield sidecar, _name(sidecar, record), None
-        report = Path(scene["report"])
+            yield sidecar, _name(sidecar, record.folder), None
+        report = Path(inside(scene["report"], reports, "the report"))
         if report.is_file():
-            yield report, f"{Path(record.reports).name}/{_name(report, record, record.reports)}", None
+            yield report, f"{reports.name}/{_name(report, reports)}", None
     for weights in sorted(Path(record.folder).glob(f"{WEIGHTS_FOLDER}/*.safetensors")):
-        yield weights, _name(weights, record), None
-    reports = Path(record.reports)
-    asked = asked_path(record.reports, record.name)
+        yield weights, _name(weights, record.folder), None
+    asked = asked_path(str(reports), record.name)
     if asked.is_file():
         yield asked, f"{reports.name}/{asked.name}", None
     yield ledger.path, ledger.path.name, None
 
 
-def _name(path: Path, record: RunRecord, root: str | None = None) -> str:
-    return Path(os.path.relpath(path, root or record.folder)).as_posix()
+def _name(path: Path, folder: str | Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _place(source: Path, target: Path, *, is_fixed: bool) -> None:
