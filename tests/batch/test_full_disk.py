@@ -14,10 +14,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize(
-    ("case", "every"), [("run", 60), ("restore", 30), ("migrate", 160), ("merge", 80), ("stac", 12)]
-)
-def test_a_full_disk_at_writes_of_a_verb(case, every):
+def test_a_full_disk_at_writes_of_verbs():
     """Some of all writes, SQLite's and GDAL's too; ``python tests/helpers/full_disk.py`` tries them all."""
-    done = full_disk.armed(["--every", str(every), case])
-    assert done.returncode == 0, done.stdout
+    cases = ["run", "restore", "migrate", "merge", "stac", "decompress"]
+    done = full_disk.armed(["--most", "2", *cases], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(" 0 faults") == len(cases)

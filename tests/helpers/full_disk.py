@@ -1,7 +1,7 @@
 """Verbs of ``rsic`` on a disk that is full from their n-th write on, and what must hold of them then.
 
-As a program: ``python tests/helpers/full_disk.py [--every N] [CASE ...]`` tries every n of every case (or
-every N-th), each both ways: nothing has room from then on, or one call fails and the next has room again.
+As a program: ``python tests/helpers/full_disk.py [--most N] [CASE ...]`` tries every n of every case (or N
+of them), each both ways: nothing has room from then on, or one call fails and the next has room again.
 What counts as a write, and how it is reached, says ``full_disk.c``.
 """
 
@@ -40,8 +40,8 @@ _VOLATILE = {"seconds", "timing", "started", "finished", "heartbeat", "worker", 
 _OF_LIBTIFF = re.compile(r"^_tiff\w+Proc: No space left on device\.\n", re.MULTILINE)
 """What libtiff prints by itself, whoever listens."""
 MODULES = (
-    *("cli.commands.batch", "cli.commands.compress", "cli.commands.decompress", "batch.run"),
-    *("batch.export.stac", "batch.export.html", "batch.preserve.migrate"),
+    *("rsic_geo.cli.commands.batch", "rsic_geo.cli.commands.compress", "rsic_geo.cli.commands.decompress"),
+    *("rsic_geo.batch.export.stac", "rsic_geo.batch.preserve.migrate", "rsic_geo.verbs.compare", "pystac"),
 )
 Words = tuple[str, ...]
 
@@ -227,7 +227,7 @@ def faults(
     ]
 
 
-def tried(disk: Disk, name: str, every: int) -> tuple[int, list[str]]:
+def tried(disk: Disk, name: str, most: int) -> tuple[int, list[str]]:
     """Try the writes of a case; return how many it has, and what was wrong at which."""
     case, prepared = CASES[name], disk.folder.with_name("prepared")
     for folder in (disk.folder, prepared):
@@ -243,7 +243,8 @@ def tried(disk: Disk, name: str, every: int) -> tuple[int, list[str]]:
     code, said = disk.run(case.words)
     assert (code, said) == (0, ""), (code, said)
     whole, writes, wrong = picture(disk.folder), disk.seen, []
-    for at in range(1 + every // 2, writes + 1, every):
+    step = -(-writes // most) if most else 1
+    for at in range(1 + step // 2, writes + 1, step):
         for once in (False, True):
             wrong += [
                 f"{name}, write {at} ({disk.failed_at}), {'once' if once else 'from then on'}: {each}"
@@ -252,7 +253,7 @@ def tried(disk: Disk, name: str, every: int) -> tuple[int, list[str]]:
     return writes, wrong
 
 
-def armed(words: list[str]) -> subprocess.CompletedProcess[str]:
+def armed(words: list[str], **more: Any) -> subprocess.CompletedProcess[Any]:
     """Run this program where ``full_disk.c`` is preloaded; there has to be a compiler."""
     here = Path(__file__)
     with tempfile.TemporaryDirectory(prefix="rsic-full-") as name:
@@ -264,32 +265,24 @@ def armed(words: list[str]) -> subprocess.CompletedProcess[str]:
         preload = {"LD_PRELOAD": shim, "FULL_DISK": folder / "page", "FULL_DISK_UNDER": f"{folder / 'disk'}/"}
         environment = os.environ | {key: str(place) for key, place in preload.items()}
         environment["TMPDIR"] = str(folder)
-        return subprocess.run(
-            [sys.executable, str(here), *words],
-            env=environment,
-            check=False,
-            text=True,
-            stdout=subprocess.PIPE,
-        )
+        return subprocess.run([sys.executable, str(here), *words], env=environment, check=False, **more)
 
 
 def program() -> int:
     """Try what the command line asks for, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--most", type=int, default=0)
     parser.add_argument("cases", nargs="*", metavar="CASE", choices=[[], *CASES])
     asked = parser.parse_args()
     if "FULL_DISK" not in os.environ:
-        done = armed(sys.argv[1:])
-        print(done.stdout, end="")
-        return done.returncode
+        return armed(sys.argv[1:]).returncode
     for module in MODULES:  # once, and not in each of thousands of processes
-        importlib.import_module(f"rsic_geo.{module}")
+        importlib.import_module(module)
     disk = Disk(os.environ["FULL_DISK"], Path(os.environ["FULL_DISK_UNDER"]))
     is_wrong = False
     for name in asked.cases or CASES:
         before = time.monotonic()
-        writes, wrong = tried(disk, name, asked.every)
+        writes, wrong = tried(disk, name, asked.most)
         for line in wrong:
             print(line, flush=True)
         print(f"{name}: {writes} writes, {len(wrong)} faults, {time.monotonic() - before:.0f} s", flush=True)
