@@ -30,13 +30,25 @@ import rasterio
 from batch_support import write_scene
 
 from rsic_geo import cli
+from rsic_geo.errors import MetadataLossError
 
 QUIET = ("--threads", "1", "-q")
 PLAIN = ("batch", "run", "in", "out", "--model", "none", "--jobs", "0", *QUIET)
 RUN = (*PLAIN, "--rules", "rules.toml", "--duplicates", "hardlink")
 RULES = '[[rule]]\nwhen = { name = "copy*" }\ndo = "copy"\n'
-_VOLATILE = {"seconds", "timing", "started", "finished", "heartbeat", "worker", "attempts", "checked"}
-"""What differs between two commands that did the same: times, and how often a scene was tried."""
+_VOLATILE = {
+    "seconds",
+    "timing",
+    "started",
+    "finished",
+    "heartbeat",
+    "worker",
+    "attempts",
+    "checked",
+    "made",
+    "kept",
+}
+"""What differs between commands that did the same: times, tries, row bands an earlier one had made."""
 _OF_LIBTIFF = re.compile(r"^_tiff\w+Proc: No space left on device\.\n", re.MULTILINE)
 """What libtiff prints by itself, whoever listens."""
 MODULES = (
@@ -150,6 +162,8 @@ def picture(folder: Path) -> dict[str, Any]:
         name = path.relative_to(folder).as_posix()
         if path.is_dir() or name.endswith((".lock", "-wal", "-shm", "-journal")) or name.startswith("in/"):
             continue
+        if "/.rsic-batch/" in name:  # row bands that the next run goes on with
+            continue
         if path.suffix == ".gpkg" and not name.startswith("bag/"):
             with closing(sqlite3.connect(path)) as ledger:
                 ledger.row_factory = sqlite3.Row
@@ -203,7 +217,10 @@ def faults(
         if found[name] != whole[name] and _is_scene(name, found[name], whole[name]):
             found[name] = whole[name]
     ledgers = {name for name in found if name.endswith(".gpkg")}
-    wrong += [f"{name} is left behind" for name in found.keys() - whole.keys()]
+    left = found.keys() - whole.keys()
+    if code < 0:  # GDAL's COG driver died of it (3.10): as good as a kill, which leaves what is marked so
+        left = {name for name in left if ".part" not in name}
+    wrong += [f"{name} is left behind" for name in left]
     wrong += [
         f"{name} is half" for name in found.keys() & whole.keys() - ledgers if found[name] != whole[name]
     ]
@@ -213,12 +230,17 @@ def faults(
         return wrong + [f"{name} is missed, and it says nothing" for name in missing]
     if code == 3 and once and case.retry:
         disk.run(case.retry)
-    elif code != 1 or len(lines) != 1 or not lines[0].startswith("rsic: error: ") or "unexpected" in said:
+    elif once and code == MetadataLossError.exit_code:  # a mask that is gone again is what shows
+        wrong += [] if len(lines) == 1 else [f"it says {said!r}"]
+    elif code >= 0 and (
+        code != 1 or len(lines) != 1 or not lines[0].startswith("rsic: error: ") or "unexpected" in said
+    ):
         wrong.append(f"it ends with {code} and says {said!r}")
     code, said = disk.run(case.words)
     if code:
         return [*wrong, f"after it, it ends with {code} and says {said!r}"]
-    found = picture(disk.folder)
+    found = {name: each for name, each in picture(disk.folder).items() if ".part" not in name}
+    wrong += [f"after it, {place} is left behind" for place in disk.folder.rglob(".rsic-batch")]
     other = [name for name in {**whole, **found} if found.get(name) != whole.get(name)]
     return wrong + [
         f"after it, {name} is another"

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.batch.inputs import Source, Sources
-from rsic_geo.batch.plan.trial import Known, Trial, tried
+from rsic_geo.batch.plan.trial import Known, Trial, check, tried
 from rsic_geo.batch.register import product_path
 from rsic_geo.batch.rules import Rule, Rules
 from rsic_geo.errors import JobCancelledError, RsicGeoError, UsageError
@@ -37,6 +37,8 @@ from rsic_geo.verbs.names import ANY, archive_suffixes, usual_suffix
 
 BUDGET_SECONDS = 45.0
 """Time for trials; the headers of all scenes are read besides."""
+_GRACE = 1.25
+"""Parts of that time after which nothing more is looked at."""
 _SCATTER = (0.4, 0.6, 0.8, 1.0)
 """How far ratios of one class scatter (natural logarithm) before anything is known, of classes ever wider;
 counts as two scenes."""
@@ -114,37 +116,55 @@ def estimate(
     found.pixels = sum(each.pixels for each in known)
     found.source_bytes = sum(each.size for each in known)
     _find_clashes(ruled, rules, template, found)
-    trials: list[Trial] = []
-    stage = progress.stage(0.3, 1)
-    hopeless: set[str] = set()
-    started = time.monotonic()
-    for number, each in enumerate(_drawn(known)):
-        spent = (time.monotonic() - started) / BUDGET_SECONDS
-        if (most and number >= most) or (number > 1 and spent >= 1):
-            break
-        if each.path in hopeless:
-            continue
-        stage.report(min(1.0, max(spent, number / len(known))), f"trying {os.path.basename(each.path)}")
-        try:
-            trials.append(tried(each, each.options, is_first=not trials))
-        except JobCancelledError:
-            raise
-        except RsicGeoError as error:
-            alike = [each.path]
-            if type(error) is UsageError:  # of what is asked of scenes of its kind, whatever their pixels are
-                alike = [other.path for other in known if other.kind[:2] == each.kind[:2]]
-            found.failures.setdefault(_cause(error, each.path), []).extend(alike)
-            hopeless.update(alike)
+    trials, wasted = _tried(known, found, most, progress.stage(0.3, 1))
     found.sampled = len(trials)
     if trials:
         failed = {path for paths in found.failures.values() for path in paths}
         rest = [each for each in known if each.path not in failed]
         sizes, times = ([getattr(trial, name) for trial in trials] for name in ("size", "seconds"))
         found.product_bytes = _range(_totals(rest, trials, sizes, lambda each: each.size))
-        once += sum(trial.startup for trial in trials)
+        once += wasted + sum(trial.startup for trial in trials)
         drift = np.exp(np.random.default_rng(1).normal(0, _DRIFT, _DRAWS))
         found.seconds = _range(drift * (once + _totals(rest, trials, times, lambda each: each.work)))
     return found
+
+
+def _tried(known: list[Known], found: Estimate, most: int, progress: Progress) -> tuple[list[Trial], float]:
+    """Try scenes until their time is over, and note which will fail; then ask whether others can be tried.
+
+    Returns:
+        what the trials gave, and the seconds of those that failed in the end.
+    """
+    trials: list[Trial] = []
+    wasted = 0.0
+    hopeless: set[str] = set()
+    looked: set[tuple[str, ...]] = set()
+    started = time.monotonic()
+    for number, each in enumerate(_drawn(known)):
+        spent = (time.monotonic() - started) / BUDGET_SECONDS
+        is_over = (most and number >= most) or (number > 1 and spent >= 1)
+        if is_over and spent >= _GRACE:
+            break
+        if each.path in hopeless or (is_over and each.kind[:2] in looked):
+            continue
+        looked.add(each.kind[:2])
+        progress.report(min(1.0, max(spent, number / len(known))), f"trying {os.path.basename(each.path)}")
+        before = time.monotonic()
+        try:
+            if is_over and each.options is not None:
+                check(each.path, each.options)
+            elif not is_over:
+                trials.append(tried(each, each.options, is_first=not trials))
+        except JobCancelledError:
+            raise
+        except RsicGeoError as error:
+            alike = [each.path]
+            if type(error) is UsageError:  # of what is asked of scenes of its kind, whatever their pixels are
+                alike = [other.path for other in known if other.kind[:2] == each.kind[:2]]
+            wasted += time.monotonic() - before
+            found.failures.setdefault(_cause(error, each.path), []).extend(alike)
+            hopeless.update(alike)
+    return trials, wasted
 
 
 def _surveyed(ruled: list[tuple[Source, Rule]], found: Estimate, progress: Progress) -> Iterator[Known]:
@@ -255,8 +275,9 @@ def _totals(
     totals = np.zeros(_DRAWS)
     for trial, value in zip(trials, values, strict=True):
         totals += value * np.exp(draw.normal(0, trial.scatter, _DRAWS))
+    common = draw.normal(0, math.sqrt(0.5), _DRAWS)
     for (level, kind), sizes in rest.items():
-        totals += _simulated(ratios[kind], np.array(sizes, float), _SCATTER[level], draw)
+        totals += _simulated(ratios[kind], np.array(sizes, float), _SCATTER[level], (common, draw))
     return totals
 
 
@@ -267,15 +288,24 @@ def _classes(kind: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _simulated(
-    rows: list[tuple[float, float]], sizes: NDArray[np.float64], usual: float, draw: np.random.Generator
+    rows: list[tuple[float, float]],
+    sizes: NDArray[np.float64],
+    usual: float,
+    chance: tuple[NDArray[np.float64], np.random.Generator],
 ) -> NDArray[np.float64]:
-    """Return totals of scenes of one class, of these sizes, drawn as its trials, and usual ones, scatter."""
+    """Return totals of scenes of one class, of these sizes, drawn as its trials, and usual ones, scatter.
+
+    Half of what its mean may be off is common to all classes: that what they take goes by one measure.
+    """
+    common, draw = chance
     logs, weights = (np.array(column) for column in zip(*rows, strict=True))
     # What large scenes take decides totals, so means are weighted by size.
     mean = float(np.average(logs, weights=weights))
     spread = float(np.average((logs - mean) ** 2, weights=weights))
-    scatter = math.sqrt((len(rows) * spread + 2 * usual**2) / (len(rows) + 2))
-    means = mean + draw.normal(0, scatter / math.sqrt(len(rows)), _DRAWS)
+    # One that outweighs the others tells no more than one (effective sample size; Kish 1965).
+    count = float(weights.sum() ** 2 / (weights**2).sum())
+    scatter = math.sqrt((count * spread + 2 * usual**2) / (count + 2))
+    means = mean + (common + draw.normal(0, math.sqrt(0.5), _DRAWS)) * scatter / math.sqrt(count)
     # Sums of many scenes scatter less than scenes do: by the share of the sizes' squares.
     share = float(np.sqrt((sizes**2).sum()) / sizes.sum())
     factor = np.exp(draw.normal(0, scatter * share, _DRAWS))

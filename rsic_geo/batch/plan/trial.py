@@ -7,7 +7,7 @@ import os
 import random
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rsic_geo.batch.copies import check_copied
 from rsic_geo.batch.message import SceneJob
 from rsic_geo.batch.scene import archive_scene
 from rsic_geo.batch.source import look_at
-from rsic_geo.errors import SceneError, UsageError
+from rsic_geo.errors import JobCancelledError, SceneError, UsageError
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
@@ -154,6 +154,17 @@ def tried(known: Known, options: EncodeOptions | None, *, is_first: bool) -> Tri
             scatter=math.sqrt(_OF_WINDOWS**2 + (1 - share) / (share * _DRAWN)),
             startup=startup,
         )
+
+
+def check(path: str, options: EncodeOptions) -> None:
+    """Find out, without coding it, whether what is asked for can be done with a scene of its kind.
+
+    Raises:
+        RsicGeoError: it cannot.
+    """
+    with tempfile.TemporaryDirectory(prefix="rsic-plan-") as folder, suppress(JobCancelledError):
+        product = os.path.join(folder, f"tried{usual_suffix(options.codec)}")
+        compress.compress(path, product, options, lambda _fraction, _message: False)
 
 
 def _archived(path: str, options: EncodeOptions) -> tuple[int, float]:

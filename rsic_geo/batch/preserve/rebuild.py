@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -167,7 +168,9 @@ def _enter(
             values["state"] = "pending"
         ledger.add([values])
         found.scenes += 1
-    except (KeyError, ValueError, TypeError, AttributeError, RsicGeoError):
+    except (KeyError, ValueError, TypeError, AttributeError, RsicGeoError) as error:
+        if isinstance(error.__cause__, sqlite3.OperationalError):  # the ledger cannot be written
+            raise
         found.unread.append(str(place))
 
 
