@@ -42,7 +42,7 @@ _GRACE = 1.25
 _SCATTER = (0.4, 0.6, 0.8, 1.0)
 """How far ratios of one class scatter (natural logarithm) before anything is known, of classes ever wider;
 counts as two scenes."""
-_DRIFT = 0.15
+_DRIFT = 0.2
 """How far a machine's speed in a run is from that in its plan (natural logarithm): others use it, too."""
 _DRAWS = 400
 
