@@ -310,13 +310,15 @@ def open(  # noqa: A001 - as in rasterio
     """Open a scene or archive for windowed reading, with the habits of ``rasterio.open``; read nothing yet.
 
     Args:
-        path: file, GDAL name or address, ``bytes``, or file open for reading. Archives behind ``/vsi`` names
-            and addresses are read by ranges, not copied.
+        path: file, GDAL name or address (archives there are read by ranges), ``bytes``, or open file.
         mode: ``r``, the only one: archives are written by ``compress``.
         enhance: auto (what the archive says), off, or a model's name.
         allow_other_model: enhance with other weights than the archive was made with.
         cache_mib: enhanced pixels kept for windows that overlap with earlier ones (MiB); 0 keeps none.
         options: fields of ``Execution``, such as ``device="cpu"`` and ``threads=1``.
+
+    Returns:
+        The scene.
 
     Raises:
         SceneNotFoundError, SceneError: there is no such file, or GDAL cannot open it.
@@ -328,8 +330,6 @@ def open(  # noqa: A001 - as in rasterio
         raise UsageError(f"mode {mode!r}: scenes are opened for reading (r); compress writes archives")
     if not isinstance(enhance, str):
         raise UsageError(f"enhance={enhance!r}: give 'auto', 'off' or the name of a model")
-    if isinstance(path, np.ndarray):
-        raise UsageError("an array is open already: give a path, a GDAL name, bytes, or a file")
     how: Any = {"allow_other_model": allow_other_model, "cache_mib": cache_mib}
     return Dataset(path, enhance=enhance, execution=Execution(**options), **how)
 

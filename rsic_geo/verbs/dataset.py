@@ -52,6 +52,8 @@ class Dataset(Described):
         cache_mib: int = 64,
     ) -> None:
         """Open a scene; see ``rsic_geo.open``."""
+        if isinstance(path, np.ndarray):
+            raise UsageError("an array is open already: give a path, a GDAL name, bytes, or a file")
         self._how: dict[str, Any] = {
             "enhance": enhance,
             "execution": execution,
