@@ -304,7 +304,7 @@ def open(  # noqa: A001 - as in rasterio
     *,
     enhance: str = "auto",
     allow_other_model: bool = False,
-    cache_mib: int = 64,
+    cache_mib: int = 32,
     **options: Unpack[ExecutionKeywords],
 ) -> Dataset:
     """Open a scene or archive for windowed reading, with the habits of ``rasterio.open``; read nothing yet.

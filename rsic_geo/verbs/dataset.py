@@ -49,7 +49,7 @@ class Dataset(Described):
         enhance: str = "auto",
         execution: Execution | None = None,
         allow_other_model: bool = False,
-        cache_mib: int = 64,
+        cache_mib: int = 32,
     ) -> None:
         """Open a scene; see ``rsic_geo.open``."""
         if isinstance(path, np.ndarray):

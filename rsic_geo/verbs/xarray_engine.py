@@ -98,7 +98,7 @@ class RsicBackend(BackendEntrypoint):  # type: ignore[misc]
 def _opened(path: str, *, mode: str, **how: Any) -> Dataset:  # noqa: ANN401
     """Open a scene in any process; xarray's manager does not survive a pickle without a mode."""
     del mode
-    return Dataset(path, **how)
+    return Dataset(path, cache_mib=0, **how)  # many may be open, and chunks do not overlap
 
 
 class _Store(AbstractDataStore):  # type: ignore[misc]
