@@ -22,10 +22,11 @@ class CellCache:
     """The cells of one scene that were used last. Threads may share it."""
 
     def __init__(self, mib: int, profile: SceneProfile) -> None:
-        """Hold at most so many MiB of the cells of a scene; 0 holds none. Raises UsageError below that."""
-        if mib < 0:
-            raise UsageError(f"cache_mib={mib} cannot be negative; 0 keeps nothing")
+        """Hold at most so many MiB of the cells of a scene; 0 holds none. Raises UsageError for no number."""
+        if not isinstance(mib, int | np.integer) or mib < 0:
+            raise UsageError(f"cache_mib={mib!r} is no whole number of MiB; 0 keeps nothing")
         self._most, self._held, self._shape = mib << 20, 0, (profile.height, profile.width)
+        self._cell_bytes = CELL * CELL * profile.count * np.dtype(profile.dtype).itemsize
         self._lock = threading.Lock()
         self._cells: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
 
@@ -40,12 +41,10 @@ class CellCache:
         rows = range(area.row_off // CELL, (area.row_stop - 1) // CELL + 1)
         cols = range(area.col_off // CELL, (area.col_stop - 1) // CELL + 1)
         places = [(row, col) for row in rows for col in cols]
-        with self._lock:
-            typical = next(iter(self._cells.values())).nbytes if self._cells else CELL * CELL
-            is_too_large = typical * len(places) > self._most // 2
-            found = {} if is_too_large else {place: self._held_cell(place) for place in places}
-        if is_too_large:
+        if self._cell_bytes * len(places) > self._most // 2:
             return make(area)
+        with self._lock:
+            found = {place: self._held_cell(place) for place in places}
         missing = [place for place in places if found[place] is None]
         if missing:
             tops, lefts = zip(*missing, strict=True)

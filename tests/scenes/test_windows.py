@@ -65,7 +65,7 @@ def test_kept_cells_change_no_pixel(archive, data):
     path, whole, _ = archive
     looks = data.draw(st.lists(windows(), min_size=2, max_size=8))
     # a cache of so little that cells are pushed out all the time, and one that holds the scene
-    most = data.draw(st.sampled_from([150_000, 1 << 20, 64 << 20]))
+    most = data.draw(st.sampled_from([600_000, 1 << 20, 64 << 20]))
     with installed(Smoother()), rsic_geo.open(path, cache_mib=1) as scene:
         scene._archive._cells._most = most if scene._archive.is_enhanced else 0
 
@@ -116,8 +116,16 @@ def test_panning_pays_once(archive):
             scene.read(window=window)
         assert other.pixels > 0 or not is_enhanced
         assert other.pixels % 2 == 0, "nothing is kept"
-    with pytest.raises(UsageError, match="negative"):
-        rsic_geo.open(path, cache_mib=-1)
+    for wrong in (-1, 1.5, "64", None):
+        with pytest.raises(UsageError, match="cache_mib=.* whole number of MiB"):
+            rsic_geo.open(path, cache_mib=wrong)
+
+
+def test_a_first_look_that_is_large_is_not_kept(archive):
+    path, whole, _ = archive  # cells of 4 bands take 256 KiB
+    with installed(Smoother()), rsic_geo.open(path, cache_mib=1) as scene:
+        np.testing.assert_array_equal(scene.read(), whole)
+        assert not scene._archive._cells._cells, "it would push out what is held"
 
 
 def test_windows_outside_the_scene_are_refused(archive):
