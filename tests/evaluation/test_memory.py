@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from rasterio.env import get_gdal_config
+from snapshots.eyes import needs_gdalinfo
 
 from rsic_geo.evaluation.memory import measure, repeated_scene, table
 from rsic_geo.geo.window import Window
@@ -51,6 +52,7 @@ def test_the_cache_holds_what_rows_of_tiles_share_and_no_more(sample_data: Path,
     assert held == {(narrow, 256): 64, (narrow, 32): 32, (12000, 256): -(-wide // 1), (12000, 80): 80}
 
 
+@needs_gdalinfo
 def test_the_cache_holds_the_blocks_of_a_mosaic_s_members(tmp_path: Path) -> None:
     """GDAL says of a VRT that its blocks are small; members of one block each were decoded for every tile."""
     tall, of_it, of_that = tmp_path / "tall.tif", tmp_path / "part.vrt", tmp_path / "warped.vrt"
