@@ -21,11 +21,12 @@ Pixels = NDArray[Any]
 class CellCache:
     """The cells of one scene that were used last. Threads may share it."""
 
-    def __init__(self, mib: int, profile: SceneProfile) -> None:
-        """Hold at most so many MiB of the cells of a scene; 0 holds none. Raises UsageError for no number."""
+    def __init__(self, mib: int, profile: SceneProfile, *, is_used: bool) -> None:
+        """Hold at most so many MiB of the cells of a scene, none unless used. Raises UsageError for less."""
         if not isinstance(mib, int | np.integer) or mib < 0:
             raise UsageError(f"cache_mib={mib!r} is no whole number of MiB; 0 keeps nothing")
-        self._most, self._held, self._shape = mib << 20, 0, (profile.height, profile.width)
+        self._most, self._held = mib << 20 if is_used else 0, 0
+        self._shape = profile.height, profile.width
         self._cell_bytes = CELL * CELL * profile.count * np.dtype(profile.dtype).itemsize
         self._lock = threading.Lock()
         self._cells: OrderedDict[tuple[int, int], Pixels] = OrderedDict()

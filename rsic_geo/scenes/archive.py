@@ -82,9 +82,7 @@ class Archive:
                     f"{_CUT}: read as a file of another program, without its nodata, masks, tags and repair"
                 )
             self._set_up(store, enhance, allow_other_model)
-            self._cells = CellCache(cache_mib, self.profile)
-            if not self.is_enhanced:
-                self._cells.forget()  # GDAL and the codec keep what they decode
+            self._cells = CellCache(cache_mib, self.profile, is_used=self.is_enhanced)
         except BaseException as error:
             self._held.close()
             if isinstance(error, RsicGeoError):
