@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import RsicGeoError, UsageError
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
@@ -36,8 +36,8 @@ class CellCache:
 
         Args:
             area: what is wanted.
-            make: makes any window; called at most once, for the rectangle of whole cells around what is
-                missing, or for ``area`` itself where its cells would push out most of what is held.
+            make: makes any window: the rectangle of whole cells around what is missing, or ``area`` itself
+                where its cells would push out most of what is held, or cannot be made.
         """
         rows = range(area.row_off // CELL, (area.row_stop - 1) // CELL + 1)
         cols = range(area.col_off // CELL, (area.col_stop - 1) // CELL + 1)
@@ -51,7 +51,10 @@ class CellCache:
             tops, lefts = zip(*missing, strict=True)
             first, last = self._cell((min(tops), min(lefts))), self._cell((max(tops), max(lefts)))
             around = Window.between(first.row_off, last.row_stop, first.col_off, last.col_stop)
-            made = make(around)
+            try:
+                made = make(around)
+            except RsicGeoError:  # cells reach farther than the window, perhaps into a damaged tile
+                return make(area)
             for place in missing:
                 inside = self._cell(place).within(around)
                 found[place] = self._keep(place, made[(slice(None), *inside.slices)].copy())
