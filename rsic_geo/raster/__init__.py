@@ -17,7 +17,7 @@ from rsic_geo.raster.geojp2 import (
     write_mask_sidecar,
     write_pam_sidecar,
 )
-from rsic_geo.raster.members import members_of, said_of_others
+from rsic_geo.raster.members import largest_blocks, members_of, said_of_others
 from rsic_geo.raster.read import SceneReader, open_scene
 from rsic_geo.raster.snapshot import metadata_differences
 from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, copy_as_cog, metadata_lost_in_geotiff
@@ -36,6 +36,7 @@ __all__ = [
     "fetch_raster",
     "gdal_config",
     "gdal_version",
+    "largest_blocks",
     "members_of",
     "metadata_differences",
     "metadata_lost_in_geotiff",

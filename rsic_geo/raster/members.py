@@ -20,6 +20,8 @@ _FROM_ELSEWHERE = frozenset({
 })  # fmt: skip
 """GDAL's names of formats whose pixels lie where their list of files does not say."""
 _FRAME = "frame "
+_LOOKED_AT = 8
+"""Files of a mosaic that are opened to know its members: they are mostly alike."""
 _NAMED = 3
 """Most names in one message."""
 _PAGE = re.compile(r"GTIFF_DIR:(\d+):")
@@ -67,6 +69,21 @@ def _files_of(path: str) -> tuple[list[str], bool]:
             is_relative = element.get("relativeToVRT", element.get("relativetoVRT")) == "1"
             files.append(str(Path(path).parent / text) if is_relative else text)
     return files, next(root.iter("PixelFunctionLanguage"), None) is None
+
+
+def largest_blocks(path: str) -> tuple[int, int]:
+    """Return the most rows and columns (px) of the blocks a VRT reads, judged by a few of its members."""
+    shapes, todo = [(0, 0)], [path]
+    for name in todo:
+        try:
+            with gdal_config(), scene_errors("read", name), open_dataset(name) as dataset:
+                shapes += dataset.block_shapes
+                files = [str(file) for file in dataset.files] if dataset.driver == "VRT" else []
+        except RsicGeoError:  # who reads it tells
+            files = []
+        todo += [file for file in files if file not in todo][: _LOOKED_AT - len(todo)]
+    heights, widths = zip(*shapes, strict=True)
+    return max(heights), max(widths)
 
 
 def others_beside(dataset: DatasetReader) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import RsicGeoError, UsageError
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
@@ -21,11 +21,13 @@ Pixels = NDArray[Any]
 class CellCache:
     """The cells of one scene that were used last. Threads may share it."""
 
-    def __init__(self, mib: int, profile: SceneProfile) -> None:
-        """Hold at most so many MiB of the cells of a scene; 0 holds none. Raises UsageError below that."""
-        if mib < 0:
-            raise UsageError(f"cache_mib={mib} cannot be negative; 0 keeps nothing")
-        self._most, self._held, self._shape = mib << 20, 0, (profile.height, profile.width)
+    def __init__(self, mib: int, profile: SceneProfile, *, is_used: bool) -> None:
+        """Hold at most so many MiB of the cells of a scene, none unless used. Raises UsageError for less."""
+        if not isinstance(mib, int | np.integer) or mib < 0:
+            raise UsageError(f"cache_mib={mib!r} is no whole number of MiB; 0 keeps nothing")
+        self._most, self._held = mib << 20 if is_used else 0, 0
+        self._shape = profile.height, profile.width
+        self._cell_bytes = CELL * CELL * profile.count * np.dtype(profile.dtype).itemsize
         self._lock = threading.Lock()
         self._cells: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
 
@@ -34,24 +36,25 @@ class CellCache:
 
         Args:
             area: what is wanted.
-            make: makes any window; called at most once, for the rectangle of whole cells around what is
-                missing, or for ``area`` itself where its cells would push out most of what is held.
+            make: makes any window: the rectangle of whole cells around what is missing, or ``area`` itself
+                where its cells would push out most of what is held, or cannot be made.
         """
         rows = range(area.row_off // CELL, (area.row_stop - 1) // CELL + 1)
         cols = range(area.col_off // CELL, (area.col_stop - 1) // CELL + 1)
         places = [(row, col) for row in rows for col in cols]
-        with self._lock:
-            typical = next(iter(self._cells.values())).nbytes if self._cells else CELL * CELL
-            is_too_large = typical * len(places) > self._most // 2
-            found = {} if is_too_large else {place: self._held_cell(place) for place in places}
-        if is_too_large:
+        if self._cell_bytes * len(places) > self._most // 2:
             return make(area)
+        with self._lock:
+            found = {place: self._held_cell(place) for place in places}
         missing = [place for place in places if found[place] is None]
         if missing:
             tops, lefts = zip(*missing, strict=True)
             first, last = self._cell((min(tops), min(lefts))), self._cell((max(tops), max(lefts)))
             around = Window.between(first.row_off, last.row_stop, first.col_off, last.col_stop)
-            made = make(around)
+            try:
+                made = make(around)
+            except RsicGeoError:  # cells reach farther than the window, perhaps into a damaged tile
+                return make(area)
             for place in missing:
                 inside = self._cell(place).within(around)
                 found[place] = self._keep(place, made[(slice(None), *inside.slices)].copy())

@@ -82,7 +82,7 @@ class Archive:
                     f"{_CUT}: read as a file of another program, without its nodata, masks, tags and repair"
                 )
             self._set_up(store, enhance, allow_other_model)
-            self._cells = CellCache(cache_mib if self.is_enhanced else min(cache_mib, 0), self.profile)
+            self._cells = CellCache(cache_mib, self.profile, is_used=self.is_enhanced)
         except BaseException as error:
             self._held.close()
             if isinstance(error, RsicGeoError):

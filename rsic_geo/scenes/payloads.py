@@ -168,7 +168,8 @@ class TilePixels:
         try:
             return found.result()
         except BaseException:
-            self._held.pop(number, None)
+            with self._turn:  # another thread may be about to take it
+                self._held.pop(number, None)
             raise
 
     def _begin(self, number: int) -> Future[Pixels]:

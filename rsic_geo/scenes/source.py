@@ -19,7 +19,7 @@ from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions, Execution, usual_tile_size
 from rsic_geo.progress import Progress
-from rsic_geo.raster import gdal_config
+from rsic_geo.raster import gdal_config, largest_blocks
 from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.part import choose_part
 from rsic_geo.scenes.protocol import Scene, StoredScene, decimated_valid
@@ -51,11 +51,13 @@ def fitting_cache(scene: StoredScene, execution: Execution) -> Iterator[None]:
     """Let GDAL keep as many blocks in the body as this scene needs, at most what the execution says.
 
     Tiles and windows go along rows and reach into the next ones by a few pixels, so what they share is two
-    rows of tiles or of blocks; half a row more lets blocks go in any order.
+    rows of tiles or of blocks; half a row more lets blocks go in any order. The blocks of a VRT are small
+    whatever those of its members are, which would be decoded again for each.
     """
     profile = scene.profile
-    rows = max(usual_tile_size(profile.count), scene.block_shape[0])
-    row = rows * profile.width * profile.count * np.dtype(profile.dtype).itemsize
+    block = largest_blocks(scene.name) if scene.driver == "VRT" else scene.block_shape
+    rows, width = max(usual_tile_size(profile.count), block[0]), max(profile.width, block[1])
+    row = rows * width * profile.count * np.dtype(profile.dtype).itemsize
     needed = min(execution.memory_mib, max(LEAST_CACHE_MIB, math.ceil(2.5 * row / 2**20)))
     with gdal_config({"GDAL_CACHEMAX": str(needed)}):
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -392,3 +393,10 @@ def test_without_tifffile_the_extra_is_named(tmp_path, monkeypatch, whole):
     monkeypatch.setitem(__import__("sys").modules, "tifffile", None)
     with pytest.raises(MissingDependencyError, match="pip install --no-deps .*tifffile"):
         TiffArchive(path)
+
+
+def test_a_preview_is_made_without_a_warning():
+    """Python users and batches saw rasterio's, that it has no place; the suite at large ignores it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert picture_geotiff(np.zeros((3, 8, 8), np.uint8), "jpeg")

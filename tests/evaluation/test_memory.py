@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rasterio.env import get_gdal_config
+from snapshots.eyes import needs_gdalinfo
 
 from rsic_geo.evaluation.memory import measure, repeated_scene, table
 from rsic_geo.geo.window import Window
@@ -48,6 +50,37 @@ def test_the_cache_holds_what_rows_of_tiles_share_and_no_more(sample_data: Path,
     narrow = min(width for width, _ in held)
     wide = 2.5 * 1024 * 12000 * 3 / 2**20
     assert held == {(narrow, 256): 64, (narrow, 32): 32, (12000, 256): -(-wide // 1), (12000, 80): 80}
+
+
+@needs_gdalinfo
+def test_the_cache_holds_the_blocks_of_a_mosaic_s_members(tmp_path: Path) -> None:
+    """GDAL says of a VRT that its blocks are small; members of one block each were decoded for every tile."""
+    tall, of_it, of_that = tmp_path / "tall.tif", tmp_path / "part.vrt", tmp_path / "warped.vrt"
+    tiled = ("-co", "TILED=YES", "-co", "BLOCKXSIZE=8192", "-co", "BLOCKYSIZE=8192", "-co", "SPARSE_OK=YES")
+    run = partial(subprocess.run, check=True)
+    run(
+        (
+            "gdal_create",
+            "-q",
+            "-outsize",
+            "8192",
+            "8192",
+            "-a_srs",
+            "EPSG:32633",
+            "-a_ullr",
+            "0",
+            "8192",
+            "8192",
+            "0",
+            *tiled,
+            tall,
+        )
+    )
+    run(("gdal_translate", "-q", "-of", "VRT", "-srcwin", "0", "0", "600", "600", tall, of_it))
+    run(("gdalwarp", "-q", "-of", "VRT", "-t_srs", "EPSG:4326", of_it, of_that))
+    for path in (of_it, of_that):
+        with open_scene(path) as opened, fitting_cache(opened, Execution()):
+            assert int(get_gdal_config("GDAL_CACHEMAX")) == 2.5 * 8192 * 8192
 
 
 def test_what_is_freed_goes_back_and_threads_share_it() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -85,3 +87,40 @@ def test_a_damaged_tile_is_refused_where_it_is_wanted_and_nowhere_else(how, work
                 pixels.read(window)
         else:
             np.testing.assert_array_equal(pixels.read(window), SCENE[(slice(None), *window.slices)])
+
+
+class _Meeting(OrderedDict):
+    """Whoever has seen tile 6 held waits for the other thread, as long as that has any chance to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.gone = threading.Event(), threading.Event()
+
+    def __contains__(self, number: object) -> bool:
+        is_held = super().__contains__(number)
+        if number == 6 and is_held:
+            self.seen.set()
+            self.gone.wait(0.1)
+        return is_held
+
+
+def test_a_damaged_tile_is_the_same_error_for_threads_that_meet_at_it():
+    tiles, window = Tiles(), GRID.core(GRID.tile_number(6))
+    pixels = TilePixels(tiles, tiles, GRID, 256, 2)
+    held = pixels._held = _Meeting()
+    waiting = held[6] = Future()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(pixels.read, window)
+        assert held.seen.wait(10)
+        held.seen.clear()
+        held.gone.set()
+        while pixels._turn.acquire(blocking=False) is False:  # it holds the tile, and waits for its pixels
+            time.sleep(0.001)
+        pixels._turn.release()
+        held.gone.clear()
+        second = pool.submit(pixels.read, window)
+        assert held.seen.wait(10)
+        waiting.set_exception(BitstreamError("damaged"))
+        for each in (first, second):
+            with pytest.raises(BitstreamError):
+                each.result(10)

@@ -17,7 +17,8 @@ from rasterio.windows import Window as RasterioWindow
 from support import SCENES, needs_shared
 
 import rsic_geo
-from rsic_geo.errors import SceneError, UnsupportedSceneError, UsageError
+from rsic_geo.container.jp2 import find_codestream
+from rsic_geo.errors import ChecksumError, SceneError, UnsupportedSceneError, UsageError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.scenes.open import open_archive
@@ -65,7 +66,7 @@ def test_kept_cells_change_no_pixel(archive, data):
     path, whole, _ = archive
     looks = data.draw(st.lists(windows(), min_size=2, max_size=8))
     # a cache of so little that cells are pushed out all the time, and one that holds the scene
-    most = data.draw(st.sampled_from([150_000, 1 << 20, 64 << 20]))
+    most = data.draw(st.sampled_from([600_000, 1 << 20, 64 << 20]))
     with installed(Smoother()), rsic_geo.open(path, cache_mib=1) as scene:
         scene._archive._cells._most = most if scene._archive.is_enhanced else 0
 
@@ -116,8 +117,31 @@ def test_panning_pays_once(archive):
             scene.read(window=window)
         assert other.pixels > 0 or not is_enhanced
         assert other.pixels % 2 == 0, "nothing is kept"
-    with pytest.raises(UsageError, match="negative"):
-        rsic_geo.open(path, cache_mib=-1)
+    for wrong in (-1, 1.5, "64", None):
+        with pytest.raises(UsageError, match="cache_mib=.* whole number of MiB"):
+            rsic_geo.open(path, cache_mib=wrong)
+
+
+def test_a_first_look_that_is_large_is_not_kept(archive):
+    path, whole, _ = archive  # cells of 4 bands take 256 KiB
+    with installed(Smoother()), rsic_geo.open(path, cache_mib=1) as scene:
+        np.testing.assert_array_equal(scene.read(), whole)
+        assert not scene._archive._cells._cells, "it would push out what is held"
+
+
+def test_a_window_that_needs_no_damaged_tile_is_read_though_its_cells_do(archive, tmp_path):
+    path, whole, _ = archive
+    with path.open("rb") as file:
+        part = find_codestream(file).parts[0]
+    content = bytearray(path.read_bytes())
+    content[part.offset + part.length - 4] ^= 255
+    (tmp_path / "a.jp2").write_bytes(content)
+    far, near = (Window(row_off=100, col_off=col, height=20, width=20) for col in (400, 257))
+    with installed(Smoother()), rsic_geo.open(tmp_path / "a.jp2") as scene:
+        np.testing.assert_array_equal(scene.read(window=far), whole[(slice(None), *far.slices)])
+        if scene._archive.is_enhanced:
+            with pytest.raises(ChecksumError, match="tile 0"):
+                scene.read(window=near)
 
 
 def test_windows_outside_the_scene_are_refused(archive):

@@ -99,7 +99,7 @@ def picture_geotiff(pixels: NDArray[np.uint8], compression: str) -> bytes:
     options: dict[str, Any] = {"photometric": "rgb"} if bands == 3 else {}
     if compression == "jpeg":
         options = {"jpeg_quality": JPEG_QUALITY} | ({"photometric": "ycbcr"} if bands == 3 else {})
-    somewhere = Affine(1, 0, 0, 0, -1, 0)  # rasterio warns of pictures without a place
+    somewhere = Affine(1, 0, 1, 0, -1, 1)  # rasterio warns of pictures without a place
     with gdal_config(), scene_errors("write", "the preview of the archive"), MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
