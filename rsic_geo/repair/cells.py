@@ -30,14 +30,16 @@ class CellCache:
         self._cell_bytes = CELL * CELL * profile.count * np.dtype(profile.dtype).itemsize
         self._lock = threading.Lock()
         self._cells: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
+        self._last: tuple[Window, Pixels] | None = None
+        """The last window that was looked at for the first time."""
 
     def read(self, area: Window, make: Callable[[Window], Pixels]) -> Pixels:
         """Return the pixels (bands, h, w) of a window inside the scene, for the caller to change.
 
         Args:
             area: what is wanted.
-            make: makes any window: the rectangle of whole cells around what is missing, or ``area`` itself
-                where its cells would push out most of what is held, or cannot be made.
+            make: makes any window: ``area`` itself where nothing near was looked at before, its cells would
+                push out most of what is held or cannot be made, else the whole cells around what is missing.
         """
         rows = range(area.row_off // CELL, (area.row_stop - 1) // CELL + 1)
         cols = range(area.col_off // CELL, (area.col_stop - 1) // CELL + 1)
@@ -46,7 +48,19 @@ class CellCache:
             return make(area)
         with self._lock:
             found = {place: self._held_cell(place) for place in places}
+            look = self._last
         missing = [place for place in places if found[place] is None]
+        if look is not None and look[0].contains(area):
+            return look[1][(slice(None), *area.within(look[0]).slices)].copy()
+        if len(missing) == len(places) and (look is None or look[0].intersection(area) is None):
+            # Whole cells would cost who reads windows here and there, and never the same, twice as much.
+            made = make(area)
+            with self._lock:
+                self._last = (area, made.copy()) if self._most else None
+            for place in places:
+                if area.contains(self._cell(place)):
+                    self._keep(place, made[(slice(None), *self._cell(place).within(area).slices)].copy())
+            return made
         if missing:
             tops, lefts = zip(*missing, strict=True)
             first, last = self._cell((min(tops), min(lefts))), self._cell((max(tops), max(lefts)))
@@ -73,7 +87,7 @@ class CellCache:
     def forget(self) -> None:
         """Hold nothing any more."""
         with self._lock:
-            self._most = self._held = 0
+            self._most, self._held, self._last = 0, 0, None
             self._cells.clear()
 
     def _held_cell(self, place: tuple[int, int]) -> Pixels | None:

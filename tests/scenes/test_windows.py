@@ -92,6 +92,20 @@ class _Counting(Smoother):
         return super().propose(x, sigma)
 
 
+def test_windows_here_and_there_cost_what_they_cost_without_a_cache(archive):
+    looks = [
+        Window(row_off=top, col_off=left, height=70, width=70) for top, left in ((3, 5), (300, 9), (90, 500))
+    ]
+    cost = {}
+    for most in (0, 32):
+        enhancer = _Counting()
+        with installed(enhancer), rsic_geo.open(archive[0], cache_mib=most) as scene:
+            for window in looks:
+                scene.read(window=window)
+        cost[most] = enhancer.pixels
+    assert cost[32] == cost[0]
+
+
 def test_panning_pays_once(archive):
     path, _, _ = archive
     enhancer, other = _Counting(), _Counting()
