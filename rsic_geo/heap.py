@@ -24,12 +24,12 @@ def few_arenas() -> None:
     """Let threads share what they free, unless the user said how: in processes of ours, before threads begin.
 
     glibc gives each thread a heap of its own, and networks and codecs leave each as large as it ever was:
-    with two threads a tenth of all memory.
+    with two threads up to a tenth of all memory.
     """
     if "MALLOC_ARENA_MAX" not in os.environ:
         _glibc("mallopt")(_ARENA_MAX, max(1, (os.cpu_count() or 1) // _CORES_PER_ARENA))
 
 
 def give_back() -> None:
-    """Hand over what is free: where much has been freed, and as much is not wanted at once (10 ms)."""
+    """Hand over what is free: where much has been freed, and as much is not wanted at once."""
     _glibc("malloc_trim")(0)

@@ -241,7 +241,7 @@ def _loaded() -> _Foreign:
 def _newest(found: _Foreign) -> _Foreign:
     """Return the library that glymur found or that which rasterio brings, whichever is newer.
 
-    Distributions are years behind: from 2.5.1 on layers are found in a fifth less time. A library that
+    Distributions are years behind: 2.5.3 finds layers in a fifth less time than 2.5.0. A library that
     glymur's configuration names is what its user wants, however old.
     """
     config = importlib.import_module(f"{_ALIAS}.config")

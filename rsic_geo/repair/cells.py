@@ -105,6 +105,7 @@ class CellCache:
             before = self._cells.pop(place, None)  # another thread made it meanwhile
             self._held += pixels.nbytes - (0 if before is None else before.nbytes)
             self._cells[place] = pixels
-            while self._held > self._most:
+            spare = self._most - (0 if self._last is None else self._last[1].nbytes)
+            while self._held > spare:
                 self._held -= self._cells.popitem(last=False)[1].nbytes
         return pixels

@@ -19,7 +19,8 @@ from rsic_geo.scenes.protocol import Scene
 TRIAL_SIDE = 512
 """Side of the pieces of trials (px)."""
 _COLOUR_SIDE = 256
-"""Side of those tried here: 53 scenes and pictures are decided as with 512, in a quarter of the time."""
+"""Side of those tried here: a trial outside the repository decided 53 scenes and pictures as with 512,
+in a quarter of the time."""
 TRIAL_RATIO = 16.0
 """Compression ratio of lossy trials."""
 WORTH = 0.98

@@ -297,3 +297,15 @@ def test_a_search_looks_at_the_final_output_few_times(tmp_path, sample_data, mon
     # On so small a scene the encoder has nothing between 32.52 and 33.04 dB, and the filter adds to a step.
     assert target <= psnr < target + 0.65
     assert report.details["psnr"] == pytest.approx(psnr, abs=1e-3)
+
+
+def test_a_quality_that_the_wavelet_does_not_leave_is_given_up_soon(sample_data, tmp_path):
+    report = rsic_geo.compress(
+        sample_data / "fields_rgb_utm.tif",
+        tmp_path / "a.jp2",
+        srcwin=(0, 0, 300, 300),
+        target="psnr=57",
+        model="none",
+    )
+    assert report.details["max_abs_error"] == 0, "every sample is exact"
+    assert report.details["encoding_passes"] <= 4, "two that show it, the finest, and the exact one"
