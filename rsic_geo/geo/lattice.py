@@ -217,9 +217,10 @@ def _interpolate(values: Bytes, window: Window, step: int) -> npt.NDArray[np.int
     unit = np.int32(2 * CELL // step)
     upper, lower = cells[np.clip(top, 0, last_row)], cells[np.clip(top + 1, 0, last_row)]
     bands = upper * (unit - row_weight)[:, None] + lower * row_weight[:, None]
-    field: npt.NDArray[np.int32] = bands[:, np.clip(left, 0, last_col)]
+    # taken, not indexed: numpy would lay columns out as rows, which all that follows would be slow with
+    field: npt.NDArray[np.int32] = bands.take(np.clip(left, 0, last_col), axis=1)
     field *= unit - col_weight
-    field += bands[:, np.clip(left + 1, 0, last_col)] * col_weight
+    field += bands.take(np.clip(left + 1, 0, last_col), axis=1) * col_weight
     return field
 
 

@@ -26,7 +26,7 @@ might: whole numbers either way, so no order of adding up, and no machine, makes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,6 +44,8 @@ MARGIN = 3
 BRIGHTNESS_REACH = 2
 """Half the side of the square whose mean is a pixel's brightness (px)."""
 _STRIP_PIXELS = 1 << 14
+_CACHED = 1 << 16
+"""Pixels whose sums over bands stay in a processor's cache."""
 _OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]], np.int64)
 """Sum, red against blue, green against both; orthonormal once scaled."""
 _BITS = 8
@@ -69,16 +71,18 @@ def colour_axes(bands: int) -> NDArray[np.float64]:
 
 def brightness(decoded: Steps) -> NDArray[np.int32]:
     """Return sums of pixels (bands, h + 6, w + 6) over bands and 5 x 5 px; shape (h, w)."""
-    side, skipped = 2 * BRIGHTNESS_REACH + 1, MARGIN - BRIGHTNESS_REACH
-    inner = decoded[:, skipped:-skipped, skipped:-skipped]
-    luma: NDArray[np.int32] = inner.sum(axis=0, dtype=np.int32)
-    height, width = luma.shape[0] - side + 1, luma.shape[1] - side + 1
-    rows = luma[:height].copy()
-    for step in range(1, side):
-        rows += luma[step : step + height]
-    out: NDArray[np.int32] = rows[:, :width].copy()
-    for step in range(1, side):
-        out += rows[:, step : step + width]
+    height, width = (side - 2 * MARGIN for side in decoded.shape[1:])
+    out = np.empty((height, width), np.int32)
+    skipped, wider = MARGIN - BRIGHTNESS_REACH, 2 * BRIGHTNESS_REACH
+    for rows in _strips(height, width, _CACHED):
+        seen = decoded[:, rows.start + skipped : rows.stop + skipped + wider, skipped:-skipped]
+        luma = seen.sum(axis=0, dtype=np.int32)
+        pairs = luma[:-1] + luma[1:]
+        tall = pairs[:-3] + pairs[2:-1]
+        tall += luma[wider:]
+        pairs = tall[:, :-1] + tall[:, 1:]
+        np.add(pairs[:, :-3], pairs[:, 2:-1], out=out[rows])
+        out[rows] += tall[:, wider:]
     return out
 
 
@@ -88,10 +92,10 @@ def lights(sums: NDArray[np.int32], bands: int) -> NDArray[np.intp]:
     return np.clip(parts, 0, LIGHTS - 1).astype(np.intp)
 
 
-def _classes(sums: NDArray[np.int32], bands: int, edges: tuple[int, ...]) -> NDArray[np.intp]:
+def _classes(sums: NDArray[np.int32], bands: int, edges: tuple[int, ...]) -> NDArray[np.uint8]:
     """Return the class of each of :func:`brightness`'s sums: how many edges it has reached."""
     whole = bands * (2 * BRIGHTNESS_REACH + 1) ** 2 * STEPS
-    out = np.zeros(sums.shape, np.intp)
+    out = np.zeros(sums.shape, np.uint8)
     for edge in edges:
         out += sums >= -(-edge * whole // LIGHTS)
     return out
@@ -102,42 +106,65 @@ def _enhanced(decoded: Steps, correction: Steps) -> Steps:
 
     Held to the used range, so that the differences taken of them fit 16 bits.
     """
-    bands = len(decoded)
-    found: Steps = correction[:bands] >> np.int16(3)
-    found += 1
-    found >>= 1
-    found += decoded
-    np.clip(found, 0, STEPS, out=found)
-    if bands != 3:
-        return found
-    red, green, blue = found
-    return np.array([red + green + blue, red - blue, 2 * green - red - blue], np.int16)
+    bands, height, width = decoded.shape
+    out = np.empty_like(decoded)
+    for rows in _strips(height, width):  # a few rows at a time stay in the processor's cache
+        found = out[:, rows]
+        np.right_shift(correction[:bands, rows], 3, out=found)
+        found += 1
+        found >>= 1
+        found += decoded[:, rows]
+        np.clip(found, 0, STEPS, out=found)
+        if bands == 3:
+            red, green, blue = found
+            both = red + blue
+            np.subtract(red, blue, out=blue)
+            np.add(both, green, out=red)  # the sum
+            green += green
+            green -= both
+            found[1:] = found[:0:-1].copy()
+    return out
 
 
-def _differences(enhanced: Steps, rows: slice, column: int, out: Steps) -> None:
-    """Write what a pair of opposite neighbours has more than twice the pixel, (rows, w).
+def _flat(planes: Steps, rows: slice, dy: int = 0, dx: int = 0) -> Steps:
+    """Return what lies ``dy``, ``dx`` px from the pixels of some rows, (planes, (rows * (w + 6)) - 6).
 
-    ``enhanced``: (bands, h + 6, w + 6); ``column``: number of the tap times the bands, plus the axis.
+    ``planes``: (planes, h + 6, w + 6). Rows are taken with the margin between them, as they lie in memory:
+    one run is worked on in half the time of many. :func:`_rows_of` drops the margin again.
     """
-    place, axis = divmod(column, len(enhanced))
-    dy, dx = _OFFSETS[place]
-    plane: Steps = enhanced[axis]
-    height, width = rows.stop - rows.start, plane.shape[1] - 2 * MARGIN
+    side = planes.shape[2]
+    first = (rows.start + MARGIN + dy) * side + MARGIN + dx
+    count = (rows.stop - rows.start) * side - 2 * MARGIN
+    return planes.reshape(len(planes), -1)[:, first : first + count]
 
-    def moved(dy: int, dx: int) -> Steps:
-        top = rows.start + MARGIN + dy
-        return plane[top : top + height, MARGIN + dx : MARGIN + dx + width]
 
-    np.add(moved(dy, dx), moved(-dy, -dx), out=out)
-    out -= moved(0, 0)
-    out -= moved(0, 0)
+def _rows_of(flat: NDArray[Any], width: int) -> NDArray[Any]:
+    """Return (planes, rows, width) of what is laid out as by :func:`_flat`."""
+    planes, count = flat.shape
+    side = width + 2 * MARGIN
+    whole = np.empty((planes, count + 2 * MARGIN), flat.dtype)
+    whole[:, :count] = flat
+    return whole.reshape(planes, -1, side)[:, :, :width]
+
+
+def _differences(enhanced: Steps, rows: slice, taps: Sequence[int], out: Steps) -> None:
+    """Write what pairs of opposite neighbours have more than twice the pixel, (taps, bands, run).
+
+    ``enhanced``: (bands, h + 6, w + 6); ``taps``: numbers of places within :data:`MARGIN`; a run as
+    :func:`_flat` gives it.
+    """
+    twice = _flat(enhanced, rows) * np.int16(2)
+    for place, tap in enumerate(taps):
+        dy, dx = _OFFSETS[tap]
+        np.add(_flat(enhanced, rows, dy, dx), _flat(enhanced, rows, -dy, -dx), out=out[place])
+        out[place] -= twice
 
 
 _OFFSETS = tap_offsets(MARGIN)
 
 
-def _strips(height: int, width: int) -> Iterator[slice]:
-    count = max(1, _STRIP_PIXELS // width)
+def _strips(height: int, width: int, pixels: int = _STRIP_PIXELS) -> Iterator[slice]:
+    count = max(1, pixels // width)
     for top in range(0, height, count):
         yield slice(top, min(top + count, height))
 
@@ -156,18 +183,20 @@ def columns(decoded: Steps, correction: Steps, reach: int) -> Iterator[tuple[sli
     """
     bands, mixed = len(decoded), len(correction)
     axes, enhanced = colour_axes(bands), _enhanced(decoded, correction)
-    lengths = np.linalg.norm(_axes(bands)[0], axis=1)
+    units = STEPS * np.linalg.norm(_axes(bands)[0], axis=1)[:, None]
     inner = correction[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
     height, width = inner.shape[1:]
+    taps = range(len(tap_offsets(reach)))
     for rows in _strips(height, width):
         shape = (column_count(bands, reach, mixed // bands), rows.stop - rows.start, width)
-        out, plane = np.empty(shape, np.float32), np.empty(shape[1:], np.int16)
+        out = np.empty(shape, np.float32)
         for first in range(0, mixed, bands):
             turned = np.tensordot(axes, inner[first : first + bands, rows].astype(np.float64), axes=1)
             out[first : first + bands] = turned / FINE
-        for column in range(shape[0] - mixed):
-            _differences(enhanced, rows, column, plane)
-            out[mixed + column] = plane / (STEPS * lengths[column % bands])
+        count = _flat(enhanced, rows).shape[1]
+        planes = np.empty((len(taps), bands, count), np.int16)
+        _differences(enhanced, rows, taps, planes)
+        out[mixed:] = _rows_of((planes / units).reshape(-1, count), width)
         yield rows, out
 
 
@@ -204,33 +233,36 @@ def apply_filter(taps: FilterTaps, decoded: Steps, correction: Steps) -> Steps:
         decoded: (bands, h + 6, w + 6) in steps: the window and :data:`MARGIN` around it.
         correction: (proposals * bands, h + 6, w + 6), as the enhancer proposes it.
     """
-    bands, mixed = taps.bands, taps.bands * taps.proposals
-    weights = whole_weights(taps)
-    used = np.flatnonzero(weights.any(axis=(0, 1)))
+    bands, proposals = taps.bands, taps.proposals
+    by_place = whole_weights(taps).reshape(len(taps.edges) + 1, bands, -1, bands)
+    used = np.flatnonzero(by_place.any(axis=(0, 1, 3))).tolist()  # proposals, then taps
     height, width = (side - 2 * MARGIN for side in decoded.shape[1:])
     out = np.zeros((bands, height, width), np.int16)
-    if not len(used):
+    if not used:
         return out
-    weights = weights[:, :, used].reshape(-1, len(used))  # (classes * bands, used)
-    enhanced = _enhanced(decoded, correction) if (used >= mixed).any() else decoded
-    sums = brightness(decoded) if taps.edges else None
+    weights = by_place[:, :, used].reshape(-1, len(used) * bands)  # (classes * bands, columns)
+    mixed = [place for place in used if place < proposals]
+    near = [place - proposals for place in used[len(mixed) :]]
+    enhanced = _enhanced(decoded, correction) if near else decoded
+    correction = np.ascontiguousarray(correction)
+    kinds = _classes(brightness(decoded), bands, taps.edges) if taps.edges else None
+    side = width + 2 * MARGIN
+    held = np.empty(len(used) * bands * side * max(1, _STRIP_PIXELS // width), np.int16)
     for rows in _strips(height, width):
-        planes = np.empty((len(used), rows.stop - rows.start, width), np.int16)
-        for place, column in enumerate(used):
-            if column < mixed:
-                inner = correction[column, MARGIN:-MARGIN, MARGIN:-MARGIN]
-                planes[place] = inner[rows]
-            else:
-                _differences(enhanced, rows, int(column - mixed), planes[place])
-        found = _products(weights, planes.reshape(len(used), -1))
-        if sums is not None:
-            kinds = _classes(sums[rows], bands, taps.edges).ravel()
-            found = _chosen(found.reshape(-1, bands, kinds.size), kinds)
+        count = (rows.stop - rows.start) * side - 2 * MARGIN
+        planes = held[: len(used) * bands * count].reshape(len(used), bands, count)
+        for plane, place in zip(planes, mixed, strict=False):
+            plane[...] = _flat(correction[place * bands : (place + 1) * bands], rows)
+        if near:
+            _differences(enhanced, rows, near, planes[len(mixed) :])
+        found = _products(weights, planes.reshape(-1, count))
+        if kinds is not None:
+            found = _chosen(found.reshape(-1, bands, count), kinds[rows])
         whole = found.astype(np.int32)
         whole += 1 << _BITS - 1
         whole >>= _BITS
         np.clip(whole, -32767, 32767, out=whole)
-        out[:, rows] = whole.reshape(bands, -1, width)
+        out[:, rows] = _rows_of(whole, width)
     return out
 
 
@@ -242,10 +274,16 @@ def _products(weights: Whole, planes: Steps) -> NDArray[np.floating[Any]]:
     return np.clip(found, -(2.0**30), 2.0**30) if kind is np.float64 else found
 
 
-def _chosen(found: NDArray[Any], kinds: NDArray[np.intp]) -> NDArray[Any]:
-    """Return (bands, n): of every pixel what was found (classes, bands, n) for its class."""
+def _chosen(found: NDArray[Any], kinds: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return (bands, run): of every pixel what was found (classes, bands, run) for its class.
+
+    ``kinds``: (rows, w), to be laid out as the run is.
+    """
     _, bands, count = found.shape
-    places = kinds * (bands * count)
+    places = np.zeros((len(kinds), kinds.shape[1] + 2 * MARGIN), np.intp)
+    places[:, : kinds.shape[1]] = kinds
+    places *= bands * count
+    places = places.reshape(-1)[:count]
     places += np.arange(count)
     flat = found.reshape(-1)
     return np.stack([flat[band * count :].take(places) for band in range(bands)])
