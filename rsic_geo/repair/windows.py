@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,17 +37,42 @@ class CorrectedRows:
     """Pixels of the scene that are covered."""
     correction: Steps
     """(bands, h, w) to add at strength 1, in 1/FINE of each band's used range; zero in bands of no group."""
+    decoded: NDArray[np.generic]
+    """(bands, h, w), as the source gave them."""
 
 
-class _InTurn:
-    """Pixels that several threads want, of a file that serves one at a time."""
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Decoded pixels of a strip and of what its windows see around it: all bands, each pixel read once."""
 
-    def __init__(self, source: PixelSource) -> None:
-        self._source, self._lock = source, Lock()
+    window: Window
+    pixels: NDArray[np.generic]
+    """(bands, h, w)."""
+
+    @classmethod
+    def of(cls, source: PixelSource, window: Window, above: _Rows | None) -> _Rows:
+        """Read a window, but for the rows of it that are known."""
+        if above is None:
+            return cls(window, source.read(window))
+        if above.window == window:
+            return above
+        below = Window.between(above.window.row_stop, window.row_stop, window.col_off, window.col_stop)
+        pixels = np.empty((len(above.pixels), window.height, window.width), above.pixels.dtype)
+        pixels[:, : above.window.height] = above.pixels
+        pixels[:, above.window.height :] = source.read(below)
+        return cls(window, pixels)
+
+    def top_of(self, window: Window) -> _Rows | None:
+        """Return a copy of the uppermost rows of a window, as far as they are held; None if they are not."""
+        shared = self.window.intersection(window)
+        if shared is None or shared.row_off > window.row_off or shared.width < window.width:
+            return None
+        return _Rows(shared, self.read(shared).copy())
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.generic]:
-        with self._lock:
-            return self._source.read(window, bands=bands)
+        """Return (bands, h, w) of a window inside this one."""
+        found = self.pixels[(slice(None), *window.within(self.window).slices)]
+        return found if bands is None or bands == tuple(range(len(found))) else found[list(bands)]
 
 
 def _read_extended(
@@ -75,6 +99,13 @@ class Proposal:
     """(proposals * bands, h + 2 * margin, w + 2 * margin) in 1/FINE, proposal after proposal."""
 
 
+def _wider(core: Window, margin: int) -> Window:
+    return Window.between(
+        max(core.row_off - margin, 0), core.row_stop + margin,
+        max(core.col_off - margin, 0), core.col_stop + margin,
+    )  # fmt: skip
+
+
 def _propose(
     core: Window,
     margin: int,
@@ -85,10 +116,7 @@ def _propose(
     """Return what is proposed for some groups, one after the other."""
     enhancer, plan = job
     scene, bounds = Window.full(plan.height, plan.width), bounds_of(plan.height, plan.width)
-    wider = Window.between(
-        max(core.row_off - margin, 0), core.row_stop + margin,
-        max(core.col_off - margin, 0), core.col_stop + margin,
-    )  # fmt: skip
+    wider = _wider(core, margin)
     decoded, proposed = [], []
     for number in numbers:
         group = plan.groups[number]
@@ -96,8 +124,8 @@ def _propose(
         pixels = plan.scale.forward(_read_extended(source, window, group, scene), group)
         sight = Sight(pixels=pixels, window=window, core=wider, cells=plan.levels[number])
         decoded.append(pixels[(slice(None), *wider.within(window).slices)])
-        found = enhancer.correct(sight, plan.seed)
-        proposed.append(found.reshape(enhancer.proposals, len(group), wider.height, wider.width))
+        shape = enhancer.proposals, len(group), wider.height, wider.width
+        proposed.append(enhancer.correct(sight, plan.seed).reshape(shape))
     members = [band for number in numbers for band in plan.groups[number]]
     correction = proposed[0] if len(numbers) == 1 else np.concatenate(proposed, axis=1)
     correction = correction.reshape(-1, wider.height, wider.width)
@@ -224,19 +252,19 @@ def corrections(
 ) -> Iterator[CorrectedRows]:
     """Yield the corrections of a scene, or a window of it, from top to bottom, cut where rows of cells end.
 
-    With several workers the windows of a strip are corrected side by side, and the next strip's while what
-    was yielded is used. Memory is the width of the area times the height of two strips.
+    With several workers the windows of a strip are corrected side by side, while the next one is read and
+    what was yielded is used. Memory is the width of the area times the height of two strips.
 
     Args:
-        source: decoded pixels; the threads begun here take turns at it, but not with the caller.
+        source: decoded pixels, which the caller's thread alone reads.
         enhancer: proposes corrections.
         plan: levels, groups and radiometry of the scene.
         progress: told before the first window and after each.
         area: pixels wanted; None for the whole scene.
     """
     area = area or Window.full(plan.height, plan.width)
-    work = partial(_correct_core, _InTurn(source), enhancer, plan)
     done = 0
+    above: _Rows | None = None
     progress.report(0.0, "enhancing")
     with ExitStack() as held:
         pool = None
@@ -247,7 +275,11 @@ def corrections(
         for number, strip in enumerate(_strips(plan, area)):
             if number:
                 give_back()  # what windows took, in sizes that the next ones often do not fit into
-            begun.append(_begin(plan, strip, work, pool))
+            cores = [core for core in _cores(plan, strip) if _is_wanted(plan, core)]
+            window = _seen(enhancer, plan, strip, cores)
+            above = None if above is None else above.top_of(window)  # the rest need not stay
+            above = _Rows.of(source, window, above)
+            begun.append(_begin(strip, cores, above, (enhancer, plan), pool))
             if pool is None or len(begun) > 1:
                 yield from _finish(begun.popleft(), progress, (done, area.height))
                 done += strip.height
@@ -255,29 +287,43 @@ def corrections(
             yield from _finish(begun.popleft(), progress, (done, area.height))
 
 
+def _seen(enhancer: Enhancer, plan: EnhancementPlan, strip: Window, cores: list[Window]) -> Window:
+    """Return the smallest window with a strip and all that is seen of the scene for some windows in it."""
+    scene, bounds = Window.full(plan.height, plan.width), bounds_of(plan.height, plan.width)
+    margin = MARGIN if any(plan.filters) else 0
+    seen = [strip, *(enhancer.view(_wider(core, margin), bounds) for core in cores)]
+    around = Window.between(
+        min(each.row_off for each in seen), max(each.row_stop for each in seen),
+        min(each.col_off for each in seen), max(each.col_stop for each in seen),
+    )  # fmt: skip
+    return around.intersection(scene) or strip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Begun:
     """A strip whose windows are at work, or wait for it."""
 
     strip: Window
+    decoded: _Rows
     out: Steps
     jobs: list[Callable[[], object]]
     """Each ends when its window is in ``out``."""
 
 
 def _begin(
-    plan: EnhancementPlan,
     strip: Window,
-    work: Callable[[Window, Steps], None],
+    cores: list[Window],
+    decoded: _Rows,
+    job: tuple[Enhancer, EnhancementPlan],
     pool: ThreadPoolExecutor | None,
 ) -> _Begun:
-    out = np.zeros((plan.radiometry.bands, strip.height, strip.width), np.int16)
+    work = partial(_correct_core, decoded, *job)
+    out = np.zeros((len(decoded.pixels), strip.height, strip.width), np.int16)
     jobs: list[Callable[[], object]] = []
-    for core in _cores(plan, strip):
-        if _is_wanted(plan, core):
-            place = out[(slice(None), *core.within(strip).slices)]
-            jobs.append(partial(work, core, place) if pool is None else pool.submit(work, core, place).result)
-    return _Begun(strip=strip, out=out, jobs=jobs)
+    for core in cores:
+        place = out[(slice(None), *core.within(strip).slices)]
+        jobs.append(partial(work, core, place) if pool is None else pool.submit(work, core, place).result)
+    return _Begun(strip=strip, decoded=decoded, out=out, jobs=jobs)
 
 
 def _finish(begun: _Begun, progress: Progress, share: tuple[int, int]) -> Iterator[CorrectedRows]:
@@ -288,16 +334,14 @@ def _finish(begun: _Begun, progress: Progress, share: tuple[int, int]) -> Iterat
         progress.report((done + begun.strip.height * number / len(begun.jobs)) / height, "enhancing")
     if not begun.jobs:
         progress.report((done + begun.strip.height) / height, "enhancing")
-    yield from _cut(begun.strip, begun.out)
-
-
-def _cut(strip: Window, out: Steps) -> Iterator[CorrectedRows]:
-    """Yield a strip, cut where a row of cells ends."""
-    first = strip.row_off
+    # cut where a row of cells ends
+    strip, first = begun.strip, begun.strip.row_off
     while first < strip.row_stop:
         last = min(first - first % CELL + CELL, strip.row_stop)
+        window = Window.between(first, last, strip.col_off, strip.col_stop)
         yield CorrectedRows(
-            window=Window.between(first, last, strip.col_off, strip.col_stop),
-            correction=out[:, first - strip.row_off : last - strip.row_off],
+            window=window,
+            correction=begun.out[:, first - strip.row_off : last - strip.row_off],
+            decoded=begun.decoded.read(window),
         )
         first = last

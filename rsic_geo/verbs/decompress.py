@@ -237,9 +237,9 @@ def _enhanced_rows(
         plan, area = plan.for_bands(part.bands), part.window
     for rows in corrections(_Source(archive), archive.enhancer, plan, progress, area):
         window = rows.window
-        decoded = archive.read_decoded(window)
         strengths = side.strengths[:, window.row_off // CELL]
-        pixels = scaled_correction(decoded, rows.correction, strengths, plan, col_off=window.col_off)
+        pixels = scaled_correction(rows.decoded, rows.correction, strengths, plan, col_off=window.col_off)
+        del rows  # or its whole strip would stay while the next one is made
         final = archive.finish(pixels, window)
         if crcs is not None and crcs.add(window, final):
             row = len(crcs.found) - 1

@@ -258,6 +258,7 @@ def _rows(
         cells = strengths[:, window.row_off // CELL]
         decoded = archive.reader.read(window)
         out = scaled_correction(decoded, rows.correction, cells, plan, col_off=window.col_off)
+        del rows  # or its whole strip would stay while the next one is made
         valid = archive.reader.read_valid(window, decoded)
         bits = archive.profile.sample_bits
         out = within_bits(out, bits)

@@ -176,6 +176,7 @@ def fit_enhancement(
             fitted = _fit_row(readers, plan, rows, options)
             if options.log is not None:
                 options.log.add(row, fitted)
+        del rows  # or its whole strip would stay while the next one is made
         strengths[:, row] = fitted.strengths
         sse += fitted.sse
         worst = np.maximum(worst, fitted.worst)
@@ -267,7 +268,7 @@ def _fit_row(readers: Readers, plan: ScenePlan, rows: CorrectedRows, options: Fi
     pixels = readers.source.read(rows.window)
     band = CellBand(
         original=pixels,
-        decoded=readers.decoded.read(rows.window),
+        decoded=rows.decoded,
         correction=rows.correction,
         valid=scored_pixels(readers.source, plan, rows.window, pixels),
         nodata=plan.profile.nodata if plan.profile.has_nodata else None,
