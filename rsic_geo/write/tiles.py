@@ -21,6 +21,10 @@ from rsic_geo.scenes.planes import within_bits
 Pixels = NDArray[Any]
 
 
+_CACHED = 1 << 16
+"""Pixels whose errors stay in a processor's cache."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileInput:
     """What one tile hands to the codec."""
@@ -287,13 +291,17 @@ def errors_by_band(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return squared errors and largest absolute error, (bands,) each, of pixels (bands, h, w) that count.
 
-    One band at a time, because a scene may have many.
+    A few rows of one band at a time: a scene may have many, and be wide.
     """
     sse, worst = np.zeros(len(final)), np.zeros(len(final))
+    count = max(1, _CACHED // final.shape[2])
     for band, (mine, theirs, keep) in enumerate(zip(final, original, counts, strict=True)):
-        error = (mine.astype(np.float32) - theirs.astype(np.float32)) * keep
-        sse[band] = np.einsum("ij,ij->", error, error, dtype=np.float64)
-        worst[band] = np.abs(error).max(initial=0.0)
+        for rows in (slice(top, top + count) for top in range(0, len(mine), count)):
+            error = mine[rows].astype(np.float32)
+            error -= theirs[rows].astype(np.float32)
+            error *= keep[rows]
+            sse[band] += np.einsum("ij,ij->", error, error, dtype=np.float64)
+            worst[band] = max(worst[band], np.abs(error).max(initial=0.0))
     return sse, worst
 
 

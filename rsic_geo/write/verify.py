@@ -148,7 +148,7 @@ def _verify_tiles(
                 pixels = archive.finish(pixels, window)
             keep = scored_pixels(source, plan, window, original)
             per_band, largest = errors_by_band(pixels, original, keep)
-            shown_sse += errors_by_band(shown, original, keep)[0]
+            shown_sse += per_band if pixels is shown else errors_by_band(shown, original, keep)[0]
             sse, worst = sse + float(per_band.sum()), max(worst, float(largest.max()))
             alpha = list(plan.alpha_bands)
             if bands is None and alpha and not np.array_equal(pixels[alpha], original[alpha]):
