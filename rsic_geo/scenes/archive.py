@@ -23,12 +23,13 @@ from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.validity import clamp, equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
+from rsic_geo.progress import Progress
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.cells import CellCache
 from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
-from rsic_geo.repair.windows import correct_window
+from rsic_geo.repair.windows import corrections
 from rsic_geo.scenes.components import Spectral, Unrotated, spectral_of
 from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, name_file, open_store
 from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
@@ -318,21 +319,20 @@ class Archive:
         return finish_pixels(pixels, area, self._planes, self.profile)
 
     def _enhanced(self, area: Window) -> Pixels:
-        decoded, side = self.read_decoded(area), self.side
+        side = self.side
         if not self.is_enhanced or side is None or not self._any_strength(area):
-            return decoded
-        plan = self.enhancement_plan()
-        correction = correct_window(ReadBy(self.read_decoded), self.enhancer, plan, area)
-        for top in range(area.row_off - area.row_off % CELL, area.row_stop, CELL):
-            rows = slice(max(top, area.row_off) - area.row_off, min(top + CELL, area.row_stop) - area.row_off)
-            decoded[:, rows] = scaled_correction(
-                decoded[:, rows],
-                correction[:, rows],
-                side.strengths[:, top // CELL],
-                plan,
-                col_off=area.col_off,
+            return self.read_decoded(area)
+        plan, out = self.enhancement_plan(), None
+        for rows in corrections(ReadBy(self.read_decoded), self.enhancer, plan, Progress(), area):
+            strengths = side.strengths[:, rows.window.row_off // CELL]
+            pixels = scaled_correction(
+                rows.decoded, rows.correction, strengths, plan, col_off=rows.window.col_off
             )
-        return decoded
+            if out is None:
+                out = np.empty((len(pixels), area.height, area.width), pixels.dtype)
+            out[(slice(None), *rows.window.within(area).slices)] = pixels
+        assert out is not None  # an area has rows
+        return out
 
     def _any_strength(self, area: Window) -> bool:
         rows = slice(area.row_off // CELL, (area.row_stop - 1) // CELL + 1)

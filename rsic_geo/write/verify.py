@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ from rsic_geo.targets import Target
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import scored_pixels
 from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.reading import threaded_map
 from rsic_geo.write.tiles import errors_by_band, pixel_crc
 
 PSNR_SLACK = 0.0005
@@ -70,10 +74,15 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
         VerificationError: if anything differs from what was measured while encoding.
     """
     try:
-        with open_archive(str(path), enhance="off", execution=execution) as archive:
+        with ExitStack() as held:
+            count = min(execution.workers, len(coded.plan.grid))  # readers of one file take turns
+            archives = [
+                held.enter_context(open_archive(str(path), enhance="off", execution=execution))
+                for _ in range(count)
+            ]
             is_relative = target.kind == "max-rel-error"
-            worst, verified = _verify_tiles(archive, source, coded, progress, is_relative=is_relative)
-            lost = metadata_differences(coded.plan.snapshot, archive.snapshot)
+            worst, verified = _verify_tiles(archives, source, coded, progress, is_relative=is_relative)
+            lost = metadata_differences(coded.plan.snapshot, archives[0].snapshot)
     except (VerificationError, JobCancelledError):
         raise
     except RsicGeoError as error:
@@ -115,10 +124,44 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
     return verified
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Expected:
+    """What one tile of the archive has to give back."""
+
+    number: int
+    window: Window
+    original: NDArray[Any] | None
+    """(bands, h, w); None where a checksum says it."""
+    keep: NDArray[np.bool_] | None
+    """(bands, h, w), where errors count; None where there may be none."""
+    mask: NDArray[np.uint8] | None
+    valid: NDArray[np.bool_] | None
+    """(bands, h, w); None where samples that are equal say the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What one tile of the archive gave back."""
+
+    window: Window
+    final: NDArray[Any] | None
+    """(bands, h, w) of a quantised scene in its own units; else None."""
+    sse: NDArray[np.float64]
+    """Squared errors, (bands,)."""
+    shown: NDArray[np.float64]
+    """The same of what other programs show."""
+    worst: float = 0.0
+
+
 def _verify_tiles(
-    archive: Archive, source: Scene, coded: CodedScene, progress: Progress, *, is_relative: bool
+    archives: Sequence[Archive],
+    source: Scene,
+    coded: CodedScene,
+    progress: Progress,
+    *,
+    is_relative: bool,
 ) -> tuple[float, Verified]:
-    """Compare all tiles; return the largest absolute error, and what else was found."""
+    """Compare all tiles, a thread for each opened file; return the largest absolute error, and what else."""
     plan = coded.plan
     sse = worst = 0.0
     bands, shown_sse = None, np.zeros(plan.profile.count)
@@ -126,34 +169,23 @@ def _verify_tiles(
         own = replace(plan.profile, dtype=plan.coded_as.dtype)  # not that of its steps
         spans = [peak.span for peak in plan.scene_peaks]
         bands = blank_errors(own, spans, is_relative=is_relative)
-    for done, index in enumerate(plan.grid, start=1):
-        window = plan.grid.core(index)
-        number = plan.grid.index_number(index)
-        shown = archive.read_shown(window)
-        pixels = archive.within(shown)
-        if bands is not None:
-            _add_errors(bands, archive.finish(pixels.copy(), window), source, plan, window)
-        if plan.lossless:
-            if pixel_crc(pixels) != coded.pixel_crcs[number]:
-                raise VerificationError(f"tile {number} of the written archive does not decode to its source")
-            if (
-                plan.nodata_apart
-                and bands is None
-                and not np.array_equal(archive.finish(pixels, window), source.read(window))
-            ):
-                raise VerificationError(f"nodata in tile {number} of the archive differs from its source")
-        else:
-            original = _measured_against(source, window)
-            if plan.coded_as is None:
-                pixels = archive.finish(pixels, window)
-            keep = scored_pixels(source, plan, window, original)
-            per_band, largest = errors_by_band(pixels, original, keep)
-            shown_sse += per_band if pixels is shown else errors_by_band(shown, original, keep)[0]
-            sse, worst = sse + float(per_band.sum()), max(worst, float(largest.max()))
-            alpha = list(plan.alpha_bands)
-            if bands is None and alpha and not np.array_equal(pixels[alpha], original[alpha]):
-                raise VerificationError(f"alpha in tile {number} of the archive differs from its source")
-        _verify_planes(archive, source, window)
+    idle: SimpleQueue[Archive] = SimpleQueue()
+    for archive in archives:
+        idle.put(archive)
+
+    def compare(expected: _Expected) -> _Found:
+        archive = idle.get()
+        try:
+            return _compared(archive, expected, coded)
+        finally:
+            idle.put(archive)
+
+    tiles = threaded_map(compare, _expected(source, plan, archives[0]), len(archives))
+    for done, found in enumerate(tiles, start=1):
+        if bands is not None and found.final is not None:
+            _add_errors(bands, found.final, source, plan, found.window)
+        shown_sse += found.shown
+        sse, worst = sse + float(found.sse.sum()), max(worst, found.worst)
         progress.report(done / len(plan.grid), "verifying")
     if abs(sse - coded.total_sse) > DECODER_TOLERANCE * coded.total_sse + 1:
         raise VerificationError(
@@ -163,6 +195,57 @@ def _verify_tiles(
     if bands is not None:
         worst = max(band.max_abs_error for band in scored_bands(bands))
     return worst, Verified(bands, None if plan.lossless else shown_sse)
+
+
+def _expected(source: Scene, plan: ScenePlan, archive: Archive) -> Iterator[_Expected]:
+    """Read the source, tile by tile."""
+    is_exact = archive.side is None or (archive.side.is_exact and not source.profile.has_band_masks)
+    is_needed = not plan.lossless or (plan.nodata_apart and plan.coded_as is None)
+    for index in plan.grid:
+        window = plan.grid.core(index)
+        original = _measured_against(source, window) if is_needed else None
+        lossy = None if plan.lossless else original
+        yield _Expected(
+            number=plan.grid.index_number(index),
+            window=window,
+            original=original,
+            keep=None if lossy is None else scored_pixels(source, plan, window, lossy),
+            mask=source.read_mask(window) if source.profile.has_mask else None,
+            valid=None if is_exact else source.read_valid(window),
+        )
+
+
+def _compared(archive: Archive, expected: _Expected, coded: CodedScene) -> _Found:
+    """Decode one tile and compare it. Raises VerificationError if it is not what it has to be."""
+    plan, number, window, original = coded.plan, expected.number, expected.window, expected.original
+    shown = archive.read_shown(window)
+    pixels = archive.within(shown)
+    final = None if plan.coded_as is None else archive.finish(pixels.copy(), window)
+    sse = shown_sse = np.zeros(plan.profile.count)
+    worst = 0.0
+    if plan.lossless:
+        if pixel_crc(pixels) != coded.pixel_crcs[number]:
+            raise VerificationError(f"tile {number} of the written archive does not decode to its source")
+        if original is not None and not np.array_equal(archive.finish(pixels, window), original):
+            raise VerificationError(f"nodata in tile {number} of the archive differs from its source")
+    else:
+        assert original is not None
+        assert expected.keep is not None
+        if final is None:
+            pixels = archive.finish(pixels, window)
+        sse, largest = errors_by_band(pixels, original, expected.keep)
+        shown_sse = sse if pixels is shown else errors_by_band(shown, original, expected.keep)[0]
+        worst = float(largest.max())
+        alpha = list(plan.alpha_bands)
+        if final is None and alpha and not np.array_equal(pixels[alpha], original[alpha]):
+            raise VerificationError(f"alpha in tile {number} of the archive differs from its source")
+    mask, stored = expected.mask, archive.read_mask(window)
+    same = mask is stored if mask is None or stored is None else np.array_equal(mask, stored)
+    if not same:
+        raise VerificationError("the dataset mask of the written archive differs from its source")
+    if expected.valid is not None and not np.array_equal(archive.read_valid(window), expected.valid):
+        raise VerificationError("nodata of the written archive differs from its source")
+    return _Found(window=window, final=final, sse=sse, shown=shown_sse, worst=worst)
 
 
 def _measured_against(source: Scene, window: Window) -> NDArray[Any]:
@@ -181,18 +264,6 @@ def _add_errors(
     counts = scored_pixels(source, plan, window, values)
     for i, band in enumerate(bands):
         band.add(values[i], final[i], counts[i])
-
-
-def _verify_planes(archive: Archive, source: Scene, window: Window) -> None:
-    mask = source.read_mask(window) if source.profile.has_mask else None
-    stored = archive.read_mask(window)
-    same = mask is stored if mask is None or stored is None else np.array_equal(mask, stored)
-    if not same:
-        raise VerificationError("the dataset mask of the written archive differs from its source")
-    if archive.side is None or (archive.side.is_exact and not source.profile.has_band_masks):
-        return  # samples that are equal say the same of validity
-    if not np.array_equal(archive.read_valid(window), source.read_valid(window)):
-        raise VerificationError("nodata of the written archive differs from its source")
 
 
 def compare_window(original: Scene, other: Scene, window: Window, bands: list[BandErrors]) -> bool:

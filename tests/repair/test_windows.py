@@ -110,6 +110,24 @@ def test_cells_nobody_needs_are_not_computed() -> None:
     assert not rows[:, :CELL].any()
 
 
+@pytest.mark.parametrize(("window_size", "workers"), [(256, 1), (512, 1), (256, 2), (1024, 2)])
+def test_each_pixel_is_read_once_and_handed_on(window_size: int, workers: int) -> None:
+    read: list[Window] = []
+
+    class Counting(Pixels):
+        def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
+            read.append(window)
+            return super().read(window, bands=bands)
+
+    scene = Counting(np.random.default_rng(6).integers(0, 256, (4, 1100, 900)).astype(np.uint8))
+    plan = replace(make_plan(1100, 900, ((2, 1, 0),), window_size), workers=workers)
+    plan = replace(plan, radiometry=Radiometry.whole_range("uint8", 4))  # the fourth is of no group
+    plan.active[0, 1:3] = False  # a strip that nothing is computed for
+    rows = list(corrections(scene, Doubler(), plan, Progress()))
+    np.testing.assert_array_equal(np.concatenate([part.decoded for part in rows], axis=1), scene.pixels)
+    assert sum(window.pixel_count for window in read) == 1100 * 900
+
+
 def test_cancelling_stops_between_batches() -> None:
     scene = Pixels(np.zeros((3, 512, 512), np.uint8))
     plan = make_plan(512, 512, ((0, 1, 2),), 256)
