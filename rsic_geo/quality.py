@@ -69,6 +69,11 @@ class BandErrors:
         """PSNR of the band (dB); infinite without an error, -inf for a number against NaN."""
         return total_psnr([self])
 
+    @property
+    def rmse(self) -> float:
+        """Root mean square error of the samples that count, in their units."""
+        return math.sqrt(self.sse / (self.samples or 1))
+
     def to_json(self) -> dict[str, Any]:
         """Return the band's metrics; an infinite PSNR is null."""
         mean = self.samples or 1
@@ -78,7 +83,7 @@ class BandErrors:
             "different_samples": self.different,
             "psnr": finite(self.psnr),
             "peak": self.peak,
-            "rmse": math.sqrt(self.sse / mean),
+            "rmse": self.rmse,
             "mae": self.sad / mean,
             "max_abs_error": self.max_abs_error,
             "valid_equal": self.valid_equal,
@@ -99,6 +104,12 @@ def _distance(reference: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float6
 def scored_bands(bands: Sequence[BandErrors]) -> list[BandErrors]:
     """Return the bands that make a scene's figures: all but alpha, where there are others."""
     return [band for band in bands if not band.is_alpha] or list(bands)
+
+
+def figures_of(bands: Sequence[BandErrors]) -> dict[str, float]:
+    """Return what the errors of some bands come to; relative ones where they were counted."""
+    names = ("rmse", "max_abs_error", *(["max_rel_error"] if any(band.is_relative for band in bands) else []))
+    return {"psnr": total_psnr(bands), **{name: max(getattr(band, name) for band in bands) for name in names}}
 
 
 def total_psnr(bands: Sequence[BandErrors]) -> float:
@@ -158,18 +169,15 @@ def psnr_of_band(sse: float, count: float, peak: float) -> float | None:
 
 def quantised_quality(found: list[BandErrors] | None) -> dict[str, Any]:
     """Return the report's numbers on a quantised scene, in its own units; None where nothing was verified."""
-    scored = [] if found is None else scored_bands(found)
-    psnr = finite(total_psnr(scored)) if scored else None
+    whole = {} if found is None else figures_of(scored_bands(found))
+    psnr = finite(whole.get("psnr", math.nan))
     return {
+        "rmse": None,
+        "max_abs_error": None,
+        **whole,
         "psnr_codec": psnr,
         "psnr": psnr,
         "psnr_per_band": None if found is None else [finite(band.psnr) for band in found],
-        "max_abs_error": max(band.max_abs_error for band in scored) if scored else None,
-        **(
-            {"max_rel_error": max(band.max_rel_error for band in scored)}
-            if any(band.is_relative for band in scored)
-            else {}
-        ),
         "model": None,
         "cells_enhanced": 0.0,
     }

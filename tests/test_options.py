@@ -16,14 +16,6 @@ from rsic_geo.progress import Progress
 from rsic_geo.targets import Target
 
 
-@given(st.sampled_from(["psnr", "ratio", "bpp"]), st.floats(1, 90))
-def test_targets_survive_their_own_spelling(kind: str, value: float) -> None:
-    target = Target.parse(f"{kind}={value!r}")
-    assert target.value == value
-    assert Target.parse(target) is target
-    assert Target.parse(str(target)).value == pytest.approx(value, rel=1e-5)
-
-
 @pytest.mark.parametrize(
     "text", ["", "best", "psnr", "psnr=", "psnr=x", "psnr=nan", "psnr=-3", "ratio=0.5", "bpp=0", "lossless=1"]
 )

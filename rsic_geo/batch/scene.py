@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -303,22 +302,13 @@ def _check_weights(job: SceneJob, report: Report) -> None:
 
 def _is_relative(job: SceneJob) -> bool:
     """Return whether the target, or that of the archive this scene is migrated from, is a relative error."""
-    earlier = None if job.origin is None else Target.parse(job.origin.floor["target"]).kind
-    return "max-rel-error" in (job.options.target.kind, earlier)
+    is_earlier = job.origin is not None and Target.parse(job.origin.floor["target"]).is_relative
+    return job.options.target.is_relative or is_earlier
 
 
 def _product_values(job: SceneJob, report: Report, proof: Proof, finished: Path) -> dict[str, Any]:
-    details, target = report.details, job.options.target
+    details, target, figures = report.details, job.options.target, proof.figures
     model = details.get("model") or {}
-    achieved = {
-        "psnr": proof.psnr,
-        "max-error": proof.max_error,
-        "max-rel-error": max(proof.parts),
-        "bpp": proof.bits_per_pixel,
-        "bpppb": proof.bits_per_pixel / proof.bands,
-        "ratio": proof.ratio,
-        "snr": proof.snr,
-    }.get(target.kind)
     return {
         "product_bytes": finished.stat().st_size,
         "product_sha256": sha256_of(finished),
@@ -329,13 +319,13 @@ def _product_values(job: SceneJob, report: Report, proof: Proof, finished: Path)
         "model_sha256": model.get("sha256"),
         "asked": job.asked,
         "target": str(target),
-        "achieved": achieved if achieved is None or math.isfinite(achieved) else None,
+        "achieved": target.reached(figures),
         "lossless": int(proof.pixels_equal),
-        "psnr": finite(proof.psnr),
-        "snr": finite(proof.snr) if proof.quality else None,
+        "psnr": finite(figures["psnr"]),
+        "snr": finite(figures["snr"]) if proof.quality else None,
         "meaning": details["target"]["meaning"],
         "warnings": "; ".join(_warnings(report, proof)) or None,
-        "max_error": proof.max_error,
+        "max_error": figures["max_abs_error"],
         "masks": "identical" if proof.masks_equal else "different",
         "metadata": "identical" if not proof.lost else f"{len(proof.lost)} differences",
         "report": job.report,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rsic_geo.targets import Target
+
 if TYPE_CHECKING:
     from rsic_geo.cli.console import Console
     from rsic_geo.report import Report
@@ -116,7 +118,7 @@ def job_summary(entries: Mapping[str, Any]) -> str:
     target = entries.get("target")
     if isinstance(target, Mapping) and target.get("achieved") is not None:
         checked = "verified" if entries.get("verified") else "not verified"
-        is_part = target["asked"].startswith("max-rel-error")
+        is_part = Target.parse(target["asked"]).is_relative
         reached = f"{target['achieved']:.5g}" if not is_part else f"{100 * target['achieved']:.5g}%"
         lines.append(f"target {target['asked']}: reached {reached}, {checked}")
     elif isinstance(target, Mapping) and not entries.get("lossless") and entries.get("max_abs_error") == 0:

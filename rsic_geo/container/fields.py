@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from rsic_geo.container.preset import PRESET
 from rsic_geo.errors import ContainerError
+from rsic_geo.targets import numbered
 
 MAX_INFLATED_BYTES = 12 << 20
 """Most bytes that the deflated fields of one archive inflate to, together."""
@@ -230,10 +231,6 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-TARGETS = ("bpp", "psnr", "ratio", "max-error", "snr", "bpppb", "max-rel-error")
-"""Kinds of targets that have a number."""
-
-
 def pack_target(target: Mapping[str, float]) -> bytes:
     """Return a target such as {"bpp": 0.4} as kind, decimal exponent and digits; nothing if that fails."""
     if len(target) != 1:
@@ -243,13 +240,14 @@ def pack_target(target: Mapping[str, float]) -> bytes:
         number = Decimal(repr(float(value)))
     except OverflowError:
         return b""
-    if kind not in TARGETS or not number.is_finite() or number < 0:
+    row = numbered().get(kind)
+    if row is None or not number.is_finite() or number < 0:
         return b""
     _, digits, exponent = number.normalize().as_tuple()
     whole = int("".join(map(str, digits)))
     if not isinstance(exponent, int) or not -_EXPONENTS // 2 <= exponent < _EXPONENTS // 2 or whole >= 2**63:
         return b""
-    return varint(TARGETS.index(kind) * _EXPONENTS + exponent + _EXPONENTS // 2) + varint(whole)
+    return varint(row.code * _EXPONENTS + exponent + _EXPONENTS // 2) + varint(whole)
 
 
 def unpack_target(content: bytes) -> dict[str, float]:
@@ -257,11 +255,12 @@ def unpack_target(content: bytes) -> dict[str, float]:
     if not content:
         return {}
     reader = Reader(content)
-    kind, place = divmod(reader.varint(), _EXPONENTS)
+    code, place = divmod(reader.varint(), _EXPONENTS)
     whole = reader.varint()
-    if kind >= len(TARGETS) or not reader.is_at_end:
+    kind = next((kind for kind, row in numbered().items() if row.code == code), None)
+    if kind is None or not reader.is_at_end:
         raise ContainerError("the target of the side information is impossible: it is damaged")
-    return {TARGETS[kind]: float(f"{whole}e{place - _EXPONENTS // 2}")}
+    return {kind: float(f"{whole}e{place - _EXPONENTS // 2}")}
 
 
 def pack_planes(planes: Mapping[tuple[int, str], bytes]) -> bytes:

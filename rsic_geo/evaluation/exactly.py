@@ -62,7 +62,7 @@ def bytes_of(scene: str, targets: Sequence[Target], progress: Progress | None = 
     }
     with tempfile.TemporaryDirectory(prefix="rsic-eval-") as folder:
         for done, target in enumerate(targets, start=1):
-            bound, is_part = target.value, target.kind == "max-rel-error"
+            bound, is_part = target.value, target.is_relative
             row: dict[str, Any] = {"bound": f"{100 * bound:g}%" if is_part else bound}
             for name, how in OURS.items():
                 row[name] = _ours(scene, target, Path(folder), how, (pixels, valid))
@@ -105,7 +105,7 @@ def _ours(
         found = product.read()[valid].astype(kind)
     keep = np.isfinite(pixels[valid])
     error = np.abs(found - pixels[valid])[keep]
-    most = target.value * (np.abs(pixels[valid][keep]) if target.kind == "max-rel-error" else 1.0)
+    most = target.value * (np.abs(pixels[valid][keep]) if target.is_relative else 1.0)
     assert (error <= most).all(), f"{scene}: {target} is broken"
     entries = report.to_json()
     return int(entries["bytes"]) + int(entries["sidecar_bytes"])

@@ -22,6 +22,7 @@ from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, units_of
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
+from rsic_geo.targets import Decibels, References, Target
 
 WEAK_DB, LOST_DB = 20.0, 6.0
 """SNR below which a band is named in a warning, and below which its structure is gone (dB)."""
@@ -192,16 +193,12 @@ def decibels(cost: float) -> float:
     return -math.inf if math.isinf(cost) else -10 * math.log10(cost)
 
 
-def psnr_yardstick(peaks: Sequence[Peak], profile: SceneProfile) -> Yardstick:
-    """Return what PSNR is measured by."""
-    return Yardstick(squares=tuple(peak.span**2 for peak in peaks), units=units_of(profile))
-
-
-def snr_yardstick(signals: Sequence[BandSignal], profile: SceneProfile) -> Yardstick:
-    """Return what SNR is measured by: every band alone; one without signal as if it spread by a count."""
-    squares = tuple(max(signal.spread, NOISE) ** 2 for signal in signals)
-    units = tuple((band,) for unit in units_of(profile) for band in unit)
-    return Yardstick(squares=squares, units=units)
+def yardstick_of(row: Decibels, bands: Sequence[References], profile: SceneProfile) -> Yardstick:
+    """Return what a target on the worst band is measured by, in the units that ``bands`` are in."""
+    units = units_of(profile)
+    if not row.joins_colours:
+        units = tuple((band,) for unit in units for band in unit)
+    return Yardstick(squares=tuple(row.reference(band) ** 2 for band in bands), units=units)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,33 +358,31 @@ def _named(bands: Sequence[BandQuality]) -> str:
     return ", ".join(map(str, worst[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
-def target_meaning(
-    kind: str, value: float, references: Sequence[Peak] | Sequence[float], names: Sequence[str]
-) -> str | None:
-    """Return what a target in dB allows, in the units of the scene; None for other targets.
+def target_meaning(target: Target, bands: Sequence[tuple[References, Peak, str]]) -> str | None:
+    """Return what a target on the worst band allows in the units of the scene, if it does not say so itself.
 
     ``psnr=40 of a used range 0..8414: RMSE at most 84 (B10: 6)``: the band that may lose most, and in
     brackets the one that may lose least, where that is another bound.
 
     Args:
-        kind: of the target.
-        value: of the target (dB).
-        references: a peak per data band (psnr) or a spread per data band (snr).
-        names: of those bands.
+        target: what was asked for.
+        bands: with data: what errors of each are relative to, as far as that is known, its peak and name.
     """
-    if kind not in ("psnr", "snr") or not references:
+    row = target.row
+    if not isinstance(row, Decibels) or not bands or (target.is_amount and target.is_plain):
         return None
-    spans = [each.span if isinstance(each, Peak) else max(each, 0.0) for each in references]
-    bounds = [span * math.sqrt(cost_of(value)) for span in spans]
+    spans = [row.reference(band) for band, _, _ in bands]
+    bounds = [span * math.sqrt(cost_of(target.decibels)) for span in spans]
+    if not all(map(math.isfinite, bounds)):
+        return None
     most, least = int(np.argmax(bounds)), int(np.argmin(bounds))
     bound = f"RMSE at most {_short(bounds[most])}"
     if _short(bounds[least]) != _short(bounds[most]):
-        bound += f" ({names[least]}: {_short(bounds[least])})"
-    top = references[most]
-    if not isinstance(top, Peak):
-        return f"{kind}={value:g} of a spread of {spans[most]:.4g}: {bound}"
+        bound += f" ({bands[least][2]}: {_short(bounds[least])})"
+    band, top, _ = bands[most]
     what = {"type": "the range", "bits": "the range of its bits", "used": "a used range"}[top.kind]
-    return f"{kind}={value:g} of {what} {top.low:.6g}..{top.high:.6g}: {bound}"
+    told = row.of.format(range=f"{what} {top.low:.6g}..{top.high:.6g}", spread=band.spread)
+    return f"{target}{told}: {bound}"
 
 
 def _short(value: float) -> str:

@@ -91,8 +91,8 @@ def compress(  # noqa: PLR0913 - a scene, where to, and what an array does not t
         out: archive to write: a path (``.jp2``, ``.cog.tif``; ``.rsic.tif`` with ``codec="learned"``) or a
             folder, a ``/vsimem/`` name, an address that fsspec writes to, a file open for writing. None: it
             is returned as bytes. What lies beside it for other programs (``sidecar``) needs a name.
-        target: lossless (the default), psnr=DB or snr=DB (of the worst band), max-error=N (units of the
-            samples), max-rel-error=P% (of each), ratio=R, bpp=B (bits per pixel) or bpppb=B (per sample).
+        target: what must hold of what comes back: lossless (the default), or as ``rsic compress --help``
+            lists it (``psnr=40``, ``max-error=0.5%``).
         crs: of an array, whatever rasterio takes for a reference system.
         transform: of an array, pixel corner to units of the reference system.
         progress: told a fraction and a text; returning False cancels.

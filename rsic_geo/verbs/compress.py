@@ -255,7 +255,7 @@ def _check_options(options: EncodeOptions, entry: CodecEntry) -> None:
     """
     if options.target.is_lossless and not entry.is_lossless_capable:
         raise UsageError(f"{entry.title} is lossy: use --codec jp2, or a target such as psnr=40 or bpp=0.5")
-    if not options.target.is_plain and entry.dial == "quality":
+    if options.target.is_bound and not options.target.is_plain and entry.dial == "quality":
         raise UsageError(f"{options.target}: {entry.title} takes one value in the units of the samples")
     if options.spectral == "rotated" and entry.dial != "size":
         raise UsageError(f"rotated bands are for JPEG 2000: leave out --bands, or --codec {entry.name}")

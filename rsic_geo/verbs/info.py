@@ -29,6 +29,7 @@ from rsic_geo.scenes.planes import Planes
 from rsic_geo.scenes.quantised import Affinity, steps_of
 from rsic_geo.scenes.tiff import codec_of
 from rsic_geo.scenes.verdict import band_names, target_meaning
+from rsic_geo.targets import TARGETS, References, Target
 from rsic_geo.verbs.decompress import final_pixels
 from rsic_geo.write.sidecars import as_stored, as_values
 
@@ -112,14 +113,17 @@ def _side(archive: Archive) -> dict[str, Any]:
 def _meaning(archive: Archive) -> str | None:
     """Return what the target allowed in the units of the scene; None where an archive cannot tell."""
     side, p = archive.side, archive.profile
-    if side is None or "psnr" not in side.target:
-        return None  # the spread SNR is told against is not recorded
+    asked = [] if side is None else [(kind, value) for kind, value in side.target.items() if kind in TARGETS]
+    if side is None or not asked or not archive.peaks:  # a later version may know more targets
+        return None
     names = band_names(archive.snapshot.descriptions, p.count)
     data = [band for band, colour in enumerate(p.colorinterp) if colour != "alpha"]
     if side.limits:  # a band without limits has no valid sample, one of a single value nothing to lose
         data = [band for band in data if (ends := side.limits[band]) is not None and ends[0] < ends[1]]
-    peaks = [archive.peaks[band] for band in data]
-    return target_meaning("psnr", side.target["psnr"], peaks, [names[band] for band in data])
+    target, peaks = Target(kind=asked[0][0], value=asked[0][1]), archive.peaks
+    # Spreads are not recorded.
+    bands = [(References(peaks[band].span), peaks[band], names[band]) for band in data]
+    return target_meaning(target, bands)
 
 
 def _peaks(archive: Archive) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypedDict
 
 from rsic_geo.errors import UsageError
 from rsic_geo.options import Execution
-from rsic_geo.targets import TARGETS, Target
+from rsic_geo.targets import Target, numbered
 
 StrPath = str | os.PathLike[str]
 """A path, or a name that GDAL knows."""
@@ -108,7 +108,7 @@ def check_keywords(verb: str, given: Mapping[str, object], known: Collection[str
 
 
 _EXECUTION = tuple(field.name for field in fields(Execution))
-TARGET_NAMES = tuple(kind.replace("-", "_") for kind in TARGETS if kind != "lossless")
+TARGET_NAMES = tuple(kind.replace("-", "_") for kind in numbered())
 
 
 def split_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from rsic_geo.batch.export.markup import printable
 from rsic_geo.raster.crs import axes_named
 from rsic_geo.scenes.verdict import band_names
+from rsic_geo.targets import numbered
 from rsic_geo.verbs.info import info
 from rsic_geo.view.scene import CUTS, DIFFERENCES, TILE, TITLES, SceneView
 
@@ -97,7 +97,12 @@ def _promises(view: SceneView) -> list[str]:
     said = ["Every tile's bytes are checked against their checksum before they are decoded."]
     if side.is_exact:
         return [*said, "Every sample is as it was in the original."]
-    said += _bounds(side.target)
+    known = numbered()  # a later version may know more of them
+    said += [
+        row.promise.format(value)
+        for kind, value in side.target.items()
+        if (row := known.get(kind)) and row.promise
+    ]
     if any(ends is not None for ends in side.limits):
         said.append("Samples stay within the least and greatest valid value of their band.")
     if archive.profile.has_nodata or archive.has_mask or archive.profile.has_alpha:
@@ -109,13 +114,3 @@ def _promises(view: SceneView) -> list[str]:
             "where it did not help it is off."
         )
     return said
-
-
-def _bounds(target: Mapping[str, float]) -> list[str]:
-    words = {
-        "psnr": "Made for a PSNR of the worst band of at least {:g} dB, counted on the final pixels.",
-        "snr": "Made for an SNR of the worst band of at least {:g} dB, counted on the final pixels.",
-        "max-error": "Made so that no sample differs by more than {:g}.",
-        "max-rel-error": "Made so that no sample differs by more than {:.3%} of itself.",
-    }
-    return [words[kind].format(value) for kind, value in target.items() if kind in words]

@@ -38,7 +38,7 @@ def _can_hold(entry: CodecEntry, opened: Scene, options: EncodeOptions) -> bool:
         return not p.has_band_masks
     if p.dtype not in ("float32", "float64"):
         return False
-    is_in_steps = options.quantize is not None or (target.is_bound and not target.is_lossless)
+    is_in_steps = options.quantize is not None or (target.is_amount and not target.is_lossless)
     return is_in_steps or whole_numbers(opened) is not None
 
 

@@ -59,21 +59,19 @@ def names_sizes(options: EncodeOptions) -> bool:
 
 
 def bounds_of(target: Target, snapshot: MetadataSnapshot, spans: Sequence[float]) -> tuple[float, ...]:
-    """Return the largest error a target allows each band, in the units of samples; none if relative.
+    """Return the error a target allows each band, in the units of samples; none if relative.
 
     Args:
-        target: a largest error.
+        target: one that says how far samples may be off.
         snapshot: of the scene.
         spans: range each band uses, in those units.
 
     Raises:
         UsageError: it names another number of bands, or the scene has no scale of its own.
     """
-    if target.kind == "max-rel-error":
+    if target.is_relative:
         return ()
-    values = target.values or (target.value,) * snapshot.count
-    if len(values) != snapshot.count:
-        raise UsageError(f"{target}: {len(values)} values for {snapshot.count} bands; give one or as many")
+    values = target.by_band(snapshot.count)
     if target.unit == "%":
         return tuple(value / 100 * span for value, span in zip(values, spans, strict=True))
     if target.unit == "r":
@@ -133,7 +131,7 @@ def keep_within(
             few steps.
         UsageError: parts of samples below zero, or for another number of bands.
     """
-    if target.kind == "max-rel-error":
+    if target.is_relative:
         return _kept_in_parts(opened, reader, target)
     steps, choice = _kept(opened, reader, target, bounds, signals)
     if steps is not None and choice.way == "steps" and target.is_plain and _erase(steps, reader, signals):

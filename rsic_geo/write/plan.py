@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,23 +26,18 @@ from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, Steps, exact_range, whole_numbers
 from rsic_geo.scenes.rotated import Rotation
 from rsic_geo.scenes.verdict import (
+    NOISE,
     BandFacts,
     BandSignal,
     Yardstick,
     band_names,
     gather_signals,
-    psnr_yardstick,
-    snr_yardstick,
     target_meaning,
+    yardstick_of,
 )
+from rsic_geo.targets import TARGETS, Decibels, References, Target
 from rsic_geo.write.holders import check_supported
-from rsic_geo.write.near import (
-    Way,
-    bounds_of,
-    keep_within,
-    names_sizes,
-    used_ranges,
-)
+from rsic_geo.write.near import Way, bounds_of, keep_within, names_sizes, used_ranges
 from rsic_geo.write.nodata import nodata_apart_pays
 from rsic_geo.write.spectral import choose_transform
 
@@ -82,7 +79,7 @@ class ScenePlan:
     steps: Steps | None = None
     """Steps within the bound asked for, which are coded without loss; ``affinity`` is then of facts alone."""
     bounds: tuple[float, ...] = ()
-    """Largest error each band may have, in the units of the scene's samples; empty for other targets."""
+    """Error each band may have, in the units of the scene's samples; empty where the target is no such."""
     spectral: Spectral | None = None
     """How bands become components: rotated where samples are lost, else predicted; None leaves them."""
     is_doubtful: bool = False
@@ -130,14 +127,13 @@ class ScenePlan:
         return band_names(self.snapshot.descriptions, self.profile.count)
 
     def yardstick(self, kind: str) -> Yardstick:
-        """Return what a target in dB (``psnr`` or ``snr``) is measured by, in the units the codec sees.
+        """Return what a target on the worst band is measured by, in the units the codec sees.
 
         Bands that hold nothing to lose, which come back exact whatever is coded, have no part in it.
         """
-        if kind == "snr":
-            rod = snr_yardstick(self.signals, self.profile)
-        else:
-            rod = psnr_yardstick(self.peaks, self.profile)
+        row = TARGETS[kind]
+        assert isinstance(row, Decibels)
+        rod = yardstick_of(row, self._references((1.0,) * self.profile.count), self.profile)
         units = tuple(unit for unit in rod.units if set(unit) & set(self.bands_at_stake))
         return replace(rod, units=units or rod.units)
 
@@ -146,17 +142,21 @@ class ScenePlan:
         """Indexes of bands that lossy coding can take something from: not alpha, empty, or of one value."""
         return [i for i, signal in enumerate(self.signals) if signal.count and not signal.is_constant]
 
-    def meaning(self, kind: str, value: float) -> str | None:
-        """Return what a target in dB allows in the units of the scene; None for another target."""
-        if kind not in ("psnr", "snr"):
-            return None
-        data = self.bands_at_stake
-        names = [self.names[band] for band in data]
-        if kind == "snr":
-            squares = self.yardstick(kind).scaled(self.factors).squares
-            return target_meaning(kind, value, [squares[band] ** 0.5 for band in data], names)
-        peaks = self.scene_peaks
-        return target_meaning(kind, value, [peaks[band] for band in data], names)
+    def meaning(self, target: Target) -> str | None:
+        """Return what a target on the worst band allows in the units of the scene; None for another."""
+        bands, peaks, names = self._references(self.factors), self.scene_peaks, self.names
+        data = [(bands[i], peaks[i], names[i]) for i in (self.bands_at_stake if peaks else [])]
+        return target_meaning(target, data)
+
+    def _references(self, factors: Sequence[float]) -> list[References]:
+        """Return what errors of each band are relative to; ``factors`` make the units of the codec's."""
+        peaks = [peak.span for peak in self.peaks] or [math.nan] * self.profile.count
+        bounds = self.bounds or (math.nan,) * self.profile.count
+        bands = zip(factors, self.factors, peaks, self.signals, bounds, strict=False)  # or no signals
+        return [
+            References(peak=peak * f, spread=max(signal.spread, NOISE) * f, bound=bound / own * f)
+            for f, own, peak, signal, bound in bands
+        ]
 
     @property
     def facts(self) -> list[BandFacts]:
@@ -303,9 +303,9 @@ def plan_scene(
     peaks = () if lossless and affinity is None else _peaks(radiometry, profile, signals, seen)
     steps, choice = None, None
     bounds: tuple[float, ...] = ()
+    if way is None and options.target.is_amount and not lossless:
+        bounds = bounds_of(options.target, snapshot, [b - a for a, b in used_ranges(radiometry, affinity)])
     if way is None and options.target.is_bound and not lossless and names_sizes(options):
-        spans = [high - low for low, high in used_ranges(radiometry, affinity)]
-        bounds = bounds_of(options.target, snapshot, spans)
         steps, choice = keep_within(opened, reader, options.target, bounds, signals)
         if choice.way == "lossless":
             return plan_scene(opened, options, progress, way="lossless")
@@ -390,11 +390,11 @@ def _peaks(
 def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity | None, int]:
     if opened.profile.dtype in ("float32", "float64") and (whole := whole_numbers(opened)) is not None:
         return QuantisedScene(opened, whole), whole, 0
-    is_bounded = options.target.is_bound and options.target.value > 0 and names_sizes(options)
+    is_bounded = options.target.is_amount and options.target.value > 0 and names_sizes(options)
     if opened.profile.dtype not in ("float32", "float64") or (options.quantize is None and not is_bounded):
         return opened, None, 0
     low, high, not_finite = exact_range(opened)
     affinity = Affinity.fit(opened.profile.dtype, low, high)
-    if options.target.kind == "max-error" and options.target.is_plain:
+    if options.target.is_bound and options.target.is_plain:
         affinity.steps_within(options.target.value)  # refuses what rounding alone would miss
     return QuantisedScene(opened, affinity), affinity, not_finite

@@ -75,7 +75,7 @@ def side_information(  # noqa: PLR0913 - what was measured, what was asked for, 
                 zlib.crc32(bytes([k % 251])) for k in range(rows)
             )
     # What was kept exactly needs no word of what might have been lost.
-    is_exact = plan.is_exact or options.target.kind == "lossless"
+    is_exact = plan.is_exact or options.target.number is None
     affine = {} if plan.coded_as is None else {"affine": plan.coded_as.to_json()}
     return SideInfo(
         lossless=plan.lossless,
@@ -83,7 +83,7 @@ def side_information(  # noqa: PLR0913 - what was measured, what was asked for, 
         tile_size=plan.grid.tile_size,
         pixel_crcs=_pixel_crcs(coded),
         seed=options.seed,
-        target={} if is_exact else {options.target.kind: options.target.value},
+        target={} if is_exact else {options.target.kind: max(plan.bounds, default=options.target.value)},
         limits=_stored_limits(plan),
         peaks=_stored_peaks(plan),
         extras={**(extras or {}), **affine, **spectral_entry(plan.spectral), **noted(damage)},

@@ -121,7 +121,7 @@ def _choose_rotation(
 
 def _cannot_rotate(scene: Scene, options: EncodeOptions) -> str:
     """Return why bands cannot be rotated; empty where they can."""
-    if options.target.kind == "max-error":
+    if options.target.is_bound and not options.target.is_relative:
         return "errors that are bounded are bounded band by band"
     return _cannot_transform(scene, options)
 
@@ -130,7 +130,7 @@ def _cannot_transform(scene: Scene, options: EncodeOptions) -> str:
     """Return why a scene has no components; empty where it may have some."""
     if candidates(options.codec)[0].dial != "size":
         return "the codec is not JPEG 2000"
-    if options.target.kind == "max-rel-error":
+    if options.target.is_relative:
         return "steps that grow with the samples have no .vrt of sums"
     if _data_bands(scene).sum() < 2:
         return "the scene has one"

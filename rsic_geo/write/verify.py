@@ -16,7 +16,7 @@ from rsic_geo.errors import JobCancelledError, RsicGeoError, TargetNotReachedErr
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
-from rsic_geo.quality import BandErrors, blank_errors, scored_bands
+from rsic_geo.quality import BandErrors, blank_errors, figures_of, scored_bands
 from rsic_geo.raster import metadata_differences
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.open import open_archive
@@ -80,7 +80,7 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
                 held.enter_context(open_archive(str(path), enhance="off", execution=execution))
                 for _ in range(count)
             ]
-            is_relative = target.kind == "max-rel-error"
+            is_relative = target.is_relative
             worst, verified = _verify_tiles(archives, source, coded, progress, is_relative=is_relative)
             lost = metadata_differences(coded.plan.snapshot, archives[0].snapshot)
     except (VerificationError, JobCancelledError):
@@ -90,7 +90,7 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
     bound, bands = target.value, verified.bands
     if bands is not None and coded.plan.is_exact and any(band.different for band in bands):
         raise VerificationError("the written archive does not decode to its source")
-    for band, most in zip(bands or (), coded.plan.bounds, strict=False):
+    for band, most in zip(bands or (), coded.plan.bounds if target.is_bound else (), strict=False):
         if band.max_abs_error > most:
             raise VerificationError(
                 f"band {band.band} of the written archive is up to {band.max_abs_error:g} off, {most:g} was "
@@ -104,21 +104,21 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
                     f"sample off, {100 * most:g} % was promised: the decoders of encoding and of reading "
                     "disagree"
                 )
-    if target.kind == "max-error" and target.is_plain and worst > bound:
+    if target.is_bound and target.is_plain and worst > bound:
         less = f"{bound - 1:g}" if bands is None else f"{0.99 * bound:.6g}"
         raise VerificationError(
             f"the written archive decodes with an error of {worst:g}, {bound:g} was promised: the decoders "
-            f"of encoding and of reading disagree; ask for max-error={less}"
+            f"of encoding and of reading disagree; ask for {target.kind}={less}"
         )
     if bands is not None and target.is_decibels:
         rod = coded.plan.yardstick(target.kind).scaled(coded.plan.factors)
         found = rod.decibels(
             np.array([band.sse for band in bands]), np.array([float(band.samples) for band in bands])
         )
-        if found < bound - PSNR_SLACK:
-            raise TargetNotReachedError(
-                f"{target}: in the units of the scene it is {found:.3f} dB; ask for more"
-            )
+        if found < target.decibels - PSNR_SLACK:
+            own = target.told(figures_of(scored_bands(bands)))
+            told = own if target.is_amount else f"it is {found:.3f} dB"
+            raise TargetNotReachedError(f"{target}: in the units of the scene {told}; ask for more")
     if lost:
         raise VerificationError(f"the written archive lost metadata: {'; '.join(str(d) for d in lost[:3])}")
     return verified

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,12 +24,10 @@ from rsic_geo.scenes.components import SPECTRAL_NAMES
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity
 from rsic_geo.scenes.verdict import BandFacts, BandQuality, lost_message, weak_warning
-from rsic_geo.targets import Target
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import Enhancement
 from rsic_geo.write.parts import BandStore
 from rsic_geo.write.plan import ScenePlan
-from rsic_geo.write.rate import control
 from rsic_geo.write.sideinfo import Seal
 from rsic_geo.write.verify import verify_archive
 
@@ -83,17 +82,13 @@ class Job(ABC):
         before = time.perf_counter()
         if self.options.verify == "full":
             self._verify(coded)
-        achieved = self._achieved(coded, seal)
-        return {
+        target = self.options.target
+        report = {
             "codec": self.entry.name,
             "codec_sha256": self.codec_sha256,
             "lossless": self.plan.is_exact,
             "step": list(self.plan.steps.scale) if isinstance(self.plan.steps, Affinity) else None,
-            "target": {
-                "asked": str(self.options.target),
-                "achieved": achieved,
-                "meaning": self.plan.meaning(self.options.target.kind, self.options.target.value),
-            },
+            "target": {"asked": str(target), "achieved": None, "meaning": self.plan.meaning(target)},
             "bytes": seal.file_bytes,
             "side_information_bytes": seal.side_bytes,
             "ratio": self.plan.raw_bytes / seal.file_bytes,
@@ -116,6 +111,9 @@ class Job(ABC):
             "footprint": self.plan.footprint,
             "verified": self.options.verify == "full",
         }
+        numbers = {name: value for name, value in report.items() if isinstance(value, float)}
+        report["target"]["achieved"] = target.reached(defaultdict(lambda: math.nan, numbers))
+        return report
 
     @abstractmethod
     def _made(self) -> Made:
@@ -176,24 +174,6 @@ class Job(ABC):
         """Digest of the codec's own network; None for one without."""
         return None
 
-    def _achieved(self, coded: CodedScene, seal: Seal) -> float | None:
-        target: Target = self.options.target
-        if target.is_size:
-            return control.check_size(target, self.plan, seal.file_bytes)
-        if target.kind == "snr":
-            return self._decibels("snr", self._final_sse(coded), coded.count)
-        if self.plan.coded_as is not None:
-            named = {"psnr": "psnr", "max-error": "max_abs_error", "max-rel-error": "max_rel_error"}
-            name = named.get(target.kind)
-            return None if name is None else quantised_quality(self.found).get(name)
-        if target.kind == "psnr":
-            return self._decibels("psnr", self._final_sse(coded), coded.count)
-        if target.kind == "max-rel-error":
-            return 0.0  # nothing was lost
-        if target.kind == "max-error":
-            return coded.max_error if self.enhancement is None else self.enhancement.max_error
-        return None
-
     def _final_sse(self, coded: CodedScene) -> NDArray[np.float64]:
         return coded.sse if self.enhancement is None else self.enhancement.sse
 
@@ -209,7 +189,7 @@ class Job(ABC):
         if not coded.is_measured:
             return {
                 "psnr_codec": None, "psnr_shown": None, "psnr": None, "snr": None, "psnr_per_band": None,
-                "max_abs_error": None, "model": None, "cells_enhanced": 0.0,
+                "rmse": None, "max_abs_error": None, "model": None, "cells_enhanced": 0.0,
             }  # fmt: skip
         final = self._final_sse(coded)
         model = None
@@ -226,7 +206,9 @@ class Job(ABC):
             ]
             if self.plan.peaks
             else [None] * self.plan.profile.count,
+            "rmse": float(np.sqrt(final / np.maximum(coded.count, 1)).max()),
             "max_abs_error": coded.max_error if self.enhancement is None else self.enhancement.max_error,
+            **({"max_rel_error": 0.0} if self.plan.lossless else {}),
             "model": model,
             "cells_enhanced": 0.0
             if self.enhancement is None

@@ -178,8 +178,8 @@ def test_targets_and_reports_are_about_the_values_of_the_scene(tmp_path, target,
     promise = Promise(target=Target.parse(target), lossless=False)
     proof = prove(str(source), str(tmp_path / "a.jp2"), promise, Execution(), Progress())
     assert proof.problems == ()
-    assert proof.psnr == pytest.approx(psnr, abs=2e-3)
-    assert proof.max_error == pytest.approx(worst, rel=1e-9)
+    assert proof.figures["psnr"] == pytest.approx(psnr, abs=2e-3)
+    assert proof.figures["max_abs_error"] == pytest.approx(worst, rel=1e-9)
 
 
 @pytest.mark.parametrize("bound", [0, 0.001])

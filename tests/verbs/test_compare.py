@@ -58,7 +58,7 @@ def test_every_verb_gives_the_same_figures_of_a_scene_with_alpha(tmp_path, dtype
         proof = proof_of(source, tmp_path / "a.jp2", f"psnr={least}")
     assert report["psnr"] == pytest.approx(psnr, abs=1e-3)
     assert report["max_abs_error"] == worst
-    assert proof.psnr == pytest.approx(psnr, abs=1e-3)
+    assert proof.figures["psnr"] == pytest.approx(psnr, abs=1e-3)
     assert proof.problems == ()
 
 
@@ -122,7 +122,7 @@ def test_a_proof_says_infinite_where_nothing_differs(tmp_path):
     source = write_scene(tmp_path / "s.tif", painted((1, 60, 90)))
     rsic_geo.compress(source, tmp_path / "a.jp2")
     proof = proof_of(source, tmp_path / "a.jp2", "psnr=50")
-    assert proof.psnr == math.inf
+    assert proof.figures["psnr"] == math.inf
     assert proof.to_json()["psnr"] is None
     assert proof.problems == ()
 

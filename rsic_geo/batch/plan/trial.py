@@ -27,7 +27,6 @@ from rsic_geo.options import EncodeOptions
 from rsic_geo.raster.write import SceneWriter
 from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.protocol import StoredScene
-from rsic_geo.targets import Target
 from rsic_geo.verbs import compress
 from rsic_geo.verbs.names import archive_suffixes, usual_suffix
 from rsic_geo.write.fit import FITTING, SAMPLE_SIDE, SAMPLE_WINDOWS
@@ -140,9 +139,8 @@ def tried(known: Known, options: EncodeOptions | None, *, is_first: bool) -> Tri
             patched = _write_patch(reader, patch)
         if not patched.pixels:
             return Trial(known=known, size=_BOXES, seconds=patched.reading, scatter=1.0)
-        if options.target.kind == "psnr":  # its peak is what the scene uses, of which a few windows use less
-            target = Target(kind="psnr", value=options.target.value - patched.narrower)
-            options = replace(options, target=target)
+        # What a target is relative to may be what the scene uses, of which a few windows use less.
+        options = replace(options, target=options.target.widened(patched.narrower))
         clock, startup = _timed(patch, product, options, is_first=is_first)
         share, full = patched.share, patched.share * known.pixels
         return Trial(

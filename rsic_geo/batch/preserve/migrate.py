@@ -35,7 +35,7 @@ REFUSED = "refused"
 """Kind of error of a scene that cannot be made anew without loss."""
 _KEPT = ("source_bytes", "source_mtime_ns", "source_sha256", "content_key")
 _SEEN = ("width", "height", "bands", "dtype", "geom", "rule")
-_FLOOR = ("target", "psnr", "max_error")
+_FLOOR = ("target", "achieved", "psnr")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +138,7 @@ def _changed(text: str, changes: Mapping[str, Any]) -> EncodeOptions:
     before, _ = options_from(text, Execution())
     changed = replace(before, **changes)
     then, now = before.target, changed.target
-    falls = {
-        "psnr": now.value < then.value,
-        "snr": now.value < then.value,
-        "max-error": now.value > then.value,
-        "max-rel-error": now.value > then.value,
-    }
-    # Targets of other kinds are compared by what came of them, scene by scene.
-    if (then.is_lossless and not now.is_lossless) or (now.kind == then.kind and falls.get(now.kind, False)):
+    if now.is_less_than(then):
         raise UsageError(
             f"the archive promised {then}, {now} keeps less: to make smaller copies of its scenes give it to "
             "`rsic batch run` as an input"

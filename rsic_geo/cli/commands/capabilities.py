@@ -19,7 +19,7 @@ def describe() -> dict[str, Any]:
 
     from rsic_geo.codecs import registry
     from rsic_geo.options import TILE_SIZES
-    from rsic_geo.targets import TARGETS
+    from rsic_geo.targets import TARGETS, numbered
     from rsic_geo.weights import list_weights
 
     weights = list_weights()
@@ -54,6 +54,10 @@ def describe() -> dict[str, Any]:
         "verbs": list(_verbs()),
         "codecs": codecs,
         "targets": list(TARGETS),
+        "target_values": {
+            kind: {"unit": row.unit, "usual_of_bytes": row.usual[0], "usual": row.usual[1]}
+            for kind, row in numbered().items()
+        },
         "tile_sizes": list(TILE_SIZES),
         "models": [row.name for row in weights if row.kind == "enhancer"],
         "archive_extensions": list(dict.fromkeys(each for codec in codecs for each in codec["suffixes"])),

@@ -11,6 +11,7 @@ from rsic_geo.cli.options import check_local_output, execution_options, overwrit
 from rsic_geo.cli.part_options import part_options
 from rsic_geo.cli.summary import finish_job
 from rsic_geo.options import EFFORTS, TILE_SIZES, EncodeOptions, Execution
+from rsic_geo.targets import target_words
 
 
 def _refuse_creation_options(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> None:
@@ -37,10 +38,7 @@ archive_choices = stack(
         default="lossless",
         show_default=True,
         metavar="T",
-        help="lossless, psnr=DB or snr=DB (of the worst band), max-error=N (in the units of the samples), "
-        "max-rel-error=P% (of each sample, for radar), "
-        "ratio=R, bpp=B (bits per pixel of all bands) or bpppb=B (bits per sample); checked by decoding what "
-        "was written.",
+        help=f"{target_words(with_meaning=True)}; checked by decoding what was written.",
     ),
     click.option(
         "--accept-loss",

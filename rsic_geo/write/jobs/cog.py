@@ -49,7 +49,7 @@ def plan_cog(opened: Scene, options: EncodeOptions, progress: Progress) -> tuple
             f"{target}: a COG keeps every sample, or all within a largest error: use --target lossless or "
             "max-error=N; of floats JPEG 2000 takes other targets in steps (--codec jp2 --quantize uint16)"
         )
-    lossless = target.kind != "max-error" or target.is_lossless or not _has_lerc(opened)
+    lossless = target.is_relative or target.is_lossless or not _has_lerc(opened)
     names = tuple(name.lower() for name in profile.colorinterp)
     if not lossless and "palette" in names:
         raise UsageError("a palette scene holds class numbers, not brightness: use --target lossless")

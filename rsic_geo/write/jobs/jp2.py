@@ -15,7 +15,7 @@ from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.components import Unrotated
 from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
-from rsic_geo.write.jobs.tiled import USUAL_GAIN, TiledJob
+from rsic_geo.write.jobs.tiled import TiledJob
 from rsic_geo.write.parts import Bench, sized_codec
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
@@ -74,24 +74,13 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
             slack=control.PSNR_SLACK[self.options.effort],
         )
 
-    def _code(self, search: RateSearch, writer: Jp2Writer) -> tuple[CodedScene, Seal]:
-        target, progress = self.options.target, self.progress
-        if self.plan.lossless:
-            coded = control.lossless(search.coder, progress.stage(0, 0.85))
-            return coded, self._seal(coded, writer)
-        if target.is_size:
-            return self._to_size(search, writer)
-        if target.is_decibels:
-            carrying = control.Carrying(
-                finish=partial(self._finish, writer),
-                usual_gain=0.0 if self.enhancer is None else USUAL_GAIN,
-                foretaste=partial(self._foretaste, writer),
-            )
-            coded = control.to_decibels(search, target, carrying, progress.stage(0, 0.85))
-            return coded, self._seal(coded, writer)
-        coded = control.to_max_error(search, self._codec_bound, progress.stage(0, 0.5))
-        self._finish(writer, coded, progress.stage(0.5, 0.85))
-        return coded, self._seal(coded, writer)
+    def _to_decibels(self, search: RateSearch, writer: Jp2Writer, progress: Progress) -> CodedScene:
+        carrying = control.Carrying(
+            finish=partial(self._finish, writer),
+            usual_gain=self._usual_gain,
+            foretaste=partial(self._foretaste, writer),
+        )
+        return control.to_decibels(search, self.options.target, carrying, progress)
 
     def _to_bytes(self, search: RateSearch, budget: int, progress: Progress) -> CodedScene:
         return control.to_bytes(search, budget, progress)

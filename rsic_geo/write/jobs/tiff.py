@@ -21,7 +21,7 @@ from rsic_geo.scenes.tiff import named_codec, picture_of
 from rsic_geo.weights import beside
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.jobs.preview import PreviewMaker
-from rsic_geo.write.jobs.tiled import USUAL_GAIN, TiledJob
+from rsic_geo.write.jobs.tiled import TiledJob
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.dial import DialSearch, TileCoder
 from rsic_geo.write.sideinfo import Seal, side_information
@@ -76,8 +76,7 @@ class TiffJob(TiledJob[TiffSpool, DialSearch]):
 
     def _preview_basis(self, coded: CodedScene) -> int:
         """Return the bytes the preview is to suit: those asked for, lest it changes while they are sought."""
-        target = self.options.target
-        return control.file_budget(target, self.plan) if target.is_size else coded.body_bytes
+        return self._file_budget if self.options.target.is_size else coded.body_bytes
 
     @property
     def codec_sha256(self) -> str | None:
@@ -104,28 +103,13 @@ class TiffJob(TiledJob[TiffSpool, DialSearch]):
         return search
 
     def _code(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:
-        coded, seal = self._coded(search, writer)
+        coded, seal = TiledJob._code(self, search, writer)  # a dataclass with slots knows no bare super()
         self.is_contested = search.is_contested
         return coded, seal
 
-    def _coded(self, search: DialSearch, writer: TiffSpool) -> tuple[CodedScene, Seal]:
-        target, progress = self.options.target, self.progress
-        if self.plan.lossless:
-            coded = search.lossless(progress.stage(0, 0.85))
-            return coded, self._seal(coded, writer)
-        if target.is_size:
-            return self._to_size(search, writer)
-        if target.is_decibels:
-            coded = search.to_decibels(
-                target,
-                partial(self._finish, writer),
-                progress.stage(0, 0.85),
-                expected_gain=0.0 if self.enhancer is None else USUAL_GAIN,
-            )
-            return coded, self._seal(coded, writer)
-        coded = search.within(self._codec_bound, progress.stage(0, 0.5))
-        self._finish(writer, coded, progress.stage(0.5, 0.85))
-        return coded, self._seal(coded, writer)
+    def _to_decibels(self, search: DialSearch, writer: TiffSpool, progress: Progress) -> CodedScene:
+        finish = partial(self._finish, writer)
+        return search.to_decibels(self.options.target, finish, progress, expected_gain=self._usual_gain)
 
     def _to_bytes(self, search: DialSearch, budget: int, progress: Progress) -> CodedScene:
         return search.to_bytes(budget, progress)

@@ -19,12 +19,12 @@ from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.open import open_archive
+from rsic_geo.targets import Bound, Decibels, Exact, Size, refuse
 from rsic_geo.weights.store import SUFFIX
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, foretaste
 from rsic_geo.write.kept_fit import FitLog
 from rsic_geo.write.parts import plan_digest
-from rsic_geo.write.rate import control
 from rsic_geo.write.reading import Clamped
 from rsic_geo.write.sideinfo import Fitted, Seal
 from rsic_geo.write.writer import Job, Made
@@ -45,6 +45,12 @@ class Search(Protocol):
     """Encoding passes made."""
     measuring_seconds: float
     """Time spent on finding out where to look."""
+
+    def lossless(self, progress: Progress) -> CodedScene:
+        """Code every tile without loss."""
+
+    def within(self, bound: float, progress: Progress) -> CodedScene:
+        """Code every tile with its largest error within a bound."""
 
 
 WriterT = TypeVar("WriterT")
@@ -113,9 +119,25 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
     def _search(self, writer: WriterT) -> SearchT:
         """Return what codes the scene, as often as the target needs."""
 
-    @abstractmethod
     def _code(self, search: SearchT, writer: WriterT) -> tuple[CodedScene, Seal]:
         """Code the scene to its target and write the archive."""
+        match Exact() if self.plan.lossless else self.options.target.row:
+            case Exact():
+                coded = search.lossless(self.progress.stage(0, 0.85))
+            case Size():
+                return self._to_size(search, writer)
+            case Decibels():
+                coded = self._to_decibels(search, writer, self.progress.stage(0, 0.85))
+            case Bound():
+                coded = search.within(self._codec_bound, self.progress.stage(0, 0.5))
+                self._finish(writer, coded, self.progress.stage(0.5, 0.85))
+            case unknown:
+                refuse(unknown)
+        return coded, self._seal(coded, writer)
+
+    @abstractmethod
+    def _to_decibels(self, search: SearchT, writer: WriterT, progress: Progress) -> CodedScene:
+        """Code the scene to the quality of its worst band."""
 
     @abstractmethod
     def _to_bytes(self, search: SearchT, budget: int, progress: Progress) -> CodedScene:
@@ -139,6 +161,19 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
         return 200 + 32 * len(self.plan.grid)
 
     @property
+    def _usual_gain(self) -> float:
+        """What enhancement usually adds (dB): where a search for a quality begins."""
+        return 0.0 if self.enhancer is None else USUAL_GAIN
+
+    @property
+    def _file_budget(self) -> int:
+        """Bytes that the whole archive may have under a size target."""
+        row, plan = self.options.target.row, self.plan
+        assert isinstance(row, Size)
+        scene = (plan.raw_bytes, plan.pixels, plan.profile.count)
+        return int(row.budget(self.options.target.value, *scene))
+
+    @property
     def _fit_bound(self) -> float | None:
         """Largest error strengths may leave: less than asked for, where devices and windows round apart."""
         return None if self._bound is None else max(self._bound - self._rounding, 0.0)
@@ -151,7 +186,7 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
     @property
     def _bound(self) -> float | None:
         """Largest absolute error asked for, in the scene's units."""
-        return self.options.target.value if self.options.target.kind == "max-error" else None
+        return self.options.target.value if self.options.target.is_bound else None
 
     @property
     def _codec_bound(self) -> float:
@@ -218,7 +253,7 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
         The enhancement is fitted only to a coding whose predicted file size is right, since it takes most of
         the time.
         """
-        wanted = control.file_budget(self.options.target, self.plan)
+        wanted = self._file_budget
         overhead, added = self._usual_overhead, self._enhancement_bytes()
         rounds, fits = 2 * MAX_SIZE_ROUNDS, 0
         for attempt in range(rounds):

@@ -149,6 +149,19 @@ class RateSearch:
         worst = max(error / count for error, count in zip(shared.errors, pixels, strict=True))
         return worst / self.plan.form.bands or None  # nothing is left: anything may be
 
+    def lossless(self, progress: Progress) -> CodedScene:
+        """Code every tile reversibly."""
+        return self.coder.encode(TilePass(work="lossless"), progress)
+
+    def within(self, bound: float, progress: Progress) -> CodedScene:
+        """Code every tile with as few bytes as keep its largest absolute error within ``bound``.
+
+        Raises:
+            TargetNotReachedError: if a tile misses the bound at the finest lossy quality.
+        """
+        self.passes += 1
+        return self.coder.encode(TilePass(work="within", bound=bound), progress, "searching tile by tile")
+
     def encode(self, allocation: Allocation, progress: Progress) -> CodedScene:
         """Code every tile to its squared error."""
         self.passes += 1
@@ -189,11 +202,6 @@ def layer_errors(plan: ScenePlan, near: float | tuple[float, ...] | None) -> tup
         step, high, low = _WIDE_STEP, peak**2 / 10, 0.1
     count = min(round(10 * math.log10(high / low) / step) + 1, _MOST_LAYERS)
     return tuple(map(float, np.geomspace(high, low, count)))
-
-
-def lossless(coder: SceneCoder, progress: Progress) -> CodedScene:
-    """Code every tile reversibly."""
-    return coder.encode(TilePass(work="lossless"), progress)
 
 
 def to_bytes(search: RateSearch, budget: int, progress: Progress) -> CodedScene:
@@ -259,15 +267,15 @@ def to_decibels(search: RateSearch, target: Target, carrying: Carrying, progress
     # Curves are in what the codec sees, which for rotated bands has units of its own.
     goal = _Wanted(
         rod=rod,
-        goal=cost_of(target.value),
+        goal=cost_of(target.decibels),
         count=np.array([float(signal.count) for signal in plan.signals]),
-        mean_square=rod.mean_square(target.value) * plan.error_scale,
+        mean_square=rod.mean_square(target.decibels) * plan.error_scale,
         is_by_band=len(rod.units) > 1 and plan.spectral is None,
     )
     curves = search.curves(progress.stage(0, 0.3), wanted=goal)
     margin = ENHANCED_MARGIN if carrying.usual_gain else PSNR_MARGIN
-    hunt = Hunt(goal=cost_of(target.value + PSNR_AIM * search.slack))
-    least, most_wanted = target.value + margin, target.value + search.slack
+    hunt = Hunt(goal=cost_of(target.decibels + PSNR_AIM * search.slack))
+    least, most_wanted = target.decibels + margin, target.decibels + search.slack
     best = None
     aim = goal.aim(curves) * 10 ** ((carrying.usual_gain - PSNR_AIM * search.slack) / 10)
     first = _first_coding(search, carrying, hunt, aim, progress.stage(0.3, 0.4))
@@ -334,41 +342,15 @@ def _last_resort(
 ) -> CodedScene:
     """Return the best coding known to reach, else the finest, else one of exact samples."""
     rod = search.plan.yardstick(target.kind)
-    least = target.value + (ENHANCED_MARGIN if carrying.usual_gain else PSNR_MARGIN)
+    least = target.decibels + (ENHANCED_MARGIN if carrying.usual_gain else PSNR_MARGIN)
     count = len(search.plan.grid)
     finest = Allocation(sizes=(0,) * count, slope=0.0, errors=(0.0,) * count)
     ways = [partial(search.encode, each) for each in (best, finest) if each is not None]
     # A band of few counts may be allowed less error than the 9/7 wavelet leaves: then every sample is exact.
-    for code in (*ways, partial(to_max_error, search, 0.0)):
+    for code in (*ways, partial(search.within, 0.0)):
         coded = code(progress.stage(0.95, 0.98))
         if decibels(rod.cost(carrying.finish(coded, progress.stage(0.98, 1)), coded.count)) >= least:
             return coded
     raise TargetNotReachedError(
         f"{target} cannot be met on this scene, whose values are stored in steps of 16 bits: ask for less"
     )
-
-
-def to_max_error(search: RateSearch, bound: float, progress: Progress) -> CodedScene:
-    """Code every tile with as few bytes as keep its largest absolute error within ``bound``.
-
-    Raises:
-        TargetNotReachedError: if a tile misses the bound at the finest lossy quality.
-    """
-    search.passes += 1
-    todo = TilePass(work="within", bound=bound)
-    return search.coder.encode(todo, progress, "searching tile by tile")
-
-
-def check_size(target: Target, plan: ScenePlan, file_bytes: int) -> float:
-    """Return the achieved value of a size target."""
-    if target.kind == "ratio":
-        return plan.raw_bytes / file_bytes
-    return file_bytes * 8 / plan.pixels / (plan.profile.count if target.kind == "bpppb" else 1)
-
-
-def file_budget(target: Target, plan: ScenePlan) -> int:
-    """Return the bytes the whole archive may have under a size target."""
-    if target.kind == "ratio":
-        return int(plan.raw_bytes / target.value)
-    samples = plan.pixels * (plan.profile.count if target.kind == "bpppb" else 1)
-    return int(target.value * samples / 8)

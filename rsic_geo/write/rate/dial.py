@@ -334,7 +334,7 @@ class DialSearch:
         """
         rod = self._rod = self.plan.yardstick(target.kind)
         table = self._measured(progress.stage(0, 0.2))
-        wanted = target.value + ENHANCED_MARGIN
+        wanted = target.decibels + ENHANCED_MARGIN
         goal = -math.log(cost_of(wanted))
         guide = Guide(table.log_gains(), goal, {})
         guide.shift = expected_gain * math.log(10) / 10
@@ -352,7 +352,7 @@ class DialSearch:
             guide.learn(dial, -math.log(max(achieved, LEAST_COST)))
             if found >= wanted:
                 reached = dial if reached is None else min(reached, dial)
-                if found <= target.value + self.slack or dial == self._stops[0]:
+                if found <= target.decibels + self.slack or dial == self._stops[0]:
                     return coded
         if reached is None:
             raise TargetNotReachedError(
