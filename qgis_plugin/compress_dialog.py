@@ -79,7 +79,8 @@ class CompressDialog(AlgorithmDialog):
         chosen = self.preset.currentText()
         layer = self._layer()
         # Of rasters that are no files noise would have to be loaded from another machine.
-        self._presets = presets(layer if layer is not None and layer.providerType() == "gdal" else None)
+        file = layer if layer is not None and layer.providerType() == "gdal" else None
+        self._presets = presets(file, remembered_capabilities())
         self.preset.clear()
         self.preset.addItems([tr("as set below"), *self._presets])
         self.preset.setCurrentText(chosen)
@@ -98,16 +99,16 @@ class CompressDialog(AlgorithmDialog):
 
     def _take_target(self) -> None:
         """Fill in the value that is usual for the target, and say its unit."""
-        target = self._wrappers["TARGET"].parameterValue()
+        target, known = self._wrappers["TARGET"].parameterValue(), remembered_capabilities()
         value = self._wrappers["TARGET_VALUE"]
         is_used = target != command.LOSSLESS
         value.wrappedWidget().setEnabled(is_used)
         value.wrappedLabel().setText(
-            tr("Value of the target ({unit})").format(unit=unit(target))
+            tr("Value of the target ({unit})").format(unit=unit(target, known))
             if is_used
             else tr("Value of the target")
         )
-        self._set("TARGET_VALUE", usual_value(target, self._layer()) if is_used else None)
+        self._set("TARGET_VALUE", usual_value(target, self._layer(), known) if is_used else None)
         self.preset.setCurrentIndex(0)
         self._wait()
 

@@ -8,7 +8,7 @@ import statistics
 
 from qgis.core import QgsRasterLayer, QgsRectangle
 
-from .engine.command import PART
+from .engine.capabilities import Capabilities
 from .i18n import tr
 
 _SIDE = 160
@@ -24,28 +24,28 @@ def bits(layer: QgsRasterLayer) -> int:
     return 8 * layer.dataProvider().dataTypeSize(1)
 
 
-def usual_value(target: str, layer: QgsRasterLayer | None) -> float | None:
-    """Return what a target is filled in with; None for lossless, which has no value."""
+def usual_value(target: str, layer: QgsRasterLayer | None, known: Capabilities) -> float | None:
+    """Return what a target is filled in with; None for lossless, or where the engine says none."""
+    told = known.target_values.get(target)
+    if told is None:
+        return None
     depth, bands = (bits(layer), layer.bandCount()) if layer is not None else (8, 3)
-    fixed = {"psnr": 40.0 if depth == 8 else 45.0, "snr": 30.0, "ratio": 20.0, PART: 1.0}
-    if target == "max-error":
-        return max(1.0, float(int(noise(layer)))) if layer is not None else 4.0
-    if target in ("bpp", "bpppb"):
-        return round(depth * (bands if target == "bpp" else 1) / fixed["ratio"], 3)
-    return fixed.get(target)
+    value = float(told["usual_of_bytes" if depth == 8 else "usual"])
+    if told["unit"] == "samples":
+        return max(value, float(int(noise(layer)))) if layer is not None else 4.0
+    return round(value * {"bits per pixel": depth * bands, "bits per sample": depth}.get(told["unit"], 1), 3)
 
 
-def unit(target: str) -> str:
+def unit(target: str, known: Capabilities) -> str:
     """Return what the value of a target is counted in."""
+    told = str(known.target_values.get(target, {}).get("unit", ""))
     return {
-        "psnr": "dB",
-        "snr": "dB",
-        "max-error": tr("units of the samples"),
-        PART: tr("percent of each sample"),
-        "ratio": tr("times smaller than the samples"),
-        "bpp": tr("bits per pixel of all bands"),
-        "bpppb": tr("bits per sample"),
-    }.get(target, "")
+        "samples": tr("units of the samples"),
+        "percent": tr("percent of each sample"),
+        "times": tr("times smaller than the samples"),
+        "bits per pixel": tr("bits per pixel of all bands"),
+        "bits per sample": tr("bits per sample"),
+    }.get(told, told)
 
 
 def half_the_file(layer: QgsRasterLayer) -> float | None:
@@ -94,11 +94,11 @@ def _deviation(lines: list[list[float]]) -> float:
     return _TO_SIGMA * statistics.median(numbers) if numbers else 0.0
 
 
-def presets(layer: QgsRasterLayer | None) -> dict[str, tuple[str, float | None]]:
+def presets(layer: QgsRasterLayer | None, known: Capabilities) -> dict[str, tuple[str, float | None]]:
     """Return target and value of each preset by its name; those that need a scene only where there is one."""
     found: dict[str, tuple[str, float | None]] = {
         tr("Lossless"): ("lossless", None),
-        tr("Visually the same"): ("psnr", usual_value("psnr", layer)),
+        tr("Visually the same"): ("psnr", usual_value("psnr", layer, known)),
     }
     half = half_the_file(layer) if layer is not None else None
     if half is not None:

@@ -23,6 +23,7 @@ from qgis.core import (
 from ..compat import FLAG_ADVANCED, NUMBER_DOUBLE, NUMBER_INTEGER
 from ..engine.capabilities import USUAL_TARGETS, Capabilities
 from ..engine.command import AUTO, LOSSLESS, Compression, Execution, Part, Product
+from ..expectation import unit, usual_value
 from ..i18n import tr
 from ..settings import read_settings
 
@@ -204,18 +205,22 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
     return [
         explained(
             choice("TARGET", tr("Target"), targets, LOSSLESS),
-            tr(
-                "lossless: every pixel comes back. psnr and snr (dB, of the worst band), max-error (in the "
-                "units of the samples) and max-rel-error (percent of each sample, for radar): as small as "
-                "this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): "
-                "a size, met within 2 %. Checked by decoding."
+            " ".join(
+                [
+                    tr(
+                        "lossless: every pixel comes back. Otherwise the archive is as small as the target "
+                        "allows, or has the size asked for within 2 %. Qualities and mean errors are those "
+                        "of the worst band. Checked by decoding."
+                    ),
+                    *(f"{name}: {unit(name, known)}." for name in known.target_values),
+                ]
             ),
         ),
         explained(
             number("TARGET_VALUE", tr("Value of the target (dB, digital numbers, %, ratio, bits)"), 0, 1e9),
-            tr(
-                "Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error "
-                "4, max-rel-error 1, ratio 20, bpp 0.5 for three bands of bytes."
+            tr("Not used for lossless. Usual for three bands of bytes: {values}.").format(
+                values=", ".join(f"{name} {usual_value(name, None, known):g}" for name in known.target_values)
+                or "psnr 40"
             ),
         ),
         explained(

@@ -30,6 +30,9 @@ class Capabilities:
     codecs: tuple[str, ...] = ()
     """Names; of a codec that has several networks also NAME:NETWORK."""
     targets: tuple[str, ...] = ()
+    target_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of each target with a value its unit and what is usual: of samples at least that or the noise, of bits
+    that times those of the samples; empty where the engine does not say."""
     models: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     tile_sizes: tuple[int, ...] = ()
@@ -116,6 +119,7 @@ def parse_capabilities(text: str) -> Capabilities:
         verbs=verbs,
         codecs=tuple(_codec_names(entries)),
         targets=_words(entries, "targets"),
+        target_values=_rows(entries, "target_values"),
         models=_words(entries, "models"),
         devices=_words(entries, "devices"),
         tile_sizes=tuple(int(size) for size in _words(entries, "tile_sizes") if size.isdigit()),
@@ -146,6 +150,13 @@ def _codec_extensions(entries: Mapping[str, Any]) -> Iterator[tuple[str, tuple[s
         suffixes = _words(row, "suffixes")
         if suffixes:
             yield str(row["name"]), suffixes
+
+
+def _rows(entries: Mapping[str, Any], key: str) -> Mapping[str, Mapping[str, Any]]:
+    rows = entries.get(key)
+    return (
+        {k: row for k, row in rows.items() if isinstance(row, Mapping)} if isinstance(rows, Mapping) else {}
+    )
 
 
 def _words(entries: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -773,16 +773,6 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band), max-error (in the units of the samples) and max-rel-error (percent of each sample, for radar): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/parameters.py"/>
-        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, max-rel-error 1, ratio 20, bpp 0.5 for three bands of bytes.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/parameters.py"/>
         <source>auto takes the best of the engine's networks for the scene, none stores the codec's pixels as they are.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -909,6 +899,16 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>Output format</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>lossless: every pixel comes back. Otherwise the archive is as small as the target allows, or has the size asked for within 2 %. Qualities and mean errors are those of the worst band. Checked by decoding.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Not used for lossless. Usual for three bands of bytes: {values}.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -801,16 +801,6 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
-        <source>lossless: every pixel comes back. psnr and snr (dB, of the worst band), max-error (in the units of the samples) and max-rel-error (percent of each sample, for radar): as small as this quality allows. ratio, bpp (bits per pixel of all bands) and bpppb (bits per sample): a size, met within 2 %. Checked by decoding.</source>
-        <translation>lossless: Jedes Pixel kommt zurück. psnr und snr (dB, des schlechtesten Kanals), max-error (in den Einheiten der Werte) und max-rel-error (Prozent jedes Wertes, für Radar): so klein, wie diese Qualität es zulässt. ratio, bpp (Bit pro Pixel aller Kanäle) und bpppb (Bit pro Wert): eine Größe, auf 2 % genau. Durch Entpacken geprüft.</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/parameters.py"/>
-        <source>Not used for lossless. Usual values: psnr 40 (of the range a band uses), snr 30, max-error 4, max-rel-error 1, ratio 20, bpp 0.5 for three bands of bytes.</source>
-        <translation>Nicht für lossless. Übliche Werte: psnr 40 (des Bereichs, den ein Kanal nutzt), snr 30, max-error 4, max-rel-error 1, ratio 20, bpp 0,5 für drei Kanäle von Bytes.</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/parameters.py"/>
         <source>auto takes the best of the engine's networks for the scene, none stores the codec's pixels as they are.</source>
         <translation>auto nimmt das beste der Netze des Programms für die Szene, none speichert die Pixel des Codecs, wie sie sind.</translation>
     </message>
@@ -938,6 +928,16 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
         <location filename="../algorithms/parameters.py"/>
         <source>Output format</source>
         <translation>Ausgabeformat</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>lossless: every pixel comes back. Otherwise the archive is as small as the target allows, or has the size asked for within 2 %. Qualities and mean errors are those of the worst band. Checked by decoding.</source>
+        <translation>lossless: Jedes Pixel kommt zurück. Sonst ist das Archiv so klein, wie das Ziel es zulässt, oder hat die verlangte Größe auf 2 % genau. Qualitäten und mittlere Fehler sind die des schlechtesten Kanals. Durch Entpacken geprüft.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
+        <source>Not used for lossless. Usual for three bands of bytes: {values}.</source>
+        <translation>Nicht für lossless. Üblich für drei Kanäle von Bytes: {values}.</translation>
     </message>
     <message>
         <location filename="../algorithms/reencodefolder.py"/>
