@@ -122,6 +122,15 @@ TARGETS: dict[str, Row] = {
         promise="Made for an SNR of the worst band of at least {:g} dB, counted on the final pixels.",
         reference=lambda band: band.spread, of=" of a spread of {spread:.4g}",
     ),
+    "rmse": Decibels(
+        code=7, word="N", about="root mean square error of the worst band, in the units of the samples",
+        limits=(1e-12, 1e12), unit="samples", usual=(1.0, 1.0), is_amount=True,
+        figure=lambda found: found["rmse"],
+        keeps=lambda found, asked: found <= asked * 10 ** (DECIBEL_SLACK / 20),
+        told="its RMSE is {:.4g}",
+        promise="Made for an RMSE of the worst band of at most {:g}, counted on the final pixels.",
+        reference=lambda band: band.bound,
+    ),
     "max-error": Bound(
         code=3, word="N", about="in the units of the samples", limits=(0.0, 1e300), unit="samples",
         usual=(1.0, 1.0), figure=lambda found: found["max_abs_error"], told="its largest error is {:g}",

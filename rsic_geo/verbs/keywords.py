@@ -46,6 +46,7 @@ class TargetKeywords(TypedDict, total=False):
 
     psnr: float
     snr: float
+    rmse: float | str | tuple[float, ...]
     max_error: float | str | tuple[float, ...]
     max_rel_error: float | str | tuple[float, ...]
     ratio: float

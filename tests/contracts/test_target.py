@@ -8,8 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from batch_support import options, run
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,13 +21,13 @@ import rsic_geo
 from rsic_geo.batch.coordinator import Watcher
 from rsic_geo.batch.preserve.migrate import MigrateOptions, migrate
 from rsic_geo.batch.run import BatchOptions, Crew
-from rsic_geo.errors import UsageError
+from rsic_geo.errors import TargetNotReachedError, UsageError
 from rsic_geo.options import Execution
 from rsic_geo.targets import TARGETS, Decibels, Exact, Number, Size, Target, numbered
 from rsic_geo.view.scene import SceneView
 from rsic_geo.view.told import described
 
-CODES = {"bpp": 0, "psnr": 1, "ratio": 2, "max-error": 3, "snr": 4, "bpppb": 5, "max-rel-error": 6}
+CODES = {"bpp": 0, "psnr": 1, "ratio": 2, "max-error": 3, "snr": 4, "bpppb": 5, "max-rel-error": 6, "rmse": 7}
 """How archives that exist name their targets."""
 SUFFIX = {"jp2": ".jp2", "learned": ".rsic.tif"}
 
@@ -106,7 +108,8 @@ def squared(source: Path, back: Path) -> float:
 def test_a_made_up_target_goes_through_every_verb(tmp_path, mse, codec, target, most):
     scene = write_scene(tmp_path / "s.tif", painted((2, 96, 120)))  # % are of the range of bytes
     archive, back = tmp_path / f"a{SUFFIX[codec]}", tmp_path / "b.tif"
-    report = rsic_geo.compress(scene, archive, target=target, codec=codec, accept_loss=True)
+    how = {"codec": codec, "model": "auto" if codec == "jp2" else "none"}
+    report = rsic_geo.compress(scene, archive, target=target, accept_loss=True, **how)
     rsic_geo.decompress(archive, back)
     found = squared(scene, back)
     assert 0.6 * most < found <= most
@@ -145,6 +148,44 @@ def test_a_made_up_target_is_proved_and_kept_by_migrations(tmp_path, mse, monkey
     monkeypatch.setattr("rsic_geo.quality.BandErrors.rmse", 6.0)
     _, outcomes = run(tmp_path / "in", tmp_path / "again", wanted)
     assert "its squared error is 36, mse=20,30 was asked for" in outcomes["s.tif"].error
+
+
+def heights(path: Path, dtype: str, scale: float) -> Path:
+    """Write two bands of hills with nodata, in metres or, as ``scale`` says, in parts of them."""
+    rows, cols = np.mgrid[0:120, 0:150]
+    hills = 900 + 80 * np.sin(cols / 17) + 60 * np.cos(rows / 11) + 5 * np.sin(rows * cols / 9)
+    pixels = np.stack([hills, hills / 2]) / scale
+    pixels[:, :20, :30] = -9999
+    profile = {"driver": "GTiff", "width": 150, "height": 120, "count": 2, "dtype": dtype, "nodata": -9999}
+    with rasterio.open(path, "w", crs="EPSG:32633", transform=Affine(10, 0, 0, 0, -10, 0), **profile) as file:
+        file.write(pixels.astype(dtype))
+        file.scales = (scale, scale)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "target", "allowed"),
+    [
+        ("float32", 1.0, "0.5", (0.5, 0.5)),
+        ("float32", 1.0, "0.5,2", (0.5, 2.0)),
+        ("int16", 0.1, "0.3r", (3.0, 3.0)),
+        ("int16", 0.1, "0.2%", None),
+    ],
+)
+def test_heights_keep_their_rmse(tmp_path, dtype, scale, target, allowed):
+    source, back = heights(tmp_path / "s.tif", dtype, scale), tmp_path / "b.tif"
+    report = rsic_geo.compress(source, tmp_path / "a.jp2", rmse=target, model="none")
+    rsic_geo.decompress(tmp_path / "a.jp2", back)
+    with rasterio.open(source) as ours, rasterio.open(back) as theirs:
+        one, two = ours.read(masked=True).astype(float), theirs.read(masked=True).astype(float)
+    assert (np.ma.getmaskarray(one) == np.ma.getmaskarray(two)).all()
+    found = np.sqrt(((one - two) ** 2).mean(axis=(1, 2)))
+    parts = found / (allowed or 0.002 * (one.max(axis=(1, 2)) - one.min(axis=(1, 2))))
+    assert 0.85 < parts.max() <= 1
+    assert report.details["target"]["achieved"] == pytest.approx(found.max(), rel=1e-3)
+    assert (report.details["target"]["meaning"] is None) == (target == "0.5")
+    with pytest.raises(TargetNotReachedError if dtype == "float32" else UsageError):
+        rsic_geo.compress(source, tmp_path / "c.jp2", rmse=1e-9 if dtype == "float32" else 0, model="none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
