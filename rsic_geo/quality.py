@@ -162,11 +162,6 @@ def _decibels(sse: float, count: float, peak: float) -> float:
     return 10 * (2 * math.log10(peak) + math.log10(count) - math.log10(sse))
 
 
-def psnr_of_band(sse: float, count: float, peak: float) -> float | None:
-    """Return the PSNR of one band (dB); None without an error."""
-    return None if sse <= 0 or count <= 0 else finite(10 * math.log10(peak**2 * count / sse))
-
-
 def quantised_quality(found: list[BandErrors] | None) -> dict[str, Any]:
     """Return the report's numbers on a quantised scene, in its own units; None where nothing was verified."""
     whole = {} if found is None else figures_of(scored_bands(found))

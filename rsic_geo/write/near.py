@@ -101,13 +101,7 @@ def _kept_in_parts(opened: Scene, reader: Scene, target: Target) -> tuple[Relati
         )
     if steps is None:
         return None, Choice("lossless")
-    if not can_be_exact:
-        apart = np.zeros(2, np.int64)
-        for window in pieces_of(opened.profile.height, opened.profile.width):
-            valid = reader.read_valid(window)
-            apart += _lossless_bytes(steps.quantise(opened.read(window), valid), valid)
-        return steps, Choice("steps", is_apart=_is_apart(apart))
-    return steps, choose_way(reader, steps, None, ())
+    return steps, choose_way(reader, steps, None, can_be_exact=can_be_exact)
 
 
 def keep_within(
@@ -173,7 +167,7 @@ def _kept(
         steps = Affinity.within(profile, _fine(reader).ends, bounds)
         if steps is None or not target.is_plain:
             return steps, Choice("codec" if steps is None else "steps")
-        return steps, choose_steps(opened, steps, reader, _fine(reader).steps_within(target.value))
+        return steps, choose_way(reader, steps, _fine(reader).steps_within(target.value), can_be_exact=False)
     if max(bounds) < 1:
         return None, Choice("lossless")
     alpha = [band for band, name in enumerate(profile.colorinterp) if name == "alpha"]
@@ -188,14 +182,22 @@ def _kept(
     return steps, choice
 
 
-def choose_way(scene: Scene, steps: Steps, bound: float | None, alpha_bands: Sequence[int]) -> Choice:
+def choose_way(
+    scene: Scene,
+    steps: Steps,
+    bound: float | None,
+    alpha_bands: Sequence[int] = (),
+    *,
+    can_be_exact: bool = True,
+) -> Choice:
     """Return how a scene is kept within a bound in the fewest bytes, by pieces of it.
 
     Args:
-        scene: of integers, or of floats read as such (its bound is then in steps of those).
+        scene: of integers, or of floats read in the finest steps (its bound is then in those).
         steps: what steps within the bound are.
         bound: largest error, in the samples of the scene; None where the codec knows no such bound.
         alpha_bands: bands that are kept exactly.
+        can_be_exact: whether the scene may be kept without loss, which one of floats is not.
     """
     windows = pieces_of(scene.profile.height, scene.profile.width)
     codec, stepped, exact = 0, np.zeros(2, np.int64), np.zeros(2, np.int64)
@@ -203,36 +205,19 @@ def choose_way(scene: Scene, steps: Steps, bound: float | None, alpha_bands: Seq
         pixels, valid = scene.read(window), scene.read_valid(window)
         if bound is not None:
             codec += _codec_bytes(pixels, valid, bound, alpha_bands)
-        exact += _lossless_bytes(pixels, valid) - np.array([_plane_bytes(valid), 0])
+        if can_be_exact:
+            exact += _lossless_bytes(pixels, valid) - np.array([_plane_bytes(valid), 0])
         values = scene.read_values(window) if isinstance(scene, QuantisedScene) else pixels
         stepped += _lossless_bytes(steps.quantise(values, valid), valid)
-    costs: dict[Way, int] = {"lossless": int(exact.min()), "steps": int(stepped.min())}
+    lossless = int(exact.min())
+    costs: dict[Way, int] = {"lossless": lossless} if can_be_exact else {}
+    costs["steps"] = int(stepped.min())
     if bound is not None:
         costs["codec"] = codec
     best = min(costs, key=lambda way: costs[way])
-    most = min(CLOSE * costs["lossless"], costs["lossless"] - _OVERHEAD)
-    return Choice(best, is_close=best != "lossless" and costs[best] > most, is_apart=_is_apart(stepped))
-
-
-def choose_steps(floats: Scene, steps: Affinity, fine: QuantisedScene, bound: float) -> Choice:
-    """Return the same of a scene of floats, which is read in fine steps otherwise and never kept exactly.
-
-    Args:
-        floats: the scene.
-        steps: what steps within the bound are.
-        fine: the same scene in the finest steps 16 bits hold.
-        bound: largest error, in those.
-    """
-    stepped, codec = np.zeros(2, np.int64), 0
-    for window in pieces_of(floats.profile.height, floats.profile.width):
-        pixels, valid = fine.read(window), fine.read_valid(window)
-        codec += _codec_bytes(pixels, valid, bound, ())
-        stepped += _lossless_bytes(steps.quantise(floats.read(window), valid), valid)
-    return Choice("steps" if stepped.min() <= codec else "codec", is_apart=_is_apart(stepped))
-
-
-def _is_apart(costs: NDArray[np.int64]) -> bool:
-    return bool(costs[1] < costs[0])
+    is_close = can_be_exact and best != "lossless"
+    is_close = is_close and costs[best] > min(CLOSE * lossless, lossless - _OVERHEAD)
+    return Choice(best, is_close=is_close, is_apart=bool(stepped[1] < stepped[0]))
 
 
 def _codec(pixels: NDArray[np.generic], *, mct: bool) -> Jpeg2000Codec:

@@ -199,11 +199,6 @@ class ScenePlan:
         return self.spectral.error_scale if isinstance(self.spectral, Rotation) else 1.0
 
     @property
-    def coded_bytes(self) -> int:
-        """Bytes of the samples that the codec is given, uncompressed."""
-        return self.pixels * self.profile.count * self.form.dtype.itemsize
-
-    @property
     def pixels(self) -> int:
         """Pixels of the scene (of one band)."""
         return self.profile.height * self.profile.width

@@ -18,7 +18,7 @@ from rsic_geo.codecs.base import CodecEntry
 from rsic_geo.errors import StructureLostError
 from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
-from rsic_geo.quality import BandErrors, finite, psnr_of_band, quantised_quality
+from rsic_geo.quality import BandErrors, blank_errors, finite, quantised_quality
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.scenes.components import SPECTRAL_NAMES
 from rsic_geo.scenes.protocol import Scene
@@ -174,51 +174,36 @@ class Job(ABC):
         """Digest of the codec's own network; None for one without."""
         return None
 
-    def _final_sse(self, coded: CodedScene) -> NDArray[np.float64]:
-        return coded.sse if self.enhancement is None else self.enhancement.sse
-
     def _decibels(self, kind: str, sse: NDArray[np.float64], count: NDArray[np.float64]) -> float | None:
         """Return PSNR or SNR of the worst band (dB); None without an error."""
         return finite(self.plan.yardstick(kind).decibels(sse, count)) if self.plan.signals else None
 
     def _quality(self, coded: CodedScene) -> dict[str, Any]:
-        if self.plan.coded_as is not None:
-            found = quantised_quality(self.found)  # others show steps within a bound as they are
-            shown = self._psnr_shown(coded) if self.plan.steps is None else found["psnr"]
-            return {**found, "psnr_shown": shown, "snr": self._snr_in_steps(coded)}
-        if not coded.is_measured:
-            return {
-                "psnr_codec": None, "psnr_shown": None, "psnr": None, "snr": None, "psnr_per_band": None,
-                "rmse": None, "max_abs_error": None, "model": None, "cells_enhanced": 0.0,
-            }  # fmt: skip
-        final = self._final_sse(coded)
-        model = None
-        if self.enhancement is not None and self.enhancer is not None:
-            model = {"name": self.enhancer.name, "sha256": self.enhancer.sha256}
-        return {
-            "psnr_codec": self._decibels("psnr", coded.sse, coded.count),
+        is_fine = self.plan.coded_as is not None and self.plan.steps is None
+        if self.plan.coded_as is not None or self.found is not None:
+            found = quantised_quality(self.found)  # others show steps within a bound, and a COG, as they are
+            snr = self._decibels("snr", coded.sse, coded.count) if is_fine else self._snr_found()
+            return {**found, "psnr_shown": self._psnr_shown(coded) if is_fine else found["psnr"], "snr": snr}
+        plan, final, bands = self.plan, self.enhancement or coded, None
+        if coded.is_measured:
+            peaks = [peak.span for peak in plan.peaks] or [math.nan] * plan.profile.count
+            bands = blank_errors(plan.profile, peaks)
+            for band, sse, count, worst in zip(bands, final.sse, coded.count, final.worst, strict=True):
+                band.sse, band.samples, band.max_abs_error = float(sse), int(count), float(worst)
+        told = {
+            **quantised_quality(bands),
+            "psnr_codec": self._decibels("psnr", coded.sse, coded.count) if bands else None,
             "psnr_shown": self._psnr_shown(coded),
-            "psnr": self._decibels("psnr", final, coded.count),
-            "snr": self._decibels("snr", final, coded.count),
-            "psnr_per_band": [
-                psnr_of_band(float(sse), float(count), peak.span)
-                for sse, count, peak in zip(final, coded.count, self.plan.peaks, strict=True)
-            ]
-            if self.plan.peaks
-            else [None] * self.plan.profile.count,
-            "rmse": float(np.sqrt(final / np.maximum(coded.count, 1)).max()),
-            "max_abs_error": coded.max_error if self.enhancement is None else self.enhancement.max_error,
-            **({"max_rel_error": 0.0} if self.plan.lossless else {}),
-            "model": model,
-            "cells_enhanced": 0.0
-            if self.enhancement is None
-            else float((self.enhancement.strengths > 0).mean()),
+            "snr": self._decibels("snr", final.sse, coded.count) if bands else None,
+            **({"max_rel_error": 0.0} if plan.lossless else {}),
         }
+        if self.enhancement is not None and self.enhancer is not None:
+            told["model"] = {"name": self.enhancer.name, "sha256": self.enhancer.sha256}
+            told["cells_enhanced"] = float((self.enhancement.strengths > 0).mean())
+        return told
 
-    def _snr_in_steps(self, coded: CodedScene) -> float | None:
-        """Return the SNR of a quantised scene (dB): of steps within a bound as verification found it."""
-        if self.plan.steps is None:
-            return self._decibels("snr", coded.sse, coded.count)
+    def _snr_found(self) -> float | None:
+        """Return the SNR of what was found in the units of the scene (dB)."""
         if self.found is None or not self.plan.signals:
             return None
         rod = self.plan.yardstick("snr").scaled(self.plan.factors)

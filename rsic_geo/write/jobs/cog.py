@@ -18,7 +18,7 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.sampling import core_spreads
 from rsic_geo.options import TILE_SIZES, EncodeOptions, usual_tile_size
 from rsic_geo.progress import Progress
-from rsic_geo.quality import blank_errors, finite, quantised_quality
+from rsic_geo.quality import blank_errors
 from rsic_geo.raster import LERC_TYPES, CogDraft, metadata_differences, open_scene, predictor_pays
 from rsic_geo.raster.structure import structure_options
 from rsic_geo.scenes.open import open_archive
@@ -262,10 +262,3 @@ class CogJob(Job):
             facts.judged(float(coded.sse[facts.band - 1]), float(coded.worst[facts.band - 1]))
             for facts in self.plan.facts
         ]
-
-    def _quality(self, coded: CodedScene) -> dict[str, Any]:
-        if self.found is None:
-            return Job._quality(self, coded)
-        found = quantised_quality(self.found)
-        rod = self.plan.yardstick("snr").scaled(self.plan.factors)
-        return {**found, "psnr_shown": found["psnr"], "snr": finite(rod.decibels(coded.sse, coded.count))}
