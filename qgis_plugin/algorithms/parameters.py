@@ -205,16 +205,12 @@ def target_parameters(known: Capabilities) -> list[QgsProcessingParameterDefinit
     return [
         explained(
             choice("TARGET", tr("Target"), targets, LOSSLESS),
-            " ".join(
-                [
-                    tr(
-                        "lossless: every pixel comes back. Otherwise the archive is as small as the target "
-                        "allows, or has the size asked for within 2 %. Qualities and mean errors are those "
-                        "of the worst band. Checked by decoding."
-                    ),
-                    *(f"{name}: {unit(name, known)}." for name in known.target_values),
-                ]
-            ),
+            tr(
+                "lossless: every pixel comes back. Otherwise the archive is as small as the target allows, "
+                "or has the size asked for within 2 %. Qualities and mean errors are those of the worst "
+                "band. Checked by decoding."
+            )
+            + "".join(f" {name}: {unit(name, known)}." for name in known.target_values),
         ),
         explained(
             number("TARGET_VALUE", tr("Value of the target (dB, digital numbers, %, ratio, bits)"), 0, 1e9),

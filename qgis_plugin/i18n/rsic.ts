@@ -848,6 +848,11 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>lossless: every pixel comes back. Otherwise the archive is as small as the target allows, or has the size asked for within 2 %. Qualities and mean errors are those of the worst band. Checked by decoding.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Value of the target (dB, digital numbers, %, ratio, bits)</source>
         <translation type="unfinished"></translation>
     </message>
@@ -899,11 +904,6 @@ Outputs: the raster as a layer, if wanted a layer with what was added to each sa
     <message>
         <location filename="../algorithms/parameters.py"/>
         <source>Output format</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../algorithms/parameters.py"/>
-        <source>lossless: every pixel comes back. Otherwise the archive is as small as the target allows, or has the size asked for within 2 %. Qualities and mean errors are those of the worst band. Checked by decoding.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -876,6 +876,11 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
+        <source>lossless: every pixel comes back. Otherwise the archive is as small as the target allows, or has the size asked for within 2 %. Qualities and mean errors are those of the worst band. Checked by decoding.</source>
+        <translation>lossless: Jedes Pixel kommt zurück. Sonst ist das Archiv so klein, wie das Ziel es zulässt, oder hat die verlangte Größe auf 2 % genau. Qualitäten und mittlere Fehler sind die des schlechtesten Kanals. Durch Entpacken geprüft.</translation>
+    </message>
+    <message>
+        <location filename="../algorithms/parameters.py"/>
         <source>Value of the target (dB, digital numbers, %, ratio, bits)</source>
         <translation>Wert des Ziels (dB, Grauwerte, %, Verhältnis, Bit)</translation>
     </message>
@@ -928,11 +933,6 @@ Ausgaben: das Raster als Layer, auf Wunsch ein Layer mit dem, was zu jedem Wert 
         <location filename="../algorithms/parameters.py"/>
         <source>Output format</source>
         <translation>Ausgabeformat</translation>
-    </message>
-    <message>
-        <location filename="../algorithms/parameters.py"/>
-        <source>lossless: every pixel comes back. Otherwise the archive is as small as the target allows, or has the size asked for within 2 %. Qualities and mean errors are those of the worst band. Checked by decoding.</source>
-        <translation>lossless: Jedes Pixel kommt zurück. Sonst ist das Archiv so klein, wie das Ziel es zulässt, oder hat die verlangte Größe auf 2 % genau. Qualitäten und mittlere Fehler sind die des schlechtesten Kanals. Durch Entpacken geprüft.</translation>
     </message>
     <message>
         <location filename="../algorithms/parameters.py"/>
