@@ -174,7 +174,7 @@ def heights(path: Path, dtype: str, scale: float) -> Path:
 )
 def test_heights_keep_their_rmse(tmp_path, dtype, scale, target, allowed):
     source, back = heights(tmp_path / "s.tif", dtype, scale), tmp_path / "b.tif"
-    report = rsic_geo.compress(source, tmp_path / "a.jp2", rmse=target, model="none")
+    report = rsic_geo.compress(source, tmp_path / "a.*", rmse=target, model="none")  # whichever can
     rsic_geo.decompress(tmp_path / "a.jp2", back)
     with rasterio.open(source) as ours, rasterio.open(back) as theirs:
         one, two = ours.read(masked=True).astype(float), theirs.read(masked=True).astype(float)
