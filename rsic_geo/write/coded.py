@@ -56,11 +56,6 @@ class CodedScene:
         """Squared error over all scored samples."""
         return float(self.sse.sum())
 
-    @property
-    def total_count(self) -> float:
-        """Scored samples."""
-        return float(self.count.sum())
-
 
 class SceneCoder:
     """Codes the tiles of one scene, as often as a target needs."""
