@@ -7,7 +7,6 @@ Pure standard library. Numbers are checked before they are believed: every funct
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rsic_geo.errors import BitstreamError
@@ -218,7 +217,15 @@ def split_codestream(data: bytes) -> Codestream:
     size = ImageSize.from_payload(segments[0].payload)
     if not {COD, QCD} <= {segment.code for segment in segments}:
         raise BitstreamError("the main header has no COD or no QCD: the codestream is damaged")
-    return Codestream(size=size, segments=tuple(segments[1:]), parts=tuple(_tile_parts(data, position)))
+    parts = []
+    while data[position : position + 2] != b"\xff\xd9":
+        tile, length, part = parse_sot(data[position : position + SOT_BYTES])
+        end = position + length if length else len(data) - 2
+        if end > len(data) or end <= position + SOT_BYTES:
+            raise BitstreamError(f"tile-part {part} of tile {tile} is cut short")
+        parts.append(TilePart(tile=tile, part=part, body=bytes(data[position + SOT_BYTES : end])))
+        position = end
+    return Codestream(size=size, segments=tuple(segments[1:]), parts=tuple(parts))
 
 
 def read_segments(data: bytes, position: int, *, stop: int) -> tuple[list[Segment], int]:
@@ -284,13 +291,3 @@ def packet_lengths(body: bytes) -> list[int]:
             lengths.append(value)
             value = 0
     return lengths
-
-
-def _tile_parts(data: bytes, position: int) -> Iterator[TilePart]:
-    while data[position : position + 2] != b"\xff\xd9":
-        tile, size, part = parse_sot(data[position : position + SOT_BYTES])
-        end = position + size if size else len(data) - 2
-        if end > len(data) or end <= position + SOT_BYTES:
-            raise BitstreamError(f"tile-part {part} of tile {tile} is cut short")
-        yield TilePart(tile=tile, part=part, body=bytes(data[position + SOT_BYTES : end]))
-        position = end

@@ -314,8 +314,14 @@ def decode_tile(codestream: bytes, *, reduce: int = 0) -> Pixels:
     Raises:
         BitstreamError: No codestream, damaged, cut short, or of a kind rsic_geo does not write.
     """
-    size = _checked_size(codestream)
+    size = j2k.split_codestream(codestream).size
     component = size.components[0]
+    if len(set(size.components)) > 1 or component.precision > 16:
+        raise BitstreamError(
+            "the bands differ in type or have more than 16 bits: rsic_geo does not write such files"
+        )
+    if (size.width - size.x0) * (size.height - size.y0) * len(size.components) > MAX_TILE_SAMPLES:
+        raise BitstreamError("the codestream claims to be larger than any tile: it is damaged")
     dtype = np.dtype(f"{'int' if component.is_signed else 'uint'}{8 if component.precision <= 8 else 16}")
     bands: list[Pixels] = []
     warnings = openjpeg.decode(codestream, reduce=reduce, consume=lambda _, s: bands.append(s.astype(dtype)))
@@ -362,18 +368,6 @@ def _check_bits(pixels: Pixels, bits: int) -> None:
             f"samples from {least} to {most} are more than the {bits} bits that the file says they use "
             "(NBITS): take that out of the file and archive it again"
         )
-
-
-def _checked_size(codestream: bytes) -> j2k.ImageSize:
-    size = j2k.split_codestream(codestream).size
-    first = size.components[0]
-    if any(component != first for component in size.components) or first.precision > 16:
-        raise BitstreamError(
-            "the bands differ in type or have more than 16 bits: rsic_geo does not write such files"
-        )
-    if (size.width - size.x0) * (size.height - size.y0) * len(size.components) > MAX_TILE_SAMPLES:
-        raise BitstreamError("the codestream claims to be larger than any tile: it is damaged")
-    return size
 
 
 def _layer_bytes(codestream: bytes, layers: int) -> tuple[int, ...]:

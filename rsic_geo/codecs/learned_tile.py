@@ -98,42 +98,36 @@ class LearnedTiles:
     length. Several threads may be inside the network.
     """
 
-    def __init__(self, form: TileForm, load: Callable[[], TileNetwork]) -> None:
-        """Hold what tiles have in common, and how the network is loaded when it is first needed."""
-        self._form, self._load, self._turn = form, load, threading.Lock()
-        self._loaded: TileNetwork | None = None
-
-    @classmethod
-    def make(
-        cls,
+    def __init__(
+        self,
         form: TileForm,
         *,
         weights: str,
         device: str,
         sha256: str | None,
         loader: Callable[..., TileNetwork] | None = None,
-    ) -> LearnedTiles:
-        """Return the codec of a scene; see :class:`rsic_geo.codecs.base.Maker`.
+    ) -> None:
+        """Hold what tiles have in common, and by what the network is loaded when it is first needed.
 
-        ``loader`` is :func:`load_network` or what takes its place.
+        Arguments as of :class:`rsic_geo.codecs.base.Maker`; ``loader`` is :func:`load_network` or what takes
+        its place.
         """
-
-        def load() -> TileNetwork:
-            network = (loader or load_network)(weights, device, sha256=sha256)
-            if sha256 is not None and not network.sha256.startswith(sha256):
-                raise WeightsMismatchError(
-                    f"the archive was made with the codec {weights} ({sha256}), here is {network.name} "
-                    f"({network.sha256[:16]}): install those weights; no others can decode it"
-                )
-            return network
-
-        return cls(form, load)
+        self._form, self._asked, self._loader = form, (weights, device, sha256), loader
+        self._turn = threading.Lock()
+        self._loaded: TileNetwork | None = None
 
     @property
     def _network(self) -> TileNetwork:
         with self._turn:
             if self._loaded is None:
-                self._loaded = self._load()
+                weights, device, sha256 = self._asked
+                network = (self._loader or load_network)(weights, device, sha256=sha256)
+                if sha256 is not None and not network.sha256.startswith(sha256):
+                    raise WeightsMismatchError(
+                        f"the archive was made with the codec {weights} ({sha256}), here is {network.name} "
+                        f"({network.sha256[:16]}): install those weights; no others can decode it"
+                    )
+                self._loaded = network
             return self._loaded
 
     @property

@@ -213,24 +213,22 @@ def _bindings() -> _Foreign:
     are any, GDAL's bindings, for things not used here and for as long as all of rsic_geo takes to start.
     """
     with _LOADING:
-        return _loaded()
-
-
-def _loaded() -> _Foreign:
-    is_new = _ALIAS not in sys.modules
-    if is_new:
-        spec = importlib.util.find_spec("glymur")
-        if spec is None or not spec.submodule_search_locations:
-            raise MissingDependencyError("JPEG 2000 needs glymur: pip install glymur")
-        package = ModuleType(_ALIAS)
-        package.__path__ = list(spec.submodule_search_locations)
-        sys.modules.setdefault(_ALIAS, package)
-    try:
-        openjp2: _Foreign = importlib.import_module(_BINDINGS)  # waits while another thread imports it
-    except ImportError as error:
-        raise MissingDependencyError(f"glymur is not usable ({error}): pip install 'glymur>=0.14'") from error
-    if is_new:
-        openjp2.OPENJP2 = _newest(openjp2.OPENJP2)
+        is_new = _ALIAS not in sys.modules
+        if is_new:
+            spec = importlib.util.find_spec("glymur")
+            if spec is None or not spec.submodule_search_locations:
+                raise MissingDependencyError("JPEG 2000 needs glymur: pip install glymur")
+            package = ModuleType(_ALIAS)
+            package.__path__ = list(spec.submodule_search_locations)
+            sys.modules.setdefault(_ALIAS, package)
+        try:
+            openjp2: _Foreign = importlib.import_module(_BINDINGS)  # waits while another thread imports it
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"glymur is not usable ({error}): pip install 'glymur>=0.14'"
+            ) from error
+        if is_new:
+            openjp2.OPENJP2 = _newest(openjp2.OPENJP2)
     if openjp2.OPENJP2 is None:
         raise MissingDependencyError(
             "the OpenJPEG library is missing: install libopenjp2-7 (apt) or openjpeg (conda, brew)"

@@ -32,7 +32,7 @@ def _jpeg2000(form: TileForm, *, weights: str, device: str, sha256: str | None) 
 def _learned(form: TileForm, *, weights: str, device: str, sha256: str | None) -> Codec:
     from rsic_geo.codecs.learned_tile import LearnedTiles  # what loads torch, when a network is needed
 
-    return LearnedTiles.make(form, weights=weights, device=device, sha256=sha256)
+    return LearnedTiles(form, weights=weights, device=device, sha256=sha256)
 
 
 def _compressai(form: TileForm, *, weights: str, device: str, sha256: str | None) -> Codec:
@@ -42,7 +42,7 @@ def _compressai(form: TileForm, *, weights: str, device: str, sha256: str | None
         raise UsageError(
             "no network of CompressAI is shipped: name yours, --codec compressai:FILE.safetensors"
         )
-    return LearnedTiles.make(form, weights=weights, device=device, sha256=sha256, loader=load_compressai)
+    return LearnedTiles(form, weights=weights, device=device, sha256=sha256, loader=load_compressai)
 
 
 _OWN = {

@@ -111,20 +111,17 @@ class Writer:
         else:
             self._low += ones
             self._range -= ones
-        if self._low > _WORD:
-            self._carry()
+        if self._low > _WORD:  # a carry, which runs on through bytes of 255
+            self._low &= _WORD
+            place = len(self._out) - 1
+            while self._out[place] == 255:
+                self._out[place] = 0
+                place -= 1
+            self._out[place] += 1
         while self._range < _TOP:
             self._out.append(self._low >> 24)
             self._low = self._low << 8 & _WORD
             self._range <<= 8
-
-    def _carry(self) -> None:
-        self._low &= _WORD
-        place = len(self._out) - 1
-        while self._out[place] == 255:
-            self._out[place] = 0
-            place -= 1
-        self._out[place] += 1
 
 
 class Reader:
@@ -133,11 +130,9 @@ class Reader:
     def __init__(self, model: Model, content: bytes) -> None:
         self._model = model
         self._content = content
-        self._next = 0
+        self._next = 4
         self._range = _WORD
-        self._code = 0
-        for _ in range(4):
-            self._shift()
+        self._code = int.from_bytes(content[:4].ljust(4, b"\0"), "big")
 
     def bit(self, place: int, value: int = 0) -> int:
         """See :meth:`Coder.bit`."""
@@ -165,14 +160,11 @@ class Reader:
             self._code -= ones
             self._range -= ones
         while self._range < _TOP:
+            byte = self._content[self._next] if self._next < len(self._content) else 0
+            self._code = (self._code << 8 | byte) & _WORD
+            self._next += 1
             self._range <<= 8
-            self._shift()
         return found
-
-    def _shift(self) -> None:
-        byte = self._content[self._next] if self._next < len(self._content) else 0
-        self._code = (self._code << 8 | byte) & _WORD
-        self._next += 1
 
 
 def code_unsigned(coder: Coder, first: int, value: int, *, longest: int = MAX_LENGTH) -> int:

@@ -24,10 +24,11 @@ Result = TypeVar("Result")
 
 
 def threaded_map(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Yield ``work(item)`` in order; at most ``2 * workers`` items are held at any moment."""
-    if workers <= 1:
-        yield from map(work, items)
-        return
+    """Return what yields ``work(item)`` in order; at most ``2 * workers`` items are held at any moment."""
+    return map(work, items) if workers <= 1 else _by_threads(work, items, workers)
+
+
+def _by_threads(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     with ThreadPoolExecutor(workers) as pool:
         pending: deque[Future[Result]] = deque()
         try:

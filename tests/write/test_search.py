@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsic_geo.write.rate.search import LEVELS, Guide, Stop, Table, stops
+from rsic_geo.write.rate.search import LEVELS, Curve, Guide, answered, stops
 
 STOPS = stops(beyond=True)
 
 
-def table_of(value, measured=None):
-    def probe(dial):
-        if measured is not None:
-            measured.append(dial)
-        return Stop(dial=dial, size=math.exp(value(dial)), cost=1.0)
-
-    return Table(probe, STOPS)
+def curve_of():
+    return Curve({}, STOPS)
 
 
 @given(
@@ -40,11 +33,10 @@ def test_ten_rounds_come_within_two_steps(slope, bend, wrong, tilt, target):
         return wrong + 8 + tilt * (probe(dial) - 8)
 
     wanted = scene(target)
-    curve = table_of(probe).log_sizes()
-    guide = Guide(curve, wanted, {})
+    guide = Guide(curve_of(), wanted, {})
     tried = []
     for _ in range(10):
-        dial = guide.next()
+        dial = answered(guide.next(), probe)
         if dial is None:
             break
         assert dial not in tried
@@ -61,7 +53,7 @@ def test_ten_rounds_come_within_two_steps(slope, bend, wrong, tilt, target):
     goal=st.floats(0, 9),
 )
 def test_the_largest_that_fits_else_the_least(known, goal):
-    guide = Guide(table_of(lambda dial: dial).log_sizes(), goal, known)
+    guide = Guide(curve_of(), goal, known)
     chosen = guide.below(0.01)
     fitting = [dial for dial, value in known.items() if value <= goal + 0.01]
     assert chosen == (max(fitting) if fitting else min(known))
@@ -70,8 +62,12 @@ def test_the_largest_that_fits_else_the_least(known, goal):
 @given(value=st.floats(-2, 3), slope=st.floats(0.3, 6))
 def test_no_more_is_measured_than_lies_between_the_middle_and_what_is_wanted(value, slope):
     measured = []
-    curve = table_of(lambda dial: 20 + slope * dial, measured).log_sizes()
-    found = curve.inverse(20 + slope * value)
+
+    def probe(dial):
+        measured.append(dial)
+        return 20 + slope * dial
+
+    found = answered(curve_of().inverse(20 + slope * value), probe)
     assert abs(found - min(max(value, STOPS[0]), STOPS[-1])) < 1e-4
     assert len(measured) == len(set(measured))
     below, above = min(measured), max(measured)
@@ -81,10 +77,15 @@ def test_no_more_is_measured_than_lies_between_the_middle_and_what_is_wanted(val
 
 @given(dial=st.floats(-1, 2), sag=st.floats(0, 3))
 def test_a_curve_is_asked_where_it_was_not_measured_and_rises_where_the_scene_does_not(dial, sag):
-    curve = table_of(lambda at: 8 + at - sag * (0 < at < 1)).log_sizes()
-    value = curve.at(dial)
-    found = curve.inverse(value)
-    assert abs(curve.at(found) - value) < 1e-4
+    curve = curve_of()
+
+    def ask(lookup):
+        return answered(lookup, lambda at: 8 + at - sag * (0 < at < 1))
+
+    value = ask(curve.at(dial))
+    found = ask(curve.inverse(value))
+    assert abs(ask(curve.at(found)) - value) < 1e-4
     if sag == 0:
         assert abs(found - dial) < 1e-4
-    assert curve.at(-1) < curve.at(0) < curve.at(0.5) < curve.at(1) < curve.at(2)
+    rising = [ask(curve.at(stop)) for stop in (-1, 0, 0.5, 1, 2)]
+    assert all(low < high for low, high in zip(rising, rising[1:], strict=False))

@@ -9,6 +9,7 @@ is what archives are made with.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -69,21 +70,19 @@ class GroupModel(nn.Module):
         self.leave = nn.Conv2d(width, self.count * (1 + self.has_means), 1)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
-        if group == 0:
-            self._begin_with_interpolation()
-
-    @torch.no_grad()
-    def _begin_with_interpolation(self) -> None:
-        """Expect the mean of the four known neighbours in the channels of the blocks' means."""
+        if group:
+            return
+        # The first group expects the mean of the four known neighbours in the channels of the blocks' means.
         means = mean_channels(self.count)
-        for place, layer in enumerate(self.direct):
-            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
-            diagonal = place % 2 == 0
-            for row, column in (
-                ((0, 0), (0, 2), (2, 0), (2, 2)) if diagonal else ((0, 1), (1, 0), (1, 2), (2, 1))
-            ):
-                layer.weight[means, means, row, column] = 0.24  # type: ignore[operator]
-            self.offsets[place + 1, means] = -0.4 * (place + 1)
+        with torch.no_grad():
+            for place, layer in enumerate(self.direct):
+                nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+                diagonal = place % 2 == 0
+                for row, column in (
+                    ((0, 0), (0, 2), (2, 0), (2, 2)) if diagonal else ((0, 1), (1, 0), (1, 2), (2, 1))
+                ):
+                    layer.weight[means, means, row, column] = 0.24  # type: ignore[operator]
+                self.offsets[place + 1, means] = -0.4 * (place + 1)
 
     def own_features(self, v: Tensor) -> Tensor:
         """Return what the group's latents tell later steps."""
@@ -131,7 +130,7 @@ class EntropyModel(nn.Module):
         self.hyper_enter = nn.Conv2d(spec.hyper_latents, width, 3, padding=1)
         self.hyper_quality = nn.Conv2d(1, width, 1, bias=False)
         self.hyper_leave = nn.Conv2d(width, width, 3, padding=1)
-        self.groups = nn.ModuleList(GroupModel(spec, group) for group in range(len(spec.groups)))
+        self.groups = nn.ModuleList(map(partial(GroupModel, spec), range(len(spec.groups))))
         self.tail_share = nn.Parameter(torch.tensor(-2.0))
         """Logit of the share of the wider normal distribution."""
         self.tail_ratio = nn.Parameter(torch.tensor(math.log(2.0)))

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ from rsic_geo.write import tiles as tilework
 from rsic_geo.write.coded import CodedScene, empty_coded, gather
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate.control import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE
-from rsic_geo.write.rate.search import LEAST_COST, LEVELS, Guide, Stop, Table, stops
+from rsic_geo.write.rate.search import LEAST_COST, LEVELS, Curve, Guide, answered, stops
 from rsic_geo.write.reading import raw_tiles, threaded_map
 from rsic_geo.write.tiles import TileInput, TileResult, pixel_crc
 
@@ -62,6 +63,7 @@ class TileCoder:
     def __init__(self, codec: Codec, entry: CodecEntry, decoder: TileDecoder) -> None:
         """Hold the codec of a scene, what is known of it, and what turns its payloads into pixels."""
         self._codec, self.entry, self._decoder = codec, entry, decoder
+        self.weights = codec.weights  # a network is loaded by this: here, before threads ask for it
         self._coded = decoder.coded
         self._rival: Jpeg2000Codec | None = None
         if entry.has_rival:
@@ -207,9 +209,12 @@ class DialSearch:
         """Hold the scene, where its tiles go, what codes them, and how many threads may work."""
         self.plan, self.passes, self.measuring_seconds = plan, 0, 0.0
         self._reader, self._spool, self._tiles, self._workers = reader, spool, tiles, workers
-        self._table: Table | None = None
+        count = len(plan.grid)
+        few = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
+        self._probes = set(range(count)) if count <= PROBE_TILES else few
+        self._probed: dict[float, float] = {}
         self._rod: Yardstick | None = None
-        self._probed, self._probing = 0, Progress()
+        self._probing = Progress()
         self._sizes: dict[float, float] = {}
         self._is_lossless = plan.lossless
         self._stops = stops(beyond=tiles.entry.has_rival)
@@ -229,7 +234,7 @@ class DialSearch:
         """Code the scene at a setting of the dial, unless that is what the spool holds."""
         if self._last is not None and self._last[0] == dial:
             return self._last[1]
-        coded = self._encode(self._at(dial), progress)
+        coded = self._encode(partial(self._tiles.at, dial=dial), progress)
         self._last, self._sizes[dial] = (dial, coded), math.log(max(1, coded.body_bytes))
         return coded
 
@@ -240,10 +245,7 @@ class DialSearch:
     def within(self, bound: float, progress: Progress) -> CodedScene:
         """Code every tile so that its largest absolute error is within a bound."""
         self._last = None
-        return self._encode(lambda tile: self._tiles.within(tile, bound), progress)
-
-    def _at(self, dial: float) -> Callable[[TileInput], TileResult]:
-        return lambda tile: self._tiles.at(tile, dial)
+        return self._encode(partial(self._tiles.within, bound=bound), progress)
 
     def _encode(self, coding: Callable[[TileInput], TileResult], progress: Progress) -> CodedScene:
         coded = empty_coded(self.plan)
@@ -264,32 +266,21 @@ class DialSearch:
 
         return threaded_map(work, raw_tiles(self._reader, self.plan, only), self._workers)
 
-    def _measured(self, progress: Progress) -> Table:
-        """Return a table of what a few tiles cost and how well they fit, each setting measured once."""
-        if self._table is None:
-            count = len(self.plan.grid)
-            probes = {round((i + 0.5) * count / PROBE_TILES - 0.5) for i in range(PROBE_TILES)}
-            probes = set(range(count)) if count <= PROBE_TILES else probes
-            cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in probes]
-            part = sum(core.pixel_count for core in cores) / self.plan.pixels
-            self._table = Table(lambda dial: self._probe(dial, probes, part), self._stops)
-        self._probing = progress
-        return self._table
-
-    def _probe(self, dial: float, probes: set[int], part: float) -> Stop:
-        """Return the size of some tiles, scaled to the scene, and what their errors cost the worst band."""
+    def _probe(self, dial: float) -> float:
+        """Return what the search is about, as a few tiles tell: ln(bytes) of the scene, or -ln(cost)."""
         started = time.perf_counter()
-        results = [result for result, _ in self._coded(self._at(dial), probes)]
-        sse = np.sum([result.sse for result in results], axis=0)
-        count = np.sum([result.cell_count.sum(axis=(1, 2)) for result in results], axis=0)
+        size, (sse, count) = 0, np.zeros((2, self.plan.profile.count))
+        for result, _ in self._coded(partial(self._tiles.at, dial=dial), self._probes):
+            size += len(result.codestream)
+            sse += result.sse
+            count += result.cell_count.sum(axis=(1, 2))
         self.measuring_seconds += time.perf_counter() - started
-        self._probed += 1
-        self._probing.report(min(1.0, self._probed / USUAL_STOPS), "measuring tiles")
-        return Stop(
-            dial=dial,
-            size=sum(len(result.codestream) for result in results) / part,
-            cost=0.0 if self._rod is None else self._rod.cost(sse, count),
-        )
+        self._probing.report(min(1.0, (len(self._probed) + 1) / USUAL_STOPS), "measuring tiles")
+        if self._rod is not None:
+            return -math.log(max(self._rod.cost(sse, count), LEAST_COST))
+        cores = [self.plan.grid.core(self.plan.grid.tile_number(number)) for number in self._probes]
+        part = sum(core.pixel_count for core in cores) / self.plan.pixels
+        return math.log(max(size / part, 1.0))
 
     def to_bytes(self, budget: int, progress: Progress) -> CodedScene:
         """Code the scene to ``budget`` bytes of all payloads together, within 1 % or as near as it gets.
@@ -297,10 +288,10 @@ class DialSearch:
         Where no setting comes near, the scene is given the largest coding that is no larger, and where all
         are larger the smallest.
         """
-        table = self._measured(progress.stage(0, 0.3))
-        guide = Guide(table.log_sizes(), math.log(budget), dict(self._sizes))
+        self._probing = progress.stage(0, 0.3)
+        guide = Guide(Curve(self._probed, self._stops), math.log(budget), dict(self._sizes))
         for attempt in range(MAX_ROUNDS):
-            dial = guide.next()
+            dial = answered(guide.next(), self._probe)
             if dial is None:
                 break
             part = 0.65 / MAX_ROUNDS
@@ -333,14 +324,14 @@ class DialSearch:
             TargetNotReachedError: the finest setting misses the target.
         """
         rod = self._rod = self.plan.yardstick(target.kind)
-        table = self._measured(progress.stage(0, 0.2))
+        self._probing = progress.stage(0, 0.2)
         wanted = target.decibels + ENHANCED_MARGIN
         goal = -math.log(cost_of(wanted))
-        guide = Guide(table.log_gains(), goal, {})
+        guide = Guide(Curve(self._probed, self._stops), goal, {})
         guide.shift = expected_gain * math.log(10) / 10
         reached: float | None = None
         for attempt in range(MAX_ROUNDS):
-            dial = guide.next()
+            dial = answered(guide.next(), self._probe)
             if dial is None:
                 break
             part = 0.75 / MAX_ROUNDS

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+T = TypeVar("T")
+Lookup: TypeAlias = Generator[float, float, T]
+"""Yields the stops of the dial it needs, is sent what each was measured to be, and returns what it finds."""
 LEVELS = 255
 """Steps of a quality."""
 LEAST_COST = 1e-30
@@ -22,46 +24,26 @@ def stops(*, beyond: bool) -> tuple[float, ...]:
     return (-1.0, -0.5, *_QUALITIES, 1.5, 2.0) if beyond else _QUALITIES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """What the whole scene is estimated to be at one setting of the dial."""
-
-    dial: float
-    size: float
-    cost: float
-    """Squared error over squared reference of the worst band; 0 where a size is sought."""
-
-
-class Table:
-    """Stops of the dial, each measured when a curve needs it, and once."""
-
-    def __init__(self, probe: Callable[[float], Stop], dials: tuple[float, ...]) -> None:
-        self._probe, self._dials = probe, dials
-        self._stops: dict[float, Stop] = {}
-
-    def at(self, dial: float) -> Stop:
-        """Return a stop, measured if it was not."""
-        if dial not in self._stops:
-            self._stops[dial] = self._probe(dial)
-        return self._stops[dial]
-
-    def log_sizes(self) -> Curve:
-        """Return ln(bytes) along the dial."""
-        return Curve(lambda dial: math.log(max(self.at(dial).size, 1.0)), self._dials)
-
-    def log_gains(self) -> Curve:
-        """Return -ln(cost) along the dial."""
-        return Curve(lambda dial: -math.log(max(self.at(dial).cost, LEAST_COST)), self._dials)
+def answered(lookup: Lookup[T], measure: Callable[[float], float]) -> T:
+    """Return what a lookup comes to, with every stop it asks for measured here, outside of it."""
+    try:
+        dial = next(lookup)
+        while True:
+            dial = lookup.send(measure(dial))
+    except StopIteration as end:
+        found: T = end.value
+        return found
 
 
 class Curve:
     """A value that grows along the dial, straight between the stops around the place that is asked for.
 
-    It begins at the middle and is measured as far as it is needed.
+    It begins at the middle and is measured as far as it is needed, each stop once.
     """
 
-    def __init__(self, value: Callable[[float], float], dials: tuple[float, ...]) -> None:
-        self._value, self._dials = value, dials
+    def __init__(self, values: dict[float, float], dials: tuple[float, ...]) -> None:
+        """Hold the values measured so far, by setting, and the stops that may be measured."""
+        self._values, self._dials = values, dials
         self._low = self._high = dials.index(_FIRST)
 
     @property
@@ -69,27 +51,33 @@ class Curve:
         """Where the dial is known to lead: from 0 to 1, and beyond where it was measured there."""
         return min(self._dials[self._low], 0.0), max(self._dials[self._high], 1.0)
 
-    def at(self, dial: float) -> float:
+    def at(self, dial: float) -> Lookup[float]:
         """Return the value at a setting."""
         while dial < self._dials[self._low] and self._low > 0:
             self._low -= 1
         while dial > self._dials[self._high] and self._high < len(self._dials) - 1:
             self._high += 1
-        return float(np.interp(dial, *self._measured()))
+        dials, values = yield from self._measured()
+        return float(np.interp(dial, dials, values))
 
-    def inverse(self, value: float) -> float:
+    def inverse(self, value: float) -> Lookup[float]:
         """Return the setting of a value, that of the nearer end where it lies outside."""
-        while value < self._measured()[1][0] and self._low > 0:
+        dials, values = yield from self._measured()
+        while value < values[0] and self._low > 0:
             self._low -= 1
-        while value > self._measured()[1][-1] and self._high < len(self._dials) - 1:
+            dials, values = yield from self._measured()
+        while value > values[-1] and self._high < len(self._dials) - 1:
             self._high += 1
-        dials, values = self._measured()
+            dials, values = yield from self._measured()
         return float(np.interp(value, values, dials))
 
-    def _measured(self) -> tuple[list[float], NDArray[np.float64]]:
+    def _measured(self) -> Lookup[tuple[list[float], NDArray[np.float64]]]:
         """Return settings and values, strictly rising: by next to nothing where they are not."""
         dials = list(self._dials[self._low : self._high + 1])
-        values = np.maximum.accumulate([self._value(dial) for dial in dials])
+        for dial in dials:
+            if dial not in self._values:
+                self._values[dial] = yield dial
+        values = np.maximum.accumulate([self._values[dial] for dial in dials])
         return dials, values + 1e-6 * np.arange(len(values))
 
 
@@ -115,22 +103,23 @@ class Guide:
         fitting = [dial for dial, value in self._known.items() if value <= self._target + tolerance]
         return max(fitting) if fitting else min(self._known)
 
-    def next(self) -> float | None:
+    def next(self) -> Lookup[float | None]:
         """Return the next setting to try; None where every step between the known ones was tried."""
         below = max((dial for dial, value in self._known.items() if value < self._target), default=None)
         above = min((dial for dial, value in self._known.items() if value >= self._target), default=None)
         if below is not None and above is not None and above > below:
-            low, high = self._curve.at(below), self._curve.at(above)
+            low = yield from self._curve.at(below)
+            high = yield from self._curve.at(above)
             part = (self._target - self._known[below]) / (self._known[above] - self._known[below])
-            dial = stepped(self._curve.inverse(low + part * (high - low)))
+            dial = stepped((yield from self._curve.inverse(low + part * (high - low))))
             if not below < dial < above:
                 dial = stepped((below + above) / 2)
             return dial if below < dial < above else None
         near = above if below is None else below
         goal = self._target - self.shift
         if near is not None:
-            goal = self._target - self._known[near] + self._curve.at(near)
-        dial = stepped(self._curve.inverse(goal))
+            goal = self._target - self._known[near] + (yield from self._curve.at(near))
+        dial = stepped((yield from self._curve.inverse(goal)))
         if near is not None:  # the curve was wrong before: steps that grow lead past the target
             step = 2**self._misses / LEVELS
             dial = stepped(min(dial, near - step) if below is None else max(dial, near + step))
