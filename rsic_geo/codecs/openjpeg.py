@@ -135,7 +135,11 @@ def encode(planes: npt.NDArray[Any], settings: EncoderSettings) -> bytes:
         if not image:
             raise CodecError("OpenJPEG has no memory for this tile: use smaller tiles")
         stack.callback(opj.image_destroy, image)
-        _fill_image(image.contents, planes)
+        area = image.contents
+        area.x0 = area.y0 = 0
+        bands, area.y1, area.x1 = planes.shape
+        for band in range(bands):
+            _samples(area.comps[band])[...] = planes[band]
         codec = opj.create_compress(opj.CODEC_J2K)
         stack.callback(opj.destroy_codec, codec)
         _listen(opj, codec, messages)
@@ -294,14 +298,6 @@ def _component_parameters(opj: _Foreign, planes: npt.NDArray[Any], precision: in
         entry.prec = entry.bpp = precision
         entry.sgnd = int(planes.dtype.kind == "i")
     return parameters
-
-
-def _fill_image(image: _Foreign, planes: npt.NDArray[Any]) -> None:
-    bands, height, width = planes.shape
-    image.x0 = image.y0 = 0
-    image.x1, image.y1 = width, height
-    for band in range(bands):
-        _samples(image.comps[band])[...] = planes[band]
 
 
 def _samples(component: _Foreign) -> npt.NDArray[np.int32]:

@@ -125,10 +125,10 @@ def unpack_coded(
     return levels, strengths, filters if any(filters) else ()
 
 
-def filter_bits(taps: FilterTaps, groups: Groups) -> float:
+def filter_bits(taps: FilterTaps) -> float:
     """Return how many bits the filter of one cluster takes."""
     meter = Meter(_model())
-    _code_filters(meter, (taps,), groups)
+    _code_filter(meter, taps, taps.bands, MAX_COEFFICIENTS)
     return meter.bits
 
 

@@ -152,17 +152,13 @@ class PayloadCheck:
         Raises:
             ChecksumError: if the bytes of one of them are damaged; the message names it.
         """
-        self._check(window)
+        self.reduced(window, 1.0)
         yield window
 
     def reduced(self, window: Window, shrink: float) -> None:
         """Check the same: every resolution of a tile lies in its bytes. Raises ChecksumError."""
         del shrink
-        self._check(window)
-
-    def _check(self, window: Window) -> None:
-        todo = [self._grid.index_number(index) for index in self._grid.tiles_touching(window)]
-        todo = [number for number in todo if number not in self._checked]
+        todo = [each for each in self._grid.numbers_touching(window) if each not in self._checked]
         if not todo:
             return
         with open_file(self._path) as file:
@@ -183,7 +179,7 @@ class PayloadCheck:
         out = []
         for index in self._grid:
             try:
-                self._check(self._grid.core(index))
+                self.reduced(self._grid.core(index), 1.0)
             except ChecksumError:
                 out.append(self._grid.index_number(index))
         return out

@@ -33,7 +33,6 @@ from rsic_geo.repair.steps import Scale
 Image8 = NDArray[np.uint8]
 LENGTHS = 6
 """Binary digits whose shares are printed."""
-_RGB = ((0, 1, 2),)
 _SIDES = (300, 400, 512, 800)
 _RATES = (0.12, 1.5)
 
@@ -73,7 +72,7 @@ def try_image(image: Image8, rate: float, enhancer: Enhancer) -> Trial:
     if taps is None:
         return Trial(taps=None, saved=0.0, cost=0.0)
     saved = 1 - float(sums.error_of(taps).sum() / unfiltered_error(sums).sum())
-    return Trial(taps=taps, saved=saved, cost=filter_bits(taps, _RGB) / (8 * size))
+    return Trial(taps=taps, saved=saved, cost=filter_bits(taps) / (8 * size))
 
 
 def some_images(packs: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[Image8]:

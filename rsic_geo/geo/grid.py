@@ -102,13 +102,16 @@ class TileGrid:
 
         The part of the window outside the scene is ignored; a window wholly outside touches no tile.
         """
-        inside = window.intersection(Window.full(self.height, self.width))
-        if inside is None:
+        return list(map(self.tile_number, self.numbers_touching(window)))
+
+    def numbers_touching(self, window: Window) -> list[int]:
+        """Return the numbers of the tiles that :meth:`tiles_touching` returns."""
+        if window.row_off >= self.height or window.col_off >= self.width:
             return []
-        size = self.tile_size
-        rows = range(inside.row_off // size, (inside.row_stop - 1) // size + 1)
-        cols = range(inside.col_off // size, (inside.col_stop - 1) // size + 1)
-        return [TileIndex(row=row, col=col) for row in rows for col in cols]
+        size, across = self.tile_size, self.cols
+        rows = range(window.row_off // size, -(-min(window.row_stop, self.height) // size))
+        cols = range(window.col_off // size, -(-min(window.col_stop, self.width) // size))
+        return [row * across + col for row in rows for col in cols]
 
     def row_band(self, row: int) -> Window:
         """Return the full-width window of the cores of tile row ``row``."""

@@ -71,7 +71,7 @@ class SceneProfile:
         """Raise UsageError unless a window lies in the scene, and the bands (from 0) are there."""
         if not isinstance(window, Window):
             raise UsageError(f"window is a rsic_geo.Window, not {window!r}")
-        if not Window.full(self.height, self.width).contains(window):
+        if window.row_off + window.height > self.height or window.col_off + window.width > self.width:
             raise UsageError(f"the window reaches outside the scene of {self.width} x {self.height} px")
         if bands is not None and not all(0 <= band < self.count for band in bands):
             raise UsageError(f"bands {list(bands)} are not all in 0..{self.count - 1}")

@@ -133,16 +133,13 @@ class _Ears(logging.Filter):
         return self._wanted(logging.getLogger(record.name), record.levelno)
 
 
+_EARS = tuple((logging.getLogger(name), _Ears(logging.getLogger(name))) for name in _LOGGERS)
+
+
 def _listen() -> None:
     """Set up the ears, once per process; a program that takes them off again gets them back."""
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        if not any(isinstance(each, _Ears) for each in logger.filters):
-            logger.addFilter(_Ears(logger))
+    for logger, ears in _EARS:
+        logger.addFilter(ears)  # which it does once
         # Levels and logging.disable are about what a program shows; damage must be heard whatever it shows.
         # Set on the object, since a level of the logger's own would not survive logging.disable.
-        logger.__dict__["isEnabledFor"] = _is_heard
-
-
-def _is_heard(level: int) -> bool:
-    return level >= logging.INFO
+        logger.__dict__["isEnabledFor"] = logging.INFO.__le__

@@ -85,62 +85,51 @@ def gdal_env(**options: object) -> Env:
 
 
 @contextmanager
-def gdal_config(options: Mapping[str, str] | None = None) -> Iterator[None]:
+def gdal_config(options: Mapping[str, str] | None = None, *, is_careful: bool = False) -> Iterator[None]:
     """Run the body under GDAL configuration options (``--config KEY=VALUE``).
 
     Scenes read and written in the body, from any thread, see the options.
 
     Args:
         options: values by name; GDAL_CACHEMAX as GDAL takes it, megabytes if below 100000, else bytes.
+        is_careful: GDAL opens and reads by the ways alone on which a failure reaches the caller.
 
     Raises:
         UsageError: GDAL_CACHEMAX is no size.
     """
-    own = {key.upper(): value for key, value in (options or {}).items()}
-    added: dict[str, object] = {
-        key: _cache_bytes(value) if key == "GDAL_CACHEMAX" else value for key, value in own.items()
-    }
+    added: dict[str, object] = {}
+    for key, value in (options or {}).items():
+        name = key.upper()
+        added[name] = _cache_bytes(value) if name == "GDAL_CACHEMAX" else value
     if added:
         _asked_for.append(added)
+    config: dict[str, object] = {}
+    for layer in (DEFAULT_CONFIG, *_asked_for):
+        config |= layer
+    before = []
+    for name in _KEYS:
+        if name in config:
+            before.append((name, os.environ.get(name)))
+            os.environ[name] = str(config.pop(name))
     try:
-        config: dict[str, object] = {}
-        for layer in (DEFAULT_CONFIG, *_asked_for):
-            config |= layer
-        keys = {name: str(config.pop(name)) for name in _KEYS if name in config}
-        with _in_environment(keys), gdal_env(**config):
+        with Env(session=DummySession(), **(config | _CAREFUL if is_careful else config)):
             yield
     finally:
+        for name, old in before:
+            if old is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = old
         if added:
             _asked_for.remove(added)
 
 
-@contextmanager
-def _in_environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def careful_reading() -> Iterator[None]:
-    """Let GDAL open and read in the body by the ways alone on which a failure reaches the caller."""
-    with gdal_env(**_CAREFUL):
-        yield
-
-
-@contextmanager
-def threads_in_blocks() -> Iterator[None]:
-    """Let GDAL decode in the body with the threads asked for: only for requests inside one block."""
-    asked = reading_options().get("GDAL_NUM_THREADS", "ALL_CPUS")
-    with gdal_env(GDAL_NUM_THREADS=str(asked)):
-        yield
+def threads_in_blocks() -> Env:
+    """Return a context in which GDAL decodes with the threads asked for: for requests inside one block."""
+    asked: object = os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")
+    for layer in _asked_for:
+        asked = layer.get("GDAL_NUM_THREADS", asked)
+    return Env(session=DummySession(), GDAL_NUM_THREADS=str(asked))
 
 
 def reading_options() -> dict[str, object]:

@@ -98,9 +98,10 @@ def _cut(name: str) -> str | None:
             for start, measure in _MEASURES.items():
                 if magic.startswith(start):
                     needed = measure(file)
+            size = file.seek(0, os.SEEK_END)
     except (OSError, ValueError, struct.error, LookupError, RasterioError):
         return None  # its own reader says what is wrong with what it cannot make out
-    needed, size = needed or _envi(name), _size(name)
+    needed = needed or _envi(name)
     return _words(name, size, needed) if size < needed else None
 
 
@@ -161,15 +162,11 @@ def _netcdf(file: BinaryIO) -> int:
     return max(ends)
 
 
-def _headers(name: str) -> list[str]:
-    """Return the files beside a raster that may be its ENVI header."""
-    names = dict.fromkeys((f"{name}.hdr", os.path.splitext(name)[0] + ".hdr"))
-    return [header for header in names if header != name and is_file(header)]
-
-
 def _envi(name: str) -> int:
     """Return the bytes an ENVI raster needs by the header beside it; 0 for other files."""
-    for header in _headers(name):
+    for header in dict.fromkeys((f"{name}.hdr", os.path.splitext(name)[0] + ".hdr")):
+        if header == name or not is_file(header):
+            continue
         with open_bytes(header) as file:
             text = file.read(_LONGEST_TEXT).decode("latin-1")
         if not text.startswith("ENVI"):

@@ -28,7 +28,6 @@ from rsic_geo.raster.blocks import block_places
 from rsic_geo.raster.damage import hearing_damage, hearing_unreadable, report_damage
 from rsic_geo.raster.doors.decoders import PixelDecoder, Pixels, ReducingDecoder, nearest
 from rsic_geo.raster.env import (
-    careful_reading,
     gdal_config,
     gdal_env,
     is_missing,
@@ -69,7 +68,7 @@ class SceneReader:
         """What messages call it."""
         self._turn = threading.RLock()
         self._decoder = decoder
-        with gdal_config(), careful_reading(), scene_errors("read", path):
+        with gdal_config(is_careful=True), scene_errors("read", path):
             # No sidecar of an archive is looked at: they are for others, and may be damaged.
             lone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if is_archive else {}
             with hearing_unreadable() as unreadable, gdal_env(**lone):
@@ -115,9 +114,8 @@ class SceneReader:
         """Read in the body; a failure that GDAL only reports is one."""
         with (
             self._turn,
-            gdal_config(),
+            gdal_config(is_careful=True),
             scene_errors(f"read {what} of", self.name),
-            careful_reading(),
             hearing_damage(self.name),
         ):
             for words in self._incomplete:
@@ -205,22 +203,23 @@ class SceneReader:
                 return self._decoder.read(window, bands)
             if self._blocks is not None:
                 with threads_in_blocks():
-                    return self._by_blocks(self._blocks, window, bands)
+                    return self._by_blocks(self._blocks, window, _indexes(bands))
             return np.asarray(self._dataset.read(_indexes(bands), window=_rasterio(window)))
 
-    def _by_blocks(self, dataset: DatasetReader, window: Window, bands: tuple[int, ...] | None) -> Pixels:
+    def _by_blocks(self, dataset: DatasetReader, window: Window, indexes: list[int] | None) -> Pixels:
         """Return samples read by one request for each block that the window touches."""
-        if self._is_inside_block(window):
-            return np.asarray(dataset.read(_indexes(bands), window=_rasterio(window)))
-        count = self.profile.count if bands is None else len(bands)
-        out = np.empty((count, window.height, window.width), dtype=self.profile.dtype)
         height, width = self.block_shape
-        for top in range(window.row_off // height * height, window.row_stop, height):
-            for left in range(window.col_off // width * width, window.col_stop, width):
-                block = Window(row_off=top, col_off=left, height=height, width=width).intersection(window)
-                if block is not None:
-                    rows, cols = block.within(window).slices
-                    dataset.read(_indexes(bands), window=_rasterio(block), out=out[:, rows, cols])
+        down, right = _ends(window.row_off, window.height, height), _ends(window.col_off, window.width, width)
+        if len(down) == len(right) == 1:
+            return np.asarray(dataset.read(indexes, window=_rasterio(window)))
+        count = self.profile.count if indexes is None else len(indexes)
+        out = np.empty((count, window.height, window.width), dtype=self.profile.dtype)
+        for top, bottom in down:
+            for left, end in right:
+                part = RasterioWindow(left, top, end - left, bottom - top)
+                rows = slice(top - window.row_off, bottom - window.row_off)
+                cols = slice(left - window.col_off, end - window.col_off)
+                dataset.read(indexes, window=part, out=out[:, rows, cols])
         return out
 
     @property
@@ -232,13 +231,6 @@ class SceneReader:
         """Return what a call of rasterio on the open dataset returns."""
         with self._reading("pixels"):
             return np.asanyarray(call(self._dataset))
-
-    def _is_inside_block(self, window: Window) -> bool:
-        height, width = self.block_shape
-        return (
-            window.row_off // height == (window.row_stop - 1) // height
-            and window.col_off // width == (window.col_stop - 1) // width
-        )
 
     def read_valid(self, window: Window, pixels: Pixels | None = None) -> Valid:
         """Return where samples are no nodata, shape (count, height, width), True = keep.
@@ -389,6 +381,12 @@ def _complex_integers(dataset: DatasetReader) -> str:
     with MemoryFile(ext=".vrt") as file:  # rasterio calls CInt32 complex64, and would round its values so
         rasterio.shutil.copy(dataset, file.name, driver="VRT")
         return "CFloat64" if b'"CInt32"' in file.read() else ""
+
+
+def _ends(start: int, count: int, block: int) -> list[tuple[int, int]]:
+    """Return where the part of each block begins and ends that so many pixels from ``start`` cover (px)."""
+    stop, cuts = start + count, range((start // block + 1) * block, start + count, block)
+    return list(zip((start, *cuts), (*cuts, stop), strict=True))
 
 
 def _indexes(bands: tuple[int, ...] | None) -> list[int] | None:

@@ -21,11 +21,11 @@ Pixels = NDArray[Any]
 class CellCache:
     """The cells of one scene that were used last. Threads may share it."""
 
-    def __init__(self, mib: int, profile: SceneProfile, *, is_used: bool) -> None:
-        """Hold at most so many MiB of the cells of a scene, none unless used. Raises UsageError for less."""
+    def __init__(self, mib: int, profile: SceneProfile) -> None:
+        """Hold at most so many MiB of the cells of a scene. Raises UsageError for no such number."""
         if not isinstance(mib, int | np.integer) or mib < 0:
             raise UsageError(f"cache_mib={mib!r} is no whole number of MiB; 0 keeps nothing")
-        self._most, self._held = mib << 20 if is_used else 0, 0
+        self._most, self._held = mib << 20, 0
         self._shape = profile.height, profile.width
         self._cell_bytes = CELL * CELL * profile.count * np.dtype(profile.dtype).itemsize
         self._lock = threading.Lock()

@@ -174,25 +174,21 @@ def _best_filter(sums: NormalEquations, prices: Doubles) -> FilterTaps | None:
     """Return the filter with the least error plus bits times their prices, None for that of no bits."""
     if sums.counts.sum() < 64 * column_count(sums.bands, sums.reach, sums.proposals):
         return None
-
-    groups = (tuple(range(sums.bands)),)
-
-    def cost(taps: FilterTaps) -> float:
-        return float((sums.error_of(taps) / prices).sum()) + filter_bits(taps, groups)
-
     least, best = float((unfiltered_error(sums) / prices).sum()), None
     for reach in range(sums.reach + 1):
         taps = _fit(sums, reach, [slice(0, LIGHTS)], prices)
-        if cost(taps) < least:
-            least, best = cost(taps), taps
+        cost = float((sums.error_of(taps) / prices).sum()) + filter_bits(taps)
+        if cost < least:
+            least, best = cost, taps
     if best is None:
         return None
     for count in CLASS_COUNTS:
         ranges = sums.cut(count)
         if len(ranges) > 1:
             taps = _fit(sums, best.reach, ranges, prices)
-            if cost(taps) < least:
-                least, best = cost(taps), taps
+            cost = float((sums.error_of(taps) / prices).sum()) + filter_bits(taps)
+            if cost < least:
+                least, best = cost, taps
     return best
 
 

@@ -83,7 +83,7 @@ class Archive:
                     f"{_CUT}: read as a file of another program, without its nodata, masks, tags and repair"
                 )
             self._set_up(store, enhance, allow_other_model)
-            self._cells = CellCache(cache_mib, self.profile, is_used=self.is_enhanced)
+            self._cells = CellCache(cache_mib, self.profile)
         except BaseException as error:
             self._held.close()
             if isinstance(error, RsicGeoError):
@@ -192,21 +192,18 @@ class Archive:
             WeightsMismatchError: if the weights here are not those the archive was made with.
         """
         with self._loading:
-            if self._enhancer is None:
-                self._enhancer = self._load_enhancer()
-            return self._enhancer
-
-    def _load_enhancer(self) -> Enhancer:
-        side = self.side
-        if side is None or side.model is None:
-            raise UsageError("this scene records no enhancer: use `rsic enhance` with a model's name")
-        name = side.model.name if self._enhance == "auto" else self._enhance
-        enhancer = recorded_enhancer(
-            side.model, name, self.execution, is_other_fine=self._allow_other_model, near=self.path
-        )
-        if not side.model.matches(enhancer.sha256):
+            if self._enhancer is not None:
+                return self._enhancer
+            model = None if self.side is None else self.side.model
+            if model is None:
+                raise UsageError("this scene records no enhancer: use `rsic enhance` with a model's name")
+            name = model.name if self._enhance == "auto" else self._enhance
+            self._enhancer = found = recorded_enhancer(
+                model, name, self.execution, is_other_fine=self._allow_other_model, near=self.path
+            )
+        if not model.matches(found.sha256):
             self._warn("enhanced with another model than the archive was made with: no promise on its error")
-        return enhancer
+        return found
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
@@ -301,7 +298,8 @@ class Archive:
         try:
             if shape is not None and shape != (area.height, area.width):
                 return self._read_reduced(area, shape, bands)
-            pixels = self.finish(self._cells.read(area, self._enhanced), area)
+            pixels = self._cells.read(area, self._enhanced) if self.is_enhanced else self.read_decoded(area)
+            pixels = self.finish(pixels, area)
         except MemoryError as error:
             raise UsageError("so many samples at once do not fit into memory: read windows") from error
         return pixels if bands is None else pixels[list(bands)]
@@ -320,7 +318,7 @@ class Archive:
 
     def _enhanced(self, area: Window) -> Pixels:
         side = self.side
-        if not self.is_enhanced or side is None or not self._any_strength(area):
+        if side is None or not self._any_strength(area):
             return self.read_decoded(area)
         plan, out = self.enhancement_plan(), None
         for rows in corrections(ReadBy(self.read_decoded), self.enhancer, plan, Progress(), area):

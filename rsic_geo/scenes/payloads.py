@@ -139,7 +139,7 @@ class TilePixels:
         """
         chosen = list(range(self._decoder.bands) if bands is None else bands)
         out = np.empty((len(chosen), window.height, window.width), self._decoder.dtype)
-        numbers = [self._grid.index_number(index) for index in self._grid.tiles_touching(window)]
+        numbers = self._grid.numbers_touching(window)
         wanted = list(numbers)
         if numbers and numbers[-1] == self._last + 1:  # read on and on: what comes next will be asked for
             wanted += range(numbers[-1] + 1, min(numbers[-1] + self._workers, len(self._grid)))
@@ -158,8 +158,18 @@ class TilePixels:
         """Return a tile; those wanted ``soon`` are begun meanwhile, where there are threads for it."""
         with self._turn:  # whoever comes first decodes a tile for all
             for each in (number, *soon):
-                if each not in self._held:
-                    self._held[each] = self._begin(each)
+                if each in self._held:
+                    continue
+                begun: Future[Pixels] = Future()  # errors wait in it for whoever asks for the tile
+                try:
+                    stored = self._source.payload(each)  # the file serves one thread at a time
+                    if self._pool is None:
+                        begun.set_result(self._decode(each, stored, 0))
+                    else:
+                        begun = self._pool.submit(self._decode, each, stored, 0)
+                except Exception as error:  # noqa: BLE001
+                    begun.set_exception(error)
+                self._held[each] = begun
             for each in (*soon, number):
                 self._held.move_to_end(each)
             found = self._held[number]
@@ -171,18 +181,6 @@ class TilePixels:
             with self._turn:  # another thread may be about to take it
                 self._held.pop(number, None)
             raise
-
-    def _begin(self, number: int) -> Future[Pixels]:
-        """Read a payload and have it decoded, by a thread of the pool or by this one; errors wait in it."""
-        found: Future[Pixels] = Future()
-        try:
-            stored = self._source.payload(number)  # the file serves one thread at a time
-            if self._pool is not None:
-                return self._pool.submit(self._decode, number, stored, 0)
-            found.set_result(self._decode(number, stored, 0))
-        except Exception as error:  # noqa: BLE001 - whoever asks for the tile gets it
-            found.set_exception(error)
-        return found
 
     def decode(self, number: int, reduce: int = 0) -> Pixels:
         """Return the pixels (bands, h, w) of a tile, sides halved ``reduce`` times.
@@ -211,9 +209,9 @@ class TilePixels:
         shrink = min(window.height / out_shape[0], window.width / out_shape[1])
         reduce = max(0, min(MAX_REDUCE, int(np.floor(np.log2(max(shrink, 1.0))))))
         total = np.zeros((len(chosen), *out_shape), np.float64)
-        for index in self._grid.tiles_touching(window):
-            core = self._grid.core(index)
-            pixels = self.decode(self._grid.index_number(index), reduce)[chosen]
+        for number in self._grid.numbers_touching(window):
+            core = self._grid.core(self._grid.tile_number(number))
+            pixels = self.decode(number, reduce)[chosen]
             rows, down = shares(
                 window.row_off, window.height, out_shape[0], core.row_off, core.height, reduce
             )

@@ -106,7 +106,8 @@ def compress(  # noqa: PLR0913 - from where to where, how, and what the caller h
             lacking = held.enter_context(codec_lent(asked.codec, str(outputs[name].path)))
             one = _Try(entry, asked, stage, lacking)
             try:
-                one.make(outputs[name], opened, damage, bands)
+                job = one.planned(outputs[name], opened, damage, bands)
+                one.settle(job.run(), opened)
             except TargetNotReachedError:
                 if number == len(chosen) - 1 and not tries:
                     raise
@@ -160,13 +161,13 @@ class _Try:
         """Bytes of the archive and what lies beside it."""
         return int(self.outcome["bytes"]) + self.sidecar_bytes
 
-    def make(
+    def planned(
         self, pending: PendingFile, opened: Scene, damage: Sequence[str], bands: BandStore | None
-    ) -> None:
-        """Write the archive and verify it; arguments as of :func:`compress`."""
-        self.pending, report, options = pending, self.stage, self.options
+    ) -> Job:
+        """Return what writes the archive and verifies it; arguments as of :func:`compress`."""
+        self.pending, report = pending, self.stage
         job_type, plan_for = _ways(self.entry)
-        reader, plan = plan_for(opened, options, report)
+        reader, plan = plan_for(opened, self.options, report)
         if plan.not_finite:
             report.warn(f"{plan.not_finite} samples are infinite or NaN: they come back as nodata")
         if far := [
@@ -180,24 +181,28 @@ class _Try:
             entry=self.entry,
             reader=reader,
             plan=plan,
-            options=options,
+            options=self.options,
             path=pending.temporary,
-            enhancer=_enhancer(options, plan, report, str(self.pending.path)),
+            enhancer=_enhancer(self.options, plan, report, str(pending.path)),
             progress=report.stage(0, 0.6) if plan.is_close or plan.is_doubtful else report,
             bands=bands,
             damage=damage,
         )
-        self.outcome = self.job.run()
+        return self.job
+
+    def settle(self, outcome: dict[str, Any], opened: Scene) -> None:
+        """Take what the job reported, or another plan where that is smaller; write what lies beside."""
+        self.outcome, options, plan = outcome, self.options, self.job.plan
         if plan.is_doubtful:  # pieces could not tell whether bands as they are take more bytes
-            stage = report.stage(0.6, 0.8)
+            stage = self.stage.stage(0.6, 0.8)
             as_is = plan_scene(opened, replace(options, spectral="as-is"), stage)
             self.job, self.outcome = _smaller(self.job, self.outcome, as_is, stage)
         if plan.is_close:  # nor whether nothing need be lost for so few
-            stage = report.stage(0.8, 1)
+            stage = self.stage.stage(0.8, 1)
             exact = plan_scene(opened, options, stage, way="lossless")
             self.job, self.outcome = _smaller(self.job, self.outcome, exact, stage)
-        self.missed = self.job.write_sidecar(pending.path.name)
-        self.sidecar_bytes = sum(path.stat().st_size for path in pending.sidecars)
+        self.missed = self.job.write_sidecar(self.pending.path.name)
+        self.sidecar_bytes = sum(path.stat().st_size for path in self.pending.sidecars)
 
 
 def _smaller(
@@ -329,7 +334,8 @@ def _jp2_instead(
     other = _Try(get_entry("jp2"), replace(made.options, codec="jp2"), stage, None)
     pending = PendingFile(made.pending.temporary.with_suffix(".jp2"), overwrite=True)
     try:
-        other.make(pending, opened, damage, None)
+        job = other.planned(pending, opened, damage, None)
+        other.settle(job.run(), opened)
     except JobCancelledError:
         raise
     except RsicGeoError:  # it does not reach what was reached, or cannot: nothing to tell

@@ -127,7 +127,7 @@ def test_what_a_filter_is_said_to_take_it_takes(data):
     if taps is None:
         return
     taken = 8 * len(pack_coded(NOTHING, NOTHING, (taps,), RGB))
-    assert taken - 10 <= filter_bits(taps, RGB) + 1 <= taken + 10
+    assert taken - 10 <= filter_bits(taps) + 1 <= taken + 10
 
 
 @given(kind=st.integers(0, 9), value=st.integers(-63, 63), of_class=st.booleans())
