@@ -24,16 +24,13 @@ from typing import BinaryIO
 import numpy as np
 
 from rsic_geo.container.sideinfo import Picture, SideInfo
-from rsic_geo.container.tiff_directory import MOST_TAGS, Spans, form_of, images_of
+from rsic_geo.container.tiff_directory import COG_MAGIC, COG_TAG, Spans, form_of, images_of
 from rsic_geo.errors import ChecksumError, ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.doors.vsi import open_bytes
 
-MARK_TAG = 65273
-"""Private tag of the first directory that tells an archive."""
-MAGIC = b"RSICCOG1"
-"""Value of the mark, and last bytes of the file; the last one is the version of the layout."""
+MARK_TAG, MAGIC = COG_TAG, COG_MAGIC
 CARRIERS = {
     "TIFFTAG_DOCUMENTNAME": 269,
     "TIFFTAG_HOSTCOMPUTER": 316,
@@ -43,47 +40,11 @@ CARRIERS = {
 """GDAL's names of text tags that can be written as the mark's placeholder, and their numbers."""
 
 _FOOTER = struct.Struct(">QI8s")
-_ALIKE = len(MAGIC) - 2
-"""Bytes of a damaged mark at the end that still tell it."""
 _CHUNK = 1 << 24
 """Bytes read at once, as many as GDAL holds of far files: each piece is a request."""
 _LEAST, _MOST = 0.5, 1.3
 """Between which parts of the factor wanted that of the overview lies that GDAL takes, where one does."""
 _HINT = "copy the file again from its source, or restore it from a backup"
-
-
-def is_cog_archive(path: str | Path) -> bool:
-    """Return whether a file is an archive of this kind, or what damage left of one.
-
-    Of what lies behind a name of GDAL's the mark alone tells: nobody fetches the end of each TIFF for it.
-    """
-    try:
-        with open_bytes(path) as file:
-            return has_mark(file) or (not str(path).startswith("/vsi") and has_end(file))
-    except OSError:
-        return False
-
-
-def has_mark(file: BinaryIO) -> bool:
-    """Return whether the first directory of a TIFF holds the mark; False for any other file."""
-    if (form := form_of(file)) is None:
-        return False
-    try:
-        file.seek(8 if form.is_big else 4)
-        file.seek(form.offset.unpack(file.read(form.offset.size))[0])
-        (count,) = form.entries.unpack(file.read(form.entries.size))
-        table = file.read(min(count, MOST_TAGS) * form.entry.size)
-        return any(entry[0] == MARK_TAG for entry in form.entry.iter_unpack(table))
-    except (struct.error, OverflowError, ValueError):
-        return False
-
-
-def has_end(file: BinaryIO) -> bool:
-    """Return whether a TIFF ends like an archive: also with a few wrong bytes."""
-    if form_of(file) is None:
-        return False
-    file.seek(-min(len(MAGIC), file.seek(0, os.SEEK_END)), os.SEEK_END)
-    return sum(a == b for a, b in zip(file.read(), MAGIC, strict=False)) >= _ALIKE
 
 
 def mark(path: Path, carrier: str) -> None:

@@ -21,14 +21,12 @@ import numpy.typing as npt
 
 from rsic_geo.container import tiff_pages
 from rsic_geo.container.boxes import file_size
+from rsic_geo.container.tiff_directory import HEAD_BYTES, VERSION, version_of
 from rsic_geo.container.tiff_pages import (
     DESCRIPTION,
-    END_MAGIC,
-    VERSION,
     Found,
     TiffLayout,
     read_footer,
-    version_of,
 )
 from rsic_geo.container.tiff_write import Pages, Preview, picture_bytes, write_pages
 from rsic_geo.errors import ChecksumError, ContainerError, RsicGeoError, SceneError, VersionError
@@ -41,7 +39,6 @@ __all__ = [
     "TiffArchive",
     "TiffLayout",
     "TiffSpool",
-    "is_tiff_archive",
     "picture_bytes",
 ]
 
@@ -49,7 +46,6 @@ SUFFIX = ".rsic.tif"
 """What names of these archives end in."""
 MAX_PAYLOAD = 1 << 28
 """Longest payload of one tile that is read into memory (bytes)."""
-_HEAD_BYTES = 1 << 16
 _FRAME = struct.Struct(">BI")
 _HINT = "copy the file again from its source, or restore it from a backup"
 Mask = npt.NDArray[np.bool_]
@@ -192,25 +188,6 @@ class TiffSpool:
         return zlib.compress(np.packbits(whole, axis=1).tobytes(), 9)
 
 
-def is_tiff_archive(path: str | Path) -> bool:
-    """Return whether a file is an archive of ours, or what damage left of one.
-
-    The mark in the first page and the one at the end of the file count each on its own; the latter also with
-    a few wrong bytes. Copies that other programs made of the preview have neither.
-    """
-    try:
-        with open_bytes(path) as file:
-            head = file.read(_HEAD_BYTES)
-            if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-                return False
-            file.seek(-min(len(END_MAGIC), file.seek(0, os.SEEK_END)), os.SEEK_END)
-            tail = file.read()
-    except OSError:
-        return False
-    alike = sum(a == b for a, b in zip(tail, END_MAGIC, strict=False))
-    return version_of(head) is not None or alike >= len(END_MAGIC) - 2
-
-
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Where one tile lies in the file."""
@@ -249,7 +226,7 @@ class TiffArchive:
             raise ContainerError(f"{path} is not laid out like an archive of rsic_geo: {error}") from error
 
     def _check_version(self) -> None:
-        version = version_of(self._file.read(_HEAD_BYTES))
+        version = version_of(self._file.read(HEAD_BYTES))
         if version not in (None, VERSION):
             raise VersionError(
                 f"the archive has layout {version} of learned archives, this rsic_geo reads {VERSION}: "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -12,41 +11,23 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rsic_geo.container.tiff_directory import END_MAGIC, MARK_TAG
 from rsic_geo.errors import INSTALL_CODER, ChecksumError, ContainerError, MissingDependencyError
 
 COMPRESSION_TAG = 259
 PRIVATE_COMPRESSION = 65271
 """Value of the Compression tag: tiles are payloads of rsic_geo."""
-MARK_TAG = 65271
-"""Tag of the first page that says it is the preview of an archive."""
 SIDE_TAG = 65272
 """Tag of the full-resolution page that holds the side information."""
-VERSION = 2
-"""Version of the layout."""
-MARK = b"RSI%d" % VERSION
-"""Value of the mark; its last byte is the version of the layout."""
-END_MAGIC = b"RSICTIF%d" % VERSION
-"""Last bytes of the file; the last one is the version of the layout."""
 DESCRIPTION = "Preview; in full: rsic decompress"
 FOOTER = {False: struct.Struct(">IIII"), True: struct.Struct(">QQQI")}
 """Ends of structure, preview and payloads, CRC-32 of the preview; in classic TIFF and BigTIFF."""
 SEAL = struct.Struct(">I8s")
 """CRC-32 of mask tiles, structure and what stands before it in the footer; END_MAGIC."""
 
-_MARKS = re.compile(rb"\xf7\xfe\x07\0\x04\0{3}(?:\0{4})?RSI([0-9])|RSIC-TIFF-PAGE-(1)", re.DOTALL)
 _FULL, _MASK = 0, 1
 _COPY_BYTES = 1 << 20
 _HINT = "copy the file again from its source, or restore it from a backup"
-
-
-def version_of(head: bytes) -> int | None:
-    """Return the version of the layout the first page's mark names; None without a mark.
-
-    Args:
-        head: the beginning of a file, with the first directory.
-    """
-    found = _MARKS.search(head)
-    return None if found is None else int(found[1] or found[2])
 
 
 def tifffile() -> ModuleType:

@@ -18,13 +18,11 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from rsic_geo.container.tiff_directory import END_MAGIC, MARK, MARK_TAG
 from rsic_geo.container.tiff_pages import (
     COMPRESSION_TAG,
     DESCRIPTION,
-    END_MAGIC,
     FOOTER,
-    MARK,
-    MARK_TAG,
     PRIVATE_COMPRESSION,
     SEAL,
     SIDE_TAG,

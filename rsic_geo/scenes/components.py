@@ -43,8 +43,11 @@ def spectral_of(extras: Mapping[str, Any], count: int) -> Spectral | None:
     Raises:
         ContainerError: what it tells is none of these.
     """
-    rotation = Rotation.from_json(extras.get("rotation"), count)
-    return rotation or Prediction.from_json(extras.get("prediction"), count)
+    if (record := extras.get("rotation")) is not None:
+        return Rotation.from_json(record, count)
+    if (record := extras.get("prediction")) is not None:
+        return Prediction.from_json(record, count)
+    return None
 
 
 def spectral_entry(spectral: Spectral | None) -> dict[str, Any]:

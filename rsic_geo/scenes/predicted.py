@@ -146,14 +146,12 @@ class Prediction:
         return {"dtype": self.dtype, "numbers": base64.b64encode(packed).decode("ascii")}
 
     @classmethod
-    def from_json(cls, record: Any, count: int) -> Prediction | None:  # noqa: ANN401
-        """Rebuild what :meth:`to_json` gave of so many bands; None for None.
+    def from_json(cls, record: Any, count: int) -> Prediction:  # noqa: ANN401
+        """Rebuild what :meth:`to_json` gave of so many bands.
 
         Raises:
             ContainerError: the record is no such dictionary.
         """
-        if record is None:
-            return None
         try:
             dtype, raw = str(record["dtype"]), base64.b64decode(record["numbers"], validate=True)
             sizes = [run.stop - run.start for run in runs_of(count)]

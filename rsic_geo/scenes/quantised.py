@@ -199,14 +199,12 @@ class Affinity:
         return {"dtype": self.dtype, "scale": list(self.scale), "offset": list(self.offset), **top}
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any] | None) -> Affinity | None:
-        """Rebuild what :meth:`to_json` gave; None for None.
+    def from_json(cls, record: Mapping[str, Any]) -> Affinity:
+        """Rebuild what :meth:`to_json` gave.
 
         Raises:
             ContainerError: if the record is no such dictionary.
         """
-        if record is None:
-            return None
         try:
             scale, offset = tuple(map(float, record["scale"])), tuple(map(float, record["offset"]))
             top = tuple(map(float, record.get("top", ())))
@@ -234,9 +232,10 @@ def steps_of(extras: Mapping[str, Any]) -> Steps | None:
         ContainerError: what it tells is none.
     """
     record = extras.get("affine")
-    if isinstance(record, Mapping) and "bounds" in record:
-        return RelativeSteps.from_json(record)
-    return Affinity.from_json(record)
+    if record is None:
+        return None
+    kind = RelativeSteps if isinstance(record, Mapping) and "bounds" in record else Affinity
+    return kind.from_json(record)
 
 
 def _step(low: float, high: float) -> float:

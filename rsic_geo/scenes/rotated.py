@@ -150,14 +150,12 @@ class Rotation:
         }
 
     @classmethod
-    def from_json(cls, record: Any, count: int) -> Rotation | None:  # noqa: ANN401
-        """Rebuild what :meth:`to_json` gave of so many bands; None for None.
+    def from_json(cls, record: Any, count: int) -> Rotation:  # noqa: ANN401
+        """Rebuild what :meth:`to_json` gave of so many bands.
 
         Raises:
             ContainerError: the record is no such dictionary, or its matrices are not orthonormal.
         """
-        if record is None:
-            return None
         try:
             dtype, gain = str(record["dtype"]), float(record["gain"])
             mean = np.array(record["mean"], np.float32)

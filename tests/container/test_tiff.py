@@ -21,9 +21,9 @@ from rsic_geo.container.tiff import (
     TiffLayout,
     TiffSpool,
     frame,
-    is_tiff_archive,
     unframe,
 )
+from rsic_geo.container.tiff_directory import END_MAGIC, MARK, is_tiff_archive
 from rsic_geo.errors import (
     ChecksumError,
     ContainerError,
@@ -302,7 +302,7 @@ def test_what_is_left_of_an_archive_is_still_called_one(whole, tmp_path):
         with pytest.raises(ChecksumError, match="end is missing"):
             TiffArchive(path)
     without_mark = bytearray(data)
-    at = data.index(tiff_pages.MARK)
+    at = data.index(MARK)
     without_mark[at : at + 4] = bytes(4)
     path.write_bytes(without_mark)
     assert is_tiff_archive(path)
@@ -314,9 +314,7 @@ def test_what_is_left_of_an_archive_is_still_called_one(whole, tmp_path):
 def test_borders_that_do_not_rise_are_refused_unread(tmp_path, monkeypatch, borders):
     """An end of file that anybody may have written: nothing is read twice, or beyond it."""
     said = struct.pack(">IIII", *borders, 0)
-    path = _written(
-        tmp_path / "a", b"II*\0" + bytes(200) + said + struct.pack(">I8s", 0, tiff_pages.END_MAGIC)
-    )
+    path = _written(tmp_path / "a", b"II*\0" + bytes(200) + said + struct.pack(">I8s", 0, END_MAGIC))
     monkeypatch.setattr(tiff_pages, "range_crc", None)
     with path.open("rb") as file, pytest.raises(ChecksumError, match="end is damaged"):
         tiff_pages.read_footer(file)

@@ -16,6 +16,7 @@ from pipeline_support import painted, write_scene
 import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.container import cog, sideinfo
+from rsic_geo.container.tiff_directory import is_cog_archive
 from rsic_geo.errors import ChecksumError, RsicGeoError, UnsupportedSceneError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
@@ -416,7 +417,7 @@ def test_a_copy_by_another_program_is_no_archive(archived, tmp_path):
     """It has other tags, but neither mark nor record, and nothing of ours in its metadata."""
     copy = tmp_path / "copy.tif"
     rasterio.shutil.copy(str(archived), str(copy), driver="COG", COMPRESS="ZSTD")
-    assert not cog.is_cog_archive(copy)
+    assert not is_cog_archive(copy)
     with (
         rasterio.open(copy) as scene,
         rasterio.open(archived) as ours,
@@ -431,7 +432,7 @@ def test_big_files_and_scenes_that_use_the_tag_of_the_mark(tmp_path):
     with rasterio.open(source, "r+") as scene:
         scene.update_tags(**dict.fromkeys(cog.CARRIERS, "taken"))
     rsic_geo.compress(source, tmp_path / "a.cog.tif")
-    assert cog.is_cog_archive(tmp_path / "a.cog.tif")
+    assert is_cog_archive(tmp_path / "a.cog.tif")
     assert rsic_geo.compare(source, tmp_path / "a.cog.tif").is_equal
     rsic_geo.decompress(tmp_path / "a.cog.tif", tmp_path / "b.tif")
     with rasterio.open(tmp_path / "b.tif") as scene:
@@ -441,7 +442,7 @@ def test_big_files_and_scenes_that_use_the_tag_of_the_mark(tmp_path):
         scene.update_tags(**{item: cog.MAGIC.decode()})
     rasterio.shutil.copy(str(source), str(big), driver="COG", BIGTIFF="YES", COMPRESS="ZSTD")
     cog.mark(big, item)
-    assert cog.is_cog_archive(big)
+    assert is_cog_archive(big)
     assert cog.CogFile(big).picture == cog.CogFile(tmp_path / "a.cog.tif").picture
     np.testing.assert_array_equal(tifffile.imread(big), tifffile.imread(source))
     with tifffile.TiffFile(big) as file:
