@@ -36,23 +36,22 @@ __all__ = [
     "open",
     "validate",
 ]
-_CLASSES = {
+_PLACES = {
     "Comparison": "rsic_geo.verbs.compare",
     "Dataset": "rsic_geo.verbs.dataset",
     "Report": "rsic_geo.report",
     "Window": "rsic_geo.geo.window",
+    **dict.fromkeys(
+        ("compare", "compress", "decompress", "enhance", "info", "open", "validate"), "rsic_geo.verbs.api"
+    ),
 }
-_VERBS = frozenset({"compare", "compress", "decompress", "enhance", "info", "open", "validate"})
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Load what is public when it is asked for; every class of :mod:`rsic_geo.errors` is here, too."""
-    if name in _VERBS:
-        from rsic_geo.verbs import api
-
-        return getattr(api, name)
-    if name in _CLASSES:
-        return getattr(import_module(_CLASSES[name]), name)
+    if name in _PLACES:
+        found = globals()[name] = getattr(import_module(_PLACES[name]), name)
+        return found
     if name == "__version__":
         from rsic_geo.version import version
 

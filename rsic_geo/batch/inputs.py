@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from rsic_geo.errors import SceneError, UsageError
-from rsic_geo.geo.address import gdal_name
+from rsic_geo.raster.doors.vsi import gdal_name
 
 RASTERS = (
     "*.tif", "*.tiff", "*.gtif", "*.geotiff", "*.jp2", "*.j2k", "*.jpx", "*.img", "*.vrt", "*.png", "*.bil",

@@ -19,8 +19,9 @@ from rsic_geo.scenes.kinds import open_store
 from rsic_geo.scenes.source import open_source
 from rsic_geo.verbs.names import codecs_for
 from rsic_geo.version import version
-from rsic_geo.write.parts import BandStore, Bench, help_out, is_open, sized_codec
+from rsic_geo.write.parts import BandStore, help_out, is_open
 from rsic_geo.write.plan import plan_scene
+from rsic_geo.write.reading import Bench, sized_codec
 
 PREFIX = "bands-"
 """Begins the names of the folders that outlive a run that was stopped."""

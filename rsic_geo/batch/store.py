@@ -27,8 +27,8 @@ from rsic_geo.errors import (
     UsageError,
     VerificationError,
 )
-from rsic_geo.geo.address import gdal_name
 from rsic_geo.options import EncodeOptions
+from rsic_geo.raster.doors.vsi import gdal_name
 from rsic_geo.raster.env import reading_options
 from rsic_geo.raster.files import SIDECARS
 

@@ -12,16 +12,19 @@ from typing import BinaryIO
 
 from rsic_geo.codecs import j2k
 from rsic_geo.container.boxes import (
+    GEOJP2_UUID,
     SIGNATURE_BOX,
     Box,
+    Jp2Boxes,
+    Jp2Layout,
     box_header,
+    file_header,
     file_size,
     iter_boxes,
     make_box,
     read_content,
 )
 from rsic_geo.container.codestream import CodestreamAssembler, CodestreamIndex, open_file, parse_index
-from rsic_geo.container.header import GEOJP2_UUID, Jp2Boxes, Jp2Layout, file_header
 from rsic_geo.errors import ContainerError
 
 __all__ = [

@@ -22,7 +22,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.targets import Target
 from rsic_geo.verbs.compress import compress
 
@@ -56,7 +56,7 @@ def measured(scene: str, rates: Sequence[float], progress: Progress) -> dict[str
                 target = Target(kind="bpppb", value=rate)
                 options: dict[str, Any] = {"target": target, "model": "none", "accept_loss": True, **how}
                 compress(scene, str(archive), EncodeOptions(overwrite=True, **options))
-                with open_archive(str(archive)) as product:
+                with Archive(str(archive)) as product:
                     found = _quality(pixels, product.read(), valid)
                 bits = archive.stat().st_size * 8 / pixels.size
                 points.setdefault(way, []).append({"asked": rate, "bits": bits, **found})

@@ -23,7 +23,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions
 from rsic_geo.progress import Progress
 from rsic_geo.raster import copy_as_cog, open_scene
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.targets import Target
 from rsic_geo.verbs.compress import compress
 
@@ -100,7 +100,7 @@ def _ours(
         report = compress(scene, str(archive), options)
     except RsicGeoError:
         return None
-    with open_archive(str(archive)) as product:
+    with Archive(str(archive)) as product:
         kind = np.complex128 if pixels.dtype.kind == "c" else np.float64
         found = product.read()[valid].astype(kind)
     keep = np.isfinite(pixels[valid])

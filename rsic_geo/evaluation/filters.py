@@ -28,7 +28,7 @@ from rsic_geo.repair import load_enhancer
 from rsic_geo.repair.base import Enhancer, Sight, bounds_of
 from rsic_geo.repair.filter import MARGIN
 from rsic_geo.repair.filter_fit import NormalEquations, fit_filters, unfiltered_error
-from rsic_geo.repair.steps import Scale
+from rsic_geo.repair.plan import Scale
 
 Image8 = NDArray[np.uint8]
 LENGTHS = 6

@@ -38,7 +38,6 @@ from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.units import Steps
 from rsic_geo.repair.windows import corrections
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
 from rsic_geo.targets import Target
 from rsic_geo.verbs.compress import compress
 
@@ -190,14 +189,14 @@ def seam_report(scene: str, options: SeamOptions, progress: ProgressCallback | N
     report = Progress(callback=progress)
     with tempfile.TemporaryDirectory(prefix="rsic-seams-") as folder:
         path = _archive_of(scene, Path(folder) / "scene.jp2", options, report.stage(0, 0.3))
-        with open_archive(path, execution=options.execution) as archive:
+        with Archive(path, execution=options.execution) as archive:
             if not archive.is_enhanced:
                 raise UsageError(f"{scene} holds no enhancement: compress it with a model, lossy")
             return _measure(scene, archive, options, report.stage(0.3, 1))
 
 
 def _archive_of(scene: str, temporary: Path, options: SeamOptions, progress: Progress) -> str:
-    with open_archive(scene) as opened:
+    with Archive(scene) as opened:
         if opened.is_archive:
             return scene
     wanted = EncodeOptions(

@@ -92,7 +92,7 @@ def measure(image: str, job: Job, seconds: float) -> Row:
     from rsic_geo.geo.window import Window
     from rsic_geo.repair import load_enhancer
     from rsic_geo.repair.base import Sight, side_by_side
-    from rsic_geo.repair.steps import Scale
+    from rsic_geo.repair.plan import Scale
 
     enhancer = load_enhancer(job.system, job.device, fast=job.fast)
     core = Window(row_off=_HALO, col_off=_HALO, height=CORE, width=CORE)

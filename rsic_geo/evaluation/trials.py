@@ -37,15 +37,14 @@ from rsic_geo.repair.phase import Shifted, wavelet_phase
 from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.units import FINE
 from rsic_geo.repair.windows import correct_window
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.targets import Target
 from rsic_geo.verbs.compress import compress
 from rsic_geo.verbs.enhance import enhance
-from rsic_geo.write.colour import colour_transform_pays
 from rsic_geo.write.holders import JP2_TYPES
 from rsic_geo.write.nodata import nodata_sizes
 from rsic_geo.write.plan import decimated_shape
-from rsic_geo.write.spectral import Transform
+from rsic_geo.write.spectral import Transform, colour_transform_pays
 
 _SIDE = 512
 _BPP = (0.15, 0.3, 0.6, 1.2, 2.0)
@@ -238,7 +237,7 @@ def print_side(scenes: list[str]) -> None:
             archive = str(Path(folder) / "a.jp2")
             options = EncodeOptions(target=Target(kind="bpp", value=0.4), overwrite=True, accept_loss=True)
             size = int(compress(scene, archive, options).details["bytes"])
-            with open_archive(archive) as product:
+            with Archive(archive) as product:
                 side = product.side
                 assert side is not None
                 coded = len(pack_coded(side.levels, side.strengths, side.filters, side.groups))

@@ -15,7 +15,15 @@ import numpy.typing as npt
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.planes import pack_plane, unpack_plane
 
-__all__ = ["avoid_nodata", "clamp", "equals_nodata", "fill_invalid", "pack_plane", "unpack_plane"]
+__all__ = [
+    "avoid_nodata",
+    "clamp",
+    "equals_nodata",
+    "fill_invalid",
+    "pack_plane",
+    "unpack_plane",
+    "valid_samples",
+]
 
 Pixels = npt.NDArray[Any]
 Valid = npt.NDArray[np.bool_]
@@ -232,3 +240,12 @@ def equals_nodata(samples: Pixels, value: float) -> Valid:
         return np.asarray(np.isnan(samples), dtype=bool)
     with np.errstate(over="ignore"):
         return np.asarray(samples == np.asarray(value).astype(samples.dtype), dtype=bool)
+
+
+def valid_samples(pixels: Pixels, nodata: Sequence[float | None]) -> Valid:
+    """Return where samples (bands, h, w) are not the nodata value of their band."""
+    valid = np.ones(pixels.shape, np.bool_)
+    for band, value in enumerate(nodata):
+        if value is not None:
+            valid[band] = ~equals_nodata(pixels[band], value)
+    return valid

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from rsic_geo.raster.crs import same_crs
-from rsic_geo.raster.damage import accepting_damage
 from rsic_geo.raster.doors.decoders import PixelDecoder
-from rsic_geo.raster.env import gdal_config, gdal_version, reading_config
+from rsic_geo.raster.env import accepting_damage, gdal_config, gdal_version, reading_config
 from rsic_geo.raster.files import fetch_raster
 from rsic_geo.raster.formats.cog import LERC_TYPES, CogDraft, predictor_pays
 from rsic_geo.raster.gdal_xml import looked_up_vrt_xml, summed_vrt_xml
-from rsic_geo.raster.geojp2 import (
+from rsic_geo.raster.members import largest_blocks, members_of, said_of_others
+from rsic_geo.raster.read import SceneReader, open_scene
+from rsic_geo.raster.restore import (
     degenerate_geotiff,
     metadata_missing,
     needs_pam_sidecar,
@@ -17,8 +18,6 @@ from rsic_geo.raster.geojp2 import (
     write_mask_sidecar,
     write_pam_sidecar,
 )
-from rsic_geo.raster.members import largest_blocks, members_of, said_of_others
-from rsic_geo.raster.read import SceneReader, open_scene
 from rsic_geo.raster.snapshot import metadata_differences
 from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, copy_as_cog, metadata_lost_in_geotiff
 

@@ -22,16 +22,18 @@ from rasterio.windows import Window as RasterioWindow
 from rsic_geo.errors import SceneError, SceneNotFoundError, UnsupportedSceneError
 from rsic_geo.geo.metadata import NODATA_VALUES, MetadataSnapshot, is_explicit_mask, sentinels
 from rsic_geo.geo.profile import SceneProfile
-from rsic_geo.geo.validity import equals_nodata
+from rsic_geo.geo.validity import valid_samples
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.blocks import block_places
-from rsic_geo.raster.damage import hearing_damage, hearing_unreadable, report_damage
 from rsic_geo.raster.doors.decoders import PixelDecoder, Pixels, ReducingDecoder, nearest
 from rsic_geo.raster.env import (
     gdal_config,
     gdal_env,
+    hearing_damage,
+    hearing_unreadable,
     is_missing,
     open_dataset,
+    report_damage,
     scene_errors,
     threads_in_blocks,
     told_before,
@@ -245,10 +247,7 @@ class SceneReader:
         self.profile.check_window(window)
         valid = np.ones((self.profile.count, window.height, window.width), dtype=bool)
         if self.profile.has_nodata:
-            samples = self.read(window) if pixels is None else pixels
-            for band, value in enumerate(self.profile.nodata):
-                if value is not None:
-                    valid[band] = ~equals_nodata(samples[band], value)
+            valid = valid_samples(self.read(window) if pixels is None else pixels, self.profile.nodata)
         if self.profile.has_band_masks:
             with self._reading("masks"):
                 for band, flags in enumerate(self._dataset.mask_flag_enums):

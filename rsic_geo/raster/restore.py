@@ -1,21 +1,37 @@
-"""Bringing a snapshot's metadata into a file: at its creation, and through a sidecar afterwards."""
+"""Bringing a snapshot's metadata into files: at their creation, in a GeoJP2 box, and through sidecars."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import rasterio.shutil
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
+from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
-from rsic_geo.raster.env import open_dataset, told_before
+from rsic_geo.geo.window import Window
+from rsic_geo.raster.env import gdal_config, gdal_env, open_dataset, scene_errors, told_before
 from rsic_geo.raster.files import sidecar_path
 from rsic_geo.raster.gdal_xml import BAND_FIELDS, Field, pam_xml, vrt_xml
 from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
+
+GEOREFERENCE = ("crs", "crs_axes", "crs_epoch", "transform", "gcps", "gcp_crs", "rpcs")
+"""Snapshot fields that place a scene on earth."""
+_OF_GEOTIFF = frozenset({"overviews"})
+"""What a JP2 file need not say: it holds coarser resolutions in any case."""
+_SEES_SIDECARS = partial(gdal_env, GDAL_PAM_ENABLED="YES")
+"""GDAL as others run it, whatever the caller's own configuration is."""
 
 
 def create_from_vrt(target: str, snapshot: MetadataSnapshot, options: Mapping[str, str]) -> None:
@@ -101,3 +117,142 @@ def _sidecar_fields(differences: list[MetadataDifference]) -> set[Field]:
         elif difference.field in {"rpcs", "area_or_point", "is_min_white", *BAND_FIELDS}:
             fields.add((difference.field, difference.band))
     return fields
+
+
+def degenerate_geotiff(snapshot: MetadataSnapshot) -> bytes | None:
+    """Return the GeoTIFF of one pixel that a GeoJP2 UUID box holds; None without a georeference.
+
+    It carries CRS, transform or control points, and RPCs. It says Area even for a Point scene
+    unless Point reads back to the last bit: GDAL shifts the rotated and control point cases by
+    half a pixel when it reads Point from this box.
+
+    Raises:
+        SceneError: GDAL cannot express the georeference.
+    """
+    if not any(getattr(snapshot, name) for name in GEOREFERENCE):
+        return None
+    area = MetadataSnapshot(
+        width=1, height=1, count=1, **{name: getattr(snapshot, name) for name in GEOREFERENCE}
+    )
+    with gdal_config(), scene_errors("write", "the GeoJP2 box"), _temporary_folder() as folder:
+        if snapshot.area_or_point == "Point" and _is_north_up(snapshot):
+            point = replace(area, area_or_point="Point")
+            path = _create(point, folder / "point.tif")
+            with open_dataset(path) as dataset:
+                if not metadata_differences(point, take_snapshot(dataset)):
+                    return path.read_bytes()
+        return _create(area, folder / "area.tif").read_bytes()
+
+
+def write_pam_sidecar(
+    path: str | Path, snapshot: MetadataSnapshot, *, everything: bool = False
+) -> list[MetadataDifference]:
+    """Write beside a finished JP2 what GDAL does not find inside it: the .aux.xml with the rest.
+
+    No sidecar is written, and an old one is removed, if the file says everything itself.
+
+    Args:
+        path: the JP2.
+        snapshot: what its readers are to find.
+        everything: write a sidecar in any case, with all a sidecar can say.
+
+    Returns:
+        what GDAL will not find in the sidecar either, such as a mask.
+
+    Raises:
+        SceneError: the JP2 cannot be read or the sidecar not written.
+    """
+    with gdal_config(), _SEES_SIDECARS(), scene_errors("write the sidecar of", path):
+        return restore_with_sidecar(Path(path), snapshot, everything=everything, ignore=_OF_GEOTIFF)
+
+
+def needs_pam_sidecar(path: str | Path, snapshot: MetadataSnapshot) -> bool:
+    """Return whether :func:`write_pam_sidecar` would write one beside a JP2 without. Raises SceneError."""
+    with gdal_config(), _SEES_SIDECARS(), scene_errors("read", path):
+        return bool(sidecar_content(Path(path), snapshot, ignore=_OF_GEOTIFF))
+
+
+def metadata_missing(path: str | Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    """Return what GDAL does not find in a finished file and its sidecars. Raises SceneError."""
+    with gdal_config(), _SEES_SIDECARS(), scene_errors("read", path), open_dataset(path) as dataset:
+        return metadata_differences(snapshot, take_snapshot(dataset), ignore=_OF_GEOTIFF)
+
+
+def sidecar_differences(path: str | Path, snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    """Return what GDAL finds in a JP2 and its sidecars otherwise than sidecars written afresh would say it.
+
+    Values are compared, not bytes: GDAL writes sidecars anew when it adds statistics, which are no difference
+    where the scene had none.
+
+    Args:
+        path: the JP2.
+        snapshot: what its readers are to find.
+
+    Raises:
+        SceneError: the JP2 cannot be read.
+    """
+    found = [each for each in metadata_missing(path, snapshot) if not _is_statistic(each)]
+    if not found:
+        return []
+    with _temporary_folder() as folder:
+        for name in (str(path), f"{path}.msk"):
+            if os.path.exists(name):
+                _linked(os.path.abspath(name), folder / os.path.basename(name))
+        usual = write_pam_sidecar(folder / os.path.basename(path), snapshot)
+    return [each for each in found if each not in usual]
+
+
+def _is_statistic(difference: MetadataDifference) -> bool:
+    """Return whether something was added that GDAL and QGIS compute and keep in sidecars."""
+    return difference.field.startswith(("tags[][STATISTICS_", "histograms")) and not difference.ours
+
+
+def _linked(source: str, target: Path) -> None:
+    try:
+        os.symlink(source, target)
+    except OSError:  # Windows lets only some do so
+        shutil.copyfile(source, target)
+
+
+def write_mask_sidecar(
+    path: str | Path, shape: tuple[int, int, int], rows: Iterable[tuple[Window, NDArray[np.uint8]]]
+) -> None:
+    """Write beside a raster the mask that GDAL and QGIS read with it: a GeoTIFF of its name and ``.msk``.
+
+    Args:
+        path: the raster.
+        shape: its bands, rows and columns; each band is told that the mask is its own.
+        rows: windows with their mask (height, width), 255 = keep; together the whole raster.
+
+    Raises:
+        SceneError: it cannot be written.
+    """
+    mask = Path(f"{path}.msk")
+    settings: dict[str, Any] = {
+        "driver": "GTiff", "height": shape[1], "width": shape[2], "count": 1, "dtype": "uint8", "tiled": True,
+        "blockxsize": 512, "blockysize": 512, "compress": "DEFLATE", "zlevel": 9,
+    }  # fmt: skip
+    # Few bytes, so made in memory: GDAL drops what a full disk answers to some writes.
+    with gdal_config(), scene_errors("write", mask), MemoryFile() as made:
+        with open_dataset(made.name, "w", **settings) as target:
+            flags = {f"INTERNAL_MASK_FLAGS_{band}": "2" for band in range(1, shape[0] + 1)}  # GMF_PER_DATASET
+            target.update_tags(**flags)
+            for window, keep in rows:
+                place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+                target.write(keep, 1, window=place)
+        mask.write_bytes(made.getbuffer())
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rsic-") as name:
+        yield Path(name)
+
+
+def _create(snapshot: MetadataSnapshot, path: Path) -> Path:
+    create_from_vrt(str(path), snapshot, {"COMPRESS": "NONE", "BLOCKYSIZE": "1"})
+    return path
+
+
+def _is_north_up(snapshot: MetadataSnapshot) -> bool:
+    return snapshot.transform is not None and snapshot.transform[1] == snapshot.transform[3] == 0

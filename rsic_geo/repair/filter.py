@@ -33,8 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.filters import LIGHTS, MIX_STEP, TAP_STEP, FilterTaps, column_count, tap_offsets
-from rsic_geo.repair.matrix import product
-from rsic_geo.repair.units import FINE, STEPS, Steps
+from rsic_geo.repair.units import FINE, STEPS, Steps, product
 
 FloatArray = NDArray[np.float32]
 Whole: TypeAlias = NDArray[np.int64]

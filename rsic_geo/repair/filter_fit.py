@@ -27,8 +27,7 @@ from rsic_geo.container.filters import (
     reach_of,
 )
 from rsic_geo.repair.filter import brightness, colour_axes, columns, lights, step_sizes
-from rsic_geo.repair.matrix import gram
-from rsic_geo.repair.units import Steps
+from rsic_geo.repair.units import Steps, gram
 
 FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]

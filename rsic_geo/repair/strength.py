@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rsic_geo.geo.lattice import CELL, byte_from_strength
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import avoid_nodata, clamp
-from rsic_geo.repair.steps import Scale
+from rsic_geo.repair.plan import Scale
 from rsic_geo.repair.units import Steps
 
 MARGIN = 1e-3

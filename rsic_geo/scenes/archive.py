@@ -12,31 +12,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.container.integrity import checked_limits
 from rsic_geo.container.sideinfo import SideInfo
-from rsic_geo.container.sideinfo_check import checked_limits
 from rsic_geo.errors import ContainerError, RsicGeoError, SceneError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak
-from rsic_geo.geo.validity import clamp, equals_nodata
+from rsic_geo.geo.validity import clamp, valid_samples
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.cells import CellCache
+from rsic_geo.repair.loading import recorded_enhancer
 from rsic_geo.repair.plan import EnhancementPlan
-from rsic_geo.repair.recorded import recorded_enhancer
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import corrections
-from rsic_geo.scenes.components import Spectral, Unrotated, spectral_of
+from rsic_geo.scenes.components import Spectral, Unrotated, spectral_of, steps_of
 from rsic_geo.scenes.kinds import Store, StoredTiles, local_file, name_file, open_store
 from rsic_geo.scenes.planes import Planes, finish_pixels, profile_of
 from rsic_geo.scenes.protocol import ReadBy, StoredScene, decimated_valid
 from rsic_geo.scenes.provenance import with_provenance
-from rsic_geo.scenes.quantised import recorded_peaks, steps_of
-from rsic_geo.scenes.reduced import masked_means, restored, rows_and_columns
+from rsic_geo.scenes.quantised import recorded_peaks
+from rsic_geo.scenes.reduced import masked_means, nearest_places, restored, rows_and_columns
 from rsic_geo.scenes.relative import RelativeSteps
 from rsic_geo.scenes.tiff import TiffScene
 
@@ -45,7 +45,7 @@ _CUT = "the side information of this archive is missing (was the file cut short 
 
 
 class Archive:
-    """A scene open for reading. Use :func:`rsic_geo.scenes.open.open_archive`.
+    """A scene open for reading: an archive of rsic_geo as its final output, any other raster as it is.
 
     Pixels come as (bands, height, width). Where the file is an archive of rsic_geo, every tile's bytes are
     checked against their checksum before they are decoded, nodata, masks and alpha come back exactly, and
@@ -61,7 +61,20 @@ class Archive:
         allow_other_model: bool = False,
         cache_mib: int = 0,
     ) -> None:
-        """Open ``path``; see :func:`rsic_geo.scenes.open.open_archive`."""
+        """Open a scene.
+
+        Args:
+            path: file, GDAL name (``/vsi...``) or address; archives there are read by ranges.
+            enhance: auto (what the archive says), off, or a model's name.
+            execution: threads, device, window size.
+            allow_other_model: enhance with other weights than the archive was made with.
+            cache_mib: most of enhanced cells that are kept for the next window (MiB).
+
+        Raises:
+            SceneError: if GDAL cannot open the file.
+            ContainerError, ChecksumError, VersionError: if the archive is damaged or too new.
+            WeightsMismatchError: at the first enhanced read, if the weights differ.
+        """
         self.path = str(path)
         self.execution = execution or Execution()
         self.warnings: list[str] = []
@@ -292,9 +305,8 @@ class Archive:
         """
         area = Window.full(self.profile.height, self.profile.width) if window is None else window
         self.profile.check_window(area, bands)
-        shape = None
-        if out_shape is not None:
-            shape = rows_and_columns(out_shape, self.profile.count if bands is None else len(bands))
+        count = self.profile.count if bands is None else len(bands)
+        shape = None if out_shape is None else rows_and_columns(out_shape, count)
         try:
             if shape is not None and shape != (area.height, area.width):
                 return self._read_reduced(area, shape, bands)
@@ -317,10 +329,10 @@ class Archive:
         return finish_pixels(pixels, area, self._planes, self.profile)
 
     def _enhanced(self, area: Window) -> Pixels:
-        side = self.side
-        if side is None or not self._any_strength(area):
+        side, plan = self.side, self.enhancement_plan()
+        if side is None or not any(plan.wants(group, area) for group in range(len(plan.groups))):
             return self.read_decoded(area)
-        plan, out = self.enhancement_plan(), None
+        out: Pixels | None = None
         for rows in corrections(ReadBy(self.read_decoded), self.enhancer, plan, Progress(), area):
             strengths = side.strengths[:, rows.window.row_off // CELL]
             pixels = scaled_correction(
@@ -331,11 +343,6 @@ class Archive:
             out[(slice(None), *rows.window.within(area).slices)] = pixels
         assert out is not None  # an area has rows
         return out
-
-    def _any_strength(self, area: Window) -> bool:
-        rows = slice(area.row_off // CELL, (area.row_stop - 1) // CELL + 1)
-        cols = slice(area.col_off // CELL, (area.col_stop - 1) // CELL + 1)
-        return self.side is not None and bool(self.side.strengths[:, rows, cols].any())
 
     def _read_reduced(
         self, area: Window, out_shape: tuple[int, int], bands: tuple[int, ...] | None
@@ -357,10 +364,8 @@ class Archive:
             pixels = pixels if bands is None else pixels[list(bands)]
         if (planes := self._planes) is None:
             return pixels
-        rows = area.row_off + ((np.arange(out_shape[0]) + 0.5) * area.height / out_shape[0]).astype(int)
-        cols = area.col_off + ((np.arange(out_shape[1]) + 0.5) * area.width / out_shape[1]).astype(int)
-        pixels = self.within(pixels, chosen)
-        return restored(pixels, (rows, cols, chosen), planes, self.profile, self._affinity)
+        places = *nearest_places(area, out_shape), chosen
+        return restored(self.within(pixels, chosen), places, planes, self.profile, self._affinity)
 
     def read_valid(self, window: Window, pixels: Pixels | None = None) -> NDArray[np.bool_]:
         """Return (bands, h, w), False where a band holds its nodata value; ``pixels`` save reading them."""
@@ -372,11 +377,7 @@ class Archive:
         if self._planes is None:
             return self.reader.read_valid(window)
         pixels = self.read_shown(window) if pixels is None else pixels
-        valid = np.ones(pixels.shape, np.bool_)
-        for band, value in enumerate(self.profile.nodata):
-            if value is not None:
-                valid[band] = ~equals_nodata(pixels[band], value)
-        return valid
+        return valid_samples(pixels, self.profile.nodata)
 
     def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
         """Return the dataset mask (h, w), 255 = valid, or None when the scene has none of its own."""

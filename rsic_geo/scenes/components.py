@@ -1,4 +1,4 @@
-"""Scenes kept as components of their bands: how they are read here, and, by a VRT, everywhere else."""
+"""Scenes kept as components of their bands, or as steps: how they are read here, and, by a VRT, elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rsic_geo.geo.window import Window
 from rsic_geo.raster import looked_up_vrt_xml, summed_vrt_xml
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.predicted import Prediction
-from rsic_geo.scenes.quantised import Steps
+from rsic_geo.scenes.quantised import Affinity, Steps
 from rsic_geo.scenes.relative import RelativeSteps
 from rsic_geo.scenes.rotated import Rotation
 
@@ -48,6 +48,19 @@ def spectral_of(extras: Mapping[str, Any], count: int) -> Spectral | None:
     if (record := extras.get("prediction")) is not None:
         return Prediction.from_json(record, count)
     return None
+
+
+def steps_of(extras: Mapping[str, Any]) -> Steps | None:
+    """Return the steps an archive's side information tells of; None where it holds samples.
+
+    Raises:
+        ContainerError: what it tells is none.
+    """
+    record = extras.get("affine")
+    if record is None:
+        return None
+    kind = RelativeSteps if isinstance(record, Mapping) and "bounds" in record else Affinity
+    return kind.from_json(record)
 
 
 def spectral_entry(spectral: Spectral | None) -> dict[str, Any]:

@@ -17,19 +17,17 @@ from numpy.typing import NDArray
 from rsic_geo.container import jp2, sideinfo
 from rsic_geo.container.codestream import open_file
 from rsic_geo.container.cog import CogCheck, CogFile, read_record
-from rsic_geo.container.integrity import PayloadCheck
+from rsic_geo.container.integrity import PayloadCheck, check_side
 from rsic_geo.container.integrity import picture_of as picture_of_codestream
 from rsic_geo.container.sideinfo import SideInfo
-from rsic_geo.container.sideinfo_check import check_side
 from rsic_geo.container.tiff import DESCRIPTION, SUFFIX, TiffArchive
 from rsic_geo.container.tiff_directory import has_end, has_mark, is_cog_archive, is_tiff_archive
 from rsic_geo.errors import CodecError, ContainerError, RsicGeoError, SceneError, UsageError
-from rsic_geo.geo.address import gdal_name
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import PixelDecoder, fetch_raster, open_scene
-from rsic_geo.raster.doors.vsi import file_name, is_ranged, open_bytes
+from rsic_geo.raster.doors.vsi import file_name, gdal_name, is_ranged, open_bytes
 from rsic_geo.raster.files import check_source, sidecars_of
 from rsic_geo.scenes.far import far_tiles
 from rsic_geo.scenes.jp2_source import (

@@ -225,19 +225,6 @@ Steps = Affinity | RelativeSteps
 """What samples are stored as where they are not stored themselves."""
 
 
-def steps_of(extras: Mapping[str, Any]) -> Steps | None:
-    """Return the steps an archive's side information tells of; None where it holds samples.
-
-    Raises:
-        ContainerError: what it tells is none.
-    """
-    record = extras.get("affine")
-    if record is None:
-        return None
-    kind = RelativeSteps if isinstance(record, Mapping) and "bounds" in record else Affinity
-    return kind.from_json(record)
-
-
 def _step(low: float, high: float) -> float:
     """Return the least step with which all of a range is reached; never 0 or infinite."""
     step = (high / 4 - low / 4) / STEPS * 4 if high / 4 - low / 4 > _ENORMOUS else (high - low) / STEPS

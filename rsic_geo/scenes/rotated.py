@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from rsic_geo.errors import ContainerError, UsageError
 from rsic_geo.geo.profile import sample_range
-from rsic_geo.repair.matrix import product
+from rsic_geo.repair.units import product
 
 Pixels = NDArray[Any]
 LARGEST_GROUP = 32

@@ -21,8 +21,8 @@ from rsic_geo.options import DecodeOptions
 from rsic_geo.raster import SceneWriter
 from rsic_geo.raster.files import check_apart
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.part import part_mask
 from rsic_geo.scenes.provenance import PROVENANCE_DOMAIN
+from rsic_geo.scenes.source import part_mask
 
 _TYPES = {"uint8": "int16", "uint16": "int32", "int16": "int32", "float32": "float32", "float64": "float64"}
 """Smallest usual type that holds every difference of two samples of a type."""

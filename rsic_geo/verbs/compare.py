@@ -17,7 +17,6 @@ from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.quality import BandErrors, blank_errors, finite, scored_bands, total_psnr
 from rsic_geo.raster import accepting_damage, metadata_differences
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.provenance import PROVENANCE_DOMAIN
 from rsic_geo.write.plan import decimated_shape, sample, sampled_peaks
 
@@ -113,8 +112,8 @@ def compare(
         raise UsageError(f"no metadata field is called {unknown[0]!r}: use {', '.join(METADATA_FIELDS)}")
     with (
         accepting_damage(accept_damaged) as damage,
-        open_archive(reference) as a,
-        open_archive(other) as b,
+        Archive(reference) as a,
+        Archive(other) as b,
     ):
         pa, pb = a.profile, b.profile
         if (pa.height, pa.width, pa.count) != (pb.height, pb.width, pb.count):

@@ -31,11 +31,9 @@ from rsic_geo.raster import (
 from rsic_geo.raster.files import PendingFile, check_apart
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.report import Report, describe_file
-from rsic_geo.scenes.part import describe_part
 from rsic_geo.scenes.protocol import Scene
-from rsic_geo.scenes.source import open_source, part_of
-from rsic_geo.verbs.given_weights import codec_lent, keep_given, lacking_model
-from rsic_geo.verbs.names import archive_name, codecs_for, is_open
+from rsic_geo.scenes.source import describe_part, open_source, part_of
+from rsic_geo.verbs.names import archive_name, codec_lent, codecs_for, is_open, keep_given, lacking_model
 from rsic_geo.weights import WeightsFile, enhancer_name, open_weights
 from rsic_geo.write.holders import fitting
 from rsic_geo.write.parts import BandStore

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.container.sideinfo_check import StripCrcs
+from rsic_geo.container.integrity import StripCrcs
 from rsic_geo.errors import ChecksumError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
@@ -27,15 +27,14 @@ from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import corrections
 from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
-from rsic_geo.scenes.part import (
+from rsic_geo.scenes.source import (
     choose_part,
     describe_part,
     enhancement_asked,
+    fitting_cache,
     part_mask,
     reduced_pixels,
 )
-from rsic_geo.scenes.source import fitting_cache
 from rsic_geo.verbs.changes import Changes, describe_changes
 from rsic_geo.verbs.names import check_scene_name
 from rsic_geo.write.tiles import pixel_crc
@@ -72,7 +71,7 @@ def decompress(
     started = time.perf_counter()
     with (
         gdal_config(options.execution.gdal),
-        open_archive(
+        Archive(
             src,
             enhance=enhancement_asked(options),
             execution=options.execution,
@@ -128,7 +127,7 @@ def _changes(
     with ExitStack() as held:
         plain = archive
         if describe_changes(options):
-            plain = held.enter_context(open_archive(archive.path, enhance="off", execution=options.execution))
+            plain = held.enter_context(Archive(archive.path, enhance="off", execution=options.execution))
         yield held.enter_context(Changes(plain, part, options, profile, snapshot))
 
 

@@ -31,10 +31,9 @@ from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import CorrectedRows, corrections
 from rsic_geo.report import Report, describe_file
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
-from rsic_geo.scenes.part import choose_part, describe_part, part_mask
 from rsic_geo.scenes.planes import within_bits
 from rsic_geo.scenes.provenance import PROVENANCE_DOMAIN
+from rsic_geo.scenes.source import choose_part, describe_part, part_mask
 from rsic_geo.verbs.changes import Changes, describe_changes
 from rsic_geo.verbs.decompress import decompress
 from rsic_geo.verbs.names import check_scene_name
@@ -82,7 +81,7 @@ def enhance(
     report = Progress(callback=progress)
     with (
         gdal_config(options.execution.gdal),
-        open_archive(src, execution=options.execution) as archive,
+        Archive(src, execution=options.execution) as archive,
     ):
         if not archive.is_archive:
             return _enhance_foreign(archive, dst, options, report)

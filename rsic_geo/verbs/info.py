@@ -22,11 +22,10 @@ from rsic_geo.raster import open_scene, sidecar_differences
 from rsic_geo.raster.gdal_xml import vrt_source
 from rsic_geo.raster.incomplete import broken_xml
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.components import SPECTRAL_NAMES, spectral_of, vrt_made_by, vrt_of
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.components import SPECTRAL_NAMES, spectral_of, steps_of, vrt_made_by, vrt_of
 from rsic_geo.scenes.payloads import JPEG2000, OWN
 from rsic_geo.scenes.planes import Planes
-from rsic_geo.scenes.quantised import Affinity, steps_of
+from rsic_geo.scenes.quantised import Affinity
 from rsic_geo.scenes.tiff import codec_of
 from rsic_geo.scenes.verdict import band_names, target_meaning
 from rsic_geo.targets import TARGETS, References, Target
@@ -43,7 +42,7 @@ def info(path: str) -> dict[str, Any]:
     Raises:
         SceneError, ContainerError: if the file cannot be opened.
     """
-    with open_archive(path, enhance="off") as archive:
+    with Archive(path, enhance="off") as archive:
         p = archive.profile
         out: dict[str, Any] = {
             "path": str(path),
@@ -179,7 +178,7 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
     report = Progress(callback=progress)
     out: dict[str, Any] = {"path": str(path), "archive": False, "valid": False, "problems": []}
     try:
-        with open_archive(path, enhance="off", execution=Execution()) as archive:
+        with Archive(path, enhance="off", execution=Execution()) as archive:
             out["archive"] = archive.is_archive
             damaged = archive.damaged_tiles()
             out["damaged_tiles"] = damaged
@@ -205,7 +204,7 @@ def validate(path: str, *, pixels: bool = True, progress: ProgressCallback | Non
 def _check_seal(archive: Archive, progress: Progress) -> None:
     """Enhance an archive that is sealed; ChecksumError where that gives other pixels."""
     if archive.side is not None and archive.side.final_crcs:
-        with open_archive(archive.path, execution=Execution()) as enhanced:
+        with Archive(archive.path, execution=Execution()) as enhanced:
             for _ in final_pixels(enhanced, progress):
                 pass
 
@@ -216,7 +215,7 @@ def damaged_sidecars(path: str) -> list[str]:
     Raises:
         RsicGeoError: the archive itself cannot be read.
     """
-    with open_archive(path, enhance="off", execution=Execution()) as archive:
+    with Archive(path, enhance="off", execution=Execution()) as archive:
         return _damaged_sidecars(archive, pixels=True)
 
 

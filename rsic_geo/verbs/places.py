@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import MissingDependencyError, OutputExistsError, RsicGeoError, SceneError, UsageError
-from rsic_geo.geo.address import gdal_name
 from rsic_geo.raster.doors.objects import IN_MEMORY, dataset_name, is_dataset, put_in_memory, write_array
+from rsic_geo.raster.doors.vsi import gdal_name
 from rsic_geo.verbs.keywords import StrPath
 
 

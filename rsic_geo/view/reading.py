@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.geo.validity import equals_nodata
+from rsic_geo.geo.validity import valid_samples
 from rsic_geo.geo.window import Window
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.reduced import nearest, nearest_places
@@ -63,11 +63,7 @@ def reduced_picture(
         pixels = scene.reader.read_resampled(window, shape, bands=wanted)
     else:
         pixels = scene.read(window, out_shape=shape, bands=wanted)
-    valid = np.ones(pixels.shape, np.bool_)
-    for place, band in enumerate(wanted):
-        nodata = scene.profile.nodata[band]
-        if nodata is not None:
-            valid[place] = ~equals_nodata(pixels[place], nodata)
+    valid = valid_samples(pixels, [scene.profile.nodata[band] for band in wanted])
     if is_quick and has_plane and (plane := nearest(scene.read_valid, *places, wanted)) is not None:
         valid = plane
     if scene.has_mask:

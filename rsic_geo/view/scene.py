@@ -24,7 +24,6 @@ from rsic_geo.options import Execution
 from rsic_geo.raster.doors.served import ServedTiles, tile_tiff
 from rsic_geo.raster.png import png
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
 from rsic_geo.verbs.compare import peaks_between
 from rsic_geo.view import paint
 from rsic_geo.view.cache import Cache
@@ -84,11 +83,11 @@ class SceneView:
         """
         self.archive, self.original = archive, original
         with ExitStack() as held:
-            repaired = held.enter_context(open_archive(archive, execution=execution))
-            codec = held.enter_context(open_archive(archive, enhance="off", execution=execution))
+            repaired = held.enter_context(Archive(archive, execution=execution))
+            codec = held.enter_context(Archive(archive, enhance="off", execution=execution))
             self.sources: dict[str, Archive] = {}
             if original is not None:
-                self.sources["original"] = held.enter_context(open_archive(original, execution=execution))
+                self.sources["original"] = held.enter_context(Archive(original, execution=execution))
             self.sources["codec"] = codec
             if repaired.is_enhanced:
                 self.sources["repaired"] = repaired

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.progress import Progress
-from rsic_geo.write.parts import BandStore, Bench
+from rsic_geo.write.parts import BandStore
 from rsic_geo.write.passes import TilePass, TileRecord
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate.allocate import TileCurve
+from rsic_geo.write.reading import Bench
 from rsic_geo.write.tiles import TileResult
 
 

@@ -31,7 +31,7 @@ from rsic_geo.scenes.relative import RelativeSteps, relative_bounds
 from rsic_geo.scenes.verdict import LOST_DB, BandSignal
 from rsic_geo.targets import Target
 from rsic_geo.write import tiles as tilework
-from rsic_geo.write.colour import pieces_of
+from rsic_geo.write.spectral import pieces_of
 
 Way = Literal["steps", "codec", "lossless"]
 CLOSE = 0.85

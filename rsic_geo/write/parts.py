@@ -12,24 +12,20 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from rsic_geo.codecs.base import CodecEntry, SizedCodec
-from rsic_geo.errors import CodecError, ContainerError
+from rsic_geo.errors import ContainerError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.progress import Progress
 from rsic_geo.raster import gdal_version, reading_config
-from rsic_geo.scenes.protocol import Scene
 from rsic_geo.version import version
 from rsic_geo.write.kept import Kept, read_entries, write_entries
 from rsic_geo.write.passes import TilePass, TileRecord, pack_record, unpack_record
 from rsic_geo.write.plan import ScenePlan
-from rsic_geo.write.reading import raw_tiles, threaded_map
+from rsic_geo.write.reading import Bench
 
 LEAST_TILES = 8
 """Tiles of a band, where the scene has as many: it keeps the threads busy and is soon made again."""
@@ -38,34 +34,6 @@ _POLL_SECONDS = 0.05
 _LEAST_WAIT = 1.0
 _CLOSED_SECONDS, _OPEN_SECONDS = 3.0, 60.0
 """How long a helper waits for another pass, and for one where nothing is left to take to end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What tiles of one scene are made with."""
-
-    reader: Scene
-    plan: ScenePlan
-    codec: SizedCodec
-    workers: int
-    """Threads."""
-
-    def make(self, todo: TilePass, only: Iterable[int] | None = None) -> Iterator[TileRecord]:
-        """Yield what a pass finds out about all tiles, or some, in their order."""
-        tiles = raw_tiles(self.reader, self.plan, None if only is None else list(only))
-        return threaded_map(partial(todo.run, codec=self.codec), tiles, self.workers)
-
-
-def sized_codec(entry: CodecEntry, plan: ScenePlan) -> SizedCodec:
-    """Return the codec of a scene in one JPEG 2000 file, whose tiles can be cut at any size.
-
-    Raises:
-        CodecError: it is offered for such files and cannot do that.
-    """
-    codec = entry.maker()(plan.form, weights="auto", device="auto", sha256=None)
-    if entry.dial != "size" or not hasattr(codec, "curve"):
-        raise CodecError(f"codec {entry.name} has no curve of sizes, which JPEG 2000 files need: mend it")
-    return cast("SizedCodec", codec)
 
 
 def row_bands(grid: TileGrid) -> list[range]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.errors import UnsupportedSceneError
+from rsic_geo.codecs.base import CodecEntry, SizedCodec
+from rsic_geo.errors import CodecError, UnsupportedSceneError
 from rsic_geo.geo.validity import clamp
 from rsic_geo.geo.window import Window
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import QuantisedScene
+from rsic_geo.write.passes import TilePass, TileRecord
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.tiles import RawTile
 
@@ -79,6 +83,34 @@ def _mask(reader: Scene, plan: ScenePlan, window: Window) -> NDArray[np.uint8] |
             "make them 0 or 255, or make the mask an alpha band (gdal_translate -b 1 ... -b mask)"
         )
     return mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What tiles of one scene are made with."""
+
+    reader: Scene
+    plan: ScenePlan
+    codec: SizedCodec
+    workers: int
+    """Threads."""
+
+    def make(self, todo: TilePass, only: Iterable[int] | None = None) -> Iterator[TileRecord]:
+        """Yield what a pass finds out about all tiles, or some, in their order."""
+        tiles = raw_tiles(self.reader, self.plan, None if only is None else list(only))
+        return threaded_map(partial(todo.run, codec=self.codec), tiles, self.workers)
+
+
+def sized_codec(entry: CodecEntry, plan: ScenePlan) -> SizedCodec:
+    """Return the codec of a scene in one JPEG 2000 file, whose tiles can be cut at any size.
+
+    Raises:
+        CodecError: it is offered for such files and cannot do that.
+    """
+    codec = entry.maker()(plan.form, weights="auto", device="auto", sha256=None)
+    if entry.dial != "size" or not hasattr(codec, "curve"):
+        raise CodecError(f"codec {entry.name} has no curve of sizes, which JPEG 2000 files need: mend it")
+    return cast("SizedCodec", codec)
 
 
 class Clamped:

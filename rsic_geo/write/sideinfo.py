@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from rsic_geo.container import jp2, sideinfo
-from rsic_geo.container.integrity import file_crcs, picture_of
+from rsic_geo.container.integrity import file_crcs, picture_of, scene_crc
 from rsic_geo.container.sideinfo import OVERVIEW, ModelReference, SideInfo, noted
-from rsic_geo.container.sideinfo_check import scene_crc
 from rsic_geo.geo.lattice import cell_counts
 from rsic_geo.geo.radiometry import Peak
 from rsic_geo.options import EncodeOptions

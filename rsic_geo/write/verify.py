@@ -19,7 +19,7 @@ from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, blank_errors, figures_of, scored_bands
 from rsic_geo.raster import metadata_differences
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive as open_archive
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import QuantisedScene
 from rsic_geo.scenes.relative import RelativeSteps

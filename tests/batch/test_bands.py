@@ -39,9 +39,10 @@ from rsic_geo.verbs import compress
 from rsic_geo.write import fit
 from rsic_geo.write import parts as bands_module
 from rsic_geo.write.kept_fit import FitLog, FittedRow
-from rsic_geo.write.parts import LEAST_TILES, BandStore, Bench, help_out, row_bands, sized_codec
+from rsic_geo.write.parts import LEAST_TILES, BandStore, help_out, row_bands
 from rsic_geo.write.passes import TilePass, TileRecord, pack_record, unpack_record
 from rsic_geo.write.plan import plan_scene
+from rsic_geo.write.reading import Bench, sized_codec
 from rsic_geo.write.tiles import TileResult
 
 TARGETS = ["lossless", "psnr=36", "bpp=1.5", "max-error=9"]

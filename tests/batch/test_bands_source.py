@@ -28,9 +28,10 @@ from rsic_geo.raster import gdal_config, open_scene
 from rsic_geo.targets import Target
 from rsic_geo.verbs import compress
 from rsic_geo.write import parts as bands_module
-from rsic_geo.write.parts import BandStore, Bench, help_out, sized_codec
+from rsic_geo.write.parts import BandStore, help_out
 from rsic_geo.write.passes import TilePass
 from rsic_geo.write.plan import plan_scene
+from rsic_geo.write.reading import Bench, sized_codec
 
 
 def wanted(target: str) -> EncodeOptions:

@@ -26,7 +26,7 @@ from rsic_geo.batch.export.names import Names
 from rsic_geo.batch.inputs import Selection, discover
 from rsic_geo.batch.ledger.file import RunRecord
 from rsic_geo.errors import OutputExistsError
-from rsic_geo.geo.address import public_address
+from rsic_geo.raster.doors.vsi import public_address
 
 
 @pytest.fixture

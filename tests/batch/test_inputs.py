@@ -13,7 +13,7 @@ from rsic_geo.batch.inputs import Selection, Source, discover
 from rsic_geo.batch.register import product_path, usual_template
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import UnknownCodecError, UsageError
-from rsic_geo.geo.address import gdal_name
+from rsic_geo.raster.doors.vsi import gdal_name
 from rsic_geo.verbs.names import archive_suffixes
 
 JP2 = archive_suffixes("jp2")

@@ -10,7 +10,7 @@ from pipeline_support import painted, write_scene
 import rsic_geo
 from rsic_geo.container.boxes import iter_boxes
 from rsic_geo.container.jp2 import find_codestream
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 
 @pytest.fixture(scope="module", params=["lossless", "bpp=1.5"])
@@ -63,7 +63,7 @@ def test_a_moved_place_is_named_and_the_scene_is_read_all_the_same(archive, tmp_
     problems = rsic_geo.validate(str(path))["problems"]
     assert len(problems) == 1
     assert "GeoJP2 box" in problems[0]
-    with open_archive(str(path)) as moved, open_archive(str(archive)) as right:
+    with Archive(str(path)) as moved, Archive(str(archive)) as right:
         np.testing.assert_array_equal(moved.read(), right.read())
         assert moved.snapshot == right.snapshot
         assert any("GeoJP2" in text for text in moved.warnings)

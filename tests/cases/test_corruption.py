@@ -23,7 +23,7 @@ from rsic_geo.container.boxes import iter_boxes
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 TRIALS = int(os.environ.get("RSIC_CORRUPTIONS", "480"))
 KINDS = {
@@ -95,7 +95,7 @@ def _corrupted(good: bytes, boxes: list[tuple[int, int]], seed: int) -> bytes:
 def _ours(path: Path):
     """Return what we read of a file; None where we say that something is wrong with it."""
     try:
-        with open_archive(str(path), execution=Execution(threads=1)) as opened:
+        with Archive(str(path), execution=Execution(threads=1)) as opened:
             whole = Window.full(opened.profile.height, opened.profile.width)
             pixels, mask = opened.read(), opened.read_mask(whole)
             said = opened.snapshot.to_json()

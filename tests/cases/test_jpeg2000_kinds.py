@@ -19,7 +19,7 @@ from rsic_geo.codecs import j2k
 from rsic_geo.errors import RsicGeoError, SceneError, UnsupportedSceneError
 from rsic_geo.geo.window import Window
 from rsic_geo.scenes import jp2_source
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("opj_compress") is None, reason="needs libopenjp2-tools (make test)"),
@@ -72,7 +72,7 @@ def test_images_and_tiles_off_the_origin_come_back_right(words, suffix, tmp_path
     """F14: GDAL failed an assertion, only logged it and handed out memory nobody wrote."""
     path = _encode(tmp_path, f"offset{suffix}", *words)
     np.testing.assert_array_equal(_there_and_back(path, tmp_path)[0], SCENE)
-    with open_archive(str(path)) as opened:
+    with Archive(str(path)) as opened:
         window = Window(row_off=50, col_off=60, height=90, width=130)
         np.testing.assert_array_equal(opened.read(window)[0], SCENE[50:140, 60:190])
         small = opened.read(out_shape=(20, 30))[0]
@@ -92,7 +92,7 @@ def test_a_window_off_the_origin_holds_no_copy_of_the_file(tmp_path, monkeypatch
             return found
 
     monkeypatch.setattr(jp2_source, "_FilePart", Counted)
-    with open_archive(str(path)) as opened:
+    with Archive(str(path)) as opened:
         window = Window(row_off=20, col_off=30, height=90, width=110)
         np.testing.assert_array_equal(opened.read(window), noise[:, 20:110, 30:140])
     assert 0 < max(read) <= 1 << 20 < path.stat().st_size / 4
@@ -102,7 +102,7 @@ def test_three_bands_off_the_origin_and_single_bands_of_them(tmp_path):
     colours = np.stack([SCENE, SCENE[::-1], SCENE[:, ::-1]])
     path = _encode(tmp_path, "rgb.jp2", "-d", "11,21", "-t", "97,91", "-T", "3,9", pixels=colours)
     np.testing.assert_array_equal(_there_and_back(path, tmp_path), colours)
-    with open_archive(str(path)) as opened:
+    with Archive(str(path)) as opened:
         np.testing.assert_array_equal(opened.read(bands=(2, 0)), colours[[2, 0]])
 
 

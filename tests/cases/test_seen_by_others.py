@@ -16,7 +16,7 @@ from pipeline_support import painted
 from rasterio.enums import ColorInterp
 
 import rsic_geo
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 needs_gdalinfo = pytest.mark.skipif(
     shutil.which("gdalinfo") is None, reason="needs gdal-bin, another GDAL than rasterio's (make test)"
@@ -78,7 +78,7 @@ def test_colours_in_any_order_are_said_in_the_file_itself(colours, target, tmp_p
     assert _is_valid_jp2(archive)
     is_alpha_coded = "alpha" in colours and target != "lossless"
     assert [text.split()[0] for text in report.details["others_miss"]] == ["alpha"] * is_alpha_coded
-    with open_archive(str(archive)) as opened:
+    with Archive(str(archive)) as opened:
         assert list(opened.profile.colorinterp) == colours
 
 
@@ -102,7 +102,7 @@ def test_a_mask_lies_beside_the_archive(target, tmp_path):
     assert said.count("Mask Flags: PER_DATASET") == 3, said
     assert report.details["others_miss"] == []
     assert report.details["sidecar_bytes"] >= archive.with_name("a.jp2.msk").stat().st_size
-    with open_archive(str(archive)) as opened:
+    with Archive(str(archive)) as opened:
         np.testing.assert_array_equal(opened.read_mask(rsic_geo_window(600, 530)) != 0, keep)
     assert rsic_geo.compare(str(source), str(archive)).to_json()["mask_equal"]
 

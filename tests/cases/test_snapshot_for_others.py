@@ -18,7 +18,7 @@ import rsic_geo
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, encode_tile_bytes
 from rsic_geo.errors import UnsupportedSceneError
 from rsic_geo.geo.profile import SceneProfile
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 
 def _text(boxes, name: str) -> list[str]:
@@ -54,7 +54,7 @@ def test_bits_are_the_precision_of_the_codestream(name, bits, target, tmp_path):
     pixels = gdal.Open(str(source)).ReadAsArray().reshape(decoded.shape)
     difference = np.abs(decoded.astype(int) - pixels)
     assert difference.max() <= {"lossless": 0, "max-error=2": 2}.get(target, 1 << bits)
-    with open_archive(str(archive)) as own:
+    with Archive(str(archive)) as own:
         # Ours are held to what the bands of the source hold, too.
         ends = (pixels.min(axis=(1, 2), keepdims=True), pixels.max(axis=(1, 2), keepdims=True))
         np.testing.assert_array_equal(own.read(), np.clip(decoded, *ends))
@@ -90,7 +90,7 @@ def test_lossy_pixels_of_either_codec_keep_to_the_bits(suffix, codec, tmp_path):
     create(source, large, ["NBITS=7", "PHOTOMETRIC=RGB"])
     report = rsic_geo.compress(str(source), str(archive), target="bpp=2", codec=codec)
     assert report.details["verified"]
-    with open_archive(str(archive)) as own:
+    with Archive(str(archive)) as own:
         assert own.read().max() <= 127
         assert own.profile.bits == (7, 7, 7)
     compared = rsic_geo.compare(str(source), str(archive))

@@ -16,7 +16,7 @@ from tiff_support import Remembering, network
 
 import rsic_geo
 from rsic_geo.geo.window import Window
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 SIDE = 260
 
@@ -108,7 +108,7 @@ def test_no_sample_leaves_the_range_of_its_band(tmp_path, scene, target, enhance
             source, archive, target=target, model="auto" if enhanced else "none", threads=1, tile_size=256
         )
         rsic_geo.decompress(archive, back)
-        with open_archive(archive) as opened:
+        with Archive(archive) as opened:
             whole = opened.read()
             window = opened.read(Window(row_off=20, col_off=70, height=90, width=101))
             assert_within(opened.read(out_shape=(97, 91)), source)
@@ -136,7 +136,7 @@ def test_the_learned_codec_keeps_to_the_range_too(tmp_path, scene):
         report = rsic_geo.compress(
             source, archive, target="psnr=28", codec="learned", model="none", threads=1, tile_size=256
         )
-        with open_archive(archive) as opened:
+        with Archive(archive) as opened:
             whole = opened.read()
             assert_within(opened.read(out_shape=(65, 60)), source)
     assert report.details["max_abs_error"] > 0
@@ -147,8 +147,8 @@ def test_limits_of_another_scene_are_refused(tmp_path):
     """A box that tells of other bands, or of values its samples cannot hold, is not of this scene."""
     from dataclasses import replace
 
+    from rsic_geo.container.integrity import checked_limits
     from rsic_geo.container.sideinfo import SideInfo
-    from rsic_geo.container.sideinfo_check import checked_limits
     from rsic_geo.errors import ContainerError
     from rsic_geo.geo.metadata import MetadataSnapshot
     from rsic_geo.geo.profile import SceneProfile

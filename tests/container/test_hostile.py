@@ -11,9 +11,8 @@ from jp2_support import noise, write_jp2
 from support import BROKEN, scene_params
 
 from rsic_geo.codecs.jpeg2000 import J2KParams
-from rsic_geo.container.boxes import make_box
+from rsic_geo.container.boxes import Jp2Boxes, make_box
 from rsic_geo.container.codestream import read_tile, tile_crc
-from rsic_geo.container.header import Jp2Boxes
 from rsic_geo.container.jp2 import (
     SIGNATURE_BOX,
     append_side_information,

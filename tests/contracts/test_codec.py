@@ -33,7 +33,7 @@ from rsic_geo.errors import (
 )
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 HERE = Path(__file__).parent
 CODECS = ("jp2", "learned", "toy", "compressai")
@@ -230,7 +230,7 @@ def test_every_target_through_a_codec_of_another_package(tmp_path, kind, target)
     info = rsic_geo.info(archive)
     assert info["codec"] == {"name": "toy", "tiles_toy": 4, "tiles_jpeg2000": 0}
     assert rsic_geo.validate(archive)["valid"]
-    with open_archive(archive) as scene, rasterio.open(back) as whole:
+    with Archive(archive) as scene, rasterio.open(back) as whole:
         window = Window(row_off=200, col_off=240, height=77, width=99)
         rows, cols = window.slices
         np.testing.assert_array_equal(scene.read(window), whole.read()[:, rows, cols])

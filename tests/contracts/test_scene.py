@@ -20,8 +20,8 @@ from rsic_geo.geo.validity import equals_nodata
 from rsic_geo.geo.window import Window
 from rsic_geo.options import EncodeOptions
 from rsic_geo.raster import open_scene
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.kinds import open_store
-from rsic_geo.scenes.open import open_archive
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import PartScene
 from rsic_geo.write.plan import plan_scene
@@ -120,14 +120,14 @@ def raster(path: Path) -> Iterator[Scene]:
 
 @contextmanager
 def archive(path: Path) -> Iterator[Scene]:
-    with installed(Smoother()), open_archive(str(path)) as scene:
+    with installed(Smoother()), Archive(str(path)) as scene:
         yield scene
 
 
 @contextmanager
 def stored(path: Path) -> Iterator[Scene]:
     """Open what the file of an archive stores, without its side information."""
-    with open_archive(str(path), enhance="off") as held:
+    with Archive(str(path), enhance="off") as held:
         store = open_store(str(path), held.execution)
         try:
             yield store.reader

@@ -25,7 +25,7 @@ from rsic_geo.evaluation.imagery import find_scenes, source_of
 from rsic_geo.evaluation.metrics import Quality
 from rsic_geo.options import Execution
 from rsic_geo.repair import load_enhancer
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.targets import Target
 from rsic_geo.verbs import api
 from rsic_geo.verbs.compress import EncodeOptions
@@ -78,9 +78,9 @@ def test_bytes_and_pixels_are_those_of_the_real_pipeline(name, tmp_path, monkeyp
     stripped = tmp_path / "plain.jp2"
     jp2.strip_side_information(archive, stripped)
     assert plain.file_bytes == stripped.stat().st_size
-    with open_archive(str(archive), execution=QUICK) as opened:
+    with Archive(str(archive), execution=QUICK) as opened:
         np.testing.assert_array_equal(opened.read(), enhanced.pixels)
-    with open_archive(str(archive), enhance="off") as opened:
+    with Archive(str(archive), enhance="off") as opened:
         np.testing.assert_array_equal(opened.read(), plain.pixels)
 
 

@@ -24,7 +24,7 @@ import rsic_geo
 from rsic_geo.errors import RsicGeoError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 MOST_MEMORY = 6 << 30
 """Address space (bytes); a file that claims to be huge may not get more."""
@@ -32,7 +32,7 @@ MOST_MEMORY = 6 << 30
 
 def crc_of(path: str, enhance: str = "auto") -> dict[str, Any]:
     """Return checksums of all that a user gets from a scene; and what was warned."""
-    with open_archive(path, enhance=enhance, execution=Execution(threads=1)) as scene:
+    with Archive(path, enhance=enhance, execution=Execution(threads=1)) as scene:
         pixels = scene.read()
         window = Window.full(scene.profile.height, scene.profile.width)
         mask = scene.read_mask(window)
@@ -102,7 +102,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     if sys.argv[1:] == ["quick"]:
-        sys.modules["rsic_geo.repair"].load_enhancer = lambda *_, **__: Smoother()  # type: ignore[attr-defined]
+        sys.modules["rsic_geo.repair.loading"].load_enhancer = lambda *_, **__: Smoother()  # type: ignore[attr-defined]
     out = sys.stdout
     with redirect_stdout(sys.stderr):
         for line in sys.stdin:

@@ -297,5 +297,6 @@ class Smoother(FloatDouble):
 def installed(enhancer: Any) -> Iterator[None]:
     """Let the pipeline find ``enhancer`` whatever name it asks for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["rsic_geo.repair"], "load_enhancer", lambda *_, **__: enhancer)
+        for module in ("rsic_geo.repair", "rsic_geo.repair.loading"):
+            patch.setattr(sys.modules[module], "load_enhancer", lambda *_, **__: enhancer)
         yield

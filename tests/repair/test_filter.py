@@ -26,7 +26,7 @@ from rsic_geo.repair import load_enhancer
 from rsic_geo.repair.filter import MARGIN, apply_filter, colour_axes, step_sizes, whole_weights
 from rsic_geo.repair.filter_fit import NormalEquations, fit_filters
 from rsic_geo.repair.units import FINE, STEPS
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 BANDS = st.sampled_from([1, 2, 3, 4, 8])
 
@@ -225,7 +225,7 @@ def test_bands_coded_apart_help_each_other(tmp_path):
     whole = rasterio.open(tmp_path / "rsic-linear.tif").read().astype(int)
     rsic_geo.decompress(tmp_path / "rsic-linear.jp2", tmp_path / "b.tif", bands=(2,))
     np.testing.assert_array_equal(rasterio.open(tmp_path / "b.tif").read(1), whole[1])
-    with open_archive(tmp_path / "rsic-linear.jp2", execution=Execution(window_size=128)) as scene:
+    with Archive(tmp_path / "rsic-linear.jp2", execution=Execution(window_size=128)) as scene:
         part = scene.read(Window(row_off=100, col_off=37, height=200, width=300))
     np.testing.assert_array_equal(part, whole[:, 100:300, 37:337])
 

@@ -23,7 +23,7 @@ from rsic_geo.repair.integer.engines import Golden, NumpyEngine, OnnxEngine, Tor
 from rsic_geo.repair.integer.graph import TABLE, ZERO, Add, Convolution, IntegerNetwork, Shuffle
 from rsic_geo.repair.integer.weights import INTEGER_FORMAT, pack, unpack
 from rsic_geo.repair.units import FINE, STEPS
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.weights import default_name, list_weights, open_weights
 
 SHIPPED = [
@@ -214,7 +214,7 @@ def test_pixels_are_the_same_bytes_whatever_engine_windows_and_threads_are(archi
         rsic_geo.decompress(archive, tmp_path / "b.tif", window_size=size, threads=threads, overwrite=True)
         with rasterio.open(tmp_path / "b.tif") as scene:
             np.testing.assert_array_equal(scene.read(), whole)
-    with open_archive(archive) as scene:
+    with Archive(archive) as scene:
         for row, col, height, width in ((0, 0, 9, 9), (37, 101, 64, 200), (300, 299, 30, 101)):
             part = scene.read(rsic_geo.Window(row_off=row, col_off=col, height=height, width=width))
             np.testing.assert_array_equal(part, whole[:, row : row + height, col : col + width])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsic_geo.repair.matrix import gram, product
+from rsic_geo.repair.units import gram, product
 
 
 @settings(max_examples=40)

@@ -14,7 +14,7 @@ from rasterio.enums import ColorInterp
 import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import UsageError
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 
 def translated(source: Path, target: Path, **options) -> Path:
@@ -67,7 +67,7 @@ def test_a_box_and_control_points_follow(tmp_path, sample_data) -> None:
     rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "r.tif")
     assert_same_place(oracle, view(tmp_path / "r.tif"))
     placed = sample_data / "fields_rgb_utm.tif"
-    with open_archive(placed) as scene:
+    with Archive(placed) as scene:
         transform = scene.profile.transform
     (left, top), (right, bottom) = transform * (50, 60), transform * (150, 100)
     report = rsic_geo.compress(placed, tmp_path / "b.jp2", bbox=(left, bottom, right, top))
@@ -80,7 +80,7 @@ def test_masks_and_alpha_follow(tmp_path) -> None:
     mask[20:70, 10:100] = True
     source = write_scene(tmp_path / "s.tif", painted((3, 90, 120)), mask=mask)
     rsic_geo.compress(source, tmp_path / "a.jp2", srcwin=(5, 15, 60, 40), bands=(3, 1), target="max-error=3")
-    with open_archive(tmp_path / "a.jp2") as scene:
+    with Archive(tmp_path / "a.jp2") as scene:
         from rsic_geo.geo.window import Window
 
         np.testing.assert_array_equal(
@@ -121,7 +121,7 @@ def test_a_part_of_an_archive_is_read_from_its_final_output(tmp_path) -> None:
     source = write_scene(tmp_path / "s.tif", pixels, nodata=0)
     rsic_geo.compress(source, tmp_path / "a.jp2", target="max-error=4")
     rsic_geo.compress(tmp_path / "a.jp2", tmp_path / "b.jp2", srcwin=(10, 10, 50, 60), bands=(2,))
-    with rsic_geo.open(tmp_path / "a.jp2") as whole, open_archive(tmp_path / "b.jp2") as part:
+    with rsic_geo.open(tmp_path / "a.jp2") as whole, Archive(tmp_path / "b.jp2") as part:
         np.testing.assert_array_equal(part.read(), whole.read()[1:2, 10:70, 10:60])
         assert part.profile.nodata == (0,)
 

@@ -15,7 +15,7 @@ from rsic_geo.geo.lattice import byte_from_strength, level_from_rmse, strength_f
 from rsic_geo.options import Execution
 from rsic_geo.repair.blind import MOST_STRENGTH, blind_strengths
 from rsic_geo.repair.phase import wavelet_phase
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_reading_may_be_fast_and_writing_archives_may_not(sample_data: Path, tmp
         rsic_geo.compress(sample_data / "town_pan_gcps.tif", archive, fast=True)
     rsic_geo.compress(sample_data / "town_pan_gcps.tif", archive)
     rsic_geo.decompress(archive, tmp_path / "back.tif", fast=True)
-    with open_archive(archive, execution=Execution(fast=True)) as scene:
+    with Archive(archive, execution=Execution(fast=True)) as scene:
         assert scene.execution.fast
 
 

@@ -16,7 +16,7 @@ from tiff_support import Remembering, network
 import rsic_geo
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 REAL = (
     "cbers4_awfi_4band_int16.tif", "gcps110_uint16.tif", "gdal_byte.jp2", "gdal_byte_point.jp2",
@@ -76,7 +76,7 @@ def test_the_shipped_networks_there_and_back(name, tmp_path):
     report = rsic_geo.compress(source, archive, codec="learned", target="psnr=30", threads=1).to_json()
     rsic_geo.decompress(archive, back, threads=1)  # as it was fitted: other numbers of threads round apart
     assert assert_came_back(source, back, report, within=1e-3) >= 30
-    with open_archive(archive, execution=Execution(threads=1)) as scene, rasterio.open(back) as whole:
+    with Archive(archive, execution=Execution(threads=1)) as scene, rasterio.open(back) as whole:
         height, width = (min(side, 9) for side in whole.shape)
         window = Window(row_off=whole.height - height, col_off=0, height=height, width=width)
         np.testing.assert_array_equal(scene.read(window), whole.read()[:, -height:, :width])
@@ -107,7 +107,7 @@ def test_a_real_network_with_random_weights(shape, tmp_path, monkeypatch):
         ).to_json()
         assert rsic_geo.info(archive)["codec"]["tiles_learned"] == 1
         rsic_geo.decompress(archive, back)
-        with open_archive(archive) as scene:
+        with Archive(archive) as scene:
             part = scene.read(Window(row_off=0, col_off=0, height=1, width=1))
             assert scene.read(out_shape=(1, 1)).shape == (shape[0], 1, 1)
     psnr, worst = measured(source, back)
@@ -177,7 +177,7 @@ def test_memory_does_not_grow_with_the_scene(tmp_path):
         with network(Forgetful()):
             rsic_geo.compress(source, archive, progress=watch, **chosen, **options)
             rsic_geo.decompress(archive, tmp_path / f"{side}.tif", progress=watch, **options)
-            with open_archive(archive, execution=Execution(**options)) as scene:
+            with Archive(archive, execution=Execution(**options)) as scene:
                 assert scene.read(out_shape=(512, 512)).shape == (3, 512, 512)
                 watch(1, "")
     assert peaks[8192] - peaks[2048] < 128 * 2**20

@@ -16,7 +16,7 @@ from pipeline_support import Smoother, assert_same_place, installed, osgeo_gdal,
 from tiff_support import Remembering, network
 
 import rsic_geo
-import rsic_geo.scenes.part
+import rsic_geo.scenes.source
 from rsic_geo.errors import OutputExistsError, SceneError, UsageError, WeightsError
 from rsic_geo.raster import SceneWriter
 from rsic_geo.raster.files import PendingFile
@@ -116,7 +116,7 @@ def test_a_level_shows_the_scene_smaller_and_in_its_place(archive, tmp_path, lev
         )
         there = full.read_masks(1, window=rasterio.windows.Window(64, 32, 450, 333))
         assert np.mean(kept == there[np.ix_(rows, cols)]) > 0.99
-    monkeypatch.setattr(rsic_geo.scenes.part, "_SOURCE_SIDE", 128)
+    monkeypatch.setattr(rsic_geo.scenes.source, "_SOURCE_SIDE", 128)
     with stand_ins():
         rsic_geo.decompress(path, tmp_path / "pieces.tif", srcwin=box, level=level)
     with rasterio.open(tmp_path / "small.tif") as one, rasterio.open(tmp_path / "pieces.tif") as pieces:

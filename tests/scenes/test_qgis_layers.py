@@ -15,7 +15,7 @@ from tiff_support import Remembering, network
 
 import rsic_geo
 from rsic_geo.geo.window import Window
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 PYTHON = Path("/usr/bin/python3")
 SCRIPT = """
@@ -83,7 +83,7 @@ def test_qgis_shows_true_bands_of_rotated_ones(tmp_path):
     seen = seen_by_qgis(tmp_path / "a.jp2.vrt", tmp_path, points)
     assert (seen["valid"], seen["crs"], seen["bands"]) == (True, "EPSG:32633", 4)
     assert seen["extent"] == [500000, 5599850, 500250, 5600000]
-    with open_archive(str(archive)) as own:
+    with Archive(str(archive)) as own:
         shown = own.read_shown(Window.full(300, 500))
     wanted = [int(shown[band, row, col]) for band in range(4) for row, col in places]
     np.testing.assert_allclose(seen["values"], wanted, atol=1)

@@ -16,7 +16,7 @@ from rsic_geo.batch.verify import Promise, prove
 from rsic_geo.errors import TargetNotReachedError, UnsupportedSceneError, UsageError
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.targets import Target
 
 NAMES = (
@@ -218,7 +218,7 @@ def test_windows_of_a_quantised_scene(tmp_path):
     pixels[:, :30, :30] = np.nan
     source = write_scene(tmp_path / "s.tif", pixels)
     there_and_back(source, tmp_path, tile_size=256)
-    with open_archive(tmp_path / "a.jp2") as scene:
+    with Archive(tmp_path / "a.jp2") as scene:
         whole = scene.read()
         assert whole.dtype == np.float32
         part = scene.read(Window(row_off=10, col_off=20, height=60, width=250))

@@ -11,7 +11,7 @@ from pipeline_support import write_scene
 
 import rsic_geo
 from rsic_geo.geo.window import Window
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def archive(tmp_path: Path) -> tuple[Path, np.ndarray]:
 
 def test_means_are_of_valid_pixels_only(archive: tuple[Path, np.ndarray]) -> None:
     path, pixels = archive
-    with open_archive(path) as scene:
+    with Archive(path) as scene:
         small = scene.read(out_shape=(50, 50))
         part = scene.read(
             Window(row_off=30, col_off=50, height=120, width=200), out_shape=(30, 50), bands=(1,)
@@ -48,7 +48,7 @@ def test_means_are_of_valid_pixels_only(archive: tuple[Path, np.ndarray]) -> Non
 
 def test_a_larger_shape_repeats_pixels(archive: tuple[Path, np.ndarray]) -> None:
     path, pixels = archive
-    with open_archive(path) as scene:
+    with Archive(path) as scene:
         large = scene.read(Window(row_off=0, col_off=0, height=20, width=30), out_shape=(40, 90))
     assert (large == np.kron(pixels[:, :20, :30], np.ones((1, 2, 3), np.int16))).all()
 
@@ -59,7 +59,7 @@ def test_a_level_of_some_quantised_bands_is_of_these_bands(tmp_path: Path) -> No
     pixels[1, :16, :16] = -1
     write_scene(tmp_path / "s.tif", pixels, nodata=-1)
     rsic_geo.compress(tmp_path / "s.tif", tmp_path / "s.jp2", quantize="uint16")
-    with open_archive(tmp_path / "s.jp2") as scene:
+    with Archive(tmp_path / "s.jp2") as scene:
         whole = scene.read(out_shape=(32, 48))
         for bands in ((1,), (1, 0), (0,)):
             np.testing.assert_array_equal(scene.read(out_shape=(32, 48), bands=bands), whole[list(bands)])
@@ -75,7 +75,7 @@ def test_alpha_of_a_level_is_the_kept_one(tmp_path: Path, bands: tuple[int, ...]
     pixels[3, :50] = 0
     write_scene(tmp_path / "s.tif", pixels, alpha="YES")
     rsic_geo.compress(tmp_path / "s.tif", tmp_path / "s.jp2", target="psnr=20", model="none")
-    with open_archive(tmp_path / "s.jp2") as scene:
+    with Archive(tmp_path / "s.jp2") as scene:
         chosen = tuple(band - 1 for band in bands) or (0, 1, 2, 3)
         small = scene.read(out_shape=(64, 64), bands=chosen)
     if 3 in chosen:

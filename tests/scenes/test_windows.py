@@ -21,7 +21,7 @@ from rsic_geo.container.jp2 import find_codestream
 from rsic_geo.errors import ChecksumError, SceneError, UnsupportedSceneError, UsageError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 HEIGHT, WIDTH = 420, 610
 
@@ -37,7 +37,7 @@ def archive(request, tmp_path_factory):
     source = write_scene(folder / "s.tif", pixels, alpha="YES", nodata=0)
     with installed(Smoother()):
         rsic_geo.compress(source, folder / "a.jp2", target=request.param, tile_size=256)
-        with open_archive(folder / "a.jp2") as scene:
+        with Archive(folder / "a.jp2") as scene:
             return folder / "a.jp2", scene.read(), scene.read_valid(Window.full(HEIGHT, WIDTH))
 
 
@@ -52,7 +52,7 @@ def windows(draw: st.DrawFn) -> Window:
 @given(st.data())
 def test_a_window_is_that_part_of_the_whole(archive, data):
     path, whole, valid = archive
-    with installed(Smoother()), open_archive(path) as scene:
+    with installed(Smoother()), Archive(path) as scene:
         for window in data.draw(st.lists(windows(), min_size=1, max_size=3)):
             rows, cols = window.slices
             np.testing.assert_array_equal(scene.read(window), whole[:, rows, cols])
@@ -159,7 +159,7 @@ def test_a_window_that_needs_no_damaged_tile_is_read_though_its_cells_do(archive
 
 
 def test_windows_outside_the_scene_are_refused(archive):
-    with open_archive(archive[0]) as scene:
+    with Archive(archive[0]) as scene:
         for window in (
             Window(row_off=0, col_off=0, height=HEIGHT + 1, width=10),
             Window(row_off=HEIGHT, col_off=0, height=1, width=1),
@@ -171,7 +171,7 @@ def test_windows_outside_the_scene_are_refused(archive):
 @pytest.mark.parametrize("shape", [(210, 305), (105, 153), (60, 60), (1, 1)])
 def test_reduced_reads_look_like_the_scene_and_keep_nodata(archive, shape):
     path, whole, _ = archive
-    with open_archive(path) as scene:
+    with Archive(path) as scene:
         is_lossless = scene.side.lossless
         small = scene.read(out_shape=shape)
         assert small.shape == (4, *shape)
@@ -200,7 +200,7 @@ def test_a_whole_read_is_what_decompress_writes(archive, tmp_path):
 def test_other_rasters_are_read_as_they_are(archive):
     source = archive[0].with_name("s.tif")
     window = Window(row_off=33, col_off=20, height=101, width=57)
-    with rasterio.open(source) as scene, open_archive(source) as ours:
+    with rasterio.open(source) as scene, Archive(source) as ours:
         np.testing.assert_array_equal(ours.read(), scene.read())
         np.testing.assert_array_equal(ours.read(window), scene.read(window=RasterioWindow(20, 33, 57, 101)))
         small = scene.read(out_shape=(4, 42, 61), resampling=Resampling.average)
@@ -209,7 +209,7 @@ def test_other_rasters_are_read_as_they_are(archive):
 
 def read_by_windows(path: Path, size: int, **execution) -> np.ndarray:
     """Return a scene read in squares that fit no lattice, in an order of no sense."""
-    with open_archive(path, execution=Execution(**execution)) as scene:
+    with Archive(path, execution=Execution(**execution)) as scene:
         out = np.zeros((scene.profile.count, scene.profile.height, scene.profile.width), scene.profile.dtype)
         places = [(r, c) for r in range(0, out.shape[1], size) for c in range(0, out.shape[2], size)]
         np.random.default_rng(3).shuffle(places)
@@ -233,7 +233,7 @@ def real(request, tmp_path_factory):
         source = shutil.copy(SCENES / "rf_L8-B8-Robinson-IL.tiff", folder / "s.tif")
     report = rsic_geo.compress(source, folder / "a.jp2", target="bpp=0.4")
     assert report.details["cells_enhanced"] > 0.5
-    with open_archive(folder / "a.jp2") as scene:
+    with Archive(folder / "a.jp2") as scene:
         radiometry = scene.side.radiometry
         unit = (radiometry.high[0] - radiometry.low[0]) / 255
         return folder / "a.jp2", scene.read(), unit
@@ -324,11 +324,11 @@ def test_a_lossy_file_inside_an_archive_of_files_is_enhanced_as_beside_it(tmp_pa
 @pytest.mark.parametrize("out_shape", [None, (60, 60)])
 def test_bands_the_scene_does_not_have_are_refused(archive, bands, out_shape):
     for path in (archive[0], archive[0].with_name("s.tif")):
-        with open_archive(path) as scene, pytest.raises(UsageError, match="bands"):
+        with Archive(path) as scene, pytest.raises(UsageError, match="bands"):
             scene.read(bands=bands, out_shape=out_shape)
 
 
 @pytest.mark.parametrize("out_shape", [(0, 10), (10, -1)])
 def test_sizes_that_are_none_are_refused(archive, out_shape):
-    with open_archive(archive[0]) as scene, pytest.raises(UsageError, match="rows and columns"):
+    with Archive(archive[0]) as scene, pytest.raises(UsageError, match="rows and columns"):
         scene.read(out_shape=out_shape)

@@ -20,7 +20,7 @@ from rsic_geo.container.tiff_directory import is_cog_archive
 from rsic_geo.errors import ChecksumError, RsicGeoError, UnsupportedSceneError, UsageError
 from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.window import Window
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 
 TYPES = (
     "int8", "uint32", "int32", "uint64", "int64", "float32", "float64", "complex64", "complex128",
@@ -91,7 +91,7 @@ def test_every_bit_of_every_type(dtype, tmp_path, capsys):
     predictor = {} if kind == "c" else {"PREDICTOR": "YES"}
     most = gdal_cog(source, COMPRESS="ZSTD", LEVEL="9", **predictor)
     assert archive.stat().st_size <= most + ALLOWANCE
-    with open_archive(str(archive)) as scene, rasterio.open(source) as truth:
+    with Archive(str(archive)) as scene, rasterio.open(source) as truth:
         window = Window(row_off=200, col_off=230, height=61, width=70)
         rows, cols = window.slices
         assert scene.read(window).tobytes() == pixels[:, rows, cols].tobytes()
@@ -163,7 +163,7 @@ def test_nodata_that_no_float_holds(dtype, value, tmp_path):
     del made
     rsic_geo.compress(tmp_path / "s.tif", tmp_path / "a.cog.tif")
     assert rsic_geo.compare(tmp_path / "s.tif", tmp_path / "a.cog.tif").is_equal
-    with open_archive(str(tmp_path / "a.cog.tif")) as scene:
+    with Archive(str(tmp_path / "a.cog.tif")) as scene:
         np.testing.assert_array_equal(scene.read_valid(Window.full(*SHAPE)), pixels != value)
     rsic_geo.decompress(tmp_path / "a.cog.tif", tmp_path / "b.tif")
     assert gdal.Open(str(tmp_path / "b.tif")).GetRasterBand(1).GetNoDataValue() == value
@@ -203,7 +203,7 @@ def test_masks_of_single_bands(tmp_path):
     report = rsic_geo.compress(source, tmp_path / "a.*", tile_size=256)
     archive = tmp_path / "a.cog.tif"
     assert report.output["path"] == str(archive)
-    with open_archive(str(archive)) as scene:
+    with Archive(str(archive)) as scene:
         np.testing.assert_array_equal(scene.read_valid(Window.full(*SHAPE)), keep)
         np.testing.assert_array_equal(scene.read(), pixels)
         part = Window(row_off=40, col_off=250, height=30, width=20)
@@ -345,13 +345,13 @@ def test_every_byte_outside_of_the_tiles_is_watched(archived):
 
 def test_damage_of_a_tile_spares_the_others(archived):
     good, file = bytearray(archived.read_bytes()), cog.CogFile(archived)
-    with open_archive(str(archived)) as scene:
+    with Archive(str(archived)) as scene:
         whole = scene.read()
     first = file.tiles[3][0]
     good[(first[0] + first[1]) // 2] ^= 1
     archived.write_bytes(good)
     assert rsic_geo.validate(archived)["damaged_tiles"] == [3]
-    with open_archive(str(archived)) as scene:
+    with Archive(str(archived)) as scene:
         window = Window(row_off=0, col_off=0, height=256, width=256)
         np.testing.assert_array_equal(scene.read(window), whole[:, :256, :256])
         with pytest.raises(ChecksumError, match=r"tile 3 \(row 1, column 1\)"):
@@ -365,7 +365,7 @@ def test_damage_of_an_overview_spares_the_scene(archived):
     archived.write_bytes(good)
     found = rsic_geo.validate(archived)
     assert (found["damaged_tiles"], found["valid"]) == ([], False)
-    with open_archive(str(archived)) as scene:
+    with Archive(str(archived)) as scene:
         scene.read()
         with pytest.raises(ChecksumError, match="overview"):
             scene.read(out_shape=(30, 30))
@@ -380,7 +380,7 @@ def test_small_pictures_are_of_checked_overviews_whichever_gdal_takes(tmp_path):
     shapes = [*sides, (551, 100), (100, 452), (40, 700), (1, 1)]
     area = Window(row_off=101, col_off=33, height=700, width=800)
     asked = [(window, shape) for window in (None, area) for shape in shapes]
-    with open_archive(str(tmp_path / "a.cog.tif")) as scene:
+    with Archive(str(tmp_path / "a.cog.tif")) as scene:
         wanted = [scene.read(window, out_shape=shape) for window, shape in asked]
     assert len(file.overviews) >= 2
     refused = 0
@@ -390,7 +390,7 @@ def test_small_pictures_are_of_checked_overviews_whichever_gdal_takes(tmp_path):
             broken[(start + stop) // 2] ^= 1
         (tmp_path / "a.cog.tif").write_bytes(broken)
         for (window, shape), right in zip(asked, wanted, strict=True):
-            with open_archive(str(tmp_path / "a.cog.tif")) as scene:
+            with Archive(str(tmp_path / "a.cog.tif")) as scene:
                 try:
                     found = scene.read(window, out_shape=shape)
                 except ChecksumError:
@@ -405,7 +405,7 @@ def test_what_follows_the_tiff_is_missed_when_it_is_gone(archived, tmp_path):
     cut = tmp_path / "cut.tif"
     cut.write_bytes(whole[: len(whole) - len(record) - 20])
     assert not cut.samefile(cog.read_record(archived)[1].path)
-    with open_archive(str(cut)) as scene:
+    with Archive(str(cut)) as scene:
         assert any("side information" in text for text in scene.warnings)
     assert not rsic_geo.validate(cut)["valid"]
     for length in (len(whole) - 1, len(whole) - len(record) // 2, len(whole) // 2, 300):

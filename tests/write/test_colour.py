@@ -14,7 +14,7 @@ from support import SCENES, needs_shared
 
 import rsic_geo
 from rsic_geo.raster import open_scene
-from rsic_geo.write import colour
+from rsic_geo.write import spectral
 
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 GREY = (ColorInterp.gray, ColorInterp.undefined, ColorInterp.undefined)
@@ -50,7 +50,7 @@ def unlike(dtype: str) -> np.ndarray:
 def test_pixels_decide_not_names(tmp_path, dtype, lossless, names):
     for make, wanted in ((alike, True), (unlike, False)):
         with open_scene(tagged(tmp_path / f"{make.__name__}.tif", make(dtype), names)) as reader:
-            assert colour.colour_transform_pays(reader, lossless=lossless) is wanted
+            assert spectral.colour_transform_pays(reader, lossless=lossless) is wanted
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_pixels_decide_not_names(tmp_path, dtype, lossless, names):
     [(0.9, True, True), (0.985, True, False), (1.015, True, False), (1.03, False, False)],
 )
 def test_names_break_ties(tmp_path, monkeypatch, ratio, rgb, grey):
-    monkeypatch.setattr(colour, "_trial", lambda *_args, **_options: (ratio, 1.0))
+    monkeypatch.setattr(spectral, "_colour_trial", lambda *_args, **_options: (ratio, 1.0))
     for names, wanted in ((RGB, rgb), (GREY, grey)):
         with open_scene(tagged(tmp_path / "s.tif", alike("uint8"), names)) as reader:
-            assert colour.colour_transform_pays(reader, lossless=True) is wanted
+            assert spectral.colour_transform_pays(reader, lossless=True) is wanted
         (tmp_path / "s.tif").unlink()
 
 
@@ -79,4 +79,4 @@ def test_false_colours_tagged_as_rgb_are_no_larger_for_the_tag(tmp_path):
 def test_a_photo_of_a_town_still_has_the_transform(tmp_path, lossless):
     source = crop(SCENES / "zanzibar_oam_rgb_8192x4096.tif", tmp_path / "s.tif", Window(2000, 1000, 512, 512))
     with open_scene(source) as reader:
-        assert colour.colour_transform_pays(reader, lossless=lossless)
+        assert spectral.colour_transform_pays(reader, lossless=lossless)

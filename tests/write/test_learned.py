@@ -51,7 +51,7 @@ from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.raster.formats.preview import picture_geotiff
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.payloads import TileDecoder
 from rsic_geo.scenes.source import open_source
 from rsic_geo.scenes.tiff import codec_of
@@ -120,7 +120,7 @@ def test_what_comes_back_is_what_the_encoder_made(tmp_path_factory, shape, bands
         report = compress(source, archive, "psnr=20", accept_loss=True)  # painted noise spreads by little
         rsic_geo.decompress(archive, back)
         assert_came_back(source, back, report)
-        with open_archive(archive) as scene:
+        with Archive(archive) as scene:
             top, left = int(rng.integers(shape[0])), int(rng.integers(shape[1]))
             window = Window(
                 row_off=top,
@@ -218,7 +218,7 @@ def test_a_tile_the_network_fails_on_is_jpeg2000(town, tmp_path, codec, monkeypa
 
 def test_only_the_tiles_needed_are_decoded(town, tmp_path, codec):
     compress(town, tmp_path / "a.rsic.tif", "bpp=1", verify="none")
-    with open_archive(tmp_path / "a.rsic.tif") as scene:
+    with Archive(tmp_path / "a.rsic.tif") as scene:
         assert codec.decoded == 0
         scene.read(Window(row_off=10, col_off=300, height=100, width=100))
         assert codec.decoded == 1
@@ -234,7 +234,7 @@ def test_reduced_reads_are_area_means(town, tmp_path, codec, shape):
     archive, back = tmp_path / "a.rsic.tif", tmp_path / "b.tif"
     compress(town, archive, "bpp=0.5")
     rsic_geo.decompress(archive, back)
-    with open_archive(archive) as scene:
+    with Archive(archive) as scene:
         ours = scene.read(out_shape=shape)
     full = pixels_of(back).astype(float)
     rows = np.minimum((np.arange(shape[0] + 1) * 300 / shape[0]), 300)
@@ -378,12 +378,12 @@ def test_a_damaged_tile_is_named_and_the_others_can_be_read(whole, tmp_path, cod
     data, pixels = whole
     path = tmp_path / "a.rsic.tif"
     path.write_bytes(data)
-    with open_archive(path) as scene:
+    with Archive(path) as scene:
         offset = scene.tiff._archive._found.offsets[4]
     broken = bytearray(data)
     broken[offset + 30] ^= 1
     path.write_bytes(broken)
-    with open_archive(path) as scene:
+    with Archive(path) as scene:
         with pytest.raises(ChecksumError, match="tile 4"):
             scene.read()
         left = Window(row_off=0, col_off=0, height=300, width=256)
@@ -419,7 +419,7 @@ def test_parts_of_two_archives_are_refused(whole, tmp_path, codec, changes):
 def test_other_weights_are_refused(whole, tmp_path):
     path = tmp_path / "a.rsic.tif"
     path.write_bytes(whole[0])
-    with network(Remembering("cd" * 32)), open_archive(path) as scene:
+    with network(Remembering("cd" * 32)), Archive(path) as scene:
         assert scene.profile.width == 650
         with pytest.raises(WeightsMismatchError, match="remembering"):
             scene.read()
@@ -588,6 +588,6 @@ def test_a_preview_by_another_program_is_a_scene(whole, tmp_path):
     rasterio.shutil.copy(archive, copy, driver="GTiff")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.write(copy, "copy.tif")
-    with open_archive(f"/vsizip/{tmp_path}/a.zip/copy.tif") as scene:
+    with Archive(f"/vsizip/{tmp_path}/a.zip/copy.tif") as scene:
         assert not scene.is_archive
         assert max(scene.profile.height, scene.profile.width) <= 512

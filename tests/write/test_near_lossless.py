@@ -18,7 +18,7 @@ from rsic_geo.cli.entry import main
 from rsic_geo.errors import StructureLostError, TargetNotReachedError
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.quantised import Affinity
 
 
@@ -86,7 +86,7 @@ def test_every_sample_is_within_the_bound(tmp_path_factory, shape, bands, dtype,
     size = rsic_geo.compress(source, exact, target="lossless", **options).to_json()["bytes"]
     assert report["bytes"] <= size
     assert report["bytes"] == archive.stat().st_size
-    with open_archive(archive) as scene:
+    with Archive(archive) as scene:
         window = Window(row_off=shape[0] // 2, col_off=shape[1] // 3, height=1, width=1)
         rows, cols = window.slices
         np.testing.assert_array_equal(scene.read(window), ours[:, rows, cols])

@@ -18,7 +18,7 @@ import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import ContainerError
 from rsic_geo.geo.window import Window
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.predicted import Prediction, moments_of
 
 SHAPE = (110, 120)
@@ -95,7 +95,7 @@ def test_everything_comes_back_and_the_vrt_is_exact(tmp_path_factory, dtype, ban
     if report["spectral"] == "predicted":  # the VRT says where there is no data
         assert not any("mask_flags" in text for text in report["others_miss"])
     if "nodata" in how:
-        with open_archive(str(archive)) as scene:
+        with Archive(str(archive)) as scene:
             found = scene.read_valid(Window(row_off=33, col_off=77, height=60, width=40))
         np.testing.assert_array_equal(found, pixels[:, 33:93, 77:117] != how["nodata"])
     assert rsic_geo.validate(archive)["valid"]

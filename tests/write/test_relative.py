@@ -16,7 +16,7 @@ from pipeline_support import assert_same_place, painted, view, write_scene
 import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import ContainerError, StructureLostError, TargetNotReachedError, UsageError
-from rsic_geo.scenes.quantised import steps_of
+from rsic_geo.scenes.components import steps_of
 from rsic_geo.scenes.relative import RelativeSteps
 from rsic_geo.targets import Target
 

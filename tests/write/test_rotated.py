@@ -18,7 +18,7 @@ import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.errors import ContainerError, UsageError
 from rsic_geo.geo.window import Window
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.rotated import Rotation, weights_of
 
 SHAPE = (300, 350)
@@ -95,7 +95,7 @@ def test_the_scene_comes_back_and_targets_are_met(
     else:
         wanted = pixels.size * float(value) / 8 if kind == "bpppb" else pixels.nbytes / float(value)
         assert archive.stat().st_size == pytest.approx(wanted, rel=0.02)
-    with open_archive(archive) as scene:
+    with Archive(archive) as scene:
         window = Window(row_off=77, col_off=123, height=100, width=141)
         rows, cols = window.slices
         np.testing.assert_array_equal(scene.read(window), ours[:, rows, cols])
@@ -187,7 +187,7 @@ def test_other_programs_see_true_bands_by_the_vrt(tmp_path, extra):
     archive = tmp_path / "a & b.jp2"
     report = compress(source, archive, "snr=25")
     vrt = tmp_path / "a & b.jp2.vrt"
-    with open_archive(str(archive)) as own:
+    with Archive(str(archive)) as own:
         shown = own.read_shown(Window.full(*SHAPE))
         valid = own.read_valid(Window.full(*SHAPE))
     with rasterio.open(vrt) as scene:

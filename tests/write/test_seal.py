@@ -10,12 +10,11 @@ import rasterio
 
 import rsic_geo
 from rsic_geo.cli.entry import main
-from rsic_geo.container.sideinfo_check import StripCrcs
+from rsic_geo.container.integrity import StripCrcs
 from rsic_geo.errors import ChecksumError
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.window import Window
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def sealed(scene):
 
 
 def test_checksums_are_those_of_the_rows_as_they_come_back(sealed, scene):
-    with open_archive(str(sealed)) as archive:
+    with Archive(str(sealed)) as archive:
         crcs = archive.side.final_crcs
     with rasterio.open(
         sealed.with_name("back.tif"), "w", driver="GTiff", width=1, height=1, count=1, dtype="uint8"
@@ -110,7 +109,7 @@ def test_what_computes_in_floats_is_not_sealed(scene, tmp_path, capsys):
 
 def test_where_nothing_is_enhanced_there_is_nothing_to_seal(scene, tmp_path):
     assert main(["compress", str(scene), str(tmp_path / "l.jp2"), "--seal", "-q"]) == 0
-    with open_archive(str(tmp_path / "l.jp2")) as archive:
+    with Archive(str(tmp_path / "l.jp2")) as archive:
         assert archive.side.final_crcs == ()
 
 

@@ -13,7 +13,7 @@ from rsic_geo.errors import RsicGeoError
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.png import png
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive as open_archive
 
 SIDE = 128
 """Longest side of a crop (px)."""

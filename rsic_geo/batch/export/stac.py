@@ -24,12 +24,12 @@ from rsic_geo.batch.message import COPY
 from rsic_geo.batch.publish import whole_folder, write_json
 from rsic_geo.codecs.registry import title_of
 from rsic_geo.errors import MissingDependencyError, RsicGeoError, UsageError
-from rsic_geo.geo.address import public_address
 from rsic_geo.geo.extent import Extent, blob_parts
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.raster.crs import epsg_and_axes
+from rsic_geo.raster.doors.vsi import public_address
 from rsic_geo.raster.files import PendingFile
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive as open_archive
 
 if TYPE_CHECKING:
     import pystac

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs.registry import candidates
-from rsic_geo.container.header import file_header
+from rsic_geo.container.boxes import file_header
 from rsic_geo.container.jp2 import Jp2Writer
 from rsic_geo.errors import UsageError
 from rsic_geo.evaluation.metrics import Scale
@@ -31,15 +31,14 @@ from rsic_geo.repair.base import Enhancer
 from rsic_geo.repair.strength import CellBand, scaled_correction
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.targets import Target
-from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.fit import FitOptions, Readers, fit_enhancement, scored_pixels
 from rsic_geo.write.holders import check_supported
-from rsic_geo.write.parts import Bench, sized_codec
 from rsic_geo.write.plan import ScenePlan, plan_scene
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
-from rsic_geo.write.reading import Clamped
+from rsic_geo.write.reading import Bench, Clamped, sized_codec
+from rsic_geo.write.sidecars import boxes_of, layout_of
 from rsic_geo.write.sideinfo import seal_archive
 
 Pixels = NDArray[Any]

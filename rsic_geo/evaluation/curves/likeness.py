@@ -18,7 +18,6 @@ from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.open import open_archive
 
 
 def likeness(
@@ -46,14 +45,14 @@ def likeness(
         SceneError: if one cannot be read.
     """
     report = Progress(callback=progress)
-    with open_archive(reference, execution=execution) as scene:
+    with Archive(reference, execution=execution) as scene:
         original, valid = scene.read(), _valid(scene)
     radiometry = Radiometry.fit(original.dtype.name, [(original, valid)])
     scale = Scale(peak=radiometry.dtype_peak, low=radiometry.low, high=radiometry.high)
     entries, panels = [], [Panel(title=os.path.basename(reference), subtitle="reference", pixels=original)]
     for done, path in enumerate(others, start=1):
         report.report((done - 1) / len(others), f"measuring {os.path.basename(path)}")
-        with open_archive(path, execution=execution) as scene:
+        with Archive(path, execution=execution) as scene:
             pixels = scene.read()
         if pixels.shape != original.shape or pixels.dtype != original.dtype:
             raise UsageError(

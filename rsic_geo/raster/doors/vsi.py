@@ -1,4 +1,7 @@
-"""Bytes behind GDAL's names, read by ranges: what rasterio does not offer, GDAL's C API does."""
+"""Bytes behind GDAL's names, read by ranges, and what GDAL calls the addresses that other programs use.
+
+rasterio offers no reading by ranges; GDAL's C API does.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import os
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote, unquote, urlsplit
 
 import rasterio._env
 
+from rsic_geo.errors import UsageError
 from rsic_geo.raster.env import gdal_config, gdal_env, open_dataset, scene_errors
 
 _RANGED = ("curl", "s3", "gs", "az", "adls", "oss", "swift", "mem", "subfile")
@@ -22,6 +27,7 @@ _MUCH = 1 << 14
 _BIT64 = ctypes.c_uint64
 _LONE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 """No listing of a file's folder, which may be long, or far away."""
+_STORES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
 
 
 def is_ranged(name: str) -> bool:
@@ -165,3 +171,33 @@ def _opened(name: str) -> int:
     if not handle:
         raise FileNotFoundError(2, "GDAL cannot open it", name)
     return int(handle)
+
+
+def gdal_name(address: str) -> str:
+    """Return what GDAL calls an address: a path for ``file:``, ``/vsicurl/`` for http, and so on.
+
+    Raises:
+        UsageError: GDAL reads nothing from there.
+    """
+    scheme, _, rest = address.partition("://")
+    if not rest or scheme.startswith("/vsi"):
+        return address
+    if scheme == "file":
+        return unquote(urlsplit(address).path)
+    if scheme in _STORES:
+        return _STORES[scheme] + rest
+    if scheme in ("http", "https", "ftp"):
+        return "/vsicurl/" + address
+    raise UsageError(f"{address}: {scheme} is no place scenes are read from")
+
+
+def public_address(name: str) -> str | None:
+    """Return the address of what GDAL reads from elsewhere, without keys to it; None for local files."""
+    for scheme, prefix in _STORES.items():
+        if name.startswith(prefix):
+            return f"{scheme}://{quote(name.removeprefix(prefix))}"
+    parts = urlsplit(name.removeprefix("/vsicurl/"))
+    if parts.scheme not in ("http", "https", "ftp") or not parts.hostname:
+        return None
+    # A query may sign a request, and what stands before a host's name be a password.
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -14,8 +14,7 @@ from rasterio.io import MemoryFile
 
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.raster.env import gdal_config, scene_errors
-from rsic_geo.raster.geojp2 import GEOREFERENCE
-from rsic_geo.raster.restore import create_from_vrt
+from rsic_geo.raster.restore import GEOREFERENCE, create_from_vrt
 
 JPEG_QUALITY = 75
 

@@ -21,17 +21,17 @@ from rsic_geo.progress import Progress
 from rsic_geo.quality import blank_errors
 from rsic_geo.raster import LERC_TYPES, CogDraft, metadata_differences, open_scene, predictor_pays
 from rsic_geo.raster.structure import structure_options
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive as open_archive
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
 from rsic_geo.scenes.tiff import named_codec
 from rsic_geo.scenes.verdict import BandQuality, gather_signals
 from rsic_geo.write.coded import CodedScene, empty_coded
-from rsic_geo.write.colour import pieces_of
 from rsic_geo.write.near import bounds_of, used_ranges
 from rsic_geo.write.plan import ScenePlan, band_groups, sample, sample_valid, sampled_peaks
 from rsic_geo.write.sidecars import sidecars_wanted, write_for_others
 from rsic_geo.write.sideinfo import Seal, side_information
+from rsic_geo.write.spectral import pieces_of
 from rsic_geo.write.tiles import packed_valid, pixel_crc
 from rsic_geo.write.verify import compare_window
 from rsic_geo.write.writer import Job, Made

@@ -13,13 +13,12 @@ from rsic_geo.raster import open_scene
 from rsic_geo.raster.formats.overviews import LEAST, small_overview
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.components import Unrotated
-from rsic_geo.write.boxes import boxes_of, layout_of
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.jobs.tiled import TiledJob
-from rsic_geo.write.parts import Bench, sized_codec
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
-from rsic_geo.write.sidecars import sidecars_wanted, write_for_others
+from rsic_geo.write.reading import Bench, sized_codec
+from rsic_geo.write.sidecars import boxes_of, layout_of, sidecars_wanted, write_for_others
 from rsic_geo.write.sideinfo import Seal, seal_archive
 
 MOST_OVERVIEW = 0.02

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.filters import FilterTaps
-from rsic_geo.container.sideinfo_check import StripCrcs
+from rsic_geo.container.integrity import StripCrcs
 from rsic_geo.errors import TargetNotReachedError, UsageError
 from rsic_geo.geo.lattice import CELL, cell_counts
 from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
 from rsic_geo.repair.plan import PixelSource
-from rsic_geo.scenes.open import open_archive
+from rsic_geo.scenes.archive import Archive as open_archive
 from rsic_geo.targets import Bound, Decibels, Exact, Size, refuse
 from rsic_geo.weights.store import SUFFIX
 from rsic_geo.write.coded import CodedScene

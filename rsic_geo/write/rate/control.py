@@ -24,8 +24,7 @@ from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.passes import TilePass
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate import allocate
-from rsic_geo.write.rate.allocate import Allocation, TileCurve
-from rsic_geo.write.rate.hunt import Hunt
+from rsic_geo.write.rate.allocate import Allocation, Hunt, TileCurve
 
 SIZE_TOLERANCE = 0.01
 """Sizes are searched to within this part of the target; the promise is twice as wide."""
