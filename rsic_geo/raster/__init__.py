@@ -12,6 +12,7 @@ from rsic_geo.raster.members import largest_blocks, members_of, said_of_others
 from rsic_geo.raster.read import SceneReader, open_scene
 from rsic_geo.raster.restore import (
     degenerate_geotiff,
+    metadata_lost_in_geotiff,
     metadata_missing,
     needs_pam_sidecar,
     sidecar_differences,
@@ -19,7 +20,7 @@ from rsic_geo.raster.restore import (
     write_pam_sidecar,
 )
 from rsic_geo.raster.snapshot import metadata_differences
-from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, copy_as_cog, metadata_lost_in_geotiff
+from rsic_geo.raster.write import DRIVERS, LOSSY_NOTE, SceneWriter, copy_as_cog
 
 __all__ = [
     "DRIVERS",

@@ -16,7 +16,8 @@ import numpy as np
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.io import MemoryFile
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetWriter, MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
@@ -25,6 +26,7 @@ from rsic_geo.raster.env import gdal_config, gdal_env, open_dataset, scene_error
 from rsic_geo.raster.files import sidecar_path
 from rsic_geo.raster.gdal_xml import BAND_FIELDS, Field, pam_xml, vrt_xml
 from rsic_geo.raster.snapshot import metadata_differences, take_snapshot
+from rsic_geo.raster.structure import as_alpha_is_said, structure_options
 
 GEOREFERENCE = ("crs", "crs_axes", "crs_epoch", "transform", "gcps", "gcp_crs", "rpcs")
 """Snapshot fields that place a scene on earth."""
@@ -78,6 +80,34 @@ def sidecar_content(
     fields = _all_fields(snapshot) if everything else _sidecar_fields(_differences(path, snapshot, ignore))
     content = pam_xml(snapshot, fields, wkt2)
     return content or (b"<PAMDataset />" if everything else b"")
+
+
+def set_what_copying_loses(dataset: DatasetWriter, snapshot: MetadataSnapshot) -> None:
+    """Set band items, which GDAL's copy from a VRT leaves out, and interpretations it guesses."""
+    for band, tags in snapshot.band_tags.items():
+        for domain, items in tags.items():
+            if not domain.startswith(("xml:", "json:")):
+                dataset.update_tags(band, ns=domain or None, **items)
+    wanted = tuple(ColorInterp[name] for name in snapshot.colorinterp)
+    # A least value that is white is shown by a palette that GDAL makes itself.
+    is_free = ColorInterp.palette not in wanted and not snapshot.is_min_white
+    if is_free and dataset.colorinterp != wanted:
+        with as_alpha_is_said(snapshot):
+            dataset.colorinterp = wanted
+
+
+def metadata_lost_in_geotiff(snapshot: MetadataSnapshot) -> list[MetadataDifference]:
+    """Return what neither a GeoTIFF nor its sidecar could say of a scene; tried on a file of one pixel."""
+    small = replace(snapshot, width=1, height=1, overviews=())
+    with tempfile.TemporaryDirectory(prefix="rsic-") as folder, gdal_config():
+        path = Path(folder) / "pixel.tif"
+        with scene_errors("keep the metadata of", path):
+            create_from_vrt(str(path), small, {"COMPRESS": "NONE"} | structure_options(small, "GTiff"))
+            with open_dataset(path, "r+") as dataset:
+                set_what_copying_loses(dataset, small)
+                if small.has_explicit_mask:
+                    dataset.write_mask(True)
+            return restore_with_sidecar(path, small)
 
 
 def wkt2(definition: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window as RasterioWindow
 
@@ -25,7 +23,12 @@ from rsic_geo.raster.blocks import check_blocks
 from rsic_geo.raster.creation import check_creation_options
 from rsic_geo.raster.env import gdal_config, open_dataset, scene_errors
 from rsic_geo.raster.files import PendingFile, check_world_files
-from rsic_geo.raster.restore import create_from_vrt, restore_with_sidecar
+from rsic_geo.raster.restore import (
+    create_from_vrt,
+    metadata_lost_in_geotiff,
+    restore_with_sidecar,
+    set_what_copying_loses,
+)
 from rsic_geo.raster.structure import as_alpha_is_said, build_overviews, structure_options
 
 DRIVERS = ("GTiff", "COG")
@@ -199,7 +202,7 @@ class SceneWriter:
         target = str(self._pending.temporary)
         create_from_vrt(target, self._snapshot, options)
         dataset = open_dataset(target, "r+", NUM_THREADS=options.get("NUM_THREADS", "ALL_CPUS"))
-        _set_what_copying_loses(dataset, self._snapshot)
+        set_what_copying_loses(dataset, self._snapshot)
         return dataset
 
     def _check(self, images: int) -> None:
@@ -219,23 +222,9 @@ class SceneWriter:
             with as_alpha_is_said(self._snapshot):
                 rasterio.shutil.copy(str(filled), str(target), driver=self._driver, **options)
             with open_dataset(target, "r+") as dataset:
-                _set_what_copying_loses(dataset, self._snapshot)
+                set_what_copying_loses(dataset, self._snapshot)
         self._check(images)
         filled.unlink()
-
-
-def _set_what_copying_loses(dataset: DatasetWriter, snapshot: MetadataSnapshot) -> None:
-    """Set band items, which GDAL's copy from a VRT leaves out, and interpretations it guesses."""
-    for band, tags in snapshot.band_tags.items():
-        for domain, items in tags.items():
-            if not domain.startswith(("xml:", "json:")):
-                dataset.update_tags(band, ns=domain or None, **items)
-    wanted = tuple(ColorInterp[name] for name in snapshot.colorinterp)
-    # A least value that is white is shown by a palette that GDAL makes itself.
-    is_free = ColorInterp.palette not in wanted and not snapshot.is_min_white
-    if is_free and dataset.colorinterp != wanted:
-        with as_alpha_is_said(snapshot):
-            dataset.colorinterp = wanted
 
 
 def make_cog(filled: Path, target: Path, snapshot: MetadataSnapshot, options: Mapping[str, str]) -> None:
@@ -254,20 +243,6 @@ def copy_as_cog(source: str | Path, path: str | Path, options: Mapping[str, str]
     """
     with gdal_config(), scene_errors("copy", source):
         rasterio.shutil.copy(str(source), str(path), driver="COG", **options)
-
-
-def metadata_lost_in_geotiff(snapshot: MetadataSnapshot) -> list[MetadataDifference]:
-    """Return what neither a GeoTIFF nor its sidecar could say of a scene; tried on a file of one pixel."""
-    small = replace(snapshot, width=1, height=1, overviews=())
-    with tempfile.TemporaryDirectory(prefix="rsic-") as folder, gdal_config():
-        path = Path(folder) / "pixel.tif"
-        with scene_errors("keep the metadata of", path):
-            create_from_vrt(str(path), small, {"COMPRESS": "NONE"} | structure_options(small, "GTiff"))
-            with open_dataset(path, "r+") as dataset:
-                _set_what_copying_loses(dataset, small)
-                if small.has_explicit_mask:
-                    dataset.write_mask(True)
-            return restore_with_sidecar(path, small)
 
 
 def _creation_options(profile: SceneProfile, asked: Mapping[str, str]) -> dict[str, str]:
