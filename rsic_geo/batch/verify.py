@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rsic_geo.batch.kept_comparison import Checkpoint
-from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.window import TileGrid
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, blank_errors, figures_of, finite, scored_bands

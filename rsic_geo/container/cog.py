@@ -26,8 +26,7 @@ import numpy as np
 from rsic_geo.container.sideinfo import Picture, SideInfo
 from rsic_geo.container.tiff_directory import COG_MAGIC, COG_TAG, Spans, form_of, images_of
 from rsic_geo.errors import ChecksumError, ContainerError
-from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.raster.doors.vsi import open_bytes
 
 MARK_TAG, MAGIC = COG_TAG, COG_MAGIC

@@ -18,10 +18,9 @@ from rsic_geo.container.boxes import Box
 from rsic_geo.container.codestream import CodestreamIndex, TilePartEntry, open_file
 from rsic_geo.container.sideinfo import Picture, SideInfo
 from rsic_geo.errors import ChecksumError, ContainerError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL, cell_counts
 from rsic_geo.geo.profile import SceneProfile
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.options import TILE_SIZES
 
 _CHUNK = 1 << 20

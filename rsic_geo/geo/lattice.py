@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rsic_geo.errors import GridError, UsageError
-from rsic_geo.geo.grid import TileGrid, TileIndex
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, TileIndex, Window
 
 CELL = 256
 """Side of a cell (px)."""

@@ -22,7 +22,6 @@ from rsic_geo.codecs.j2k import COD
 from rsic_geo.codecs.jpeg2000 import J2KParams
 from rsic_geo.container import jp2
 from rsic_geo.errors import UsageError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import (
     CELL,
     byte_from_strength,
@@ -33,7 +32,7 @@ from rsic_geo.geo.lattice import (
 )
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import fill_invalid
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.progress import Progress
 from rsic_geo.raster import SceneReader
 

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from rsic_geo.container.integrity import checked_limits
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ContainerError, RsicGeoError, SceneError, UsageError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.validity import clamp, valid_samples
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress
 from rsic_geo.repair.base import Enhancer

@@ -15,8 +15,7 @@ from rsic_geo.codecs.jpeg2000 import decode_tile
 from rsic_geo.container import jp2
 from rsic_geo.container.codestream import CodestreamIndex, open_file, read_tile
 from rsic_geo.errors import BitstreamError
-from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.raster.doors.decoders import Pixels
 from rsic_geo.scenes.payloads import OWN, TilePixels
 

@@ -23,8 +23,7 @@ from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.container.tiff import DESCRIPTION, SUFFIX, TiffArchive
 from rsic_geo.container.tiff_directory import has_end, has_mark, is_cog_archive, is_tiff_archive
 from rsic_geo.errors import CodecError, ContainerError, RsicGeoError, SceneError, UsageError
-from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.options import Execution
 from rsic_geo.raster import PixelDecoder, fetch_raster, open_scene
 from rsic_geo.raster.doors.vsi import file_name, gdal_name, is_ranged, open_bytes

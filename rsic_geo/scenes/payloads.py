@@ -15,8 +15,7 @@ from rsic_geo.codecs.base import MAX_REDUCE, Codec, CodedBands
 from rsic_geo.codecs.jpeg2000 import Jpeg2000Codec
 from rsic_geo.errors import BitstreamError, ChecksumError, RsicGeoError
 from rsic_geo.geo.areas import shares
-from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 
 Pixels = NDArray[Any]
 _HELD_ROWS = 3

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import ContainerError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.planes import pack_plane, unpack_plane
 from rsic_geo.geo.profile import SceneProfile, sample_range
 from rsic_geo.geo.validity import avoid_nodata
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 
 _HELD_TILES = 256
 """Most unpacked tiles kept; fewer where a row of tiles is shorter, for a tile may have many bands."""

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from rsic_geo.container.sideinfo import SideInfo
 from rsic_geo.errors import ContainerError, TargetNotReachedError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak
 from rsic_geo.geo.validity import avoid_nodata, equals_nodata
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.relative import RelativeSteps
 

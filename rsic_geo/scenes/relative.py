@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import ContainerError, UsageError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import avoid_nodata
+from rsic_geo.geo.window import TileGrid
 from rsic_geo.scenes.protocol import Scene
 
 MOST_STEPS = 65536

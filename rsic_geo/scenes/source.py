@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import UnsupportedSceneError, UsageError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot, usual_mask_flags
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.validity import valid_samples
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, PartOptions, usual_tile_size
 from rsic_geo.progress import Progress
 from rsic_geo.raster import gdal_config, largest_blocks

@@ -20,10 +20,9 @@ from rsic_geo.errors import (
     ContainerError,
     RsicGeoError,
 )
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.raster.crs import wkt_of
 from rsic_geo.scenes.payloads import TileDecoder, TilePixels
 from rsic_geo.scenes.planes import Planes, WithMask

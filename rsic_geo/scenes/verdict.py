@@ -17,9 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, units_of
+from rsic_geo.geo.window import TileGrid
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.targets import Decibels, References, Target

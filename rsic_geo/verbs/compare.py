@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.errors import SceneMismatchError, UsageError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataDifference, MetadataSnapshot
 from rsic_geo.geo.radiometry import Peak
+from rsic_geo.geo.window import TileGrid
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.quality import BandErrors, blank_errors, finite, scored_bands, total_psnr
 from rsic_geo.raster import accepting_damage, metadata_differences

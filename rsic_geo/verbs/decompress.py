@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from rsic_geo.container.integrity import StripCrcs
 from rsic_geo.errors import ChecksumError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import CELL
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.options import DecodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import SceneWriter, gdal_config

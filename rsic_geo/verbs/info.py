@@ -14,8 +14,8 @@ import numpy as np
 from rsic_geo.container.coded import pack_coded
 from rsic_geo.container.sideinfo import OVERVIEW
 from rsic_geo.errors import ChecksumError, MissingDependencyError, RsicGeoError, WeightsError
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.lattice import rmse_from_level, strength_from_byte
+from rsic_geo.geo.window import TileGrid
 from rsic_geo.options import Execution
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import open_scene, sidecar_differences

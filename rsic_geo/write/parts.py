@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import ContainerError
-from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.window import TileGrid
 from rsic_geo.progress import Progress
 from rsic_geo.raster import gdal_version, reading_config
 from rsic_geo.version import version

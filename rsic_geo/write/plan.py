@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from rsic_geo.codecs.base import TileForm
 from rsic_geo.errors import UsageError
 from rsic_geo.geo.footprint import scene_footprint
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, Radiometry, float_range, peaks_of
 from rsic_geo.geo.sampling import core_spreads, far_value
 from rsic_geo.geo.validity import equals_nodata
+from rsic_geo.geo.window import TileGrid
 from rsic_geo.options import EncodeOptions, usual_tile_size
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.components import Spectral

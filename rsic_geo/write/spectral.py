@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile, layer_profile
 from rsic_geo.codecs.registry import candidates
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.validity import fill_invalid
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.options import EncodeOptions, usual_tile_size
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.components import Spectral, vrt_of

@@ -30,7 +30,7 @@ from rsic_geo.errors import (
     SceneError,
     TargetNotReachedError,
 )
-from rsic_geo.geo.grid import TileGrid
+from rsic_geo.geo.window import TileGrid
 from rsic_geo.options import EncodeOptions, Execution
 from rsic_geo.quality import BandErrors
 from rsic_geo.raster import open_scene

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsic_geo.errors import GridError
-from rsic_geo.geo.grid import TileGrid, TileIndex
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, TileIndex, Window
 
 grids = st.builds(
     TileGrid,

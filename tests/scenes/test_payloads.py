@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsic_geo.errors import BitstreamError, ChecksumError
-from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.scenes.payloads import TilePixels
 
 GRID = TileGrid(height=70, width=90, tile_size=20)

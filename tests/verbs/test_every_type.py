@@ -18,8 +18,7 @@ from rsic_geo.cli.entry import main
 from rsic_geo.container import cog, sideinfo
 from rsic_geo.container.tiff_directory import is_cog_archive
 from rsic_geo.errors import ChecksumError, RsicGeoError, UnsupportedSceneError, UsageError
-from rsic_geo.geo.grid import TileGrid
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.scenes.archive import Archive
 
 TYPES = (

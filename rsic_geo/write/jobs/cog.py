@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rsic_geo.container import cog, sideinfo
 from rsic_geo.errors import UsageError, VerificationError
 from rsic_geo.geo.footprint import scene_footprint
-from rsic_geo.geo.grid import TileGrid
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.sampling import core_spreads
+from rsic_geo.geo.window import TileGrid
 from rsic_geo.options import TILE_SIZES, EncodeOptions, usual_tile_size
 from rsic_geo.progress import Progress
 from rsic_geo.quality import blank_errors
