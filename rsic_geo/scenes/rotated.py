@@ -128,6 +128,7 @@ class Rotation:
         for run, matrix in zip(runs_of(self.count), self.matrices, strict=True):
             if run.start <= band < run.stop:
                 row = matrix[band - run.start].astype(np.float64) / (self.gain * float(self.weight[band]))
+                row += 0.0  # the whole steps an archive holds know no -0.0, and its VRT is made of them again
                 return float(self.mean[band]), [(run.start + n, float(value)) for n, value in enumerate(row)]
         raise AssertionError(f"no band {band}")
 
