@@ -14,6 +14,7 @@ from support import SCENES
 from tiff_support import Remembering, network
 
 import rsic_geo
+from rsic_geo.codecs.base import Setting
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
 from rsic_geo.scenes.archive import Archive
@@ -91,7 +92,9 @@ def test_a_real_network_with_random_weights(shape, tmp_path, monkeypatch):
     from rsic_geo.write.rate.dial import TileCoder
 
     real = LearnedCodec.from_weights(weights_of(busy_network()))
-    monkeypatch.setattr(TileCoder, "at", lambda self, tile, dial: self.own(tile, min(max(dial, 0), 1)))
+    monkeypatch.setattr(
+        TileCoder, "at", lambda self, tile, dial: self.coded(tile, Setting(quality=min(max(dial, 0), 1)))
+    )
     source, archive, back = (tmp_path / name for name in ("s.tif", "a.rsic.tif", "b.tif"))
     write_scene(source, painted(shape, "uint16" if shape[0] == 4 else "uint8"))
     with network(real):

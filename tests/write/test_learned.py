@@ -32,7 +32,7 @@ from tiff_support import Remembering, network
 import rsic_geo
 from rsic_geo.cli.entry import main
 from rsic_geo.codecs import learned_tile
-from rsic_geo.codecs.base import CodedBands, TileForm
+from rsic_geo.codecs.base import CodedBands, Setting, TileForm
 from rsic_geo.codecs.learned_tile import LearnedTiles
 from rsic_geo.codecs.registry import get_entry
 from rsic_geo.container.tiff import Preview, TiffArchive, TiffSpool, frame
@@ -496,7 +496,7 @@ def test_devices_round_apart_within_the_bound(top, margin):
     noise = np.random.default_rng(1).integers(0, top, (1, 64, 64)).astype(np.uint16)
     raw = RawTile(number=0, pixels=noise, nodata_valid=None, mask=None)
     tile = tilework.prepare(raw, lossless=False)
-    worst = tiles.own(tile, 127 / 255).max_error  # where the search begins
+    worst = tiles.coded(tile, Setting(quality=127 / 255)).max_error  # where the search begins
     found = tiles.within(tile, worst + margin)
     assert (found.codestream[:1], found.max_error) == (b"L", worst)
     assert tiles.within(tile, worst + margin - 0.5).max_error < worst

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.codecs import jpeg2000
-from rsic_geo.codecs.base import LOSSLESS, Codec, CodecEntry, Coded, Pixels, Setting
+from rsic_geo.codecs.base import FINEST, LOSSLESS, Codec, CodecEntry, Coded, Pixels, Setting
 from rsic_geo.codecs.jpeg2000 import Jpeg2000Codec
 from rsic_geo.container.tiff import TiffSpool, frame
 from rsic_geo.errors import CodecError, TargetNotReachedError
@@ -82,10 +82,10 @@ class TileCoder:
             return tilework.compared(tile, frame(tile.number, JPEG2000, b""), blank)
         quality = min(max(dial, 0.0), 1.0)
         if self._rival is None:
-            return self.own(tile, quality)
+            return self.coded(tile, Setting(quality=quality))
         end = self._ends.get((tile.number, quality))
         if quality == dial or end is None:
-            own = self.own(tile, quality)
+            own = self.coded(tile, Setting(quality=quality))
             if quality in (0.0, 1.0):
                 end = _End(size=len(own.codestream), sse=float(own.sse.sum()))
                 self._ends[tile.number, quality] = end
@@ -95,23 +95,27 @@ class TileCoder:
         rival = self._rival_of_size(self._rival, tile, round(end.size * _GROWTH ** (dial - quality)))
         self.compared[tile.number] = (1.0, 1.0)  # beyond the codec's own dial
         is_used = len(rival.codestream) < end.size if dial < 0 else rival.sse.sum() < end.sse
-        return rival if is_used else self.own(tile, quality)
+        return rival if is_used else self.coded(tile, Setting(quality=quality))
+
+    def coded(self, tile: TileInput, setting: Setting, rival: Jpeg2000Codec | None = None) -> TileResult:
+        """Code a tile by the archive's codec, or by its rival, and compare what comes back with the scene."""
+        kind, codec = (OWN, self._codec) if rival is None else (JPEG2000, rival)
+        started = time.perf_counter()
+        coded = codec.encode(tile.pixels[list(self._coded.bands)], setting)
+        seconds = time.perf_counter() - started
+        return replace(self._framed(tile, kind, codec, coded), coding_seconds=seconds)
 
     def _better(self, rival: Jpeg2000Codec, tile: TileInput, own: TileResult) -> TileResult:
         """Return the codec's tile, or that of JPEG 2000 where it is better and no larger."""
         size = len(own.codestream)
         # A first look asks for about the size; only what may win is then fitted to the byte.
-        quick = self._by(tile, JPEG2000, rival, Setting(size=self._body_bytes(size)))
+        quick = self.coded(tile, Setting(size=self._body_bytes(size)), rival)
         self.compared[tile.number] = float(quick.sse.sum()), float(own.sse.sum())
         if quick.sse.sum() > _HOPELESS * own.sse.sum():
             return own
         exact = quick if len(quick.codestream) <= size else self._rival_of_size(rival, tile, size)
         is_better = exact.sse.sum() < own.sse.sum() and len(exact.codestream) <= size
         return exact if is_better else own
-
-    def own(self, tile: TileInput, quality: float) -> TileResult:
-        """Code a tile by the archive's codec to a quality."""
-        return self._by(tile, OWN, self._codec, Setting(quality=quality))
 
     def lossless(self, tile: TileInput) -> TileResult:
         """Code a tile by the archive's codec so that every sample comes back."""
@@ -139,13 +143,13 @@ class TileCoder:
         theirs = best = None if self._rival is None else self._rival_within(self._rival, tile, bound)
         self.compared[tile.number] = (1.0, 1.0)
         low, high, least = 0, LEVELS, bound - self._codec.tolerance
-        finest = self.own(tile, 1.0) if least >= 0 else None
+        finest = self.coded(tile, FINEST) if least >= 0 else None
         if finest is None or finest.max_error > least:
             return self._last_resort(tile, bound) if best is None else best
         best = finest if best is None else best
         for _ in range(_WITHIN_STEPS):
             middle = (low + high) // 2
-            trial = self.own(tile, middle / LEVELS)
+            trial = self.coded(tile, Setting(quality=middle / LEVELS))
             if len(trial.codestream) >= len(best.codestream):
                 high = middle
             elif trial.max_error <= least:
@@ -157,7 +161,7 @@ class TileCoder:
         return best
 
     def _last_resort(self, tile: TileInput, bound: float) -> TileResult:
-        exact = self._by(tile, OWN, self._codec, LOSSLESS) if self.entry.is_lossless_capable else None
+        exact = self.coded(tile, LOSSLESS) if self.entry.is_lossless_capable else None
         if exact is None or exact.max_error > bound:
             raise TargetNotReachedError(
                 f"codec {self.entry.name} cannot keep all errors within {bound:g} here: ask for more"
@@ -179,17 +183,10 @@ class TileCoder:
 
     def _rival_of_size(self, rival: Jpeg2000Codec, tile: TileInput, size: int) -> TileResult:
         """Code a tile by JPEG 2000 to a payload of at most ``size`` bytes, or as near as it gets."""
-        return self._by(tile, JPEG2000, rival, Setting(size=self._body_bytes(size), is_exact=True))
+        return self.coded(tile, Setting(size=self._body_bytes(size), is_exact=True), rival)
 
     def _body_bytes(self, size: int) -> int:
         return max(1, size - self._header_bytes - 5)
-
-    def _by(self, tile: TileInput, kind: int, codec: Codec, setting: Setting) -> TileResult:
-        """Code a tile and compare what comes back with the scene."""
-        started = time.perf_counter()
-        coded = codec.encode(tile.pixels[list(self._coded.bands)], setting)
-        seconds = time.perf_counter() - started
-        return replace(self._framed(tile, kind, codec, coded), coding_seconds=seconds)
 
     def _framed(self, tile: TileInput, kind: int, codec: Codec, coded: Coded) -> TileResult:
         """Return the payload with what the archive frames it by, and the errors of its decoding."""
