@@ -15,7 +15,6 @@ from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, blank_errors, figures_of, finite, scored_bands
 from rsic_geo.raster import metadata_differences
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.archive import Archive as open_archive
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.source import open_source
 from rsic_geo.scenes.verdict import NOISE, BandFacts, BandQuality
@@ -105,7 +104,7 @@ def prove(  # noqa: PLR0913 - two scenes, what is promised, and how the work is 
     Raises:
         RsicGeoError: if one of them cannot be read.
     """
-    with open_source(source, execution) as original, open_archive(product, execution=execution) as archive:
+    with open_source(source, execution) as original, Archive(product, execution=execution) as archive:
         bands, masks_equal = _compare(
             original, archive, progress, checkpoint, is_relative=promise.is_relative
         )

@@ -13,7 +13,6 @@ from rsic_geo.errors import RsicGeoError
 from rsic_geo.geo.window import Window
 from rsic_geo.raster.png import png
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.archive import Archive as open_archive
 
 SIDE = 128
 """Longest side of a crop (px)."""
@@ -31,7 +30,7 @@ def crops(source: str, product: str) -> tuple[str, str] | None:
     if not os.path.isfile(source) or not os.path.isfile(product):
         return None
     try:
-        with open_archive(source, enhance="off") as before, open_archive(product, enhance="off") as after:
+        with Archive(source, enhance="off") as before, Archive(product, enhance="off") as after:
             profile, other = before.profile, after.profile
             rows, columns, count = profile.height, profile.width, profile.count
             if (rows, columns, count) != (other.height, other.width, other.count):

@@ -29,7 +29,7 @@ from rsic_geo.geo.metadata import MetadataSnapshot
 from rsic_geo.raster.crs import epsg_and_axes
 from rsic_geo.raster.doors.vsi import public_address
 from rsic_geo.raster.files import PendingFile
-from rsic_geo.scenes.archive import Archive as open_archive
+from rsic_geo.scenes.archive import Archive
 
 if TYPE_CHECKING:
     import pystac
@@ -144,7 +144,7 @@ def _add_thumbnail(item: pystac.Item, name: str, row: Row, folder: Path) -> None
     import pystac
 
     try:
-        with open_archive(row["product"], enhance="off") as archive:
+        with Archive(row["product"], enhance="off") as archive:
             picture = thumbnail(archive)
     except (RsicGeoError, OSError):
         return
@@ -216,7 +216,7 @@ def _geometry(blob: bytes) -> dict[str, Any]:
 def _snapshot(product: str) -> MetadataSnapshot | None:
     """Return the metadata an archive gives back, or None where it cannot be opened any more."""
     try:
-        with open_archive(product, enhance="off") as archive:
+        with Archive(product, enhance="off") as archive:
             return archive.snapshot
     except (RsicGeoError, OSError):
         return None

@@ -21,7 +21,7 @@ from rsic_geo.progress import Progress
 from rsic_geo.quality import blank_errors
 from rsic_geo.raster import LERC_TYPES, CogDraft, metadata_differences, open_scene, predictor_pays
 from rsic_geo.raster.structure import structure_options
-from rsic_geo.scenes.archive import Archive as open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
 from rsic_geo.scenes.tiff import named_codec
@@ -250,7 +250,7 @@ class CogJob(Job):
             return
         expected = self.found
         how = replace(self.options.execution, fast=False)
-        with open_archive(str(self.path), enhance="off", execution=how) as archive:
+        with Archive(str(self.path), enhance="off", execution=how) as archive:
             if not self._measure(archive, self.progress.stage(0.9, 1)) or self.found != expected:
                 raise VerificationError("the written archive does not decode to what was measured before")
             if lost := metadata_differences(self.plan.snapshot, archive.snapshot):

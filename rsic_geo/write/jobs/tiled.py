@@ -18,7 +18,7 @@ from rsic_geo.geo.lattice import CELL, cell_counts
 from rsic_geo.geo.window import Window
 from rsic_geo.progress import Progress
 from rsic_geo.repair.plan import PixelSource
-from rsic_geo.scenes.archive import Archive as open_archive
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.targets import Bound, Decibels, Exact, Size, refuse
 from rsic_geo.weights.store import SUFFIX
 from rsic_geo.write.coded import CodedScene
@@ -102,7 +102,7 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
         """Return checksums of the archive's final pixels, read from disk as its readers will read them."""
         how, profile = replace(self.options.execution, fast=False), self.plan.profile
         model = self.options.model if self.options.model.endswith(SUFFIX) else "auto"
-        with open_archive(str(self.path), enhance=model, execution=how) as archive:
+        with Archive(str(self.path), enhance=model, execution=how) as archive:
             crcs = StripCrcs(profile, archive.snapshot.dtypes[0])
             for top in range(0, profile.height, CELL):
                 rows = min(CELL, profile.height - top)
