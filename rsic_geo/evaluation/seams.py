@@ -10,7 +10,7 @@ wavelet and often those of an older compression of the source:
   as the smoothing of old block edges.
 - *same places*: steps across borders against the steps at the very same places when the scene is enhanced
   with windows whose borders lie elsewhere; for the final output, and for the correction at strength 1 across
-  borders and where their blending begins and ends. This is what a seam would show in, and what is judged.
+  borders and where what is seen around them ends. This is what a seam would show in, and what is judged.
 
 Strengths change at the borders of cells whatever the windows are; *cells* holds the steps there (the final
 output's by the codec's) against those half way between. All ratios are 1 but for chance. Standard errors are
@@ -290,7 +290,7 @@ class _Run:
         return range(self.size, p.width, self.size), range(self.size, p.height, self.size)
 
     def edges(self) -> Places:
-        """Return where blending begins and ends."""
+        """Return where what windows see around themselves ends."""
         columns, rows = (
             [k + d for k in places for d in (-self.halo, self.halo)] for places in self.borders()
         )
