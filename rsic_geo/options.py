@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
 
 from rsic_geo.errors import UsageError
 from rsic_geo.targets import Target
@@ -117,6 +118,28 @@ def check_part(options: PartOptions) -> None:
         raise UsageError("bands are counted from 1")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """How the command line, rules of batches and ledgers know a field of options."""
+
+    field: str = ""
+    name: str = ""
+    """Without dashes in front; empty for the field's own."""
+    help: str
+    metavar: str = ""
+    """What stands for a value that is no choice."""
+    choices: tuple[str, ...] = ()
+    """Values there are; empty for those of the field's type."""
+    is_recent: bool = False
+    """Whether there are ledgers without it, made as by default."""
+    default: Any = None
+
+
+def said(default: Any, **how: Any) -> Any:  # noqa: ANN401 - a field of any type
+    """Return a field that the command line has an option for; arguments of :class:`Said`."""
+    return field(default=default, metadata={"said": how})
+
+
 _WEIGHTS = re.compile(r"range|error|\+?\d*\.?\d+(e-?\d+)?(,\+?\d*\.?\d+(e-?\d+)?)*")
 
 
@@ -125,20 +148,42 @@ class EncodeOptions:
     """Choices of ``compress``."""
 
     target: Target = field(default_factory=lambda: Target(kind="lossless"))
-    codec: str = "auto"
+    codec: str = said(
+        "auto",
+        metavar="auto|jp2|cog|learned|learned:NAME|compressai:FILE",
+        help="Codec of the archive (see rsic capabilities). auto goes by the archive's name, in a folder jp2 "
+        "(.jp2) where it can hold the scene, else cog (.cog.tif: any sample type, without loss or within a "
+        "largest error), of floats within a largest error the smaller one; learned, and compressai with a "
+        "network of yours, write .rsic.tif.",
+    )
     """Name of a codec, perhaps with a colon and its network; ``auto`` for the first of JPEG 2000 and COG that
     holds the scene (of floats within a largest error the smaller one), or which the archive's name says."""
-    model: str = "auto"
+    model: str = said(
+        "auto",
+        metavar="auto|none|NAME",
+        help="Network whose repair the archive promises: its gain counts towards psnr and max-error; auto: "
+        "by --effort.",
+    )
     """Enhancer told to the archive: auto (by ``effort``), none, or a name from ``rsic models``."""
-    effort: Effort = "normal"
+    effort: Effort = said(
+        "normal",
+        help="Time for bytes, where something may be lost: the scene's own filter alone (fast), the smallest "
+        "network (normal), a larger one and a search that ends nearer the target (best).",
+    )
     """Time for bytes: the scene's filter alone (fast), the smallest network (normal), a larger one and a
     search that ends nearer its target (best). A larger network takes longer to read, too."""
     tile_size: int = 0
     """Side of a codec tile (px); 0 = 1024, less for scenes of very many bands."""
-    seed: int = 0
-    """Start-noise seed recorded for enhancers that draw noise."""
-    quantize: str | None = None
-    """Integer type a float scene is quantised to (``uint16``); None refuses float scenes."""
+    seed: int = said(
+        0,
+        metavar="N",
+        help="Seed recorded for networks that draw noise.",
+    )
+    quantize: str | None = said(
+        None,
+        choices=("uint16",),
+        help="Accept a float scene, stored as this integer type with a scale and offset (lossy).",
+    )
     srcwin: tuple[int, int, int, int] | None = None
     """Part of the scene: first column, first row, columns, rows (px); at most one of the three windows."""
     projwin: tuple[float, float, float, float] | None = None
@@ -151,24 +196,55 @@ class EncodeOptions:
     """Bands archived, from 1, in the order of the archive; empty for all."""
     nodata: float | Literal["none"] | None = None
     """Nodata value of all bands instead of the scene's, or ``none`` of them; None for the scene's own."""
-    spectral: Literal["as-is", "rotated", "auto"] = "as-is"
+    spectral: Literal["as-is", "rotated", "auto"] = said(
+        "as-is",
+        name="bands",
+        help="The bands themselves, or components of them that take fewer bytes: rotated, or without loss "
+        "predicted exactly (other programs see true bands through the .vrt beside it); auto: where a trial "
+        "saves 15 %, without loss 5 %.",
+    )
     """Whether archives hold the bands, which every program shows, or components in fewer bytes, which others
     see by a VRT beside it: a rotation, or without loss a prediction; auto: where a trial says it pays."""
-    band_weights: str = "range"
+    band_weights: str = said(
+        "range",
+        metavar="range|error|W,...",
+        help="What errors of rotated bands weigh: as parts of each band's range, as digital numbers, or by "
+        "these numbers.",
+    )
     """What errors of rotated bands weigh: as parts of the range each uses (``range``), as digital numbers
     (``error``), or a number for each band with commas between."""
-    sidecar: Literal["auto", "never", "require"] = "auto"
+    sidecar: Literal["auto", "never", "require"] = said(
+        "auto",
+        help="GDAL .aux.xml beside the archive, for readers that are not rsic: with what they would miss, if "
+        "anything (auto), not at all, or always and with all metadata (require).",
+    )
     """Whether an ``.aux.xml`` is beside it: with what GDAL would lose (auto), never, or with everything."""
-    georef: Literal["both", "geojp2", "gml"] = "both"
-    """Boxes that tell others the place of a ``.jp2``: GeoJP2, GMLJP2 (a grid, EPSG) or, larger, both."""
-    overviews: Literal["auto", "small", "none"] = "auto"
+    georef: Literal["both", "geojp2", "gml"] = said(
+        "both",
+        help="Boxes by which other programs find the place of a .jp2; small files are smaller with one.",
+    )
+    overviews: Literal["auto", "small", "none"] = said(
+        "auto",
+        is_recent=True,
+        help="An .ovr of at most 512 px and 2 % beside a .jp2, for thumbnails over a network; GDAL then "
+        "reads every reduced size of it. auto: above 4 Mpx, in batches into a store.",
+    )
     """Whether a ``.jp2`` gets an ``.ovr`` (512 px, 2 % at most); auto: above 4 Mpx, in batches to a store."""
-    seal: bool = False
-    """Keep checksums of the enhanced pixels too, by which readers anywhere prove that theirs are the same."""
-    accept_damaged: bool = False
-    """Archive what a source still holds whose reader reports damage, and note it; False refuses it."""
-    accept_loss: bool = False
-    """Archive a scene although a band of it loses its structure (below 6 dB SNR); the report names it."""
+    seal: bool = said(
+        False,
+        is_recent=True,
+        help="Also keep checksums of enhanced pixels (4 bytes per 256 rows), by which readers on any machine "
+        "prove that theirs are the same bits.",
+    )
+    accept_damaged: bool = said(
+        False,
+        help="Archive what a source still holds whose reader reports damage (such as corrupt JPEG data); the "
+        "archive and the report note it. Without this such a source fails.",
+    )
+    accept_loss: bool = said(
+        False,
+        help="Archive although a band loses its structure (below 6 dB SNR), which else ends with code 4.",
+    )
     verify: Literal["none", "full", "later"] = "full"
     """Whether the archive is decoded and compared with its source; later: the caller does, by bands."""
     overwrite: bool = False
@@ -178,20 +254,14 @@ class EncodeOptions:
         """Raise UsageError where a value makes no sense."""
         if self.tile_size not in (0, *TILE_SIZES):
             raise UsageError(f"tile size {self.tile_size}: use one of {', '.join(map(str, TILE_SIZES))}")
-        if self.effort not in EFFORTS:
-            raise UsageError(f"effort {self.effort!r}: use {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}")
-        if self.quantize not in (None, "uint16"):
-            raise UsageError(f"quantize {self.quantize!r}: only uint16 is known")
-        if self.spectral not in ("as-is", "rotated", "auto"):
-            raise UsageError(f"bands {self.spectral!r}: use as-is, rotated or auto")
+        for each in said_options():
+            value = getattr(self, each.field)
+            if each.choices and value not in (*each.choices, each.default):
+                *others, last = each.choices
+                use = f"use {', '.join(others)} or {last}" if others else f"only {last} is known"
+                raise UsageError(f"{each.name} {value!r}: {use}")
         if not _WEIGHTS.fullmatch(self.band_weights.replace(" ", "")):
             raise UsageError(f"band weights {self.band_weights!r}: use range, error or numbers, as 1,1,0.5")
-        if self.sidecar not in ("auto", "never", "require"):
-            raise UsageError(f"sidecar {self.sidecar!r}: use auto, never or require")
-        if self.georef not in ("both", "geojp2", "gml"):
-            raise UsageError(f"georef {self.georef!r}: use both, geojp2 or gml")
-        if self.overviews not in ("auto", "small", "none"):
-            raise UsageError(f"overviews {self.overviews!r}: use auto, small or none")
         if self.verify not in ("none", "full", "later"):
             raise UsageError(f"verify {self.verify!r}: use full or none")
         if self.execution.fast:
@@ -204,6 +274,18 @@ class EncodeOptions:
     def level(self) -> int:
         """How often the sides are halved: an archive holds every level."""
         return 0
+
+
+@cache
+def said_options() -> tuple[Said, ...]:
+    """Return how each field of :class:`EncodeOptions` that decides an archive's bytes is known elsewhere."""
+    types, found = get_type_hints(EncodeOptions), []
+    for each in fields(EncodeOptions):
+        if "said" in each.metadata:
+            of_type = get_args(types[each.name]) if get_origin(types[each.name]) is Literal else ()
+            how = {"name": each.name.replace("_", "-"), "choices": of_type, **each.metadata["said"]}
+            found.append(Said(field=each.name, default=each.default, **how))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

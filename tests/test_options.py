@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from rsic_geo.batch.message import options_from, options_text
 from rsic_geo.batch.rules import _OPTIONS
+from rsic_geo.cli.commands.batch import run
+from rsic_geo.cli.commands.compress import compress
 from rsic_geo.errors import JobCancelledError, UsageError
-from rsic_geo.options import DecodeOptions, EncodeOptions, Execution
+from rsic_geo.options import DecodeOptions, EncodeOptions, Execution, Said, said_options
 from rsic_geo.progress import Progress
 from rsic_geo.targets import Target
 
@@ -87,4 +89,20 @@ def test_whatever_decides_bytes_is_part_of_what_a_batch_was_asked_for() -> None:
     again, _ = options_from(options_text(changed, None), changed.execution)
     assert again == changed
     given = set(_OPTIONS.values()) | {"target"}
-    assert decides - given == {"seed"}  # which only a whole run has
+    assert decides == given
+
+
+@pytest.mark.parametrize("said", said_options(), ids=lambda said: said.field)
+def test_a_field_that_is_said_is_an_option_of_the_command_line(said: Said) -> None:
+    for command in (compress, run):
+        (option,) = [each for each in command.params if each.name == said.field]
+        assert f"--{said.name}" in option.opts
+        assert option.is_flag == (said.default is False)
+        if said.default:
+            assert option.default == said.default
+        for choice in said.choices:
+            EncodeOptions(**{said.field: choice})
+        if said.choices:
+            assert option.type.choices == said.choices
+            with pytest.raises(UsageError, match=f"{said.name} 'other': (use|only) .*{said.choices[-1]}"):
+                EncodeOptions(**{said.field: "other"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
-from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.options import EncodeOptions, Execution, said_options
 from rsic_geo.targets import Target
 from rsic_geo.verbs.names import archive_suffixes
 
@@ -107,27 +107,20 @@ class Weights(NamedTuple):
 
 def options_text(options: EncodeOptions, model_sha256: str | None, codec_sha256: str | None = None) -> str:
     """Return as JSON what decides the bytes of a product; how fast it is made is no part of it."""
-    target = options.target
-    network = {} if codec_sha256 is None else {"codec_sha256": codec_sha256}
-    return json.dumps({
-        "target": target.exact,
-        "codec": options.codec,
-        **network,
-        "model": options.model,
-        "model_sha256": model_sha256,
-        "effort": options.effort,
-        "tile_size": options.tile_size,
-        "seed": options.seed,
-        "quantize": options.quantize,
-        "spectral": options.spectral,
-        "band_weights": options.band_weights,
-        "sidecar": options.sidecar,
-        "georef": options.georef,
-        **({"seal": True} if options.seal else {}),
-        **({} if options.overviews == "auto" else {"overviews": options.overviews}),
-        "accept_damaged": options.accept_damaged,
-        "accept_loss": options.accept_loss,
-    })  # fmt: skip
+    said = {each.field: each for each in said_options()}
+    found: dict[str, Any] = {"target": options.target.exact}
+    for name in (each.name for each in fields(options)):
+        value = getattr(options, name)
+        # what was not to be chosen once is left out as it was then: those ledgers stay as they are
+        if name == "tile_size" or (
+            name in said and not (said[name].is_recent and value == said[name].default)
+        ):
+            found[name] = value
+        if name == "codec" and codec_sha256 is not None:
+            found["codec_sha256"] = codec_sha256
+        if name == "model":
+            found["model_sha256"] = model_sha256
+    return json.dumps(found)
 
 
 def options_from(text: str, execution: Execution) -> tuple[EncodeOptions, Weights]:

@@ -28,7 +28,7 @@ from typing import Any, Literal
 
 from rsic_geo.batch.inputs import Source
 from rsic_geo.errors import RsicGeoError, UsageError
-from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.options import EncodeOptions, Execution, said_options
 from rsic_geo.raster import SceneReader
 from rsic_geo.scenes.kinds import open_store
 from rsic_geo.targets import Target
@@ -41,12 +41,7 @@ else:
     import tomli as tomllib
 
 Deed = Literal["archive", "copy", "skip"]
-_OPTIONS = {
-    "codec": "codec", "model": "model", "effort": "effort", "quantize": "quantize", "bands": "spectral",
-    "band-weights": "band_weights", "sidecar": "sidecar", "georef": "georef", "seal": "seal",
-    "overviews": "overviews", "tile-size": "tile_size", "accept-damaged": "accept_damaged",
-    "accept-loss": "accept_loss",
-}  # fmt: skip
+_OPTIONS = {"tile-size": "tile_size", **{said.name: said.field for said in said_options()}}
 """Keys of a rule that are options of the command line, and their names in :class:`EncodeOptions`."""
 _KEYS = ("name", "when", "do", "target", *_OPTIONS)
 _CONDITIONS = ("type", "bands", "bits", "pixels", "format", "folder", "name", "tags", "properties")

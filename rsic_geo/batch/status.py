@@ -10,6 +10,7 @@ from rsic_geo.batch.coordinator import standing_of
 from rsic_geo.batch.ledger.file import Ledger
 from rsic_geo.batch.ledger.lock import LedgerLock
 from rsic_geo.batch.run import find_run, ledger_path
+from rsic_geo.options import said_options
 
 _LISTED = ("source", "product", "error", "error_kind", "attempts", "finished")
 
@@ -41,7 +42,10 @@ def status_of(place: str | Path, run: str | None = None, *, list_failed: bool = 
                 "at_work": at_work and bool(totals["running"]["scenes"]),
                 "text": str(standing),
                 "states": {state: int(part["scenes"]) for state, part in totals.items()},
-                "options": {"seal": False, "overviews": "auto", **json.loads(record.options)},
+                "options": {
+                    **{said.field: said.default for said in said_options() if said.is_recent},
+                    **json.loads(record.options),
+                },
                 "source_bytes": standing.source_bytes,
                 "product_bytes": standing.product_bytes,
                 "seconds": sum(part["seconds"] for part in totals.values()),

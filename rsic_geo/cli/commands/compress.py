@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import check_local_output, execution_options, overwrite_option, stack, talking
 from rsic_geo.cli.part_options import part_options
 from rsic_geo.cli.summary import finish_job
-from rsic_geo.options import EFFORTS, TILE_SIZES, EncodeOptions, Execution
+from rsic_geo.options import TILE_SIZES, EncodeOptions, Execution, Said, said_options
 from rsic_geo.targets import target_words
 
 
@@ -32,6 +33,22 @@ def _parse_nodata(_ctx: click.Context, _param: click.Parameter, text: str | None
         raise click.BadParameter(f"{text!r} is neither a number nor none") from None
 
 
+def _declared(said: Said) -> Callable[[Any], Any]:
+    """Return click's option for a field of :class:`EncodeOptions`."""
+    if said.default is False:
+        return click.option(f"--{said.name}", said.field, is_flag=True, help=said.help)
+    kind = click.Choice(said.choices) if said.choices else type(said.default)
+    return click.option(
+        f"--{said.name}",
+        said.field,
+        type=kind,
+        default=said.default,
+        show_default=said.default is not None,
+        metavar=said.metavar or None,
+        help=said.help,
+    )
+
+
 archive_choices = stack(
     click.option(
         "--target",
@@ -40,20 +57,13 @@ archive_choices = stack(
         metavar="T",
         help=f"{target_words(with_meaning=True)}; checked by decoding what was written.",
     ),
+    *map(_declared, said_options()),
     click.option(
-        "--accept-loss",
-        is_flag=True,
-        help="Archive although a band loses its structure (below 6 dB SNR), which else ends with code 4.",
-    ),
-    click.option(
-        "--codec",
+        "--tile-size",
+        type=click.Choice(["auto", *(str(size) for size in TILE_SIZES)]),
         default="auto",
         show_default=True,
-        metavar="auto|jp2|cog|learned|learned:NAME|compressai:FILE",
-        help="Codec of the archive (see rsic capabilities). auto goes by the archive's name, in a folder jp2 "
-        "(.jp2) where it can hold the scene, else cog (.cog.tif: any sample type, without loss or within a "
-        "largest error), of floats within a largest error the smaller one; learned, and compressai with a "
-        "network of yours, write .rsic.tif.",
+        help="Codec tile (px); auto is 1024, less for very many bands.",
     ),
     click.option(
         "-f",
@@ -74,96 +84,7 @@ archive_choices = stack(
         callback=_refuse_creation_options,
     ),
     click.option(
-        "--model",
-        default="auto",
-        show_default=True,
-        metavar="auto|none|NAME",
-        help="Network whose repair the archive promises: its gain counts towards psnr and max-error; "
-        "auto: by --effort.",
-    ),
-    click.option(
-        "--effort",
-        type=click.Choice(EFFORTS),
-        default="normal",
-        show_default=True,
-        help="Time for bytes, where something may be lost: the scene's own filter alone (fast), the smallest "
-        "network (normal), a larger one and a search that ends nearer the target (best).",
-    ),
-    click.option(
         "--enhance", "enhance", metavar="auto|off|NAME", hidden=True, help="Other spelling of --model."
-    ),
-    click.option(
-        "--tile-size",
-        type=click.Choice(["auto", *(str(size) for size in TILE_SIZES)]),
-        default="auto",
-        show_default=True,
-        help="Codec tile (px); auto is 1024, less for very many bands.",
-    ),
-    click.option(
-        "--quantize",
-        type=click.Choice(["uint16"]),
-        help="Accept a float scene, stored as this integer type with a scale and offset (lossy).",
-    ),
-    click.option(
-        "--bands",
-        "spectral",
-        type=click.Choice(["as-is", "rotated", "auto"]),
-        default="as-is",
-        show_default=True,
-        help="The bands themselves, or components of them that take fewer bytes: rotated, or without loss "
-        "predicted exactly (other programs see true bands through the .vrt beside it); auto: where a trial "
-        "saves 15 %, without loss 5 %.",
-    ),
-    click.option(
-        "--band-weights",
-        default="range",
-        show_default=True,
-        metavar="range|error|W,...",
-        help="What errors of rotated bands weigh: as parts of each band's range, as digital numbers, or by "
-        "these numbers.",
-    ),
-    click.option(
-        "--sidecar",
-        type=click.Choice(["auto", "never", "require"]),
-        default="auto",
-        show_default=True,
-        help="GDAL .aux.xml beside the archive, for readers that are not rsic: with what they would miss, if "
-        "anything (auto), not at all, or always and with all metadata (require).",
-    ),
-    click.option(
-        "--georef",
-        type=click.Choice(["both", "geojp2", "gml"]),
-        default="both",
-        show_default=True,
-        help="Boxes by which other programs find the place of a .jp2; small files are smaller with one.",
-    ),
-    click.option(
-        "--overviews",
-        type=click.Choice(["auto", "small", "none"]),
-        default="auto",
-        show_default=True,
-        help="An .ovr of at most 512 px and 2 % beside a .jp2, for thumbnails over a network; GDAL then "
-        "reads every reduced size of it. auto: above 4 Mpx, in batches into a store.",
-    ),
-    click.option(
-        "--seal",
-        is_flag=True,
-        help="Also keep checksums of enhanced pixels (4 bytes per 256 rows), by which readers on any machine "
-        "prove that theirs are the same bits.",
-    ),
-    click.option(
-        "--accept-damaged",
-        is_flag=True,
-        help="Archive what a source still holds whose reader reports damage (such as corrupt JPEG data); the "
-        "archive and the report note it. Without this such a source fails.",
-    ),
-    click.option(
-        "--seed",
-        type=int,
-        default=0,
-        show_default=True,
-        metavar="N",
-        help="Seed recorded for networks that draw noise.",
     ),
 )
 
