@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,12 +27,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def threaded_map(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Return what yields ``work(item)`` in order; at most ``2 * workers`` items are held at any moment."""
-    return map(work, items) if workers <= 1 else _by_threads(work, items, workers)
+def threaded_map(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Generator[Result, None, None]:
+    """Return what yields ``work(item)`` in order; at most ``2 * workers`` items are held at any moment.
+
+    Who leaves off before the end while ``work`` uses what is closed then closes this first.
+    """
+    return (work(item) for item in items) if workers <= 1 else _by_threads(work, items, workers)
 
 
-def _by_threads(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def _by_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Generator[Result, None, None]:
     with ThreadPoolExecutor(workers) as pool:
         pending: deque[Future[Result]] = deque()
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -180,13 +180,14 @@ def _verify_tiles(
         finally:
             idle.put(archive)
 
-    tiles = threaded_map(compare, _expected(source, plan, archives[0]), len(archives))
-    for done, found in enumerate(tiles, start=1):
-        if bands is not None and found.final is not None:
-            _add_errors(bands, found.final, source, plan, found.window)
-        shown_sse += found.shown
-        sse, worst = sse + float(found.sse.sum()), max(worst, found.worst)
-        progress.report(done / len(plan.grid), "verifying")
+    # Closed before the files are: a cancelled proof must not take them from threads that still read.
+    with closing(threaded_map(compare, _expected(source, plan, archives[0]), len(archives))) as tiles:
+        for done, found in enumerate(tiles, start=1):
+            if bands is not None and found.final is not None:
+                _add_errors(bands, found.final, source, plan, found.window)
+            shown_sse += found.shown
+            sse, worst = sse + float(found.sse.sum()), max(worst, found.worst)
+            progress.report(done / len(plan.grid), "verifying")
     if abs(sse - coded.total_sse) > DECODER_TOLERANCE * coded.total_sse + 1:
         raise VerificationError(
             f"the written archive decodes to a squared error of {sse:.6g}, {coded.total_sse:.6g} was "

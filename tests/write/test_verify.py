@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import rasterio
 from pipeline_support import painted
 
 import rsic_geo
-from rsic_geo.errors import VerificationError
+from rsic_geo.errors import JobCancelledError, VerificationError
 from rsic_geo.scenes.archive import Archive
 
 
@@ -81,3 +83,27 @@ def test_what_an_archive_does_not_give_back_is_found(  # noqa: PLR0913 - what go
         rsic_geo.compress(source, tmp_path / "spoiled.jp2", **settings)
     assert hits
     assert sorted(each.name for each in tmp_path.glob("*.jp2")) == ["sound.jp2"]
+
+
+@pytest.mark.parametrize("target", ["lossless", "psnr=36"])
+def test_no_file_is_closed_while_a_thread_reads_it(tmp_path, monkeypatch, target):
+    source, genuine, close = scene_of("plain", tmp_path / "s.tif"), Archive.read_shown, Archive.close
+    reading, torn = [], []
+
+    def slow(self, window, **named):
+        reading.append(self)
+        time.sleep(0.05)
+        try:
+            return genuine(self, window, **named)
+        finally:
+            reading.remove(self)
+
+    monkeypatch.setattr(Archive, "read_shown", slow)
+    monkeypatch.setattr(Archive, "close", lambda self: torn.extend(reading) or torn or close(self))
+    with pytest.raises(JobCancelledError):
+        rsic_geo.compress(
+            source, tmp_path / "a.jp2", target=target, model="none", tile_size=256, threads=3,
+            progress=lambda _, text: text != "verifying",
+        )  # fmt: skip
+    assert not torn
+    assert not list(tmp_path.glob("*.jp2"))
