@@ -193,12 +193,12 @@ def decibels(cost: float) -> float:
     return -math.inf if math.isinf(cost) else -10 * math.log10(cost)
 
 
-def yardstick_of(row: Decibels, bands: Sequence[References], profile: SceneProfile) -> Yardstick:
-    """Return what a target on the worst band is measured by, in the units that ``bands`` are in."""
+def yardstick_of(row: Decibels, references: Sequence[float], profile: SceneProfile) -> Yardstick:
+    """Return what a target on the worst band is measured by, in the units that ``references`` are in."""
     units = units_of(profile)
     if not row.joins_colours:
         units = tuple((band,) for unit in units for band in unit)
-    return Yardstick(squares=tuple(row.reference(band) ** 2 for band in bands), units=units)
+    return Yardstick(squares=tuple(each**2 for each in references), units=units)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +22,7 @@ from rsic_geo.options import EncodeOptions, usual_tile_size
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.components import Spectral
 from rsic_geo.scenes.protocol import Scene
-from rsic_geo.scenes.quantised import Affinity, QuantisedScene, Steps, exact_range, whole_numbers
+from rsic_geo.scenes.quantised import STEPS, Affinity, QuantisedScene, Steps, exact_range, whole_numbers
 from rsic_geo.scenes.rotated import Rotation
 from rsic_geo.scenes.verdict import (
     NOISE,
@@ -133,7 +132,10 @@ class ScenePlan:
         """
         row = TARGETS[kind]
         assert isinstance(row, Decibels)
-        rod = yardstick_of(row, self._references((1.0,) * self.profile.count), self.profile)
+        pairs = zip(self._references, self.factors, strict=False)  # or no signals
+        # No sample of 16 bits is further off, whatever is allowed, and steps of next to nothing have squares.
+        references = [min(row.reference(band) / factor, STEPS) for band, factor in pairs]
+        rod = yardstick_of(row, references, self.profile)
         units = tuple(unit for unit in rod.units if set(unit) & set(self.bands_at_stake))
         return replace(rod, units=units or rod.units)
 
@@ -144,18 +146,19 @@ class ScenePlan:
 
     def meaning(self, target: Target) -> str | None:
         """Return what a target on the worst band allows in the units of the scene; None for another."""
-        bands, peaks, names = self._references(self.factors), self.scene_peaks, self.names
+        bands, peaks, names = self._references, self.scene_peaks, self.names
         data = [(bands[i], peaks[i], names[i]) for i in (self.bands_at_stake if peaks else [])]
         return target_meaning(target, data)
 
-    def _references(self, factors: Sequence[float]) -> list[References]:
-        """Return what errors of each band are relative to; ``factors`` make the units of the codec's."""
+    @property
+    def _references(self) -> list[References]:
+        """What errors of each band are relative to, in the units of the scene."""
         peaks = [peak.span for peak in self.peaks] or [math.nan] * self.profile.count
         bounds = self.bounds or (math.nan,) * self.profile.count
-        bands = zip(factors, self.factors, peaks, self.signals, bounds, strict=False)  # or no signals
+        bands = zip(self.factors, peaks, self.signals, bounds, strict=False)  # or no signals
         return [
-            References(peak=peak * f, spread=max(signal.spread, NOISE) * f, bound=bound / own * f)
-            for f, own, peak, signal, bound in bands
+            References(peak=peak * factor, spread=max(signal.spread, NOISE) * factor, bound=bound)
+            for factor, peak, signal, bound in bands
         ]
 
     @property

@@ -120,6 +120,17 @@ def test_a_made_up_target_goes_through_every_verb(tmp_path, mse, codec, target, 
         assert f"Made for a squared error of {most:g}." in described(view)["promises"]
 
 
+def test_what_is_allowed_floats_is_in_their_units_and_nothing_to_bands_of_one_value(tmp_path, mse):
+    rows, cols = np.mgrid[0:96, 0:120]
+    hills = 80 * np.sin(cols / 17) + 5 * np.sin(rows * cols / 9)
+    scene = write_scene(tmp_path / "s.tif", np.stack([hills, np.full_like(hills, 7.25)]).astype("float32"))
+    rsic_geo.compress(scene, tmp_path / "a.jp2", target="mse=0.25", model="none")
+    rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "b.tif")
+    assert 0.6 * 0.25 < squared(scene, tmp_path / "b.tif") <= 0.25
+    with rasterio.open(tmp_path / "b.tif") as back:
+        assert (back.read(2) == 7.25).all()
+
+
 def test_a_made_up_target_is_proved_and_kept_by_migrations(tmp_path, mse, monkeypatch):
     (tmp_path / "in").mkdir()
     write_scene(tmp_path / "in" / "s.tif", painted((2, 96, 120)))
