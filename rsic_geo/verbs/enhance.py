@@ -18,7 +18,7 @@ from rsic_geo.geo.part import Part
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Radiometry
 from rsic_geo.geo.validity import avoid_nodata, fill_invalid
-from rsic_geo.geo.window import Window
+from rsic_geo.geo.window import TileGrid, Window
 from rsic_geo.options import DecodeOptions
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.raster import SceneReader, SceneWriter, gdal_config
@@ -46,6 +46,8 @@ BLIND_NOTE = (
 CUT_NOTE = "its pixels were cut out of a JPEG 2000 file at an odd row or column: they are repaired as such"
 _SAMPLE_SIDE = 1024
 """Side (px) of the middle in which a wavelet's phase is looked for."""
+_FILLED_SIDE = 512
+"""Side (px) of the squares in which nodata is filled, each with a cell around it."""
 NOTHING_NOTE = (
     "so little was lost that repairing it would do harm: the pixels stay as they are; --strength insists"
 )
@@ -234,14 +236,29 @@ class _Filled:
     """Decoded pixels with nodata filled, as the enhancer should see them."""
 
     def __init__(self, archive: Archive) -> None:
-        self._archive = archive
+        self._reader, self._profile = archive.reader, archive.profile
+        p = self._profile
+        self._grid = TileGrid(height=p.height, width=p.width, tile_size=_FILLED_SIDE)
 
     def read(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[Any]:
-        if not self._archive.profile.has_nodata:
-            return self._archive.reader.read(window, bands=bands)
-        pixels = self._archive.reader.read(window)
-        filled = fill_invalid(pixels, self._archive.reader.read_valid(window, pixels))
-        return filled if bands is None else filled[list(bands)]
+        if not self._profile.has_nodata:
+            return self._reader.read(window, bands=bands)
+        pixels = self._reader.read(window)
+        valid = self._reader.read_valid(window, pixels)
+        # A fill hangs on all that is seen for it: squares of the scene, lest it hang on the window.
+        for index in [] if valid.all() else self._grid.tiles_touching(window):
+            core = self._grid.core(index)
+            part = core.intersection(window)
+            if part is None or valid[(slice(None), *part.within(window).slices)].all():
+                continue
+            around = _widened(core, CELL).intersection(Window.full(self._grid.height, self._grid.width))
+            assert around is not None
+            seen = self._reader.read(around)
+            filled = fill_invalid(seen, self._reader.read_valid(around, seen))
+            pixels[(slice(None), *part.within(window).slices)] = filled[
+                (slice(None), *part.within(around).slices)
+            ]
+        return pixels if bands is None else pixels[list(bands)]
 
 
 def _rows(

@@ -166,9 +166,11 @@ def test_only_what_a_window_needs_is_decoded(tmp_path, monkeypatch) -> None:
 
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory) -> Path:
-    """Return a lossy JP2 of GDAL's: three bands of colour and one more, larger than an estimate's tile."""
-    folder = tmp_path_factory.mktemp("foreign")
-    source = write_scene(folder / "s.tif", painted((4, 300, 2500)), nodata=0)
+    """Return a lossy JP2 of GDAL's: colour and one more band, a slanted collar, of two estimates' tiles."""
+    folder, pixels = tmp_path_factory.mktemp("foreign"), painted((4, 300, 2500))
+    rows, cols = np.mgrid[:300, :2500]
+    pixels[:, rows < (cols - 1800) / 4] = 0
+    source = write_scene(folder / "s.tif", pixels, nodata=0)
     rasterio.shutil.copy(source, folder / "f.jp2", driver="JP2OpenJPEG", QUALITY="4", REVERSIBLE="NO")
     return folder / "f.jp2"
 
@@ -185,6 +187,16 @@ def test_enhancing_a_part_gives_that_part_of_the_whole(foreign, tmp_path, bands)
         np.testing.assert_array_equal(part.read(), whole.read(list(bands) or None, window=window))
         assert part.transform == whole.window_transform(window)
         assert part.tags(ns="RSIC") == whole.tags(ns="RSIC")
+
+
+def test_what_stands_in_for_nodata_hangs_on_no_window(foreign, tmp_path) -> None:
+    how = {"model": "rsic-nano", "strength": 1.0, "bands": (1,)}
+    rsic_geo.enhance(foreign, tmp_path / "large.tif", srcwin=(1900, 20, 300, 260), **how)
+    rsic_geo.enhance(foreign, tmp_path / "small.tif", srcwin=(2100, 40, 90, 80), window_size=64, **how)
+    with rasterio.open(tmp_path / "large.tif") as large, rasterio.open(tmp_path / "small.tif") as small:
+        found = small.read()
+        assert 0.2 < (found == 0).mean() < 0.8
+        np.testing.assert_array_equal(found, large.read(window=rasterio.windows.Window(200, 20, 90, 80)))
 
 
 @pytest.mark.parametrize("of_ours", [True, False])
