@@ -191,7 +191,8 @@ def _written(
             checkpoint=None if bands is None else _checkpoint(bands, state, finished),
         )
         if job.origin is not None:
-            proof = replace(proof, problems=(*proof.problems, *fallen_below(proof, job.origin.floor)))
+            fallen = fallen_below(proof, job.options.target, job.origin.floor)
+            proof = replace(proof, problems=(*proof.problems, *fallen))
         check_unchanged(job.read, state)
         gone = lost_message(proof.quality, str(job.options.target))
         if gone is not None and not job.options.accept_loss:

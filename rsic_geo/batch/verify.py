@@ -156,11 +156,12 @@ def _problems(proof: Proof, promise: Promise) -> list[str]:
     return found
 
 
-def fallen_below(proof: Proof, floor: Mapping[str, Any]) -> list[str]:
+def fallen_below(proof: Proof, now: Target, floor: Mapping[str, Any]) -> list[str]:
     """Return why a product keeps less than an earlier one of the scene promised; nothing if it keeps all.
 
     Args:
         proof: of the new product.
+        now: what it was made for, which the proof has looked at.
         floor: columns of the ledger of the earlier one: target, achieved, psnr.
     """
     target, earlier = Target.parse(floor["target"]), f"the earlier archive promised {floor['target']}"
@@ -173,10 +174,13 @@ def fallen_below(proof: Proof, floor: Mapping[str, Any]) -> list[str]:
         if least is not None and not psnr >= least - DECIBEL_SLACK:
             return [f"its PSNR is {psnr:.3f} dB, the earlier archive has {least:.3f} dB"]
         return []
-    if target.unit:  # of a scene that is not at hand: it is compared by what came of it
+    count = len(proof.bands)
+    if target.number and target.unit and (now.kind, now.unit) == (target.kind, target.unit):
+        is_kept = all(map(target.number.keeps, now.by_band(count), target.by_band(count)))
+    elif target.unit:  # what it is in samples is not at hand: it is compared by what came of it
         is_kept = target.is_kept([proof.figures], [floor["achieved"] or 0.0])
     elif target.is_amount:
-        is_kept = target.is_kept(proof.bands, target.by_band(len(proof.bands)))
+        is_kept = target.is_kept(proof.bands, target.by_band(count))
     else:
         is_kept = target.is_kept([proof.figures])
     return [] if is_kept else [f"{target.told(proof.figures)}, {earlier}"]

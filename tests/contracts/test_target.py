@@ -21,6 +21,7 @@ import rsic_geo
 from rsic_geo.batch.coordinator import Watcher
 from rsic_geo.batch.preserve.migrate import MigrateOptions, migrate
 from rsic_geo.batch.run import BatchOptions, Crew
+from rsic_geo.batch.verify import Proof, fallen_below
 from rsic_geo.errors import TargetNotReachedError, UsageError
 from rsic_geo.options import Execution
 from rsic_geo.targets import TARGETS, Decibels, Exact, Number, Size, Target, numbered
@@ -159,6 +160,27 @@ def test_a_made_up_target_is_proved_and_kept_by_migrations(tmp_path, mse, monkey
     monkeypatch.setattr("rsic_geo.quality.BandErrors.rmse", 6.0)
     _, outcomes = run(tmp_path / "in", tmp_path / "again", wanted)
     assert "its squared error is 36, mse=20,30 was asked for" in outcomes["s.tif"].error
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "found", "is_less"),
+    [
+        ("rmse=1%", "rmse=1%", 20.6, False),  # nearer what was asked for than the earlier archive came
+        ("rmse=1%", "rmse=0.5,1%", 20.6, False),
+        ("rmse=1,2%", "rmse=2%", 20.6, True),
+        ("max-error=1%", "max-error=1%", 20.6, False),
+        ("rmse=1%", "rmse=21", 20.6, True),
+        ("rmse=1%", "rmse=20", 19.9, False),
+        ("max-error=0.1r", "rmse=1%", 20.6, True),
+    ],
+)
+def test_what_units_mean_in_samples_is_what_they_came_to_where_only_that_is_known(
+    earlier, now, found, is_less
+):
+    errors = dict.fromkeys(("rmse", "max_abs_error"), found)
+    proof = Proof(pixels_equal=False, figures=errors, bands=(errors, errors), masks_equal=True, lost=())
+    fallen = fallen_below(proof, Target.parse(now), {"target": earlier, "achieved": 20.0, "psnr": 40.0})
+    assert bool(fallen) == is_less
 
 
 def heights(path: Path, dtype: str, scale: float) -> Path:
