@@ -148,12 +148,14 @@ def _compressai() -> Iterator[None]:
     fail beside a CPU build of torch (see ``learned_rans``). So bare packages stand in for it, and its modules
     leave ``sys.modules`` again, lest who imports the real package finds half of it.
     """
-    spec = find_spec("compressai")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingDependencyError(f"this codec needs compressai: {INSTALL_COMPRESSAI}")
     with _importing:
+        spec = find_spec("compressai")
+        if spec is None or not spec.submodule_search_locations:
+            raise MissingDependencyError(f"this codec needs compressai: {INSTALL_COMPRESSAI}")
         before = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_of(name)}
         sys.modules.update(_ours or _bare(spec.submodule_search_locations[0]))
+        # other threads may ask meanwhile whether it is installed
+        sys.modules["compressai"].__spec__ = spec
         try:
             yield
         except ImportError as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from pipeline_support import write_scene  # noqa: E402
 import rsic_geo  # noqa: E402
 from rsic_geo.batch.run import asked_text, with_weights_in  # noqa: E402
 from rsic_geo.cli.entry import main  # noqa: E402
-from rsic_geo.codecs import compressai_tile  # noqa: E402
+from rsic_geo.codecs import compressai_network, compressai_tile  # noqa: E402
 from rsic_geo.codecs.compressai_network import TABLES, CompressaiNetwork, CompressaiSpec  # noqa: E402
 from rsic_geo.codecs.compressai_tile import CompressaiCodec  # noqa: E402
 from rsic_geo.devices import one_thread  # noqa: E402
@@ -269,3 +271,24 @@ def test_a_batch_keeps_the_weights_once_and_names_them(small, tmp_path):
     assert (tmp_path / "rsic-weights" / "pyramid.safetensors").is_file()
     other = asked_text(replace(named, model="none"), str(tmp_path))
     assert hashlib.sha256(small.read_bytes()).hexdigest() in other
+
+
+def test_whether_it_is_installed_may_be_asked_while_another_thread_loads_it():
+    """Archives that are opened side by side load their networks so."""
+    wrong = []
+
+    def ask():
+        for _ in range(3000):
+            try:
+                assert find_spec("compressai") is not None
+            except Exception as error:  # noqa: BLE001 - in a thread nobody would see it
+                wrong.append(error)
+                return
+
+    threads = [Thread(target=ask), Thread(target=ask)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        with compressai_network._compressai():
+            time.sleep(0.0005)
+    assert not wrong
