@@ -19,7 +19,6 @@ from rsic_geo.progress import Progress
 from rsic_geo.quality import BandErrors, blank_errors, figures_of, scored_bands
 from rsic_geo.raster import metadata_differences
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.scenes.archive import Archive as open_archive
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import QuantisedScene
 from rsic_geo.scenes.relative import RelativeSteps
@@ -77,7 +76,7 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
         with ExitStack() as held:
             count = min(execution.workers, len(coded.plan.grid))  # readers of one file take turns
             archives = [
-                held.enter_context(open_archive(str(path), enhance="off", execution=execution))
+                held.enter_context(Archive(str(path), enhance="off", execution=execution))
                 for _ in range(count)
             ]
             is_relative = target.is_relative

@@ -192,6 +192,8 @@ class Job(ABC):
                 band.sse, band.samples, band.max_abs_error = float(sse), int(count), float(worst)
         told = {
             **quantised_quality(bands),
+            # one way of computing all of them, or equal ones would differ in their last digit
+            "psnr": self._decibels("psnr", final.sse, coded.count) if bands else None,
             "psnr_codec": self._decibels("psnr", coded.sse, coded.count) if bands else None,
             "psnr_shown": self._psnr_shown(coded),
             "snr": self._decibels("snr", final.sse, coded.count) if bands else None,
