@@ -122,21 +122,21 @@ def check_part(options: PartOptions) -> None:
 class Said:
     """How the command line, rules of batches and ledgers know a field of options."""
 
-    field: str = ""
-    name: str = ""
-    """Without dashes in front; empty for the field's own."""
+    field: str
+    name: str
+    """Of the option, without dashes in front; by default the field's."""
     help: str
     metavar: str = ""
     """What stands for a value that is no choice."""
     choices: tuple[str, ...] = ()
-    """Values there are; empty for those of the field's type."""
+    """Values there are; empty for any. By default those of the field's type."""
     is_recent: bool = False
     """Whether there are ledgers without it, made as by default."""
-    default: Any = None
+    default: Any
 
 
 def said(default: Any, **how: Any) -> Any:  # noqa: ANN401 - a field of any type
-    """Return a field that the command line has an option for; arguments of :class:`Said`."""
+    """Return a field that the command line has an option for, told as in :class:`Said`."""
     return field(default=default, metadata={"said": how})
 
 
