@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.container.filters import LIGHTS, MIX_STEP, TAP_STEP, FilterTaps, column_count, tap_offsets
-from rsic_geo.repair.units import FINE, STEPS, Steps, product
+from rsic_geo.repair.units import FINE, STEPS, Steps, product, row_strips
 
 FloatArray = NDArray[np.float32]
 Whole: TypeAlias = NDArray[np.int64]
@@ -73,7 +73,7 @@ def brightness(decoded: Steps) -> NDArray[np.int32]:
     height, width = (side - 2 * MARGIN for side in decoded.shape[1:])
     out = np.empty((height, width), np.int32)
     skipped, wider = MARGIN - BRIGHTNESS_REACH, 2 * BRIGHTNESS_REACH
-    for rows in _strips(height, width, _CACHED):
+    for rows in row_strips(height, width, _CACHED):
         seen = decoded[:, rows.start + skipped : rows.stop + skipped + wider, skipped:-skipped]
         luma = seen.sum(axis=0, dtype=np.int32)
         pairs = luma[:-1] + luma[1:]
@@ -107,7 +107,9 @@ def _enhanced(decoded: Steps, correction: Steps) -> Steps:
     """
     bands, height, width = decoded.shape
     out = np.empty_like(decoded)
-    for rows in _strips(height, width):  # a few rows at a time stay in the processor's cache
+    for rows in row_strips(
+        height, width, _STRIP_PIXELS
+    ):  # a few rows at a time stay in the processor's cache
         found = out[:, rows]
         np.right_shift(correction[:bands, rows], 3, out=found)
         found += 1
@@ -162,12 +164,6 @@ def _differences(enhanced: Steps, rows: slice, taps: Sequence[int], out: Steps) 
 _OFFSETS = tap_offsets(MARGIN)
 
 
-def _strips(height: int, width: int, pixels: int = _STRIP_PIXELS) -> Iterator[slice]:
-    count = max(1, pixels // width)
-    for top in range(0, height, count):
-        yield slice(top, min(top + count, height))
-
-
 def columns(decoded: Steps, correction: Steps, reach: int) -> Iterator[tuple[slice, FloatArray]]:
     """Yield, strip by strip, rows of a window and the planes a filter adds up, in units of the used range.
 
@@ -186,7 +182,7 @@ def columns(decoded: Steps, correction: Steps, reach: int) -> Iterator[tuple[sli
     inner = correction[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
     height, width = inner.shape[1:]
     taps = range(len(tap_offsets(reach)))
-    for rows in _strips(height, width):
+    for rows in row_strips(height, width, _STRIP_PIXELS):
         shape = (column_count(bands, reach, mixed // bands), rows.stop - rows.start, width)
         out = np.empty(shape, np.float32)
         for first in range(0, mixed, bands):
@@ -247,7 +243,7 @@ def apply_filter(taps: FilterTaps, decoded: Steps, correction: Steps) -> Steps:
     kinds = _classes(brightness(decoded), bands, taps.edges) if taps.edges else None
     side = width + 2 * MARGIN
     held = np.empty(len(used) * bands * side * max(1, _STRIP_PIXELS // width), np.int16)
-    for rows in _strips(height, width):
+    for rows in row_strips(height, width, _STRIP_PIXELS):
         count = (rows.stop - rows.start) * side - 2 * MARGIN
         planes = held[: len(used) * bands * count].reshape(len(used), bands, count)
         for plane, place in zip(planes, mixed, strict=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +16,13 @@ LEAST, MOST = -STEPS, 2 * STEPS
 """Ends that pixels are held to, in steps: values far outside the used range say nothing of what was lost."""
 
 Steps: TypeAlias = NDArray[np.int16]
+
+
+def row_strips(rows: int, columns: int, pixels: int) -> Iterator[slice]:
+    """Yield rows of about so many pixels: what stays in a processor's cache while it is worked on."""
+    count = max(1, pixels // columns)
+    for first in range(0, rows, count):
+        yield slice(first, min(first + count, rows))
 
 
 _ALONE = 1 << 18

@@ -11,7 +11,6 @@ tables and shifts. Every quantity hangs on its place in the scene, so windows ag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsic_geo.repair.integer.graph import ZERO, Bytes, IntegerNetwork
-from rsic_geo.repair.units import Steps
+from rsic_geo.repair.units import Steps, row_strips
 
 SCALE_BITS = 10
 """Bits behind the point of a network's scale table."""
@@ -53,7 +52,7 @@ def fold(network: IntegerNetwork, pixels: Steps, inner: Area, index: NDArray[np.
     pairs = np.ascontiguousarray(pixels[(slice(None), *inner)], "<i2").view("<i4")
     out = np.empty((network.channels, rows, cols), np.uint8)
     half = (1 << _GAIN_BITS - 1) + (ZERO << _GAIN_BITS)
-    for part in _strips(rows, cols):
+    for part in row_strips(rows, cols, _CACHED):
         gain, mean = network.gain[index[part]], means.of(part)
         work = np.empty((4, *gain.shape), np.int32)
         for band in range(network.bands):
@@ -81,7 +80,7 @@ def unfold(network: IntegerNetwork, y: Bytes, index: NDArray[np.intp]) -> Steps:
     """
     planes, (rows, cols) = len(y) // 4, index.shape
     out = np.empty((planes, rows, 2, cols), "<i4")  # each two neighbours in a row
-    for part in _strips(rows, cols):
+    for part in row_strips(rows, cols, _CACHED):
         scale = network.scale[index[part]]
         most = ZERO * int(scale.max())
         work = np.empty((4, *scale.shape), np.int32)
@@ -100,13 +99,6 @@ def unfold(network: IntegerNetwork, y: Bytes, index: NDArray[np.intp]) -> Steps:
                 left &= 0xFFFF
                 np.bitwise_or(left, right, out=place[:, row])
     return out.view("<i2").reshape(planes, 2 * rows, 2 * cols)
-
-
-def _strips(rows: int, cols: int) -> Iterator[slice]:
-    """Yield rows that stay in a processor's cache together, while one operation follows the other."""
-    count = max(1, _CACHED // cols)
-    for first in range(0, rows, count):
-        yield slice(first, min(first + count, rows))
 
 
 class _Means:
