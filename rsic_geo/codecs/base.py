@@ -132,7 +132,8 @@ class RDPoints:
     bytes: tuple[int, ...]
     """Bytes of packets up to and including each layer."""
     sse: tuple[float, ...]
-    """Sum of squared errors over all valid samples (DN squared) when decoding up to each layer."""
+    """Sum of squared errors over all valid samples (DN squared) when decoding up to each layer; empty where
+    no layer was decoded."""
     asked: tuple[float, ...]
     """Sum of squared errors that the encoder was asked for; it leaves some part more, alike at all layers."""
     by_band: tuple[tuple[float, ...], ...] = ()
@@ -148,6 +149,8 @@ class SizedCodec(Codec, Protocol):
         errors: Sequence[float],
         valid: npt.NDArray[np.bool_] | None,
         near: float | Sequence[float] | None = None,
+        *,
+        is_decoded: bool = True,
     ) -> RDPoints:
         """Return bytes and squared error of a tile at falling mean squared errors, by one coding.
 
@@ -157,6 +160,8 @@ class SizedCodec(Codec, Protocol):
             valid: (height, width) or (bands, height, width); other samples count no error.
             near: a mean squared error, or the largest of each band, about which the curve has to be right;
                 None: everywhere.
+            is_decoded: False lets a tile go undecoded that leaves the usual part more than it is asked for;
+                other tiles of its scene tell how much that is.
         """
         ...
 

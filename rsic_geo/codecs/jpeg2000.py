@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from rsic_geo.codecs import j2k, openjpeg
 from rsic_geo.codecs.base import Coded, Pixels, RDPoints, Setting, TileForm, check_pixels
-from rsic_geo.errors import BitstreamError, CodecError, UnsupportedSceneError, UsageError
+from rsic_geo.codecs.layered import Layered, expected, layer_bytes
+from rsic_geo.errors import BitstreamError, UnsupportedSceneError, UsageError
 from rsic_geo.geo.profile import sample_range
 
 CODEC_ID = "jp2"
@@ -23,15 +24,8 @@ MAX_TILE_SAMPLES = 1 << 28
 _MAX_ATTEMPTS = 5
 _HEADER_BYTES = 130
 """Main header that OpenJPEG counts into its rate, less the PLT segment that it does not (bytes)."""
-_USUALLY_LEFT = 1.17
-"""Error that is left over that asked for, about."""
-_MUCH_LEFT = 1.3
-"""The same where other errors than those of what is left out begin to count."""
-_LOOKS = 4
-"""Layers that are decoded where it is not known which matter."""
 _FEW_PACKETS = 8
 """A first layer of so many times the bytes of empty packets may hold nothing of what it was asked for."""
-_NO_ERROR = 1e-3
 _COARSER, _MOST = 1e3, 2.0**32  # factor of the next try, and mean square than which none is larger
 _CLOSE_ENOUGH = 0.005  # a byte budget is hit when less than this share of it stays unused
 
@@ -121,9 +115,12 @@ class Jpeg2000Codec:
         errors: Sequence[float],
         valid: npt.NDArray[np.bool_] | None,
         near: float | Sequence[float] | None = None,
+        *,
+        is_decoded: bool = True,
     ) -> RDPoints:
         """Return bytes and squared error at falling errors, by one layered coding; see `layer_profile`."""
-        return layer_profile(pixels, replace(self._lossy, errors=tuple(errors)), valid=valid, near=near)
+        params = replace(self._lossy, errors=tuple(errors))
+        return layer_profile(pixels, params, valid=valid, near=near, is_decoded=is_decoded)
 
 
 def encode_tile(pixels: Pixels, params: J2KParams) -> bytes:
@@ -208,6 +205,7 @@ def layer_profile(
     *,
     valid: npt.NDArray[np.bool_] | None = None,
     near: float | Sequence[float] | None = None,
+    is_decoded: bool = True,
 ) -> RDPoints:
     """Measure bytes and squared error of a tile at each of `params.errors`.
 
@@ -221,87 +219,44 @@ def layer_profile(
     asked = tuple(share * error for error in params.errors)
     layered = replace(params, ratio=None, errors=asked, plt=True, progression="LRCP")
     codestream = encode_tile(pixels, layered)
-    sizes = _layer_bytes(codestream, len(asked))
+    sizes = layer_bytes(codestream, len(asked))
     # Beyond the tile's own variance and once everything is coded, layers hold nothing but empty packets.
     empty = params.num_resolutions * pixels.shape[0]
     filled = [k for k in range(len(sizes)) if k == 0 or sizes[k] - sizes[k - 1] > empty]
-    errors: dict[int, npt.NDArray[np.float64]] = {}
-
-    def error(layer: int) -> npt.NDArray[np.float64]:
-        if layer not in errors:
-            errors[layer] = _squared_error(codestream, pixels, keep, layer + 1)
-        return errors[layer]
-
-    def is_coarse(layer: int) -> bool:
-        if not isinstance(near, Sequence):
-            return bool(error(layer).sum() > (near or 0.0) * counts.sum())
-        # What is not judged may have any error: infinity times no sample is no number.
-        most = [limit * count for limit, count in zip(near, counts.tolist(), strict=True) if count]
-        return bool((error(layer)[counts > 0] > most).any())
-
-    lacking = float(error(0).sum()) / pixels.size if len(filled) == 1 else 0.0
+    bytes_, squares = tuple(sizes[k] for k in filled), tuple(asked[k] * pixels.size for k in filled)
+    # Level areas leave anything of what they are asked for, and so does a layer with nothing left to code.
+    is_usual = keep is None and sizes[0] > _FEW_PACKETS * empty and filled[-1] == len(sizes) - 1
+    if is_usual and not is_decoded:
+        return RDPoints(bytes=bytes_, sse=(), asked=squares)
+    tile = Layered(codestream=codestream, pixels=pixels, keep=keep, counts=counts, asked=asked, filled=filled)
+    lacking = tile.left(0) if len(filled) == 1 else 0.0
     if 0 < lacking < asked[0] / 2:  # a tile smoother than anything asked for: how it gets better is below
         finer = tuple(each * lacking / asked[0] for each in params.errors)
         return layer_profile(pixels, replace(params, errors=finer), valid=valid)
     if near is None:
-        for part in range(_LOOKS):
-            error(filled[round((part + 0.5) * (len(filled) - 1) / _LOOKS)])
+        tile.look_everywhere()
     else:
-        is_judged = isinstance(near, Sequence)
-        limits = near if isinstance(near, Sequence) else (near,)
-        wanted = share * min(limit for limit in limits if limit > 0)
-
-        def nearest(square: float) -> int:
-            return min(range(len(filled)), key=lambda k: abs(math.log(asked[filled[k]] / square)))
-
-        at = nearest(wanted / _USUALLY_LEFT)
-        left = float(error(filled[at]).sum()) / pixels.size
-        if left > 0:
-            at = nearest(wanted * asked[filled[at]] / left)
-        # To both sides of it where a band may be far better or worse than the tile, or where the quantiser
-        # and the rounding leave much of what is left: that changes from layer to layer.
-        stride = 2 if is_judged else 1
-        step = stride if is_coarse(filled[at]) else -stride
-        while is_judged or float(error(filled[at]).sum()) > _MUCH_LEFT * asked[filled[at]] * pixels.size:
-            at = min(max(at + step, 0), len(filled) - 1)
-            if is_coarse(filled[at]) != (step > 0) or at in (0, len(filled) - 1):
-                break
+        tile.look_near(near, share)
+    errors = tile.errors
     usual = {layer: found for layer, found in errors.items() if found.any()}
     # These may be far from what they were asked for: more than there is, or less than is to be had.
     if sizes[0] <= _FEW_PACKETS * empty:
-        error(0)
-    elif not usual and asked[0] < _MOST and not error(0).any():
+        tile.error(0)
+    elif not usual and asked[0] < _MOST and not tile.error(0).any():
         coarser = tuple(_COARSER * each for each in params.errors)  # all this is for what does not count
         return layer_profile(pixels, replace(params, errors=coarser), valid=valid, near=near)
     if near is None or filled[-1] != len(sizes) - 1:
-        error(filled[-1])
+        tile.error(filled[-1])
     found = [
-        error(layer) if layer in errors or not usual else _expected(usual, layer, asked, pixels.size)
+        tile.error(layer) if layer in errors or not usual else expected(usual, layer, asked, pixels.size)
         for layer in filled
     ]
     return RDPoints(
-        bytes=tuple(sizes[layer] for layer in filled),
+        bytes=bytes_,
         sse=tuple(float(each.sum()) for each in found),
-        asked=tuple(asked[layer] * pixels.size for layer in filled),
+        asked=squares,
         by_band=tuple(tuple(map(float, each)) for each in found),
     )
-
-
-def _expected(
-    known: dict[int, npt.NDArray[np.float64]], layer: int, asked: Sequence[float], samples: int
-) -> npt.NDArray[np.float64]:
-    """Return squared errors (bands,) of a layer by what others left of what they were asked for.
-
-    What is left beyond the usual is put down to the quantiser and to rounding, which are alike at all layers.
-    """
-    places, over, beyond = sorted(known), [], []
-    for k in places:
-        total = max(float(known[k].sum()), _NO_ERROR)
-        beyond.append(known[k] * max(1 - _USUALLY_LEFT * asked[k] * samples / total, 0.0))
-        over.append(np.log(np.maximum(known[k] - beyond[-1], _NO_ERROR) / asked[k]))
-    at = [[float(np.interp(layer, places, column)) for column in np.array(rows).T] for rows in (over, beyond)]
-    found: npt.NDArray[np.float64] = np.exp(at[0]) * asked[layer] + np.array(at[1])
-    return found
 
 
 def decode_tile(codestream: bytes, *, reduce: int = 0) -> Pixels:
@@ -368,27 +323,3 @@ def _check_bits(pixels: Pixels, bits: int) -> None:
             f"samples from {least} to {most} are more than the {bits} bits that the file says they use "
             "(NBITS): take that out of the file and archive it again"
         )
-
-
-def _layer_bytes(codestream: bytes, layers: int) -> tuple[int, ...]:
-    lengths = [n for part in j2k.split_codestream(codestream).parts for n in j2k.packet_lengths(part.body)]
-    if not lengths or len(lengths) % layers:
-        raise CodecError("OpenJPEG listed no packet lengths: OpenJPEG 2.4 or newer is needed")
-    per_layer = len(lengths) // layers
-    return tuple(int(total) for total in np.cumsum(lengths)[per_layer - 1 :: per_layer])
-
-
-def _squared_error(
-    codestream: bytes, pixels: Pixels, keep: npt.NDArray[np.bool_] | None, layers: int
-) -> npt.NDArray[np.float64]:
-    """Return the sum of squared errors of each band when decoding so many layers."""
-    total = np.zeros(len(pixels))
-
-    def add(band: int, samples: npt.NDArray[np.int32]) -> None:
-        error = np.subtract(samples, pixels[band], dtype=np.float32)
-        if keep is not None:
-            error *= keep[band]
-        total[band] = float(np.einsum("ij,ij->", error, error, dtype=np.float64, casting="safe"))
-
-    openjpeg.decode(codestream, layers=layers, consume=add)
-    return total

@@ -14,7 +14,7 @@ from rsic_geo.progress import Progress
 from rsic_geo.write.parts import BandStore
 from rsic_geo.write.passes import TilePass, TileRecord
 from rsic_geo.write.plan import ScenePlan
-from rsic_geo.write.rate.allocate import TileCurve
+from rsic_geo.write.rate.allocate import TileCurve, usually_left
 from rsic_geo.write.reading import Bench
 from rsic_geo.write.tiles import TileResult
 
@@ -73,6 +73,8 @@ class SceneCoder:
         progress: Progress,
         only: Collection[int] | None = None,
         near: float | tuple[float, ...] | None = None,
+        *,
+        is_sampled: bool = False,
     ) -> list[TileCurve]:
         """Measure the rate-distortion curve of every tile (or of those in ``only``), in tile order.
 
@@ -82,14 +84,18 @@ class SceneCoder:
             only: numbers of tiles.
             near: mean squared error, or that of each band, about which the curves have to be right; None:
                 everywhere.
+            is_sampled: whether a fourth part of the tiles may tell what error the encoder leaves in all.
 
         Raises:
             JobCancelledError: if the caller cancels.
         """
-        todo = TilePass(work="curves", layers=layers, near=near)
-        records = self._records(todo, progress, "measuring tiles", only)
+        todo = TilePass(work="curves", layers=layers, near=near, is_sampled=is_sampled)
+        records = list(self._records(todo, progress, "measuring tiles", only))
+        over = usually_left(record.points for record in records) if is_sampled else 1.0
         return [
-            TileCurve.from_points(sizes, errors, record.by_band, asked)
+            TileCurve.from_points(
+                sizes, errors or tuple(over * each for each in asked), record.by_band, asked
+            )
             for record in records
             for sizes, errors, asked in (record.points,)
         ]

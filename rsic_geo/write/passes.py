@@ -18,6 +18,7 @@ from rsic_geo.write.tiles import RawTile, TileResult
 
 _ARRAYS = ("sse", "worst", "cell_sse", "cell_count")
 _NUMBERS = ("pixel_crc", "coding_seconds")
+_GOLDEN, _SAMPLE = 0.6180339887498949, 0.25
 _HEAD = struct.Struct("<I")
 
 
@@ -28,7 +29,8 @@ class TileRecord:
     number: int
     """Row-major number of the tile."""
     points: tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]] = ((), (), ())
-    """Bytes of a layered coding, squared errors, and what was asked for; empty when the tile was coded."""
+    """Bytes of a layered coding, squared errors (none of an undecoded one), and what was asked for; all empty
+    when the tile was coded."""
     by_band: tuple[tuple[float, ...], ...] = ()
     """The errors of each band, point by point."""
     result: TileResult | None = None
@@ -47,6 +49,8 @@ class TilePass:
     """Mean squared errors of the curves, falling."""
     near: float | tuple[float, ...] | None = None
     """Mean squared error, or that of each band, that the curves are to be right about; None: everywhere."""
+    is_sampled: bool = False
+    """Whether most tiles leave their layers undecoded: what the others leave of an error tells theirs."""
     sizes: tuple[int, ...] = ()
     """Bytes of every tile of the scene."""
     errors: tuple[float, ...] = ()
@@ -62,7 +66,8 @@ class TilePass:
         """Do the work of this pass on one tile; a pure function, any thread may call it."""
         tile = tilework.prepare(raw, lossless=self.work == "lossless")
         if self.work == "curves":
-            points = codec.curve(tile.pixels, self.layers, tile.counted, self.near)
+            is_decoded = not self.is_sampled or is_sample(tile.number)
+            points = codec.curve(tile.pixels, self.layers, tile.counted, self.near, is_decoded=is_decoded)
             found = points.bytes, points.sse, points.asked
             return TileRecord(number=tile.number, points=found, by_band=points.by_band)
         if self.work == "within":
@@ -94,6 +99,11 @@ class TilePass:
         if isinstance(entries["near"], list):
             lists["near"] = tuple(entries["near"])
         return cls(**{**entries, **lists})
+
+
+def is_sample(number: int) -> bool:
+    """Return whether a tile is one of the fourth part that is looked at for all, spread over the scene."""
+    return number * _GOLDEN % 1.0 < _SAMPLE
 
 
 def pack_record(record: TileRecord) -> bytes:

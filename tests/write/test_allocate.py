@@ -75,3 +75,12 @@ def test_an_error_is_met_with_few_bytes(part: float) -> None:
     assert allocation.predicted_sse <= wanted * (1 + 1e-9)
     fewer = allocate.for_bytes(curves, int(allocation.total * 0.93))
     assert fewer.predicted_sse > wanted
+
+
+def test_what_is_left_is_told_by_tiles_that_were_decoded_and_by_their_bytes() -> None:
+    asked = (100.0, 25.0)
+    busy = ((50_000, 90_000), (120.0, 30.0), asked)
+    level = ((10, 20), (7.0, 7.0), asked)
+    assert allocate.usually_left([busy, ((5, 9), (), asked)]) == pytest.approx(1.2)
+    assert allocate.usually_left([busy, level]) == pytest.approx(1.2, rel=1e-3)
+    assert allocate.usually_left([((5, 9), (), asked)]) == 1.0

@@ -9,7 +9,7 @@ at the same slope (Lagrange; Shoham and Gersho 1988). A constant rate per tile i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -106,6 +106,23 @@ class TileCurve:
         drop = -np.diff(self.sse) / np.diff(self.size)  # decreasing on a convex curve
         i = int(np.searchsorted(-drop, -slope, side="right"))
         return float(self.size[i]), float(self.sse[i])
+
+
+def usually_left(
+    points: Iterable[tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]],
+) -> float:
+    """Return the part of the squared error it is asked for that the encoder leaves: 1.1 to 1.2 of most tiles.
+
+    Args:
+        points: bytes, squared errors and what was asked for, of layers of each tile; tiles without errors
+            tell nothing. Tiles count by their bytes: level ones may leave anything.
+    """
+    weights, logs = [], []
+    for sizes, left, asked in points:
+        if left and min(left) > 0:
+            weights.append(sizes[-1])
+            logs.append(float(np.mean(np.log(np.divide(left, asked)))))
+    return math.exp(np.average(logs, weights=weights)) if logs else 1.0
 
 
 def _is_jump(left: NDArray[np.float64], asked: NDArray[np.float64], layer: int) -> bool:

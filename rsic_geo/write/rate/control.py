@@ -45,6 +45,8 @@ EXACT_TILES = 6
 """A scene of no more tiles is too small for the encoder's shortfalls to even out."""
 PROBE_TILES = 4
 """Tiles looked at first, over all errors, where only the size of a scene is known."""
+_SAMPLED_TILES = 16
+"""Tiles of a scene from which on a part of them is enough to learn what the encoder leaves of an error."""
 _LAYER_STEP, _WIDE_STEP = 1.5, 3.0
 """Distance of the measuring layers (dB), about a quality and over all that a type can have."""
 _COARSER, _FINER = 15.0, 12.0
@@ -120,19 +122,31 @@ class RateSearch:
             if bpp is not None and len(self.plan.grid) > PROBE_TILES:
                 near = self._probe(bpp, progress.stage(0, 0.2))
                 progress = progress.stage(0.2, 1)
-            self._curves = self.coder.curves(layer_errors(self.plan, near), progress, near=near)
+            self._curves = self._measured(near, near, progress)
             budget = math.inf if bpp is None else bpp * self.plan.pixels / 8
             if isinstance(near, float):
                 least = 0.0 if wanted is None else allocate.at_slope(self._curves, 0.0).predicted_sse
                 step = 10 ** ((_COARSER + _FINER) / 10)
                 if allocate.coarsest(self._curves).total > budget:
                     near *= step  # the few tiles were no sample of the others
-                    self._curves = self.coder.curves(layer_errors(self.plan, near), progress, near=near)
+                    self._curves = self._measured(near, near, progress)
                 elif wanted is not None and near > _FLOOR and least > near * wanted.count.sum():
-                    layers = layer_errors(self.plan, near / step)  # the encoder thinks too well of its own
-                    self._curves = self.coder.curves(layers, progress, near=near)
+                    # the encoder thinks too well of its own
+                    self._curves = self._measured(near / step, near, progress)
             self.measuring_seconds += time.perf_counter() - started
         return self._curves
+
+    def _measured(
+        self,
+        about: float | tuple[float, ...] | None,
+        near: float | tuple[float, ...] | None,
+        progress: Progress,
+    ) -> list[TileCurve]:
+        """Return the curves of all tiles, layers lying about one error, decoded near another."""
+        # Rounding and the quantiser add to a small error what is another part of it in every tile.
+        is_alike = isinstance(near, float) and near > _FLOOR and len(self.plan.grid) >= _SAMPLED_TILES
+        layers = layer_errors(self.plan, about)
+        return self.coder.curves(layers, progress, near=near, is_sampled=is_alike)
 
     def _probe(self, bpp: float, progress: Progress) -> float | None:
         """Return about the mean squared error that a few tiles have at a mean rate (bits per pixel)."""
