@@ -27,6 +27,9 @@ from rsic_geo.raster.box import window_of_box
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.protocol import Scene, StoredScene, decimated_valid
 
+_KEPT_SHARE = 2.2
+"""Cache that keeps a scene beside the archive read for its proof, in sizes of the scene: both in full, as
+what was used longest ago goes first, and that is what is needed next."""
 LEAST_CACHE_MIB = 64
 """GDAL's block cache for narrow scenes, whose opening and overviews take some, too."""
 _SOURCE_SIDE = 4096
@@ -34,11 +37,16 @@ _SOURCE_SIDE = 4096
 
 
 @contextmanager
-def open_source(path: str, execution: Execution) -> Iterator[Scene]:
+def open_source(path: str, execution: Execution, *, is_kept: bool = False) -> Iterator[Scene]:
     """Open a scene for reading: an archive of ours, or whatever GDAL reads.
 
     The pixels of an archive of rsic_geo are checked, enhanced and restored: read as any JP2 it would be
     without nodata and masks, and damage would go unnoticed.
+
+    Args:
+        path: of the scene.
+        execution: how it is read.
+        is_kept: as of :func:`fitting_cache`.
 
     Raises:
         SceneError: if GDAL cannot open the file.
@@ -46,24 +54,33 @@ def open_source(path: str, execution: Execution) -> Iterator[Scene]:
     """
     with (
         Archive(path, execution=execution) as archive,
-        fitting_cache(archive.reader, execution),
+        fitting_cache(archive.reader, execution, is_kept=is_kept),
     ):
         yield archive if archive.is_archive else archive.reader
 
 
 @contextmanager
-def fitting_cache(scene: StoredScene, execution: Execution) -> Iterator[None]:
+def fitting_cache(scene: StoredScene, execution: Execution, *, is_kept: bool = False) -> Iterator[None]:
     """Let GDAL keep as many blocks in the body as this scene needs, at most what the execution says.
 
     Tiles and windows go along rows and reach into the next ones by a few pixels, so what they share is two
     rows of tiles or of blocks; half a row more lets blocks go in any order. The blocks of a VRT are small
     whatever those of its members are, which would be decoded again for each.
+
+    Args:
+        scene: what is read.
+        execution: how.
+        is_kept: it is read again and again, and nothing else needs much memory: the cache keeps all of it,
+            where it may be so large.
     """
     profile = scene.profile
     block = largest_blocks(scene.name) if scene.driver == "VRT" else scene.block_shape
     rows, width = max(usual_tile_size(profile.count), block[0]), max(profile.width, block[1])
     row = rows * width * profile.count * np.dtype(profile.dtype).itemsize
     needed = min(execution.memory_mib, max(LEAST_CACHE_MIB, math.ceil(2.5 * row / 2**20)))
+    whole = math.ceil(_KEPT_SHARE * profile.raw_bytes / 2**20)
+    if is_kept and whole <= execution.memory_mib:
+        needed = max(needed, whole)
     with gdal_config({"GDAL_CACHEMAX": str(needed)}):
         yield
 

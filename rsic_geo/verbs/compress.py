@@ -88,7 +88,9 @@ def compress(  # noqa: PLR0913 - from where to where, how, and what the caller h
         held.enter_context(gdal_config(options.execution.gdal))
         outputs = {} if is_open(dst) else {dst: held.enter_context(_pending(src, dst, options.overwrite))}
         damage = held.enter_context(accepting_damage(options.accept_damaged))
-        whole = held.enter_context(open_source(src, options.execution))
+        # A network takes the memory that would keep the scene between its passes.
+        is_kept = options.model == "none" and not options.target.is_lossless
+        whole = held.enter_context(open_source(src, options.execution, is_kept=is_kept))
         opened, part = part_of(whole, options, report)
         chosen = fitting(entries, opened, options)
         tries: list[_Try] = []

@@ -287,6 +287,9 @@ def plan_scene(
         far = tuple(far_value(raw[band][seen[band]], ends) for band, ends in enumerate(exact))
     alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
     has_nodata = opened.profile.has_nodata or affinity is not None
+    snapshot = (
+        opened.metadata()
+    )  # GDAL drops the blocks it keeps when asked for some of it: before they are read
     signals: tuple[BandSignal, ...] = ()
     if not lossless or affinity is not None:
         signals = gather_signals(
@@ -297,7 +300,6 @@ def plan_scene(
             side=usual_tile_size(profile.count),
             progress=progress or Progress(),
         )
-    snapshot = opened.metadata()
     peaks = () if lossless and affinity is None else _peaks(radiometry, profile, signals, seen)
     steps, choice = None, None
     bounds: tuple[float, ...] = ()
