@@ -138,19 +138,26 @@ def empty_coded(plan: ScenePlan) -> CodedScene:
 
 def gather(coded: CodedScene, result: TileResult, planes: dict[str, bytes]) -> None:
     """Enter one coded tile and its planes into the record of its scene."""
-    grid = coded.plan.grid
-    index = grid.tile_number(result.number)
-    core = grid.core(index)
-    _, rows, cols = result.cell_sse.shape
-    top, left = core.row_off // CELL, core.col_off // CELL
-    coded.cell_sse[:, top : top + rows, left : left + cols] = result.cell_sse
-    coded.cell_count[:, top : top + rows, left : left + cols] = result.cell_count
-    coded.sse += result.sse
+    coded.cell_count[_cells_of(coded.plan, result)] = result.cell_count
     coded.count += result.cell_count.sum(axis=(1, 2))
-    np.maximum(coded.worst, result.worst, out=coded.worst)
     coded.coding_seconds += result.coding_seconds
+    for kind, packed in planes.items():
+        coded.planes[(result.number, kind)] = packed
+    gather_errors(coded, result)
+
+
+def gather_errors(coded: CodedScene, result: TileResult) -> None:
+    """Enter the errors of one tile, of which none are in the record yet."""
+    coded.cell_sse[_cells_of(coded.plan, result)] = result.cell_sse
+    coded.sse += result.sse
+    np.maximum(coded.worst, result.worst, out=coded.worst)
     coded.pixel_crcs[result.number] = result.pixel_crc
     coded.tile_sse[result.number] = float(result.sse.sum())
     coded.tile_max_error[result.number] = result.max_error
-    for kind, packed in planes.items():
-        coded.planes[(result.number, kind)] = packed
+
+
+def _cells_of(plan: ScenePlan, result: TileResult) -> tuple[slice, slice, slice]:
+    _, rows, cols = result.cell_sse.shape
+    core = plan.grid.core(plan.grid.tile_number(result.number))
+    top, left = core.row_off // CELL, core.col_off // CELL
+    return slice(None), slice(top, top + rows), slice(left, left + cols)

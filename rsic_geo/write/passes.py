@@ -75,7 +75,8 @@ class TilePass:
         elif self.work == "lossless":
             result = tilework.code(tile, codec, LOSSLESS)
         elif self.work == "errors":
-            result = tilework.code(tile, codec, Setting(error=self.errors[tile.number] / tile.pixels.size))
+            setting = Setting(error=self.errors[tile.number] / tile.pixels.size)
+            result = tilework.code(tile, codec, setting, is_measured=self.is_measured)
         else:
             setting = Setting(size=max(1, self.sizes[tile.number]), is_exact=self.is_exact)
             result = tilework.code(tile, codec, setting, is_measured=self.is_measured)

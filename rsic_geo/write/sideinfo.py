@@ -83,7 +83,7 @@ def side_information(  # noqa: PLR0913 - what was measured, what was asked for, 
         pixel_crcs=_pixel_crcs(coded),
         seed=options.seed,
         target={} if is_exact else {options.target.kind: max(plan.bounds, default=options.target.value)},
-        limits=_stored_limits(plan),
+        limits=stored_limits(plan),
         peaks=_stored_peaks(plan),
         extras={**(extras or {}), **affine, **spectral_entry(plan.spectral), **noted(damage)},
         **{"planes": coded.planes, **stored, **more},
@@ -99,7 +99,7 @@ def _pixel_crcs(coded: CodedScene) -> tuple[int, ...]:
     return (scene_crc(crcs),) if is_said else ()
 
 
-def _stored_limits(plan: ScenePlan) -> tuple[tuple[int, int] | None, ...]:
+def stored_limits(plan: ScenePlan) -> tuple[tuple[int, int] | None, ...]:
     """Return the limits an archive must tell of: none where every band fills its type."""
     if not plan.limits:
         return ()

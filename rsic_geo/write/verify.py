@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsic_geo.container.codestream import tile_crc
+from rsic_geo.container.jp2 import find_codestream
 from rsic_geo.errors import JobCancelledError, RsicGeoError, TargetNotReachedError, VerificationError
 from rsic_geo.geo.window import Window
 from rsic_geo.options import Execution
@@ -25,6 +27,7 @@ from rsic_geo.scenes.relative import RelativeSteps
 from rsic_geo.targets import Target
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import scored_pixels
+from rsic_geo.write.on_disk import ReadBack
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.reading import threaded_map
 from rsic_geo.write.tiles import errors_by_band, pixel_crc
@@ -55,11 +58,14 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
     progress: Progress,
     *,
     execution: Execution,
+    read_back: ReadBack | None = None,
 ) -> Verified:
     """Decode an archive from disk and compare it with its source.
 
     The codec's pixels are compared tile by tile, masks and nodata exactly, metadata item by item. Enhanced
-    pixels were measured on this very file when the strengths were fitted and are not computed again.
+    pixels were measured on this very file when the strengths were fitted and are not computed again. Nor are
+    tiles that were read back before the file was sealed: their bytes have to be the same, and the one with
+    most error is decoded and compared.
 
     Args:
         path: the archive.
@@ -68,19 +74,26 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
         target: what was promised.
         progress: told after each tile.
         execution: how the archive is decoded; never fast.
+        read_back: what the file told before it was sealed, if it was measured by that.
 
     Raises:
         VerificationError: if anything differs from what was measured while encoding.
     """
     try:
         with ExitStack() as held:
-            count = min(execution.workers, len(coded.plan.grid))  # readers of one file take turns
+            tiles = tuple(range(len(coded.plan.grid))) if read_back is None else _most_lost(coded)
+            count = min(execution.workers, len(tiles))  # readers of one file take turns
             archives = [
                 held.enter_context(Archive(str(path), enhance="off", execution=execution))
                 for _ in range(count)
             ]
             is_relative = target.is_relative
-            worst, verified = _verify_tiles(archives, source, coded, progress, is_relative=is_relative)
+            worst, verified = _verify_tiles(
+                archives, source, coded, progress, is_relative=is_relative, tiles=tiles
+            )
+            if read_back is not None:
+                _check_bytes(path, read_back.tile_crcs)
+                worst, verified = coded.max_error, replace(verified, shown=read_back.shown)
             lost = metadata_differences(coded.plan.snapshot, archives[0].snapshot)
     except (VerificationError, JobCancelledError):
         raise
@@ -89,20 +102,7 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
     bound, bands = target.value, verified.bands
     if bands is not None and coded.plan.is_exact and any(band.different for band in bands):
         raise VerificationError("the written archive does not decode to its source")
-    for band, most in zip(bands or (), coded.plan.bounds if target.is_bound else (), strict=False):
-        if band.max_abs_error > most:
-            raise VerificationError(
-                f"band {band.band} of the written archive is up to {band.max_abs_error:g} off, {most:g} was "
-                "promised: the decoders of encoding and of reading disagree"
-            )
-    if isinstance(coded.plan.steps, RelativeSteps):
-        for band, most in zip(bands or (), coded.plan.steps.bounds, strict=True):
-            if band.max_rel_error > most:
-                raise VerificationError(
-                    f"band {band.band} of the written archive is up to {100 * band.max_rel_error:g} % of a "
-                    f"sample off, {100 * most:g} % was promised: the decoders of encoding and of reading "
-                    "disagree"
-                )
+    _check_bounds(bands or [], coded.plan, target)
     if target.is_bound and target.is_plain and worst > bound:
         less = f"{bound - 1:g}" if bands is None else f"{0.99 * bound:.6g}"
         raise VerificationError(
@@ -121,6 +121,24 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
     if lost:
         raise VerificationError(f"the written archive lost metadata: {'; '.join(str(d) for d in lost[:3])}")
     return verified
+
+
+def _check_bounds(bands: Sequence[BandErrors], plan: ScenePlan, target: Target) -> None:
+    """Raise VerificationError if a band of a quantised scene is farther off than was promised of it."""
+    for band, most in zip(bands, plan.bounds if target.is_bound else (), strict=False):
+        if band.max_abs_error > most:
+            raise VerificationError(
+                f"band {band.band} of the written archive is up to {band.max_abs_error:g} off, {most:g} was "
+                "promised: the decoders of encoding and of reading disagree"
+            )
+    if isinstance(plan.steps, RelativeSteps):
+        for band, most in zip(bands, plan.steps.bounds, strict=True):
+            if band.max_rel_error > most:
+                raise VerificationError(
+                    f"band {band.band} of the written archive is up to {100 * band.max_rel_error:g} % of a "
+                    f"sample off, {100 * most:g} % was promised: the decoders of encoding and of reading "
+                    "disagree"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,15 +170,16 @@ class _Found:
     worst: float = 0.0
 
 
-def _verify_tiles(
+def _verify_tiles(  # noqa: PLR0913 - archives, what they must be, and how the work is done
     archives: Sequence[Archive],
     source: Scene,
     coded: CodedScene,
     progress: Progress,
     *,
     is_relative: bool,
+    tiles: Sequence[int],
 ) -> tuple[float, Verified]:
-    """Compare all tiles, a thread for each opened file; return the largest absolute error, and what else."""
+    """Compare tiles, a thread for each opened file; return the largest absolute error, and what else."""
     plan = coded.plan
     sse = worst = 0.0
     bands, shown_sse = None, np.zeros(plan.profile.count)
@@ -180,16 +199,18 @@ def _verify_tiles(
             idle.put(archive)
 
     # Closed before the files are: a cancelled proof must not take them from threads that still read.
-    with closing(threaded_map(compare, _expected(source, plan, archives[0]), len(archives))) as tiles:
-        for done, found in enumerate(tiles, start=1):
+    expected = _expected(source, plan, archives[0], tiles)
+    with closing(threaded_map(compare, expected, len(archives))) as compared:
+        for done, found in enumerate(compared, start=1):
             if bands is not None and found.final is not None:
                 _add_errors(bands, found.final, source, plan, found.window)
             shown_sse += found.shown
             sse, worst = sse + float(found.sse.sum()), max(worst, found.worst)
-            progress.report(done / len(plan.grid), "verifying")
-    if abs(sse - coded.total_sse) > DECODER_TOLERANCE * coded.total_sse + 1:
+            progress.report(done / len(tiles), "verifying")
+    measured = sum(coded.tile_sse[number] for number in tiles)
+    if abs(sse - measured) > DECODER_TOLERANCE * measured + 1:
         raise VerificationError(
-            f"the written archive decodes to a squared error of {sse:.6g}, {coded.total_sse:.6g} was "
+            f"the written archive decodes to a squared error of {sse:.6g}, {measured:.6g} was "
             "measured while encoding: the decoders of encoding and of reading disagree"
         )
     if bands is not None:
@@ -197,16 +218,30 @@ def _verify_tiles(
     return worst, Verified(bands, None if plan.lossless else shown_sse)
 
 
-def _expected(source: Scene, plan: ScenePlan, archive: Archive) -> Iterator[_Expected]:
+def _most_lost(coded: CodedScene) -> tuple[int]:
+    """Return the number of the tile with the largest squared error."""
+    return (max(coded.tile_sse, key=lambda number: coded.tile_sse[number]),)
+
+
+def _check_bytes(path: Path, crcs: Sequence[int]) -> None:
+    """Raise VerificationError if the tiles of a file are not those that were read back."""
+    with path.open("rb") as file:
+        index = find_codestream(file)
+        for number, crc in enumerate(crcs):
+            if tile_crc(file, index, number) != crc:
+                raise VerificationError(f"tile {number} of the written archive is not what was read back")
+
+
+def _expected(source: Scene, plan: ScenePlan, archive: Archive, tiles: Sequence[int]) -> Iterator[_Expected]:
     """Read the source, tile by tile."""
     is_exact = archive.side is None or (archive.side.is_exact and not source.profile.has_band_masks)
     is_needed = not plan.lossless or (plan.nodata_apart and plan.coded_as is None)
-    for index in plan.grid:
-        window = plan.grid.core(index)
+    for number in tiles:
+        window = plan.grid.core(plan.grid.tile_number(number))
         original = _measured_against(source, window) if is_needed else None
         lossy = None if plan.lossless else original
         yield _Expected(
-            number=plan.grid.index_number(index),
+            number=number,
             window=window,
             original=original,
             keep=None if lossy is None else scored_pixels(source, plan, window, lossy),

@@ -26,6 +26,7 @@ from rsic_geo.scenes.quantised import Affinity
 from rsic_geo.scenes.verdict import BandFacts, BandQuality, lost_message, weak_warning
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import Enhancement
+from rsic_geo.write.on_disk import ReadBack
 from rsic_geo.write.parts import BandStore
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.sideinfo import Seal
@@ -64,6 +65,8 @@ class Job(ABC):
     """Errors of a quantised scene in its own units, as verification found them."""
     shown: NDArray[np.float64] | None = None
     """Squared errors per band of what other programs show, as verification found them."""
+    read_back: ReadBack | None = None
+    """What the file told when it was measured, before it was sealed; None where tiles were."""
     coded: CodedScene | None = None
     """What the tiles were coded to, once :meth:`run` has ended."""
     damage: Sequence[str] = ()
@@ -123,7 +126,9 @@ class Job(ABC):
         """Decode the archive from disk and compare it with its source. Raises VerificationError."""
         target, stage = self.options.target, self.progress.stage(0.9, 1)
         how = replace(self.options.execution, fast=False)
-        verified = verify_archive(self.path, self.reader, coded, target, stage, execution=how)
+        verified = verify_archive(
+            self.path, self.reader, coded, target, stage, execution=how, read_back=self.read_back
+        )
         self.found, self.shown = verified.bands, verified.shown
 
     def _judged(self, coded: CodedScene) -> list[BandQuality] | None:

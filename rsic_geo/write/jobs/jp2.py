@@ -15,6 +15,7 @@ from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.components import Unrotated
 from rsic_geo.write.coded import CodedScene, SceneCoder
 from rsic_geo.write.jobs.tiled import TiledJob
+from rsic_geo.write.on_disk import is_told_by_disk, measure_on_disk
 from rsic_geo.write.rate import control
 from rsic_geo.write.rate.control import RateSearch
 from rsic_geo.write.reading import Bench, sized_codec
@@ -65,13 +66,31 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
         coder = SceneCoder(bench, writer)
         coder.bands = self.bands
         is_judged_later = self.options.verify == "later" and self.options.target.is_size
-        is_measured = bool(self.enhancer) or not is_judged_later
+        is_measured = bool(self.enhancer) or not (is_judged_later or self._is_read_back)
         return RateSearch(
             coder=coder,
             plan=self.plan,
             is_measured=is_measured,
             slack=control.PSNR_SLACK[self.options.effort],
         )
+
+    @property
+    def _is_read_back(self) -> bool:
+        """Whether the file that was written tells what the codec lost, and proves itself by that."""
+        is_last = self.enhancer is None and self.options.verify == "full"
+        return (
+            is_last
+            and is_told_by_disk(self.plan)
+            and (self.options.target.is_size or self.options.target.is_decibels)
+        )
+
+    def _measure(self, writer: Jp2Writer, coded: CodedScene, progress: Progress) -> None:
+        self.read_back = None  # of a coding before
+        if not coded.is_measured and self._is_read_back:
+            workers = self.options.execution.workers
+            self.read_back = measure_on_disk(
+                self.path, self.reader, coded, writer.tile_crcs, progress, workers=workers
+            )
 
     def _to_decibels(self, search: RateSearch, writer: Jp2Writer, progress: Progress) -> CodedScene:
         carrying = control.Carrying(

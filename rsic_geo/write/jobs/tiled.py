@@ -147,6 +147,9 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
     def _store(self, writer: WriterT) -> None:
         """Write what the enhancement is fitted to, where that is a file."""
 
+    def _measure(self, writer: WriterT, coded: CodedScene, progress: Progress) -> None:
+        """Measure what a coding lost, where that was left to the file it was written to."""
+
     @abstractmethod
     def _decoded(self, writer: WriterT) -> AbstractContextManager[PixelSource]:
         """Return the decoded pixels the enhancement is fitted to."""
@@ -197,6 +200,7 @@ class TiledJob(Job, Generic[WriterT, SearchT]):
     def _finish(self, writer: WriterT, coded: CodedScene, progress: Progress) -> NDArray[np.float64]:
         """Write the scene and fit the enhancement to it; return the final squared errors (bands,)."""
         self._store(writer)
+        self._measure(writer, coded, progress)
         self.enhancement = None
         if self.enhancer is None or coded.total_sse <= 0 or self.is_declined:
             return coded.sse

@@ -49,6 +49,12 @@ class TileCurve:
     """Sum of squared errors that the encoder was asked for there, (m,)."""
     left: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """Sum of squared errors there, (m,)."""
+    rise: NDArray[np.float64] = field(init=False)
+    """What a byte buys between two samples, (n - 1,), its sign turned: increasing on a convex curve."""
+
+    def __post_init__(self) -> None:
+        """Take the slopes once: a search asks for them some hundred times."""
+        object.__setattr__(self, "rise", np.diff(self.sse) / np.diff(self.size))
 
     @classmethod
     def from_points(
@@ -101,10 +107,7 @@ class TileCurve:
 
     def at_slope(self, slope: float) -> tuple[float, float]:
         """Return (bytes, sse) that minimise ``sse + slope * bytes``."""
-        if len(self.size) == 1:
-            return float(self.size[0]), float(self.sse[0])
-        drop = -np.diff(self.sse) / np.diff(self.size)  # decreasing on a convex curve
-        i = int(np.searchsorted(-drop, -slope, side="right"))
+        i = int(np.searchsorted(self.rise, -slope, side="right"))
         return float(self.size[i]), float(self.sse[i])
 
 

@@ -100,7 +100,8 @@ class RateSearch:
     slack: float = PSNR_SLACK["normal"]
     """What a quality may exceed its target by (dB)."""
     is_measured: bool = True
-    """False: tiles of a size target are not decoded again, so nothing is known of their errors."""
+    """False: tiles are not decoded as they are coded, so nothing is known of their errors before the scene is
+    carried on, if then."""
     measuring_seconds: float = 0.0
     """Time spent on the tiles' curves."""
     everything: int = 0
@@ -179,8 +180,8 @@ class RateSearch:
         """Code every tile to its squared error."""
         self.passes += 1
         shares = zip(self._curves, allocation.errors, strict=True)
-        todo = TilePass(work="errors", errors=tuple(curve.to_ask(error) for curve, error in shares))
-        return self.coder.encode(todo, progress)
+        errors = tuple(curve.to_ask(error) for curve, error in shares)
+        return self._coded(TilePass(work="errors", errors=errors, is_measured=self.is_measured), progress)
 
     def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
         """Code every tile to its number of bytes.
@@ -195,6 +196,9 @@ class RateSearch:
             is_exact=len(self.plan.grid) <= EXACT_TILES,
             is_measured=self.is_measured,
         )
+        return self._coded(todo, progress)
+
+    def _coded(self, todo: TilePass, progress: Progress) -> CodedScene:
         coded = self.coder.encode(todo, progress)
         coded.is_measured = self.is_measured
         return coded
@@ -302,7 +306,7 @@ def to_decibels(search: RateSearch, target: Target, carrying: Carrying, progress
         coded, begun = begun or search.encode(allocation, stage.stage(0, 0.5)), None
         likely = rod.cost(coded.sse * hunt.gain, coded.count)
         is_far = hunt.is_known and decibels(likely) < least - search.slack
-        if is_far or coded.body_bytes in hunt.missed:
+        if coded.is_measured and (is_far or coded.body_bytes in hunt.missed):
             achieved, reached = likely, False  # not worth carrying on
         else:
             found = carrying.finish(coded, stage.stage(0.5, 1))
