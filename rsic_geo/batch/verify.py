@@ -16,8 +16,9 @@ from rsic_geo.quality import BandErrors, blank_errors, figures_of, finite, score
 from rsic_geo.raster import metadata_differences
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.protocol import Scene
+from rsic_geo.scenes.signals import NOISE
 from rsic_geo.scenes.source import open_source
-from rsic_geo.scenes.verdict import NOISE, BandFacts, BandQuality
+from rsic_geo.scenes.verdict import BandFacts, BandQuality
 from rsic_geo.targets import DECIBEL_SLACK, Figures, Target
 from rsic_geo.write.plan import sample, sampled_peaks
 from rsic_geo.write.verify import compare_window

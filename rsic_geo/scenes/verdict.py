@@ -19,126 +19,14 @@ from numpy.typing import NDArray
 
 from rsic_geo.geo.profile import SceneProfile
 from rsic_geo.geo.radiometry import Peak, units_of
-from rsic_geo.geo.window import TileGrid
-from rsic_geo.progress import Progress
-from rsic_geo.scenes.protocol import Scene
+from rsic_geo.scenes.signals import NOISE, BandSignal
 from rsic_geo.targets import Decibels, References, Target
 
 WEAK_DB, LOST_DB = 20.0, 6.0
 """SNR below which a band is named in a warning, and below which its structure is gone (dB)."""
-NOISE = 1.0
-"""A band whose samples spread by less than a count has no signal to speak of: SNR would weigh its noise."""
 _MOST_NAMED, _WITHOUT = 8, " without a few extreme samples"
 
 Verdict = Literal["exact", "good", "weak", "lost", "empty"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BandSignal:
-    """What the valid samples of one band are, in the units the codec sees (DN, or steps of a float scene)."""
-
-    count: int
-    """Samples that count; 0 for alpha, and for a band without a valid pixel."""
-    low: int
-    """Least of them."""
-    high: int
-    """Largest of them."""
-    spread: float
-    """Their standard deviation."""
-    core: float = 0.0
-    """The same without a few extreme samples; 0 where that says nothing."""
-
-    @property
-    def limits(self) -> tuple[int, int] | None:
-        """Least and largest value, which decoded samples are held to; None where none is known."""
-        return (self.low, self.high) if self.count else None
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether there is nothing to lose."""
-        return self.low == self.high
-
-    @property
-    def has_signal(self) -> bool:
-        """Whether SNR says something about the band."""
-        return self.spread >= NOISE
-
-    @property
-    def is_dominated(self) -> bool:
-        """Whether most of the spread comes from a few extreme samples, beside which all others may vanish."""
-        return 0 < 2 * self.core < self.spread
-
-
-class _Gathering:
-    """Count, ends, mean and squares about it of one band, window after window (Chan, Golub and LeVeque)."""
-
-    def __init__(self) -> None:
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
-        self.low, self.high = math.inf, -math.inf
-
-    def add(self, values: NDArray[Any]) -> None:
-        if not values.size:
-            return
-        floats = values.astype(np.float64)
-        mean = float(floats.mean())
-        floats -= mean
-        total, apart = self.count + values.size, mean - self.mean
-        self.squares += float(np.vdot(floats, floats).real) + apart**2 * self.count * values.size / total
-        self.mean += apart * values.size / total
-        self.count = total
-        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
-
-    def signal(self, core: float) -> BandSignal:
-        if not self.count:
-            return BandSignal(count=0, low=0, high=0, spread=0.0)
-        spread = math.sqrt(self.squares / self.count)
-        return BandSignal(count=self.count, low=int(self.low), high=int(self.high), spread=spread, core=core)
-
-
-def gather_signals(  # noqa: PLR0913 - a scene, what counts of it, and how it is read
-    reader: Scene,
-    *,
-    alpha_bands: Sequence[int],
-    has_nodata: bool,
-    cores: Sequence[float],
-    side: int,
-    progress: Progress,
-) -> tuple[BandSignal, ...]:
-    """Return the signal of every band, from all samples that count: one pass over the scene.
-
-    A decimated read would do for the spread, but not for the ends: what lies beyond them is cut off.
-
-    Args:
-        reader: integers, or a float scene read as such.
-        alpha_bands: indexes of bands that say what is transparent.
-        has_nodata: whether some samples are no data.
-        cores: spread of each band without extremes, by a sample of the scene.
-        side: of the windows read (px); less where there are many bands.
-        progress: asked after every window whether to go on.
-
-    Raises:
-        SceneError: if the scene cannot be read.
-        JobCancelledError: if the caller cancels.
-    """
-    profile = reader.profile
-    gathered = [_Gathering() for _ in range(profile.count)]
-    grid = TileGrid(height=profile.height, width=profile.width, tile_size=side)
-    for index in grid:
-        window = grid.core(index)
-        pixels = reader.read(window)
-        valid = reader.read_valid(window, pixels) if has_nodata else None
-        shown = np.ones(pixels.shape[1:], np.bool_)
-        mask = reader.read_mask(window) if profile.has_mask else None
-        if mask is not None:
-            shown &= mask != 0
-        for band in alpha_bands:
-            shown &= pixels[band] != 0
-        for band, gathering in enumerate(gathered):
-            if band not in alpha_bands:
-                keep = shown if valid is None else shown & valid[band]
-                gathering.add(pixels[band].ravel() if keep.all() else pixels[band][keep])
-        progress.report(0.0, "measuring bands")
-    return tuple(gathering.signal(core) for gathering, core in zip(gathered, cores, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

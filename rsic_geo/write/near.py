@@ -28,7 +28,8 @@ from rsic_geo.options import EncodeOptions
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, Steps
 from rsic_geo.scenes.relative import RelativeSteps, relative_bounds
-from rsic_geo.scenes.verdict import LOST_DB, BandSignal
+from rsic_geo.scenes.signals import BandSignal
+from rsic_geo.scenes.verdict import LOST_DB
 from rsic_geo.targets import Target
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.spectral import pieces_of

@@ -20,9 +20,10 @@ from rsic_geo.errors import RsicGeoError, VerificationError
 from rsic_geo.progress import Progress
 from rsic_geo.raster import open_scene
 from rsic_geo.scenes.protocol import Scene, StoredScene
+from rsic_geo.threads import threaded_map
 from rsic_geo.write.coded import CodedScene, gather_errors
 from rsic_geo.write.plan import ScenePlan
-from rsic_geo.write.reading import raw_tiles, threaded_map
+from rsic_geo.write.reading import raw_tiles
 from rsic_geo.write.sideinfo import stored_limits
 from rsic_geo.write.tiles import RawTile, TileResult, compared, errors_by_band, prepare
 

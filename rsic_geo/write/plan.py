@@ -24,13 +24,11 @@ from rsic_geo.scenes.components import Spectral
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import STEPS, Affinity, QuantisedScene, Steps, exact_range, whole_numbers
 from rsic_geo.scenes.rotated import Rotation
+from rsic_geo.scenes.signals import NOISE, BandSignal, gather_signals
 from rsic_geo.scenes.verdict import (
-    NOISE,
     BandFacts,
-    BandSignal,
     Yardstick,
     band_names,
-    gather_signals,
     target_meaning,
     yardstick_of,
 )
@@ -287,9 +285,7 @@ def plan_scene(
         far = tuple(far_value(raw[band][seen[band]], ends) for band, ends in enumerate(exact))
     alpha = tuple(b for b, name in enumerate(names) if name == "alpha")
     has_nodata = opened.profile.has_nodata or affinity is not None
-    snapshot = (
-        opened.metadata()
-    )  # GDAL drops the blocks it keeps when asked for some of it: before they are read
+    snapshot = opened.metadata()  # first: asked for some of it, GDAL drops the blocks it keeps
     signals: tuple[BandSignal, ...] = ()
     if not lossless or affinity is not None:
         signals = gather_signals(
@@ -299,6 +295,7 @@ def plan_scene(
             cores=core_spreads(raw, seen, None if affinity is None else affinity.scale),
             side=usual_tile_size(profile.count),
             progress=progress or Progress(),
+            workers=options.execution.workers,
         )
     peaks = () if lossless and affinity is None else _peaks(radiometry, profile, signals, seen)
     steps, choice = None, None

@@ -1,13 +1,11 @@
-"""The tiles of a scene as they are read, and work on them by threads, bounded in memory."""
+"""The tiles of a scene as they are read, and what they are made with."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,39 +17,10 @@ from rsic_geo.geo.window import Window
 from rsic_geo.repair.plan import PixelSource
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import QuantisedScene
+from rsic_geo.threads import threaded_map
 from rsic_geo.write.passes import TilePass, TileRecord
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.tiles import RawTile
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def threaded_map(
-    work: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Generator[Result, None, None]:
-    """Return what yields ``work(item)`` in order; at most ``2 * workers`` items are held at any moment.
-
-    Who leaves off before the end while ``work`` uses what is closed then closes this first.
-    """
-    return (work(item) for item in items) if workers <= 1 else _by_threads(work, items, workers)
-
-
-def _by_threads(
-    work: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Generator[Result, None, None]:
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                pending.append(pool.submit(work, item))
-                if len(pending) >= 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 def raw_tiles(reader: Scene, plan: ScenePlan, only: Collection[int] | None = None) -> Iterator[RawTile]:

@@ -25,11 +25,11 @@ from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import QuantisedScene
 from rsic_geo.scenes.relative import RelativeSteps
 from rsic_geo.targets import Target
+from rsic_geo.threads import threaded_map
 from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import scored_pixels
 from rsic_geo.write.on_disk import ReadBack
 from rsic_geo.write.plan import ScenePlan
-from rsic_geo.write.reading import threaded_map
 from rsic_geo.write.tiles import errors_by_band, pixel_crc
 
 PSNR_SLACK = 0.0005

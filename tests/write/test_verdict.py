@@ -20,7 +20,8 @@ from rsic_geo.errors import ContainerError, StructureLostError, TargetNotReached
 from rsic_geo.geo.radiometry import Peak
 from rsic_geo.options import EncodeOptions
 from rsic_geo.raster import open_scene
-from rsic_geo.scenes.verdict import BandFacts, BandSignal, lost_message, weak_warning
+from rsic_geo.scenes.signals import BandSignal
+from rsic_geo.scenes.verdict import BandFacts, lost_message, weak_warning
 from rsic_geo.targets import Target
 from rsic_geo.write.plan import plan_scene
 

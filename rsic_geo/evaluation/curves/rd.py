@@ -22,8 +22,8 @@ from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.repair import load_enhancer
 from rsic_geo.repair.base import Enhancer
 from rsic_geo.targets import Target
+from rsic_geo.threads import threaded_map
 from rsic_geo.weights import enhancer_name
-from rsic_geo.write.reading import threaded_map
 
 ANCHOR = "jp2"
 """What BD-rates are counted against: plain JPEG 2000, our box neither written nor counted."""

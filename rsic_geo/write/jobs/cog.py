@@ -24,8 +24,9 @@ from rsic_geo.raster.structure import structure_options
 from rsic_geo.scenes.archive import Archive
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.quantised import Affinity, QuantisedScene, exact_range
+from rsic_geo.scenes.signals import gather_signals
 from rsic_geo.scenes.tiff import named_codec
-from rsic_geo.scenes.verdict import BandQuality, gather_signals
+from rsic_geo.scenes.verdict import BandQuality
 from rsic_geo.write.coded import CodedScene, empty_coded
 from rsic_geo.write.near import bounds_of, used_ranges
 from rsic_geo.write.plan import ScenePlan, band_groups, sample, sample_valid, sampled_peaks
@@ -107,6 +108,7 @@ def _with_facts(
         cores=core_spreads(seen[0], valid, None if affinity is None else affinity.scale),
         side=usual_tile_size(profile.count),
         progress=progress,
+        workers=options.execution.workers,
     )
     spans = [high - low for low, high in used_ranges(radiometry, affinity)]
     peaks = sampled_peaks(reader.profile, pixels, valid)

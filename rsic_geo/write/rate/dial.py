@@ -27,12 +27,13 @@ from rsic_geo.scenes.payloads import JPEG2000, OWN, TileDecoder
 from rsic_geo.scenes.protocol import Scene
 from rsic_geo.scenes.verdict import Yardstick, cost_of, decibels
 from rsic_geo.targets import Target
+from rsic_geo.threads import threaded_map
 from rsic_geo.write import tiles as tilework
 from rsic_geo.write.coded import CodedScene, empty_coded, gather
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate.control import ENHANCED_MARGIN, PSNR_SLACK, SIZE_TOLERANCE
 from rsic_geo.write.rate.search import LEAST_COST, LEVELS, Curve, Guide, answered, stops
-from rsic_geo.write.reading import raw_tiles, threaded_map
+from rsic_geo.write.reading import raw_tiles
 from rsic_geo.write.tiles import TileInput, TileResult, pixel_crc
 
 PROBE_TILES = 6
