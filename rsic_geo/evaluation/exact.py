@@ -1,23 +1,33 @@
-"""Are enhanced pixels the same bytes everywhere? ``python -m rsic_geo.evaluation.exact [--qemu PROGRAM]``.
+"""Are enhanced pixels the same bytes everywhere? ``python -m rsic_geo.evaluation.exact [--foreign COMMAND]``.
 
 Prints a table of engines and instruction sets. Every row is a process of its own that is told to do without
 some instructions (by the environment variables numpy, its BLAS, torch and oneDNN listen to, or by running on
 an emulated processor), and digests what networks of integers make of a scene: three bands and one, 8 and 16
 bits, a filter with classes, strengths; in windows of two sizes, with one thread and with two. The reference
 is numpy's int64 in this process.
+
+``--foreign`` takes a command that runs a Python of another machine (an emulator and a Python of ARM): a row
+for each engine it has. Its PYTHONPATH becomes a folder that holds this package alone; everything else must be
+its own. With ``--archives`` it also decodes those, and enhances the samples that were decoded here: what is
+compared is from decoded to enhanced samples, and how many samples it decodes otherwise is told beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,13 +45,16 @@ from rsic_geo.repair.integer.weights import unpack
 from rsic_geo.repair.plan import EnhancementPlan
 from rsic_geo.repair.strength import scaled_correction
 from rsic_geo.repair.windows import corrections
+from rsic_geo.scenes.archive import Archive
 from rsic_geo.weights import default_name, open_weights
 
 HEIGHT, WIDTH = 190, 270
 CUTS = ((1024, 1), (128, 2))
 """Window sizes (px) and threads; the reference needs the first only."""
 REFERENCE = "numpy int64"
-_NO_AVX512 = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
+_NO_VNNI = "AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
+_NO_AVX512 = f"AVX512F AVX512CD AVX512_SKX X86_V4 {_NO_VNNI}"
+"""numpy's names of before and since its 2.4, which warns of those it does not know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +63,16 @@ class Surroundings:
 
     name: str
     variables: dict[str, str] = field(default_factory=dict)
-    program: tuple[str, ...] = ()
-    """Runs Python on another processor; empty: this one."""
+    python: tuple[str, ...] = (sys.executable,)
+    """Runs a Python, on this processor or on another one."""
+    engines: tuple[str, ...] | None = None
+    """Names of those it has; None: the same as here."""
+
+
+def _has_avx512() -> bool:
+    """Whether numpy finds it here: a BLAS told to use it elsewhere ends with an illegal instruction."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"]
+    return not {"X86_V4", "AVX512_SKX"}.isdisjoint(found.get("found", ()))
 
 
 def surroundings(qemu: str | None) -> list[Surroundings]:
@@ -67,14 +88,15 @@ def surroundings(qemu: str | None) -> list[Surroundings]:
                 },
             )
             for name, aten, onednn, blas, numpy in (
-                ("AVX512 without VNNI", "avx512", "AVX512_CORE", "SKYLAKEX", ""),
+                ("AVX512 without VNNI", "avx512", "AVX512_CORE", "SKYLAKEX", _NO_VNNI),
                 ("AVX2", "avx2", "AVX2", "HASWELL", _NO_AVX512),
-                ("SSE4", "default", "SSE41", "NEHALEM", f"{_NO_AVX512} AVX2 FMA3"),
+                ("SSE4", "default", "SSE41", "NEHALEM", f"{_NO_AVX512} AVX2 FMA3 X86_V3"),
             )
+            if aten != "avx512" or _has_avx512()
         ]  # fmt: skip
     if qemu:
         found += [
-            Surroundings(name=f"emulated {model} ({what})", program=(qemu, "-cpu", model))
+            Surroundings(name=f"emulated {model} ({what})", python=(qemu, "-cpu", model, sys.executable))
             for model, what in (("Haswell", "AVX2"), ("SandyBridge", "AVX"))
         ]
     return found
@@ -143,14 +165,103 @@ def _enhanced(enhancer: IntegerEnhancer, dtype: str, size: int, workers: int) ->
     return np.concatenate(out, axis=1).tobytes()
 
 
-def _row(engine: str, where: Surroundings, models: Sequence[str]) -> str:
-    words = [*where.program, sys.executable, "-m", "rsic_geo.evaluation.exact", "--row", engine]
-    words += ["--models", *models]
+def inventory() -> dict[str, Any]:
+    """Return what a Python tells of itself: machine, version of numpy, names of the engines it has."""
+    # an engine is called by its module, and by a device in brackets
+    engines = [name for name, _ in engine_kinds("cpu") if find_spec(name.split()[0])]
+    return {"machine": platform.machine(), "numpy": np.__version__, "engines": engines}
+
+
+def foreign(number: int, command: str, folder: Path) -> Surroundings:
+    """Return what rows of a foreign Python run in.
+
+    Args:
+        number: tells several in one table apart.
+        command: runs a Python of any machine, as a shell would read it.
+        folder: is on the path of that Python, with this package in it and nothing else of this machine.
+
+    Raises:
+        OSError: if the command does not run, or its Python cannot import this package; the text says why.
+    """
+    package = folder / "rsic_geo"
+    if not package.exists():
+        package.symlink_to(Path(__file__).parents[1])
+    where = Surroundings(
+        name="", variables={"PYTHONPATH": str(folder)}, python=tuple(shlex.split(command))
+    )  # fmt: skip
+    is_done, said = _asked(where, ["--inventory"])
+    if not is_done:
+        raise OSError(said)
+    found = json.loads(said)
+    name = f"foreign {number} ({found['machine']}, numpy {found['numpy']})"
+    return replace(where, name=name, engines=tuple(found["engines"]))
+
+
+def _asked(where: Surroundings, words: Sequence[str]) -> tuple[bool, str]:
+    """Run this module elsewhere; return whether it ended well, and its last line or what is wrong."""
     done = subprocess.run(
-        words, env={**os.environ, **where.variables}, capture_output=True, text=True, check=False
-    )
-    lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
-    return lines[-1] if lines else f"ended with {done.returncode}"
+        [*where.python, "-m", "rsic_geo.evaluation.exact", *words],
+        env={**os.environ, **where.variables}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    is_done = done.returncode == 0
+    lines = (done.stdout if is_done else done.stderr).strip().splitlines()
+    return is_done, lines[-1] if lines else f"ended with {done.returncode}"
+
+
+def _row(engine: str, where: Surroundings, models: Sequence[str]) -> str:
+    return _asked(where, ["--row", engine, "--models", *models])[1]
+
+
+class _Decoded(Archive):
+    """An archive whose samples were decoded elsewhere."""
+
+    def __init__(self, path: str, samples: NDArray[Any]) -> None:
+        super().__init__(path)
+        self._samples = samples
+
+    def read_decoded(self, window: Window, *, bands: tuple[int, ...] | None = None) -> NDArray[Any]:
+        part = self._samples[(slice(None), *window.slices)]
+        return part.copy() if bands is None else part[list(bands)]
+
+
+def enhanced_again(path: str, samples: NDArray[Any]) -> dict[str, Any]:
+    """Return the digest of what this machine makes of samples that another one decoded, all of a scene.
+
+    Args:
+        path: an archive.
+        samples: (bands, height, width), the codec's, neither enhanced nor restored.
+
+    Returns:
+        ``sha256`` of the final pixels, ``differ`` (how many samples this machine decodes otherwise) and
+        ``most`` (by how much).
+    """
+    with _Decoded(path, samples) as archive:
+        own = Archive.read_decoded(archive, Window.full(*samples.shape[1:]))
+        errors = np.abs(own.astype(np.float64) - samples)
+        return {
+            "sha256": hashlib.sha256(archive.read().tobytes()).hexdigest(),
+            "differ": int(np.count_nonzero(errors)), "most": float(errors.max()),
+        }  # fmt: skip
+
+
+def _archive_row(path: str, where: Surroundings, folder: Path) -> tuple[bool, str]:
+    """Return whether an archive's enhanced pixels are the same there, and that in words."""
+    kept = folder / "samples.npy"
+    with Archive(path) as archive:
+        samples = archive.read_decoded(Window.full(archive.profile.height, archive.profile.width))
+        wanted = hashlib.sha256(archive.read().tobytes()).hexdigest()
+        is_enhanced = archive.is_enhanced
+    np.save(kept, samples)
+    is_done, said = _asked(where, ["--archives", os.path.abspath(path), "--samples", str(kept)])
+    if not is_done:
+        return False, said
+    found = json.loads(said)
+    is_equal = bool(found["sha256"] == wanted)
+    words = "equal" if is_equal else f"other pixels: {found['sha256'][:16]}, here {wanted[:16]}"
+    told = f"{found['differ']} of {samples.size} samples, by at most {found['most']:g}"
+    if not is_enhanced:
+        words += " (nothing in it is enhanced)"
+    return is_equal, f"{words}; decoded otherwise: {told if found['differ'] else 'none'}"
 
 
 def reference(network: IntegerNetwork) -> Engine:
@@ -158,31 +269,68 @@ def reference(network: IntegerNetwork) -> Engine:
     return NumpyEngine(network, np.int64)
 
 
+def _tables(given: argparse.Namespace, folder: Path) -> bool:
+    """Print what was asked for; return whether all bytes were equal."""
+    places, is_equal = surroundings(given.qemu), True
+    for number, command in enumerate(given.foreign, 1):
+        try:
+            found = foreign(number, command, folder)
+        except (OSError, ValueError) as error:  # a command that is none, an answer that is none
+            is_equal = False
+            print(f"foreign {number} is left out, {error}: {command}")
+        else:
+            print(f"{found.name}: {command}")
+            places.append(found)
+    wanted = digest(reference, given.models, CUTS[:1])
+    here = f"{platform.machine()}, numpy {np.__version__}"
+    print(f"{REFERENCE}: {wanted[:16]}, {', '.join(given.models)}, {here}")
+    print(f"{'engine':<14} {'instructions':<36} bytes")
+    own = [name for name, _ in engine_kinds("cpu")]
+    for name in given.engines or dict.fromkeys([*own, *(one for p in places for one in p.engines or ())]):
+        for where in places:
+            if name not in (own if where.engines is None else where.engines):
+                said = "not looked at: the engine is not installed there"
+            else:
+                said = _row(name, where, given.models)
+                is_equal &= said == wanted
+            print(f"{name:<14} {where.name:<36} {'equal' if said == wanted else said}", flush=True)
+    for path in given.archives:
+        for where in places:
+            if where.engines is not None:
+                is_same, said = _archive_row(path, where, folder)
+                is_equal &= is_same
+                print(f"{path} {where.name}: {said}", flush=True)
+    return is_equal
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; exit with 1 if any bytes differ."""
+    """Print the tables; exit with 1 if any bytes differ or a foreign Python does not run."""
     parser = argparse.ArgumentParser(prog="python -m rsic_geo.evaluation.exact", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--qemu", default=shutil.which("qemu-x86_64"), help="emulator of other processors")
+    parser.add_argument(
+        "--foreign", action="append", default=[], metavar="COMMAND",
+        help="runs a Python of another machine; may be given again",
+    )  # fmt: skip
     parser.add_argument("--engines", nargs="+", help="those to look at; all by default")
     parser.add_argument("--models", nargs="+", default=[default_name()], help="weights of integers, by name")
+    parser.add_argument("--archives", nargs="+", default=[], help="enhanced by the foreign Pythons, too")
     parser.add_argument("--row", help=argparse.SUPPRESS)
+    parser.add_argument("--inventory", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--samples", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    makers = dict(engine_kinds("cpu"))
+    if given.archives and not given.foreign and not given.samples:
+        parser.error("--archives needs --foreign: who is to read them")
     if given.row:
-        print(digest(makers[given.row], given.models))
-        return 0
-    wanted = digest(reference, given.models, CUTS[:1])
-    print(
-        f"{REFERENCE}: {wanted[:16]}, {', '.join(given.models)}, {platform.machine()}, numpy {np.__version__}"
-    )
-    print(f"{'engine':<14} {'instructions':<36} bytes")
-    is_equal = True
-    for name in given.engines or makers:
-        for where in surroundings(given.qemu):
-            said = _row(name, where, given.models)
-            is_equal &= said == wanted
-            print(f"{name:<14} {where.name:<36} {'equal' if said == wanted else said}", flush=True)
-    return 0 if is_equal else 1
+        print(digest(dict(engine_kinds("cpu"))[given.row], given.models))
+    elif given.inventory:
+        print(json.dumps(inventory()))
+    elif given.samples:
+        print(json.dumps(enhanced_again(given.archives[0], np.load(given.samples))))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            return 0 if _tables(given, Path(folder)) else 1
+    return 0
 
 
 if __name__ == "__main__":
