@@ -6,10 +6,12 @@ Payload, little-endian; what the archive around it says (size, bands, weights) i
 offset size what
 ====== ==== =======================================================================
 0      1    quality level
-1      4    CRC-32 of version (2), bands, height, width, quality level (1, 1, 2, 2, 1 bytes), the
+1      4    CRC-32 of version (3), bands, height, width, quality level (1, 1, 2, 2, 1 bytes), the
             first 8 bytes of the weights' sha256, and of all symbols in the order they are coded,
             those that are 0 without being coded too, each as little-endian int16
-5      ...  symbols as the rANS coder of CompressAI writes them: hyper-latent, then steps
+5      1    row of the frequency table that shifts are coded with; 0: there are none
+6      ...  symbols as the rANS coder of CompressAI writes them: shifts (`learned_shifts`),
+            hyper-latent, then steps
 ====== ==== =======================================================================
 """
 
@@ -30,9 +32,18 @@ from safetensors import SafetensorError
 
 from rsic_geo.codecs.base import MAX_REDUCE, halved
 from rsic_geo.codecs.learned_network.exact import FROZEN, ONE, ExactEntropy
-from rsic_geo.codecs.learned_network.spec import BLOCK, CHANNELS, FORMAT, HYPER_STRIDE, LEVELS, CodecSpec
+from rsic_geo.codecs.learned_network.spec import (
+    BLOCK,
+    CHANNELS,
+    FORMAT,
+    HYPER_STRIDE,
+    LEVELS,
+    SCALES,
+    CodecSpec,
+)
 from rsic_geo.codecs.learned_network.synthesis import SynthesisSession, shapes
 from rsic_geo.codecs.learned_rans import NOT_AS_CODED, SymbolReader, SymbolTable, SymbolWriter
+from rsic_geo.codecs.learned_shifts import ShiftChoice, moved, shift_count
 from rsic_geo.errors import (
     INSTALL_TORCH,
     BitstreamError,
@@ -50,7 +61,7 @@ if TYPE_CHECKING:
 
 CODEC_ID = "learned"
 DTYPES = ("uint8", "uint16", "int16")
-VERSION = 2
+VERSION = 3
 MAX_SIDE = 2048
 """Largest side of a tile in px."""
 HEADER = struct.Struct("<BI")
@@ -120,6 +131,7 @@ class LearnedCodec:
                 raise ValueError("tensors missing, or others")
             self._entropy = ExactEntropy(self.spec, frozen)
             self._table = SymbolTable(self._entropy.cdf, self._entropy.half_width)
+            self._choice = ShiftChoice(self._entropy.cdf, self._entropy.half_width)
         except (SafetensorError, TypeError, ValueError, KeyError) as error:
             raise WeightsError(f"weights {weights.name!r} do not fit the codec they describe") from error
         self._loading = threading.Lock()
@@ -158,17 +170,24 @@ class LearnedCodec:
         samples, level = self._asked(samples, quality)
         v, z = self._by_torch().analyse(self._pad(samples), level)
         flat = v.reshape(CHANNELS, -1)
-        writer = SymbolWriter(self._table)
-        writer.put(z, self._hyper_index(z.shape))
+        parts = [(z, self._hyper_index(z.shape))]
         latents = np.zeros(v.shape, np.int32)
         for step in self._entropy.steps(z, level, latents):
             residual = flat[step.channels][:, step.places].astype(np.float64) - step.means / ONE
             step.symbols = self._entropy.round(residual, step.index)
-            writer.put(step.symbols, step.index)
+            parts.append((step.symbols, step.index))
         reconstruction = self._synthesise(latents, level, samples.shape)
+        row, shifts = self._choice.choose(parts)
+        writer = SymbolWriter(self._table)
+        if row:
+            writer.put(shifts, np.full(len(shifts), row, np.uint8))
+        first = 0
+        for symbols, index in parts:
+            writer.put(symbols, moved(index, shifts[first : first + len(index)]))
+            first += len(index)
         string = writer.finish()
         head = HEADER.pack(level, writer.checksum(self._context(samples.shape, level)))
-        return LearnedTile(payload=head + string, reconstruction=reconstruction)
+        return LearnedTile(payload=head + bytes([row]) + string, reconstruction=reconstruction)
 
     @staticmethod
     def _asked(samples: Samples, quality: float) -> tuple[Samples, int]:
@@ -219,12 +238,19 @@ class LearnedCodec:
         level, expected = self._head(payload, shape)
         height, width = -(-shape[1] // BLOCK), -(-shape[2] // BLOCK)
         inner = (self.spec.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
-        count = inner[0] * inner[1] * inner[2] + CHANNELS * height * width
-        reader = SymbolReader(payload[HEADER.size :], self._table, count)
-        z = reader.take(self._hyper_index(inner))
-        latents = np.zeros((CHANNELS, height, width), np.int32)
+        shifts = np.zeros(shift_count(self.spec), np.int32)
+        count = inner[0] * inner[1] * inner[2] + CHANNELS * height * width + len(shifts)
+        row = payload[HEADER.size] if len(payload) > HEADER.size else SCALES
+        if row >= SCALES:
+            raise BitstreamError(f"{len(payload)} bytes are no tile of {self._owner}: it is damaged")
+        reader = SymbolReader(payload[HEADER.size + 1 :], self._table, count)
+        if row:
+            shifts = reader.take(np.full(len(shifts), row, np.uint8))
+        z = reader.take(moved(self._hyper_index(inner), shifts[: inner[0]]))
+        latents, first = np.zeros((CHANNELS, height, width), np.int32), inner[0]
         for step in self._entropy.steps(z, level, latents):
-            step.symbols = reader.take(step.index)
+            step.symbols = reader.take(moved(step.index, shifts[first : first + len(step.index)]))
+            first += len(step.index)
         if reader.checksum(self._context(shape, level)) != expected:
             raise ChecksumError(NOT_AS_CODED)
         return latents, reader.symbols()
