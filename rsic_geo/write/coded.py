@@ -33,6 +33,8 @@ class CodedScene:
     cell_count: NDArray[np.float64]
     is_measured: bool = True
     """Whether the errors are known; False leaves them 0."""
+    is_read_later: bool = False
+    """Whether errors that are not known yet will be, so that sizes may count what tells of them."""
     worst: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """Largest absolute error of the codec alone per band."""
     body_bytes: int = 0

@@ -95,7 +95,8 @@ def _pixel_crcs(coded: CodedScene) -> tuple[int, ...]:
     crcs = tuple(coded.pixel_crcs[number] for number in range(len(coded.plan.grid)))
     if coded.plan.lossless:
         return crcs
-    is_said = coded.is_measured and not coded.plan.keeps_samples  # where every stored byte has a checksum
+    is_known = coded.is_measured or coded.is_read_later
+    is_said = is_known and not coded.plan.keeps_samples  # where every stored byte has a checksum
     return (scene_crc(crcs),) if is_said else ()
 
 

@@ -101,7 +101,9 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
         return control.to_decibels(search, self.options.target, carrying, progress)
 
     def _to_bytes(self, search: RateSearch, budget: int, progress: Progress) -> CodedScene:
-        return control.to_bytes(search, budget, progress)
+        coded = control.to_bytes(search, budget, progress)
+        coded.is_read_later = self._is_read_back
+        return coded
 
     def _store(self, writer: Jp2Writer) -> None:
         writer.finish()
