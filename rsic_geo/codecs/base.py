@@ -138,6 +138,8 @@ class RDPoints:
     """Sum of squared errors that the encoder was asked for; it leaves some part more, alike at all layers."""
     by_band: tuple[tuple[float, ...], ...] = ()
     """``sse`` of each band, layer by layer; empty where the codec does not tell bands apart."""
+    is_usual: bool = False
+    """Whether the tile leaves the usual part of what is asked for: it tells of others, or goes undecoded."""
 
 
 class SizedCodec(Codec, Protocol):

@@ -227,7 +227,7 @@ def layer_profile(
     # Level areas leave anything of what they are asked for, and so does a layer with nothing left to code.
     is_usual = keep is None and sizes[0] > _FEW_PACKETS * empty and filled[-1] == len(sizes) - 1
     if is_usual and not is_decoded:
-        return RDPoints(bytes=bytes_, sse=(), asked=squares)
+        return RDPoints(bytes=bytes_, sse=(), asked=squares, is_usual=True)
     tile = Layered(codestream=codestream, pixels=pixels, keep=keep, counts=counts, asked=asked, filled=filled)
     lacking = tile.left(0) if len(filled) == 1 else 0.0
     if 0 < lacking < asked[0] / 2:  # a tile smoother than anything asked for: how it gets better is below
@@ -256,6 +256,7 @@ def layer_profile(
         sse=tuple(float(each.sum()) for each in found),
         asked=squares,
         by_band=tuple(tuple(map(float, each)) for each in found),
+        is_usual=is_usual,
     )
 
 

@@ -9,7 +9,7 @@ offset size what
 1      4    CRC-32 of version (3), bands, height, width, quality level (1, 1, 2, 2, 1 bytes), the
             first 8 bytes of the weights' sha256, and of all symbols in the order they are coded,
             those that are 0 without being coded too, each as little-endian int16
-5      1    row of the frequency table that shifts are coded with; 0: there are none
+5      1    row of their own frequency table that shifts are coded with; 0: there are none
 6      ...  symbols as the rANS coder of CompressAI writes them: shifts (`learned_shifts`),
             hyper-latent, then steps
 ====== ==== =======================================================================
@@ -38,12 +38,11 @@ from rsic_geo.codecs.learned_network.spec import (
     FORMAT,
     HYPER_STRIDE,
     LEVELS,
-    SCALES,
     CodecSpec,
 )
 from rsic_geo.codecs.learned_network.synthesis import SynthesisSession, shapes
 from rsic_geo.codecs.learned_rans import NOT_AS_CODED, SymbolReader, SymbolTable, SymbolWriter
-from rsic_geo.codecs.learned_shifts import ShiftChoice, moved, shift_count
+from rsic_geo.codecs.learned_shifts import ROWS, ShiftChoice, frequencies, moved, shift_count
 from rsic_geo.errors import (
     INSTALL_TORCH,
     BitstreamError,
@@ -131,6 +130,7 @@ class LearnedCodec:
                 raise ValueError("tensors missing, or others")
             self._entropy = ExactEntropy(self.spec, frozen)
             self._table = SymbolTable(self._entropy.cdf, self._entropy.half_width)
+            self._shifts = SymbolTable(*frequencies())
             self._choice = ShiftChoice(self._entropy.cdf, self._entropy.half_width)
         except (SafetensorError, TypeError, ValueError, KeyError) as error:
             raise WeightsError(f"weights {weights.name!r} do not fit the codec they describe") from error
@@ -180,7 +180,7 @@ class LearnedCodec:
         row, shifts = self._choice.choose(parts)
         writer = SymbolWriter(self._table)
         if row:
-            writer.put(shifts, np.full(len(shifts), row, np.uint8))
+            writer.put(shifts, np.full(len(shifts), row, np.uint8), self._shifts)
         first = 0
         for symbols, index in parts:
             writer.put(symbols, moved(index, shifts[first : first + len(index)]))
@@ -240,12 +240,12 @@ class LearnedCodec:
         inner = (self.spec.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
         shifts = np.zeros(shift_count(self.spec), np.int32)
         count = inner[0] * inner[1] * inner[2] + CHANNELS * height * width + len(shifts)
-        row = payload[HEADER.size] if len(payload) > HEADER.size else SCALES
-        if row >= SCALES:
+        row = payload[HEADER.size] if len(payload) > HEADER.size else ROWS + 1
+        if row > ROWS:
             raise BitstreamError(f"{len(payload)} bytes are no tile of {self._owner}: it is damaged")
         reader = SymbolReader(payload[HEADER.size + 1 :], self._table, count)
         if row:
-            shifts = reader.take(np.full(len(shifts), row, np.uint8))
+            shifts = reader.take(np.full(len(shifts), row, np.uint8), self._shifts)
         z = reader.take(moved(self._hyper_index(inner), shifts[: inner[0]]))
         latents, first = np.zeros((CHANNELS, height, width), np.int32), inner[0]
         for step in self._entropy.steps(z, level, latents):

@@ -101,12 +101,13 @@ class SymbolWriter(_Symbols):
         """Raise MissingDependencyError if there is no coder."""
         coder()
 
-    def put(self, symbols: NDArray[Any], rows: NDArray[Any]) -> None:
-        """Append whole numbers with their rows of the table; row 0 is not coded."""
+    def put(self, symbols: NDArray[Any], rows: NDArray[Any], table: SymbolTable | None = None) -> None:
+        """Append whole numbers with their rows of the table, or of another; row 0 is not coded."""
         values = symbols.astype(np.int16)
         self._parts.append(values)
         coded = rows > 0
-        self._coder.encode_with_indexes(values[coded].tolist(), rows[coded].tolist(), *self._table.arguments)
+        arguments = (table or self._table).arguments
+        self._coder.encode_with_indexes(values[coded].tolist(), rows[coded].tolist(), *arguments)
 
     def finish(self) -> bytes:
         """Return the string."""
@@ -132,14 +133,14 @@ class SymbolReader(_Symbols):
         self._coder = coder().RansDecoder()
         self._coder.set_stream(string.ljust(121 * len(string) + 4 * count + 4096, b"\0"))
 
-    def take(self, rows: NDArray[Any]) -> NDArray[np.int32]:
-        """Return symbols, one for each row of the table; row 0 is not coded and gives zeros.
+    def take(self, rows: NDArray[Any], table: SymbolTable | None = None) -> NDArray[np.int32]:
+        """Return symbols, one for each row of the table, or of another; row 0 is not coded and gives zeros.
 
         Raises:
             ChecksumError: a symbol no encoder writes.
         """
         coded = rows > 0
-        found = self._coder.decode_stream(rows[coded].tolist(), *self._table.arguments)
+        found = self._coder.decode_stream(rows[coded].tolist(), *(table or self._table).arguments)
         wide = np.zeros(rows.shape, dtype=np.int64)
         wide[coded] = found
         if wide.size and np.abs(wide).max() > np.iinfo(np.int16).max:

@@ -20,8 +20,10 @@ _LONGEST = 40
 """Largest size of a symbol that is counted by itself."""
 _FARTHEST = 20
 """Rows a channel is moved by at most."""
-_ROWS = (16, 24, 32, 40, 48)
-"""Rows of the table that shifts may be coded with: from a fourth of one to four on average."""
+_ZEROS = (62259, 58982, 52429, 42598, 29491)
+"""Of 65536 shifts so many are zero, in the rows of the table that shifts are coded with."""
+ROWS = len(_ZEROS)
+"""Rows of that table, from 1; row 0 stands for no shifts."""
 _LEAST_BITS = 16.0
 """What shifts must save beyond their cost to be told."""
 Whole: TypeAlias = NDArray[np.int32]
@@ -39,26 +41,42 @@ def moved(rows: NDArray[np.uint8], shifts: NDArray[Any]) -> NDArray[np.uint8]:
     return found
 
 
+def frequencies() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the cumulative frequencies of shifts, row by row, and how wide each row is.
+
+    What is not zero falls as the inverse of its size, in whole numbers, so that all machines have the same.
+    """
+    total, least = 1 << PRECISION, 8
+    weights = [5040 // size for size in range(1, _FARTHEST + 1)]
+    rows = []
+    for zeros in (_ZEROS[0], *_ZEROS):  # row 0 is coded by nobody
+        side = [max(1, (total - zeros - least) * weight // (2 * sum(weights))) for weight in weights]
+        middle = total - least - 2 * sum(side)
+        rows.append(np.cumsum([0, *reversed(side), middle, *side, least]))
+    return np.array(rows, np.int32), np.full(len(rows), _FARTHEST, np.int32)
+
+
 class ShiftChoice:
     """Chooses the shifts of tiles by what their symbols cost; safe to share between threads."""
 
     def __init__(self, cdf: NDArray[np.int32], half_width: NDArray[np.int32]) -> None:
         """Tabulate costs; frequencies and how wide each row is, as of `tables.cumulative`."""
+        self._told = np.array([_costs(row, int(w)) for row, w in zip(*frequencies(), strict=True)])
         self._bits = np.array([_costs(row, int(w)) for row, w in zip(cdf, half_width, strict=True)])
         self._range = np.arange(-_FARTHEST, _FARTHEST + 1)
         rows = np.clip(np.arange(SCALES)[:, None] + self._range, 1, SCALES - 1)
         self._moved = self._bits[rows].transpose(0, 2, 1).reshape(SCALES * (_LONGEST + 1), -1)
 
     def choose(self, parts: Iterable[tuple[NDArray[Any], NDArray[np.uint8]]]) -> tuple[int, Whole]:
-        """Return the row of the table that shifts are best coded with, 0 for no shifts, and the shifts.
+        """Return the row of their table that shifts are best coded with, 0 for no shifts, and the shifts.
 
         Args:
             parts: symbols (channels, ...) and their rows, hyper-latent first, then step by step.
         """
         costs = np.concatenate([self._counts(*part) @ self._moved for part in parts])
         least, row, shifts = costs[:, _FARTHEST].sum() - _LEAST_BITS, 0, np.zeros(len(costs), np.int32)
-        for each in _ROWS:
-            told = costs + self._bits[each][np.abs(self._range)]
+        for each in range(1, ROWS + 1):
+            told = costs + self._told[each][np.abs(self._range)]
             if told.min(axis=1).sum() < least:
                 least, row = told.min(axis=1).sum(), each
                 shifts = self._range[_nearest_least(told)].astype(np.int32)

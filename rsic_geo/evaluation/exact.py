@@ -270,7 +270,7 @@ def reference(network: IntegerNetwork) -> Engine:
 
 
 def _tables(given: argparse.Namespace, folder: Path) -> bool:
-    """Print what was asked for; return whether all bytes were equal."""
+    """Print what was asked for; return whether all bytes were equal, and every engine asked for was there."""
     places, is_equal = surroundings(given.qemu), True
     for number, command in enumerate(given.foreign, 1):
         try:
@@ -285,7 +285,7 @@ def _tables(given: argparse.Namespace, folder: Path) -> bool:
     here = f"{platform.machine()}, numpy {np.__version__}"
     print(f"{REFERENCE}: {wanted[:16]}, {', '.join(given.models)}, {here}")
     print(f"{'engine':<14} {'instructions':<36} bytes")
-    own = [name for name, _ in engine_kinds("cpu")]
+    own, looked_at = [name for name, _ in engine_kinds("cpu")], set()
     for name in given.engines or dict.fromkeys([*own, *(one for p in places for one in p.engines or ())]):
         for where in places:
             if name not in (own if where.engines is None else where.engines):
@@ -293,7 +293,9 @@ def _tables(given: argparse.Namespace, folder: Path) -> bool:
             else:
                 said = _row(name, where, given.models)
                 is_equal &= said == wanted
+                looked_at.add(name)
             print(f"{name:<14} {where.name:<36} {'equal' if said == wanted else said}", flush=True)
+    is_equal &= bool(looked_at) and looked_at.issuperset(given.engines or ())  # nothing seen is nothing shown
     for path in given.archives:
         for where in places:
             if where.engines is not None:

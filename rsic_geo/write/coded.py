@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate.allocate import TileCurve, usually_left
 from rsic_geo.write.reading import Bench
 from rsic_geo.write.tiles import TileResult
+
+_TELLING = 0.1
+"""Bytes of sampled tiles, as part of those of the tiles they speak for, below which they are no sample."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +96,12 @@ class SceneCoder:
         """
         todo = TilePass(work="curves", layers=layers, near=near, is_sampled=is_sampled)
         records = list(self._records(todo, progress, "measuring tiles", only))
-        over = usually_left(record.points for record in records) if is_sampled else 1.0
+        over = 1.0
+        if is_sampled and isinstance(near, float):
+            records = self._told(records, todo, progress)
+            over = usually_left(
+                (each.points, near * self._samples(each.number)) for each in records if each.is_usual
+            )
         return [
             TileCurve.from_points(
                 sizes, errors or tuple(over * each for each in asked), record.by_band, asked
@@ -101,6 +109,21 @@ class SceneCoder:
             for record in records
             for sizes, errors, asked in (record.points,)
         ]
+
+    def _samples(self, number: int) -> int:
+        """Return how many samples the codec sees of a tile."""
+        return self.plan.grid.core(self.plan.grid.tile_number(number)).pixel_count * self.plan.form.bands
+
+    def _told(self, records: list[TileRecord], todo: TilePass, progress: Progress) -> list[TileRecord]:
+        """Return the records of a sampled pass, all of them decoded where those that were are no sample."""
+        silent = [record for record in records if not record.points[1]]
+        told = sum(record.points[0][-1] for record in records if record.points[1] and record.is_usual)
+        if told >= _TELLING * sum(record.points[0][-1] for record in silent):
+            return records
+        numbers = {record.number for record in silent}
+        again = self._records(replace(todo, is_sampled=False), progress, "measuring tiles", numbers)
+        found = {record.number: record for record in again}
+        return [found.get(record.number, record) for record in records]
 
     def encode(self, todo: TilePass, progress: Progress, message: str = "encoding") -> CodedScene:
         """Code every tile, spool the codestreams and gather the errors."""

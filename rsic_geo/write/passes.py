@@ -33,6 +33,8 @@ class TileRecord:
     when the tile was coded."""
     by_band: tuple[tuple[float, ...], ...] = ()
     """The errors of each band, point by point."""
+    is_usual: bool = False
+    """Whether the tile leaves the usual part of what the encoder is asked for; see :class:`RDPoints`."""
     result: TileResult | None = None
     """The coded tile; None when its curve was measured."""
     planes: dict[str, bytes] = field(default_factory=dict)
@@ -69,7 +71,9 @@ class TilePass:
             is_decoded = not self.is_sampled or is_sample(tile.number)
             points = codec.curve(tile.pixels, self.layers, tile.counted, self.near, is_decoded=is_decoded)
             found = points.bytes, points.sse, points.asked
-            return TileRecord(number=tile.number, points=found, by_band=points.by_band)
+            return TileRecord(
+                number=tile.number, points=found, by_band=points.by_band, is_usual=points.is_usual
+            )
         if self.work == "within":
             result = tilework.code_within(tile, codec, self.bound)
         elif self.work == "lossless":
@@ -110,7 +114,7 @@ def is_sample(number: int) -> bool:
 def pack_record(record: TileRecord) -> bytes:
     """Return a record as bytes: its numbers as JSON, then arrays, codestream and planes."""
     blobs: list[tuple[str, bytes]] = [(f"plane {kind}", packed) for kind, packed in record.planes.items()]
-    head: dict[str, Any] = {"number": record.number, "points": record.points, "by_band": record.by_band}
+    head = {name: getattr(record, name) for name in ("number", "points", "by_band", "is_usual")}
     if record.result is not None:
         result = record.result
         head |= {name: getattr(result, name) for name in _NUMBERS}
@@ -150,6 +154,7 @@ def unpack_record(content: bytes) -> TileRecord:
             number=head["number"],
             points=(tuple(sizes), tuple(errors), tuple(asked)),
             by_band=by_band,
+            is_usual=head["is_usual"],
             result=result,
             planes=planes,
         )

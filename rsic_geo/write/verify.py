@@ -30,6 +30,7 @@ from rsic_geo.write.coded import CodedScene
 from rsic_geo.write.fit import scored_pixels
 from rsic_geo.write.on_disk import ReadBack
 from rsic_geo.write.plan import ScenePlan
+from rsic_geo.write.sideinfo import stored_limits
 from rsic_geo.write.tiles import errors_by_band, pixel_crc
 
 PSNR_SLACK = 0.0005
@@ -93,6 +94,7 @@ def verify_archive(  # noqa: PLR0913 - an archive, what it must be, and how the 
             )
             if read_back is not None:
                 _check_bytes(path, read_back.tile_crcs)
+                _check_limits(archives[0], coded.plan)
                 worst, verified = coded.max_error, replace(verified, shown=read_back.shown)
             lost = metadata_differences(coded.plan.snapshot, archives[0].snapshot)
     except (VerificationError, JobCancelledError):
@@ -232,6 +234,15 @@ def _check_bytes(path: Path, crcs: Sequence[int]) -> None:
         for number, crc in enumerate(crcs):
             if tile_crc(file, index, number) != crc:
                 raise VerificationError(f"tile {number} of the written archive is not what was read back")
+
+
+def _check_limits(archive: Archive, plan: ScenePlan) -> None:
+    """Raise VerificationError if readers would cut samples elsewhere than what was measured was cut."""
+    stored = () if archive.side is None else archive.side.limits
+    if stored != stored_limits(plan):
+        raise VerificationError(
+            "the written archive tells other limits of its bands than it was measured with"
+        )
 
 
 def _expected(source: Scene, plan: ScenePlan, archive: Archive, tiles: Sequence[int]) -> Iterator[_Expected]:

@@ -106,7 +106,7 @@ def test_coded_tiles_survive_as_bytes(number, stream, plane, values):
 
 @given(sizes=st.lists(st.integers(1, 10**9)), errors=st.lists(floats), cut=st.integers(1, 5))
 def test_curves_survive_as_bytes_and_cut_ones_are_refused(sizes, errors, cut):
-    record = TileRecord(number=3, points=(tuple(sizes), tuple(errors), tuple(errors)))
+    record = TileRecord(number=3, points=(tuple(sizes), tuple(errors), tuple(errors)), is_usual=cut > 2)
     packed = pack_record(record)
     assert unpack_record(packed) == record
     with pytest.raises(ContainerError):

@@ -13,7 +13,7 @@ from learned_support import landscape  # noqa: E402
 
 from rsic_geo.codecs.learned import LearnedCodec  # noqa: E402
 from rsic_geo.codecs.learned_network.spec import PRECISION, SCALES  # noqa: E402
-from rsic_geo.codecs.learned_shifts import ShiftChoice, moved, shift_count  # noqa: E402
+from rsic_geo.codecs.learned_shifts import ROWS, ShiftChoice, frequencies, moved, shift_count  # noqa: E402
 from rsic_geo.errors import BitstreamError  # noqa: E402
 
 ROW = 5
@@ -77,7 +77,8 @@ def test_symbols_that_are_wider_or_narrower_are_found_out(seed, far, size):
     def cost(of, values):
         return bits[of, np.clip(values, -60, 60) + 60].sum()
 
-    told = cost(np.full(6, row), shifts) if row else 0.0
+    own = PRECISION - np.log2(np.diff(frequencies()[0], axis=1))
+    told = own[row, shifts + 20].sum() if row else 0.0
     assert told + cost(moved(rows, shifts), symbols) <= cost(rows, symbols) + 1e-6
     if size == 400 and abs(far) > 4:
         assert row
@@ -106,7 +107,19 @@ def test_a_tile_too_small_for_shifts_tells_none(codec, plain):
     assert ours.payload == theirs.payload
 
 
-@pytest.mark.parametrize("row", [SCALES, 255])
+def test_frequencies_are_whole_numbers_that_rise_to_the_whole():
+    rows, widths = frequencies()
+    assert rows.shape == (1 + ROWS, 2 * 20 + 3)
+    assert (widths == 20).all()
+    assert (rows[:, 0] == 0).all()
+    assert (rows[:, -1] == 1 << PRECISION).all()
+    steps = np.diff(rows, axis=1)
+    assert steps.min() >= 1
+    assert (steps[:, :41] == steps[:, 40::-1]).all()
+    assert (np.diff(steps[1:, 20]) < 0).all()
+
+
+@pytest.mark.parametrize("row", [ROWS + 1, 255])
 def test_a_row_that_no_table_has_is_damage(codec, row):
     payload = bytearray(codec.encode_tile(landscape(3, 40, 40), 0.5).payload)
     payload[ROW] = row

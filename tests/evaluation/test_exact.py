@@ -166,6 +166,13 @@ def test_an_engine_a_foreign_python_lacks_is_told_and_no_python_fails(pretender,
         assert why in capsys.readouterr().out.splitlines()[0]
 
 
+def test_an_engine_that_nobody_has_fails(nothing_own, monkeypatch, capsys):
+    """A name mistyped would pass for one that agrees."""
+    monkeypatch.setattr(exact, "surroundings", lambda qemu: [exact.Surroundings(name="here")])
+    assert exact.main(["--engines", "onxruntime"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].endswith("the engine is not installed there")
+
+
 def test_archives_without_anyone_to_read_them_are_a_mistake(archive, capsys):
     with pytest.raises(SystemExit, match="2"):
         exact.main([*SHORT, "--archives", str(archive)])

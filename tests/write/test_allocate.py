@@ -79,8 +79,10 @@ def test_an_error_is_met_with_few_bytes(part: float) -> None:
 
 def test_what_is_left_is_told_by_tiles_that_were_decoded_and_by_their_bytes() -> None:
     asked = (100.0, 25.0)
-    busy = ((50_000, 90_000), (120.0, 30.0), asked)
-    level = ((10, 20), (7.0, 7.0), asked)
-    assert allocate.usually_left([busy, ((5, 9), (), asked)]) == pytest.approx(1.2)
-    assert allocate.usually_left([busy, level]) == pytest.approx(1.2, rel=1e-3)
-    assert allocate.usually_left([((5, 9), (), asked)]) == 1.0
+    busy = (((50_000, 90_000), (130.0, 30.0), asked), 28.0)
+    few = (((10, 20), (70.0, 20.0), asked), 28.0)
+    silent = (((5, 9), (), asked), 28.0)
+    assert allocate.usually_left([busy, silent]) == pytest.approx(1.2)
+    assert allocate.usually_left([(busy[0], 120.0)]) == pytest.approx(1.3)
+    assert allocate.usually_left([busy, few]) == pytest.approx(1.2, rel=1e-3)
+    assert allocate.usually_left([silent]) == 1.0

@@ -15,6 +15,7 @@ from rsic_geo.codecs import layered
 from rsic_geo.codecs.jpeg2000 import J2KParams, decode_tile, encode_tile_bytes
 from rsic_geo.geo.window import Window
 from rsic_geo.raster import open_scene
+from rsic_geo.write.passes import is_sample
 from rsic_geo.write.rate import control
 
 
@@ -113,3 +114,25 @@ def test_a_part_of_the_tiles_tells_what_the_encoder_leaves_in_all(
     assert abs(few["psnr"] - all_of_them["psnr"]) < 0.1
     gain = 20 * np.log10(few["bytes"] / all_of_them["bytes"])  # 6 dB for twice the bytes, or more
     assert few["psnr"] - all_of_them["psnr"] > gain - 0.03
+
+
+def test_tiles_that_are_no_sample_do_not_speak_for_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every sampled tile is water: the town between is decoded, too, and met as if nobody had tried."""
+    rng, looks = np.random.default_rng(8), []
+    pixels = np.empty((1, 1024, 1024), np.uint8)
+    for number in range(16):
+        rows, cols = (slice(256 * k, 256 * k + 256) for k in divmod(number, 4))
+        spread, wide = (1.0, 1) if is_sample(number) else (60.0, 4)
+        grain = np.kron(rng.normal(120, spread, (256 // wide, 256 // wide)), np.ones((wide, wide)))
+        pixels[0, rows, cols] = np.clip(grain, 0, 255)
+    source, decode = write_scene(tmp_path / "s.tif", pixels), layered._squared_error
+    monkeypatch.setattr(layered, "_squared_error", lambda *given: looks.append(1) or decode(*given))
+    how = {"target": "psnr=35", "model": "none", "tile_size": 256, "overwrite": True}
+    found = rsic_geo.compress(source, tmp_path / "a.jp2", **how)
+    assert len(looks) >= 16
+    monkeypatch.setattr(control, "_SAMPLED_TILES", 10**6)
+    wanted = rsic_geo.compress(source, tmp_path / "b.jp2", **how)
+    assert found.details["encoding_passes"] == wanted.details["encoding_passes"]
+    assert (tmp_path / "a.jp2").read_bytes() == (tmp_path / "b.jp2").read_bytes()

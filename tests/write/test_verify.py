@@ -14,7 +14,7 @@ from pipeline_support import painted
 import rsic_geo
 from rsic_geo.errors import JobCancelledError, SceneError, VerificationError
 from rsic_geo.scenes.archive import Archive
-from rsic_geo.write import on_disk
+from rsic_geo.write import on_disk, verify
 from rsic_geo.write.jobs import jp2
 
 
@@ -151,6 +151,14 @@ def test_bytes_that_change_after_they_were_read_back_are_found(tmp_path, monkeyp
     with pytest.raises(VerificationError, match="of the written archive is not what was read back"):
         lossy(source, tmp_path / "a.jp2")
     assert not list(tmp_path.glob("*.jp2"))
+
+
+def test_limits_that_others_were_measured_with_are_found(tmp_path, monkeypatch):
+    """Readers cut what the codec rings: the tile that is decoded again may not ring."""
+    source = scene_of("plain", tmp_path / "s.tif")
+    monkeypatch.setattr(verify, "stored_limits", lambda plan: ((2, 254),) * 3)
+    with pytest.raises(VerificationError, match="tells other limits of its bands"):
+        lossy(source, tmp_path / "a.jp2")
 
 
 def test_one_tile_of_the_sealed_file_is_decoded_once_more(tmp_path, monkeypatch):

@@ -112,19 +112,21 @@ class TileCurve:
 
 
 def usually_left(
-    points: Iterable[tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]],
+    tiles: Iterable[tuple[tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]], float]],
 ) -> float:
     """Return the part of the squared error it is asked for that the encoder leaves: 1.1 to 1.2 of most tiles.
 
     Args:
-        points: bytes, squared errors and what was asked for, of layers of each tile; tiles without errors
-            tell nothing. Tiles count by their bytes: level ones may leave anything.
+        tiles: bytes, squared errors and what was asked for, of layers of each tile that leaves the usual
+            part; and the squared error about which that is wanted. Tiles without errors tell nothing, others
+            as much as they have bytes.
     """
     weights, logs = [], []
-    for sizes, left, asked in points:
+    for (sizes, left, asked), near in tiles:
         if left and min(left) > 0:
-            weights.append(sizes[-1])
-            logs.append(float(np.mean(np.log(np.divide(left, asked)))))
+            at = min(range(len(left)), key=lambda k: abs(math.log(left[k] / near)))
+            weights.append(sizes[at])
+            logs.append(math.log(left[at] / asked[at]))
     return math.exp(np.average(logs, weights=weights)) if logs else 1.0
 
 
