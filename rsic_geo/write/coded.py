@@ -94,13 +94,14 @@ class SceneCoder:
         Raises:
             JobCancelledError: if the caller cancels.
         """
-        todo = TilePass(work="curves", layers=layers, near=near, is_sampled=is_sampled)
-        records = list(self._records(todo, progress, "measuring tiles", only))
-        over = 1.0
-        if is_sampled and isinstance(near, float):
+        # bands that are judged one by one, or errors of any size, leave other parts: all tiles are decoded
+        about = near if is_sampled and isinstance(near, float) else None
+        todo = TilePass(work="curves", layers=layers, near=near, is_sampled=about is not None)
+        records, over = list(self._records(todo, progress, "measuring tiles", only)), 1.0
+        if about is not None:
             records = self._told(records, todo, progress)
             over = usually_left(
-                (each.points, near * self._samples(each.number)) for each in records if each.is_usual
+                (each.points, about * self._samples(each.number)) for each in records if each.is_usual
             )
         return [
             TileCurve.from_points(
