@@ -38,6 +38,8 @@ class TileForm:
     """Bits a sample uses; None for all of its type."""
     tile_size: int = 1024
     """Largest side of a tile (px); those at the lower and right border are smaller."""
+    effort: Literal["fast", "normal", "best"] = "normal"
+    """How long an encoder may look for fewer bytes; decoders need not know."""
 
     @property
     def bands(self) -> int:

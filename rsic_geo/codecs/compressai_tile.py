@@ -90,13 +90,16 @@ class CompressaiCodec(LearnedCodec):
         self._expects.double().eval().requires_grad_(False)
         self._pixels.eval().requires_grad_(False).to(self._where)
 
-    def encode_tile(self, samples: Samples, quality: float) -> LearnedTile:
+    def encode_tile(self, samples: Samples, quality: float, *, passes: int = 0) -> LearnedTile:
         """Code samples (1 or 3 bands, height, width), 0..1 over the scene's radiometry, at a quality of 0..1.
+
+        ``passes`` change nothing: refining knows the network of :class:`LearnedCodec` alone.
 
         Raises:
             UnsupportedSceneError: not such an array, not finite, or too large.
             UsageError: quality outside 0..1.
         """
+        del passes
         samples, level = self._asked(samples, quality)
         step = step_of(level)
         writer = SymbolWriter(self._table)

@@ -124,11 +124,11 @@ class LearnedCodec:
         try:
             self.spec = CodecSpec.from_json(weights.spec)
             tensors = safetensors.numpy.load(weights.content)
-            frozen = {k.removeprefix(FROZEN): v for k, v in tensors.items() if k.startswith(FROZEN)}
+            self._frozen = {k.removeprefix(FROZEN): v for k, v in tensors.items() if k.startswith(FROZEN)}
             self._rest = {k: v for k, v in tensors.items() if not k.startswith(FROZEN)}
             if {name: value.shape for name, value in self._rest.items()} != shapes(self.spec):
                 raise ValueError("tensors missing, or others")
-            self._entropy = ExactEntropy(self.spec, frozen)
+            self._entropy = ExactEntropy(self.spec, self._frozen)
             self._table = SymbolTable(self._entropy.cdf, self._entropy.half_width)
             self._shifts = SymbolTable(*frequencies())
             self._choice = ShiftChoice(self._entropy.cdf, self._entropy.half_width)
@@ -156,11 +156,14 @@ class LearnedCodec:
                     )
                 from rsic_geo.codecs.learned_torch import TorchNetwork
 
-                self._torch = TorchNetwork(self.spec, self._rest, self.device)
+                self._torch = TorchNetwork(self.spec, self._rest, self._frozen, self.device)
             return self._torch
 
-    def encode_tile(self, samples: Samples, quality: float) -> LearnedTile:
+    def encode_tile(self, samples: Samples, quality: float, *, passes: int = 0) -> LearnedTile:
         """Code samples (1 or 3 bands, height, width), 0..1 over the scene's radiometry, at a quality of 0..1.
+
+        With ``passes`` the latents are moved so many times towards less bits and error together
+        (`learned_network.refine`), unless what comes of it is no better; reading takes no longer.
 
         Raises:
             UnsupportedSceneError: not such an array, not finite, or too large.
@@ -168,7 +171,20 @@ class LearnedCodec:
             MissingDependencyError: torch is not installed.
         """
         samples, level = self._asked(samples, quality)
-        v, z = self._by_torch().analyse(self._pad(samples), level)
+        network = self._by_torch()
+        v, z = network.analyse(self._pad(samples), level)
+        tile, shifts = self._coded(samples, v, z, level)
+        if passes:
+            v = network.refine(samples, (v, z), level, passes=passes, shifts=shifts)
+            other, _ = self._coded(samples, v, z, level)
+            if self._cost(other, samples, level) < self._cost(tile, samples, level):
+                tile = other
+        return tile
+
+    def _coded(
+        self, samples: Samples, v: Samples, z: NDArray[np.int32], level: int
+    ) -> tuple[LearnedTile, NDArray[np.int32]]:
+        """Return the tile that latents and hyper-latent symbols make, and its shifts."""
         flat = v.reshape(CHANNELS, -1)
         parts = [(z, self._hyper_index(z.shape))]
         latents = np.zeros(v.shape, np.int32)
@@ -187,7 +203,12 @@ class LearnedCodec:
             first += len(index)
         string = writer.finish()
         head = HEADER.pack(level, writer.checksum(self._context(samples.shape, level)))
-        return LearnedTile(payload=head + bytes([row]) + string, reconstruction=reconstruction)
+        return LearnedTile(payload=head + bytes([row]) + string, reconstruction=reconstruction), shifts
+
+    def _cost(self, tile: LearnedTile, samples: Samples, level: int) -> float:
+        """Return bits and weighed squared error of a tile, as refining weighs them."""
+        error = np.square(tile.reconstruction.clip(0, 1) - samples, dtype=np.float64).sum() / len(samples)
+        return float(8 * len(tile.payload) + self.spec.refined_weight(level) * error)
 
     @staticmethod
     def _asked(samples: Samples, quality: float) -> tuple[Samples, int]:

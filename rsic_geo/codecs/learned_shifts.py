@@ -61,8 +61,7 @@ class ShiftChoice:
 
     def __init__(self, cdf: NDArray[np.int32], half_width: NDArray[np.int32]) -> None:
         """Tabulate costs; frequencies and how wide each row is, as of `tables.cumulative`."""
-        self._told = np.array([_costs(row, int(w)) for row, w in zip(*frequencies(), strict=True)])
-        self._bits = np.array([_costs(row, int(w)) for row, w in zip(cdf, half_width, strict=True)])
+        self._told, self._bits = prices(*frequencies()), prices(cdf, half_width)
         self._range = np.arange(-_FARTHEST, _FARTHEST + 1)
         rows = np.clip(np.arange(SCALES)[:, None] + self._range, 1, SCALES - 1)
         self._moved = self._bits[rows].transpose(0, 2, 1).reshape(SCALES * (_LONGEST + 1), -1)
@@ -96,6 +95,11 @@ def _nearest_least(costs: NDArray[np.float64]) -> NDArray[np.intp]:
     order = np.argsort(np.abs(np.arange(costs.shape[1]) - _FARTHEST), kind="stable")
     found: NDArray[np.intp] = order[costs[:, order].argmin(axis=1)]
     return found
+
+
+def prices(cdf: NDArray[np.int32], half_width: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return what symbols of one sign cost (bits) by row of a table and by size, from 0."""
+    return np.array([_costs(row, int(w)) for row, w in zip(cdf, half_width, strict=True)])
 
 
 def _costs(row: Sequence[int], half: int) -> NDArray[np.float64]:

@@ -21,6 +21,8 @@ from rsic_geo.errors import (
     WeightsMismatchError,
 )
 
+PASSES = {"fast": 0, "normal": 1, "best": 3}
+"""How often latents are refined, by effort; four times are no better than three."""
 ROUNDING = 5e-5
 """How far apart the float32 arithmetic of two devices may come out (share of the used range)."""
 _LENGTH = struct.Struct(">I")
@@ -47,8 +49,8 @@ class TileNetwork(Protocol):
     name: str
     sha256: str
 
-    def encode_tile(self, samples: Floats, quality: float) -> LearnedTile:
-        """Encode samples (1 or 3 bands, h, w) at a quality of 0..1."""
+    def encode_tile(self, samples: Floats, quality: float, *, passes: int = 0) -> LearnedTile:
+        """Encode samples (1 or 3 bands, h, w) at a quality of 0..1, refined so many times if it can be."""
         ...
 
     def decode_tile(self, payload: bytes, shape: tuple[int, int, int], *, reduce: int = 0) -> Floats:
@@ -149,7 +151,7 @@ class LearnedTiles:
         for group in self._form.groups:
             index = list(group)
             samples = self._form.radiometry.forward(pixels[index], group)
-            tile = self._network.encode_tile(samples, setting.quality)
+            tile = self._network.encode_tile(samples, setting.quality, passes=PASSES[self._form.effort])
             out[index] = self._form.radiometry.inverse(tile.reconstruction, group)
             parts.append(tile.payload)
         return Coded(b"".join(_LENGTH.pack(len(part)) + part for part in parts[:-1]) + parts[-1], out)

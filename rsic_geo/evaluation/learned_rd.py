@@ -67,7 +67,9 @@ def code_learned(
     ]
     with ThreadPoolExecutor(options["threads"]) as pool:
         begun = time.perf_counter()
-        coded = list(pool.map(lambda window: codec.encode_tile(samples[window], quality), windows))
+        coded = list(
+            pool.map(lambda w: codec.encode_tile(samples[w], quality, passes=options["passes"]), windows)
+        )
         between = time.perf_counter()
         found = list(pool.map(lambda one: codec.decode_tile(one.payload, one.reconstruction.shape), coded))
         curve.decode_s += time.perf_counter() - between
@@ -137,7 +139,7 @@ def table(learned: dict[str, Curve], standard: dict[str, Curve], megapixels: flo
 
 
 def measure(codec: LearnedCodec, paths: list[Path], options: dict[str, Any]) -> str:
-    """Code all images and return the table; ``options``: tile (px), threads, grey, list."""
+    """Code all images and return the table; ``options``: tile (px), threads, passes, grey, list."""
     learned: dict[str, Curve] = {}
     standard: dict[str, Curve] = {}
     pixels = 0
@@ -162,6 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tile", type=int, default=512, help="side of a tile in px")
     parser.add_argument("--threads", type=int, default=1, help="tiles of the learned codec side by side")
     parser.add_argument("--grey", action="store_true", help="the green band alone")
+    parser.add_argument("--passes", type=int, default=0, help="latents are refined so many times")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--list", action="store_true", help="one line per image")
     values = vars(parser.parse_args(arguments))

@@ -23,6 +23,8 @@ from torch import Tensor
 
 from rsic_geo.codecs.compressai_network import ARCHITECTURES, CompressaiSpec
 from rsic_geo.codecs.learned_network import LEVELS, SPECS, CodecSpec
+from rsic_geo.codecs.learned_network.model import LearnedNetwork
+from rsic_geo.codecs.learned_network.refine import Refiner, Refining
 from rsic_geo.codecs.learned_network.transform import PostFilter, Residual
 from rsic_geo.training.codec_state import CodecState, Spec, grow, read_shipped
 from rsic_geo.training.data import Crop
@@ -40,6 +42,12 @@ class CodecOptions(TrainOptions):
     """Shipped weights a run that begins starts from, widened to ``codec``."""
     hard_share: float = 0.4
     """Last part of the run, trained on real symbols with the encoder at rest."""
+    encoder_alone: bool = False
+    """Train the analysis alone: what decodes stays as it is, so that archives' symbols mean what they did."""
+    passes: int = 0
+    """How often the latents of an encoder at rest are refined, so that the rest learns from what will be."""
+    sharpness: float = 0.0
+    """How steep the steps are that stand for rounding while the encoder moves; 0: noise."""
 
 
 class CodecTrainer(Trainer):
@@ -66,6 +74,13 @@ class CodecTrainer(Trainer):
                 ).state_dict()
                 state.network.load_state_dict(tensors)
                 state.average.load_state_dict(tensors)
+        if options.encoder_alone:
+            for name, parameter in state.network.named_parameters():
+                parameter.requires_grad_(name.startswith("analysis."))
+        if isinstance(state.network, LearnedNetwork):
+            state.network.sharpness = options.sharpness
+            if options.passes:
+                state.network.refining = self._refined
         for module in state.network.modules():
             if isinstance(module, Residual | PostFilter) and self.dtype != torch.float32:
                 module.reduced = self.dtype
@@ -90,6 +105,12 @@ class CodecTrainer(Trainer):
         state.optimizer.step()
         state.step += 1
         state.update_average(options.average_decay)
+
+    def _refined(self, x: Tensor, v: Tensor, level: Tensor) -> Tensor:
+        network = self.state.network
+        assert isinstance(network, LearnedNetwork)
+        z = network.entropy.hyper_latents(v).round()
+        return Refiner.of(network)(x, v, z, Refining(level=level, passes=self.options.passes))
 
     def weigh(self, x: Tensor, *, hard: bool) -> Tensor:
         """Return the loss of pictures (n, 3, h, w), each at its own quality; counts bits and PSNR."""
@@ -127,6 +148,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--grown-from", type=Path, help="shipped weights (.safetensors) to begin with, widened"
     )
     parser.add_argument("--hard-share", type=float)
+    parser.add_argument("--encoder-alone", action="store_true", help="the analysis moves, nothing else")
+    parser.add_argument("--passes", type=int, help="latents of an encoder at rest are refined so many times")
+    parser.add_argument("--sharpness", type=float, help="of steps that stand for rounding; without: noise")
     given = given_options(parser, arguments)
     size, arch, n, m = (given.pop(name) for name in ("size", "arch", "channels", "latents"))
     spec = SPECS[size] if arch == "learned" else CompressaiSpec.sized(arch, n, m)

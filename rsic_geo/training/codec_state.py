@@ -22,9 +22,9 @@ from torch import Tensor
 
 from rsic_geo.codecs.compressai_network import CompressaiNetwork, CompressaiSpec
 from rsic_geo.codecs.learned_network import FORMAT, LEVELS, CodecSpec
-from rsic_geo.codecs.learned_network.exact import FROZEN, ONE, PLACES, WEIGHT_PLACES
+from rsic_geo.codecs.learned_network.exact import FROZEN
+from rsic_geo.codecs.learned_network.frozen import thawed
 from rsic_geo.codecs.learned_network.model import LearnedNetwork
-from rsic_geo.codecs.learned_network.spec import LOWEST_LOG2, PER_OCTAVE
 from rsic_geo.training.state import RunState, read_payload
 
 CodecNetwork: TypeAlias = LearnedNetwork | CompressaiNetwork
@@ -100,30 +100,9 @@ def read_shipped(path: Path) -> LearnedNetwork:
     known = {name: value.float() for name, value in tensors.items() if not name.startswith(FROZEN)}
     for name, value in tensors.items():
         if name.startswith(FROZEN):
-            known |= _thawed(name.removeprefix(FROZEN), value, wanted)
+            known |= thawed(name.removeprefix(FROZEN), value, wanted)
     network.load_state_dict(wanted | known)
     return network
-
-
-def _thawed(name: str, value: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return a frozen tensor under the name it is trained by; nothing for tables."""
-    if name == "hyper_index":
-        middle = (value.double() + 0.5) / PER_OCTAVE + LOWEST_LOG2
-        return {"entropy.hyper_scales": middle.float()}
-    inner = name if name.startswith("hyper_") else f"groups.{name}"
-    target = wanted.get(f"entropy.{inner}")
-    if target is None:
-        return {}
-    if name.endswith(".offsets"):
-        thawed = value.double() / ONE
-    elif name.endswith(".bias"):
-        thawed = value.double() / (1 << (PLACES + WEIGHT_PLACES))
-    else:
-        # Frozen as (out, rows x columns x in), see `frozen._freeze_layer`.
-        out, inside, rows, columns = target.shape
-        thawed = (value.double() / (1 << WEIGHT_PLACES)).reshape(out, rows, columns, inside)
-        thawed = thawed.permute(0, 3, 1, 2)
-    return {f"entropy.{inner}": thawed.float().contiguous()}
 
 
 @torch.no_grad()

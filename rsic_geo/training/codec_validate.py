@@ -14,9 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from rsic_geo.codecs.learned_network import BLOCK, LEVELS
+from rsic_geo.codecs.learned_network.model import Coded, LearnedNetwork
+from rsic_geo.codecs.learned_network.refine import Refiner, Refining
 from rsic_geo.training.codec_state import CodecNetwork, read_codec
 from rsic_geo.training.degrade import Image8, code_jpeg2000
 from rsic_geo.training.validate import bd_rate, read_images
@@ -47,23 +50,37 @@ def psnr_of(image: Image8, decoded: Image8) -> float:
     return float(10 * np.log10(255**2 / max(float(error), 1e-9)))
 
 
-@torch.inference_mode()
-def code(network: CodecNetwork, image: Image8, quality: float) -> tuple[Image8, float]:
-    """Return an image (h, w, 3) as the codec gives it back, and its bits per pixel."""
+@torch.no_grad()
+def code(network: CodecNetwork, image: Image8, quality: float, passes: int = 0) -> tuple[Image8, float]:
+    """Return an image (h, w, 3) as the codec gives it back, and its bits per pixel; refined so many times."""
     height, width = image.shape[:2]
     device = next(network.parameters()).device
     pixels = torch.from_numpy(image.astype(np.float32) / 255).permute(2, 0, 1)[None].to(device)
     pixels = F.pad(pixels, (0, -width % BLOCK, 0, -height % BLOCK), mode="replicate")
-    coded = network(pixels, torch.tensor([round(quality * (LEVELS - 1))], device=device), hard=True)
+    level = torch.tensor([round(quality * (LEVELS - 1))], device=device)
+    if passes and isinstance(network, LearnedNetwork):
+        coded = _refined(network, pixels, level, (height, width), passes)
+    else:
+        coded = network(pixels, level, hard=True)
     decoded = coded.pixels[0, :, :height, :width].clamp(0, 1).mul(255).round().byte()
     return decoded.permute(1, 2, 0).cpu().numpy(), float(coded.bits) / (height * width)
 
 
-def assess(network: CodecNetwork, image: Image8, name: str) -> Curves:
+def _refined(network: LearnedNetwork, x: Tensor, level: Tensor, shape: tuple[int, int], passes: int) -> Coded:
+    """Return what pixels (1, 3, h, w) come to when refined; those beyond shape do not count."""
+    gains, scales = network.gains(level), network.gains.log_scales(level)
+    v = network.analysis(x, gains, level)
+    z = network.entropy.hyper_latents(v).round()
+    moved = Refiner.of(network)(x[..., : shape[0], : shape[1]], v, z, Refining(level=level, passes=passes))
+    decoded, bits = network.code(moved, scales, level, hard=True)
+    return Coded(pixels=network.synthesis(decoded, gains, level), bits=bits)
+
+
+def assess(network: CodecNetwork, image: Image8, name: str, passes: int = 0) -> Curves:
     """Code one image at every quality, and with JPEG 2000 at the same rates."""
     bpp, psnr, standard_bpp, standard_psnr = [], [], [], []
     for quality in QUALITIES:
-        decoded, rate = code(network, image, quality)
+        decoded, rate = code(network, image, quality, passes)
         bpp.append(rate)
         psnr.append(psnr_of(image, decoded))
         standard, size = code_jpeg2000(image, rate)
@@ -104,6 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("state", type=Path, help="state file of the trainer")
     parser.add_argument("--data", type=Path, required=True, help="folder of images")
     parser.add_argument("--every", type=int, default=1, help="use every n-th image")
+    parser.add_argument("--passes", type=int, default=0, help="latents are refined so many times")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--list", action="store_true", help="one line per image")
@@ -111,7 +129,9 @@ def main(arguments: list[str] | None = None) -> int:
     if values.threads:
         torch.set_num_threads(values.threads)
     network = read_codec(values.state, torch.device(values.device))
-    results = [assess(network, image, name) for name, image in read_images(values.data, values.every)]
+    results = [
+        assess(network, image, name, values.passes) for name, image in read_images(values.data, values.every)
+    ]
     if values.list:
         for result in results:
             print(f"{result.bd_rate:+7.2f} %  {result.name}")

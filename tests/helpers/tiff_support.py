@@ -38,7 +38,7 @@ class Remembering:
         self.decoded = 0
         """Tiles decoded so far."""
 
-    def encode_tile(self, samples: NDArray[np.float32], quality: float) -> Tile:
+    def encode_tile(self, samples: NDArray[np.float32], quality: float, *, passes: int = 0) -> Tile:
         assert samples.dtype == np.float32
         assert samples.shape[0] in (1, 3)
         assert 0 <= quality <= 1

@@ -134,10 +134,10 @@ class Forgetful:
 
     name, sha256 = "forgetful", "ef" * 32
 
-    def encode_tile(self, samples, quality):
+    def encode_tile(self, samples, quality, *, passes=0):
         from tiff_support import Tile
 
-        del quality
+        del quality, passes
         bands, height, width = samples.shape
         small = samples[:, ::16, ::16].astype(np.float16)
         payload = np.array([bands, height, width], "<u2").tobytes() + small.tobytes()

@@ -93,6 +93,25 @@ def test_the_encoder_rests_in_the_last_part_and_the_rest_does_not(pack_folder, t
     assert {"synthesis.matrix", "gains.deviation", "entropy.groups.0.leave.weight"} <= moved
 
 
+def test_the_encoder_alone_moves_and_steps_have_a_slope(pack_folder, tmp_path):
+    fresh = CodecState.fresh(SMALL, seed=0, device=torch.device("cpu")).network.state_dict()
+    ways = {"encoder_alone": True, "sharpness": 12.0}
+    state = run(options(pack_folder, tmp_path, steps=4, hard_share=0.0, warmup=1, **ways))
+    moved = {k for k, v in state.network.state_dict().items() if not torch.equal(v, fresh[k])}
+    assert "analysis.matrix" in moved
+    assert all(name.startswith("analysis.") for name in moved)
+
+
+def test_what_decodes_is_trained_on_refined_latents(pack_folder, tmp_path):
+    """The crops and the noise are the same: what differs is what the encoder at rest was made to send."""
+    plain = run(options(pack_folder, tmp_path / "plain", steps=3, hard_share=1.0))
+    refined = run(options(pack_folder, tmp_path / "refined", steps=3, hard_share=1.0, passes=1))
+    fresh = CodecState.fresh(SMALL, seed=0, device=torch.device("cpu")).network.state_dict()
+    ours, theirs = refined.network.state_dict(), plain.network.state_dict()
+    assert not torch.equal(ours["synthesis.matrix"], theirs["synthesis.matrix"])
+    assert torch.equal(ours["analysis.matrix"], fresh["analysis.matrix"])
+
+
 @pytest.mark.parametrize("hard", [False, True])
 def test_the_hyper_latent_pays_for_its_own_bits(hard, monkeypatch):
     network = busy_network().requires_grad_(True)

@@ -188,8 +188,8 @@ def test_a_tile_the_network_fails_on_is_jpeg2000(town, tmp_path, codec, monkeypa
     """Noise in one place, or a bad network everywhere: never below JPEG 2000 at the same size."""
     kept = codec.encode_tile
 
-    def fails_on_dark(samples, quality):
-        tile = kept(samples, quality)
+    def fails_on_dark(samples, quality, **how):
+        tile = kept(samples, quality, **how)
         if samples.mean() < float(limit):
             tile.reconstruction[:] = 0.5
         return tile

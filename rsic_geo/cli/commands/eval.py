@@ -10,7 +10,7 @@ import click
 from rsic_geo.cli.console import Console
 from rsic_geo.cli.options import execution_options, overwrite_option, stack, talking
 from rsic_geo.errors import OutputExistsError, UsageError
-from rsic_geo.options import Execution
+from rsic_geo.options import EFFORTS, Execution
 from rsic_geo.progress import Progress
 from rsic_geo.targets import Target
 
@@ -66,6 +66,13 @@ _rd_choices = stack(
         callback=_words,
         metavar="auto|NAME",
         help="Also measure archives of the learned codec with these weights, alone and with the models.",
+    ),
+    click.option(
+        "--effort",
+        type=click.Choice(EFFORTS),
+        default="normal",
+        show_default=True,
+        help="How long the learned codec looks for fewer bytes.",
     ),
     click.option(
         "--earlier", metavar="CSV", help="points.csv of an earlier run: show its other codecs, too."

@@ -94,3 +94,24 @@ def shipped_tensors(network: LearnedNetwork, counts: Tensor | None = None) -> di
         is_fine = name.endswith(_FULL_PRECISION) or value.dim() < 2
         shipped[name] = value.detach().cpu().to(torch.float32 if is_fine else torch.float16).contiguous()
     return shipped
+
+
+def thawed(name: str, value: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a frozen tensor under the name it is trained by; nothing for tables."""
+    if name == "hyper_index":
+        middle = (value.double() + 0.5) / PER_OCTAVE + LOWEST_LOG2
+        return {"entropy.hyper_scales": middle.float()}
+    inner = name if name.startswith("hyper_") else f"groups.{name}"
+    target = wanted.get(f"entropy.{inner}")
+    if target is None:
+        return {}
+    if name.endswith(".offsets"):
+        found = value.double() / ONE
+    elif name.endswith(".bias"):
+        found = value.double() / (1 << (PLACES + WEIGHT_PLACES))
+    else:
+        # Frozen as (out, rows x columns x in), see `_freeze_layer`.
+        out, inside, rows, columns = target.shape
+        found = (value.double() / (1 << WEIGHT_PLACES)).reshape(out, rows, columns, inside)
+        found = found.permute(0, 3, 1, 2)
+    return {f"entropy.{inner}": found.float().contiguous()}

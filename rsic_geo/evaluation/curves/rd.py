@@ -17,7 +17,7 @@ from rsic_geo.evaluation.curves.learned_archives import LearnedArchiveCoder
 from rsic_geo.evaluation.curves.peers import DialSearch, get_peer
 from rsic_geo.evaluation.imagery import source_of
 from rsic_geo.evaluation.metrics import Quality, quality
-from rsic_geo.options import EncodeOptions, Execution
+from rsic_geo.options import Effort, EncodeOptions, Execution
 from rsic_geo.progress import Progress, ProgressCallback
 from rsic_geo.repair import load_enhancer
 from rsic_geo.repair.base import Enhancer
@@ -43,6 +43,8 @@ class RdOptions:
     peers: tuple[str, ...] = ()
     learned: tuple[str, ...] = ()
     """Weights of the learned codec, at most one: ``auto`` or a name; empty leaves it out."""
+    effort: Effort = "normal"
+    """Of archives: what the learned codec takes for fewer bytes."""
     with_full: bool = False
     """Also measure the models without adaptive filter, and their corrections at strength 1."""
     fast: bool = False
@@ -67,7 +69,10 @@ class RdOptions:
     def encode_options(self) -> EncodeOptions:
         """Return how scenes are coded; the target is given with each coding."""
         return EncodeOptions(
-            target=Target(kind="bpp", value=1.0), tile_size=self.tile_size, execution=self.execution
+            target=Target(kind="bpp", value=1.0),
+            tile_size=self.tile_size,
+            effort=self.effort,
+            execution=self.execution,
         )
 
 

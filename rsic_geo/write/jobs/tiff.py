@@ -46,6 +46,9 @@ class TiffJob(TiledJob[TiffSpool, DialSearch]):
             size = min(self.entry.usual_tile_size, plan.grid.tile_size)
             plan = self.plan = replace(plan, grid=replace(plan.grid, tile_size=size))
         coded = CodedBands.of(plan.groups, plan.form, lossless=plan.lossless)
+        # Refining weighs squared error: within a largest one it would cost time for nothing.
+        effort = "fast" if self.options.target.kind == "max-error" else self.options.effort
+        coded = replace(coded, form=replace(coded.form, effort=effort))
         name = self.options.codec.partition(":")[2]
         self._codec = self.entry.maker()(
             coded.form,
