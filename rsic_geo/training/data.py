@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import queue
 import tarfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,11 +139,33 @@ class ImagePacks:
 
 
 def find_packs(folder: Path) -> tuple[Path, ...]:
-    """Return the tar packs of a folder in name order; raises FileNotFoundError if there are none."""
-    packs = tuple(sorted(folder.glob("*.tar")))
+    """Return the tar packs of RGB pictures in a folder, in name order; others are left out with a warning.
+
+    Raises FileNotFoundError if there are none.
+    """
+    packs = []
+    for pack in sorted(folder.glob("*.tar")):
+        if _holds_pictures(pack):
+            packs.append(pack)
+        else:  # chips of many bands would end a run hours later, when the first of them is drawn
+            warnings.warn(f"{pack} holds no 8-bit pictures: training goes without it", stacklevel=2)
     if not packs:
         raise FileNotFoundError(f"{folder}: no .tar pack of training images there")
-    return packs
+    return tuple(packs)
+
+
+def _holds_pictures(pack: Path) -> bool:
+    """Say whether the first file of a pack is a picture; packs are of one kind."""
+    with tarfile.open(pack) as tar:
+        first = next((member for member in tar if member.isfile()), None)
+        stream = tar.extractfile(first) if first is not None else None
+        if stream is None:
+            return False
+        try:
+            with Image.open(io.BytesIO(stream.read())) as image:
+                return image.mode in ("RGB", "RGBA", "L", "P")
+        except OSError:  # Pillow's own error for what it does not know is one
+            return False
 
 
 def make_crops(packs: ImagePacks, turn: int, options: StreamOptions) -> list[Crop]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 
 torch = pytest.importorskip("torch")
 
@@ -237,3 +240,22 @@ def test_samples_of_8_and_16_bits_share_a_batch(pack_folder):
         alone = train.to_batch([crop], torch.device("cpu"))
         for ours, theirs in zip(together, alone, strict=True):
             torch.testing.assert_close(ours[number : number + 1], theirs, rtol=0, atol=1e-7)
+
+
+def test_packs_of_chips_with_many_bands_are_left_out_at_the_start(tmp_path):
+    write_pack(tmp_path)
+    with tarfile.open(tmp_path / "multiband-0.tar", "w") as tar:
+        chip = io.BytesIO()
+        tifffile.imwrite(chip, np.zeros((6, 40, 40), np.uint16), photometric="minisblack")
+        member = tarfile.TarInfo("landsat__6b.tif")
+        member.size = chip.tell()
+        chip.seek(0)
+        tar.addfile(member, chip)
+    with pytest.warns(UserWarning, match=r"multiband-0\.tar holds no 8-bit pictures"):
+        assert [pack.name for pack in find_packs(tmp_path)] == ["train-0.tar"]
+    (tmp_path / "train-0.tar").unlink()
+    with (
+        pytest.warns(UserWarning, match="goes without it"),
+        pytest.raises(FileNotFoundError, match="no .tar"),
+    ):
+        find_packs(tmp_path)
