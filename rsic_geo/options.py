@@ -168,10 +168,12 @@ class EncodeOptions:
     effort: Effort = said(
         "normal",
         help="Time for bytes, where something may be lost: the scene's own filter alone (fast), the smallest "
-        "network (normal), a larger one and a search that ends nearer the target (best).",
+        "network (normal), a larger one and a search that ends nearer the target (best). Tiles of the "
+        "learned codec are refined not at all, once or three times.",
     )
     """Time for bytes: the scene's filter alone (fast), the smallest network (normal), a larger one and a
-    search that ends nearer its target (best). A larger network takes longer to read, too."""
+    search that ends nearer its target (best). A larger network takes longer to read, too. Tiles of the
+    learned codec are refined not at all, once or three times, which takes no longer to read."""
     tile_size: int = 0
     """Side of a codec tile (px); 0 = 1024, less for scenes of very many bands."""
     seed: int = said(

@@ -129,9 +129,11 @@ def grow(network: LearnedNetwork, spec: CodecSpec, *, seed: int) -> LearnedNetwo
 
 
 def read_codec(path: Path, device: torch.device) -> CodecNetwork:
-    """Return the averaged network of a codec's state file, or an exported one of CompressAI's, at rest."""
+    """Return the averaged network of a codec's state file, or an exported one, at rest."""
     if path.suffix == ".safetensors":
-        network = CompressaiNetwork.from_tensors(load_file(path))
+        with safe_open(str(path), framework="pt") as opened:
+            is_ours = (opened.metadata() or {}).get("format") == FORMAT
+        network = read_shipped(path) if is_ours else CompressaiNetwork.from_tensors(load_file(path))
         return network.to(device).eval().requires_grad_(False)
     return CodecState.load(path, device=device).average.eval().requires_grad_(False)
 

@@ -118,7 +118,7 @@ def summary(results: list[Curves]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Command line of the validator."""
     parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.codec_validate", description=__doc__)
-    parser.add_argument("state", type=Path, help="state file of the trainer")
+    parser.add_argument("state", type=Path, help="state file of the trainer, or exported weights")
     parser.add_argument("--data", type=Path, required=True, help="folder of images")
     parser.add_argument("--every", type=int, default=1, help="use every n-th image")
     parser.add_argument("--passes", type=int, default=0, help="latents are refined so many times")

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from learned_support import SMALL, busy_network  # noqa: E402
+from learned_support import SMALL, busy_network, weights_of  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from training_support import picture, write_pack  # noqa: E402
 
@@ -26,7 +26,7 @@ from rsic_geo.codecs.learned_network.spec import phases  # noqa: E402
 from rsic_geo.devices import one_thread  # noqa: E402
 from rsic_geo.repair.network import UNetSpec  # noqa: E402
 from rsic_geo.training import codec, codec_export, codec_validate, train  # noqa: E402
-from rsic_geo.training.codec_state import CodecState, degrade_batch  # noqa: E402
+from rsic_geo.training.codec_state import CodecState, degrade_batch, read_codec  # noqa: E402
 from rsic_geo.training.data import ImagePacks, StreamOptions, find_packs, make_crops  # noqa: E402
 from rsic_geo.training.degrade import DegradeOptions  # noqa: E402
 from rsic_geo.training.export import ExportOptions  # noqa: E402
@@ -346,3 +346,20 @@ def test_the_validator_finds_that_bits_buy_quality():
     assert list(curves.psnr) == sorted(curves.psnr)
     assert curves.standard_bpp == pytest.approx(curves.bpp, rel=0.2, abs=0.1)
     assert "BD-rate against JPEG 2000 over 1 images" in codec_validate.summary([curves])
+
+
+def test_the_validator_refines_and_takes_shipped_weights(tmp_path):
+    """Shipped weights are validated as a state is, tails apart; refined they cost less.
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(weights_of(busy_network()).content)
+    network = read_codec(path, torch.device("cpu"))
+    image = picture(3, 120, 160)[:100, :131]
+    plain, refined = (codec_validate.assess(network, image, "x", passes) for passes in (0, 2))
+    weigh = [SMALL.refined_weight(round(q * 255)) / 255**2 for q in codec_validate.QUALITIES]
+
+    def costs(curves):
+        return [
+            b + w * 255**2 / 10 ** (p / 10) for b, p, w in zip(curves.bpp, curves.psnr, weigh, strict=True)
+        ]
+
+    assert np.mean(np.log(costs(refined))) < np.mean(np.log(costs(plain))) - 0.003
