@@ -349,7 +349,7 @@ def test_the_validator_finds_that_bits_buy_quality():
 
 
 def test_the_validator_refines_and_takes_shipped_weights(tmp_path):
-    """Shipped weights are validated as a state is, tails apart; refined they cost less.
+    """Shipped weights are validated as a state is, tails apart; refined they cost less."""
     path = tmp_path / "w.safetensors"
     path.write_bytes(weights_of(busy_network()).content)
     network = read_codec(path, torch.device("cpu"))
