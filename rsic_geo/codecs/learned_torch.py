@@ -35,17 +35,18 @@ class TorchNetwork:
         Raises UsageError: no such device.
         """
         self.device = choose_device(device)
-        network = LearnedNetwork(spec)
-        state = {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
-        wanted = network.state_dict()
-        for name, value in frozen.items():  # only refining needs them in floating point
-            state |= thawed(name, torch.from_numpy(value), wanted)
-        network.load_state_dict(state, strict=False)  # what is missing are tails: symbols have tables
-        self._network = network.eval().requires_grad_(False).to(self.device)
-        told = (prices(frozen["cdf"], frozen["half_width"]), frozen["limits"])
-        self._refiner = Refiner(
-            self._network, *(torch.from_numpy(each.astype(np.float32)).to(self.device) for each in told)
-        )
+        with torch.inference_mode(False):  # refining needs gradients, wherever the codec is first used
+            network = LearnedNetwork(spec)
+            state = {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
+            wanted = network.state_dict()
+            for name, value in frozen.items():  # only refining needs them in floating point
+                state |= thawed(name, torch.from_numpy(value), wanted)
+            network.load_state_dict(state, strict=False)  # what is missing are tails: symbols have tables
+            self._network = network.eval().requires_grad_(False).to(self.device)
+            told = (prices(frozen["cdf"], frozen["half_width"]), frozen["limits"])
+            self._refiner = Refiner(
+                self._network, *(torch.from_numpy(each.astype(np.float32)).to(self.device) for each in told)
+            )
 
     def analyse(self, samples: Samples, level: int) -> tuple[Samples, NDArray[np.int32]]:
         """Return latents (192, h, w), and hyper-latent symbols, of samples (1 or 3, 8h, 8w)."""
@@ -68,8 +69,7 @@ class TorchNetwork:
         """Return what `Refiner` makes of what :meth:`analyse` found in samples (1 or 3, h, w)."""
         with repeatable(self.device), torch.inference_mode(False), torch.no_grad():
             x, v, z = (
-                torch.from_numpy(np.asarray(each, np.float32))[None].to(self.device)
-                for each in (samples, *found)
+                torch.tensor(each, dtype=torch.float32)[None].to(self.device) for each in (samples, *found)
             )
             how = Refining(
                 level=torch.tensor([level], device=self.device),

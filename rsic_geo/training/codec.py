@@ -15,6 +15,7 @@ import argparse
 import math
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,7 +25,7 @@ from torch import Tensor
 from rsic_geo.codecs.compressai_network import ARCHITECTURES, CompressaiSpec
 from rsic_geo.codecs.learned_network import LEVELS, SPECS, CodecSpec
 from rsic_geo.codecs.learned_network.model import LearnedNetwork
-from rsic_geo.codecs.learned_network.refine import Refiner, Refining
+from rsic_geo.codecs.learned_network.refine import refined
 from rsic_geo.codecs.learned_network.transform import PostFilter, Residual
 from rsic_geo.training.codec_state import CodecState, Spec, grow, read_shipped
 from rsic_geo.training.data import Crop
@@ -43,7 +44,7 @@ class CodecOptions(TrainOptions):
     hard_share: float = 0.4
     """Last part of the run, trained on real symbols with the encoder at rest."""
     encoder_alone: bool = False
-    """Train the analysis alone: what decodes stays as it is, so that archives' symbols mean what they did."""
+    """Train the analysis alone, in all of the run: what decodes stays as it is."""
     passes: int = 0
     """How often the latents of an encoder at rest are refined, so that the rest learns from what will be."""
     sharpness: float = 0.0
@@ -62,6 +63,13 @@ class CodecTrainer(Trainer):
     def open_state(self) -> CodecState:
         """Return the state to go on with, or a new one."""
         options = self.options
+        if not isinstance(options.codec, CodecSpec) and (
+            options.encoder_alone or options.passes or options.sharpness
+        ):
+            raise ValueError(
+                "only the learned codec is refined or trained by parts: leave --arch out, or --passes, "
+                "--sharpness and --encoder-alone"
+            )
         if options.resume:
             state = CodecState.load(options.resume, device=self.device)
         else:
@@ -80,7 +88,7 @@ class CodecTrainer(Trainer):
         if isinstance(state.network, LearnedNetwork):
             state.network.sharpness = options.sharpness
             if options.passes:
-                state.network.refining = self._refined
+                state.network.refining = partial(refined, state.network, options.passes)
         for module in state.network.modules():
             if isinstance(module, Residual | PostFilter) and self.dtype != torch.float32:
                 module.reduced = self.dtype
@@ -98,19 +106,15 @@ class CodecTrainer(Trainer):
             group["lr"] = rate * group["pace"]
         torch.manual_seed(1_000_003 * options.seed + state.step)
         _, target, _ = to_batch(crops, self.device)
-        loss = self.weigh(target.contiguous(), hard=share >= 1 - options.hard_share)
+        loss = self.weigh(
+            target.contiguous(), hard=not options.encoder_alone and share >= 1 - options.hard_share
+        )
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
         state.optimizer.step()
         state.step += 1
         state.update_average(options.average_decay)
-
-    def _refined(self, x: Tensor, v: Tensor, level: Tensor) -> Tensor:
-        network = self.state.network
-        assert isinstance(network, LearnedNetwork)
-        z = network.entropy.hyper_latents(v).round()
-        return Refiner.of(network)(x, v, z, Refining(level=level, passes=self.options.passes))
 
     def weigh(self, x: Tensor, *, hard: bool) -> Tensor:
         """Return the loss of pictures (n, 3, h, w), each at its own quality; counts bits and PSNR."""

@@ -11,6 +11,7 @@ import hashlib
 import json
 import pickle
 import sys
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from rsic_geo.codecs.compressai_network import CompressaiNetwork
 from rsic_geo.codecs.learned_network import FORMAT, LEVELS, CodecSpec, tables
 from rsic_geo.codecs.learned_network.frozen import shipped_tensors
 from rsic_geo.codecs.learned_network.model import LearnedNetwork
+from rsic_geo.codecs.learned_network.refine import refined
 from rsic_geo.codecs.learned_network.spec import phases
 from rsic_geo.training.codec_state import CodecState
 from rsic_geo.training.data import StreamOptions, crop_stream, find_packs
@@ -97,10 +99,10 @@ A payload decodes with exactly these weights and no others: an archive names the
 """  # noqa: E501
 
 
-def export(options: ExportOptions, data: Path | None = None) -> str:
+def export(options: ExportOptions, data: Path | None = None, passes: int = 0) -> str:
     """Write weights, card and manifest row; return the sha256.
 
-    With a folder of packs the frequency tables follow the symbols of some of its crops.
+    With a folder of packs the frequency tables follow the symbols of some crops, refined so many times.
 
     Raises ValueError on a bad name, a file too large, an unknown checkpoint, or weights that do not fit the
     integers.
@@ -120,7 +122,7 @@ def export(options: ExportOptions, data: Path | None = None) -> str:
         "name": options.name,
         "licence": LICENCE,
     }
-    counts = count_symbols(network.eval(), data) if data else None
+    counts = count_symbols(network.eval(), data, passes) if data else None
     content = save(shipped_tensors(network, counts), metadata=metadata)
     return write_weights(options, content, lambda digest: _card(options, state, spec, digest))
 
@@ -171,12 +173,13 @@ def _export_compressai(options: ExportOptions, network: CompressaiNetwork, origi
     return digest
 
 
-@torch.inference_mode()
-def count_symbols(network: LearnedNetwork, data: Path) -> Tensor:
+@torch.no_grad()
+def count_symbols(network: LearnedNetwork, data: Path, passes: int = 0) -> Tensor:
     """Return how often each size of symbol occurs in crops of training images, at all qualities alike."""
     packs = find_packs(data)
     stream = crop_stream(StreamOptions(packs=packs, seed=7, crop=128, degrade=DegradeOptions(is_coded=False)))
     counts = tables.no_counts()
+    network.refining = partial(refined, network, passes) if passes else None
     for number, crop in enumerate(islice(stream, 0, 4 * COUNTED_CROPS, 4)):
         pixels = torch.from_numpy(crop.original.copy()).permute(2, 0, 1)[None].float() / 255
         level = torch.tensor([number * 37 % LEVELS])
@@ -204,10 +207,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line of the exporter."""
     parser = argparse.ArgumentParser(prog="python -m rsic_geo.training.codec_export", description=__doc__)
     parser.add_argument("--data", type=Path, help="folder of packs, for frequency tables that were counted")
+    parser.add_argument(
+        "--passes", type=int, default=0, help="count symbols of latents refined so many times"
+    )
     given = parse(parser, arguments)
-    data = given.pop("data", None)
+    data, passes = given.pop("data", None), given.pop("passes", 0)
     try:
-        print(export(ExportOptions(kind="codec", **given), data))
+        print(export(ExportOptions(kind="codec", **given), data, passes))
     except (ValueError, OSError) as error:
         parser.error(str(error))
     return 0

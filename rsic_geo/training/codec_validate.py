@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from rsic_geo.codecs.learned_network import BLOCK, LEVELS
 from rsic_geo.codecs.learned_network.model import Coded, LearnedNetwork
-from rsic_geo.codecs.learned_network.refine import Refiner, Refining
+from rsic_geo.codecs.learned_network.refine import refined
 from rsic_geo.training.codec_state import CodecNetwork, read_codec
 from rsic_geo.training.degrade import Image8, code_jpeg2000
 from rsic_geo.training.validate import bd_rate, read_images
@@ -70,8 +70,7 @@ def _refined(network: LearnedNetwork, x: Tensor, level: Tensor, shape: tuple[int
     """Return what pixels (1, 3, h, w) come to when refined; those beyond shape do not count."""
     gains, scales = network.gains(level), network.gains.log_scales(level)
     v = network.analysis(x, gains, level)
-    z = network.entropy.hyper_latents(v).round()
-    moved = Refiner.of(network)(x[..., : shape[0], : shape[1]], v, z, Refining(level=level, passes=passes))
+    moved = refined(network, passes, x[..., : shape[0], : shape[1]], v, level)
     decoded, bits = network.code(moved, scales, level, hard=True)
     return Coded(pixels=network.synthesis(decoded, gains, level), bits=bits)
 

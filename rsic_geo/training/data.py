@@ -163,7 +163,7 @@ def _holds_pictures(pack: Path) -> bool:
             return False
         try:
             with Image.open(io.BytesIO(stream.read())) as image:
-                return image.mode in ("RGB", "RGBA", "L", "P")
+                return not image.mode.startswith(("I", "F"))  # whole numbers or floats beyond 8 bits
         except OSError:  # Pillow's own error for what it does not know is one
             return False
 

@@ -144,6 +144,20 @@ def test_steep_steps_round_as_the_encoder_does(row):
     assert (gentle.diff() >= -1e-6).all()
 
 
+def test_a_codec_first_used_without_gradients_refines_all_the_same():
+    samples = landscape(3, 40, 48)
+    samples.setflags(write=False)
+    with torch.inference_mode():
+        inside = LearnedCodec.from_weights(weights_of(busy_network()), device="cpu")
+        found = inside.encode_tile(samples, 0.5, passes=1).payload
+    outside = LearnedCodec.from_weights(weights_of(busy_network()), device="cpu")
+    assert (
+        outside.encode_tile(samples, 0.5, passes=1).payload
+        == found
+        == inside.encode_tile(samples, 0.5, passes=1).payload
+    )
+
+
 class Recording:
     """A network that notes how it is asked."""
 

@@ -37,8 +37,11 @@ class Remembering:
         self.sha256 = sha256
         self.decoded = 0
         """Tiles decoded so far."""
+        self.passes: set[int] = set()
+        """How often it was asked to refine tiles."""
 
     def encode_tile(self, samples: NDArray[np.float32], quality: float, *, passes: int = 0) -> Tile:
+        self.passes.add(passes)
         assert samples.dtype == np.float32
         assert samples.shape[0] in (1, 3)
         assert 0 <= quality <= 1

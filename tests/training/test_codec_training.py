@@ -96,10 +96,24 @@ def test_the_encoder_rests_in_the_last_part_and_the_rest_does_not(pack_folder, t
 def test_the_encoder_alone_moves_and_steps_have_a_slope(pack_folder, tmp_path):
     fresh = CodecState.fresh(SMALL, seed=0, device=torch.device("cpu")).network.state_dict()
     ways = {"encoder_alone": True, "sharpness": 12.0}
-    state = run(options(pack_folder, tmp_path, steps=4, hard_share=0.0, warmup=1, **ways))
+    state = run(options(pack_folder, tmp_path, steps=4, warmup=1, **ways))
     moved = {k for k, v in state.network.state_dict().items() if not torch.equal(v, fresh[k])}
     assert "analysis.matrix" in moved
     assert all(name.startswith("analysis.") for name in moved)
+
+
+@pytest.mark.parametrize("way", [{"passes": 1}, {"sharpness": 8.0}, {"encoder_alone": True}])
+def test_networks_of_compressai_are_not_refined(pack_folder, tmp_path, way):
+    with pytest.raises(ValueError, match="leave --arch"):
+        run(options(pack_folder, tmp_path, steps=1, codec=CompressaiSpec.sized("elic", 8, 20), **way))
+
+
+def test_tables_are_counted_on_refined_symbols(pack_folder, monkeypatch):
+    monkeypatch.setattr(codec_export, "COUNTED_CROPS", 6)
+    plain, again, refined = (codec_export.count_symbols(busy_network(), pack_folder, n) for n in (0, 0, 1))
+    assert torch.equal(plain, again)
+    assert not torch.equal(plain, refined)
+    assert float(plain.sum()) == float(refined.sum())
 
 
 def test_what_decodes_is_trained_on_refined_latents(pack_folder, tmp_path):

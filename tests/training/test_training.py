@@ -242,11 +242,13 @@ def test_samples_of_8_and_16_bits_share_a_batch(pack_folder):
             torch.testing.assert_close(ours[number : number + 1], theirs, rtol=0, atol=1e-7)
 
 
-def test_packs_of_chips_with_many_bands_are_left_out_at_the_start(tmp_path):
+@pytest.mark.parametrize("together", [False, True])
+def test_packs_of_chips_with_many_bands_are_left_out_at_the_start(tmp_path, together):
     write_pack(tmp_path)
+    shape, how = ((40, 40, 6), "contig") if together else ((6, 40, 40), "separate")
     with tarfile.open(tmp_path / "multiband-0.tar", "w") as tar:
         chip = io.BytesIO()
-        tifffile.imwrite(chip, np.zeros((6, 40, 40), np.uint16), photometric="minisblack")
+        tifffile.imwrite(chip, np.zeros(shape, np.uint16), photometric="minisblack", planarconfig=how)
         member = tarfile.TarInfo("landsat__6b.tif")
         member.size = chip.tell()
         chip.seek(0)

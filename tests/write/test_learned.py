@@ -183,6 +183,21 @@ def test_enhancement_is_never_worse(town, tmp_path, codec):
     assert measured(town, tmp_path / "off.tif")[0] == pytest.approx(report["psnr_codec"], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("target", "effort", "passes"),
+    [
+        ("psnr=30", "fast", {0}),
+        ("psnr=30", "normal", {1}),
+        ("psnr=30", "best", {3}),
+        ("bpp=0.5", "best", {3}),
+        ("max-error=6", "best", {0}),
+    ],
+)
+def test_effort_says_how_often_tiles_are_refined(town, tmp_path, codec, target, effort, passes):
+    compress(town, tmp_path / "a.rsic.tif", target, effort=effort)
+    assert codec.passes == passes
+
+
 @pytest.mark.parametrize("dark", [2, 4])
 def test_a_tile_the_network_fails_on_is_jpeg2000(town, tmp_path, codec, monkeypatch, dark):
     """Noise in one place, or a bad network everywhere: never below JPEG 2000 at the same size."""

@@ -183,3 +183,13 @@ def _pieces(height: int, width: int) -> Sequence[_Piece]:
         for rows in ways[0]
         for columns in ways[1]
     ]
+
+
+def refined(network: LearnedNetwork, passes: int, x: Tensor, v: Tensor, level: Tensor) -> Tensor:
+    """Return latents v (n, 192, h, w) of pixels x at levels (n,), moved by a network in training.
+
+    The encoder keeps the hyper-latent it found; whoever codes what this returns finds it anew, which hardly
+    ever makes another.
+    """
+    z = network.entropy.hyper_latents(v).round()
+    return Refiner.of(network)(x, v, z, Refining(level=level, passes=passes))

@@ -32,6 +32,7 @@ def summary(result: RdResult) -> dict[str, Any]:
         "scenes": len(result.sources),
         "sources": sorted(set(result.sources.values())),
         "rates": list(options.rates),
+        "effort": options.effort,
         "models": result.models,
         "peers": {name: peers.settings(name) for name in used},
         "bd_rate_method": {
