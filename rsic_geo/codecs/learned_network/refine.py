@@ -31,6 +31,7 @@ _RATE = 0.05
 _LAST = 0.1
 """Of that the share in the last one, about."""
 _MOMENTA = (0.5, 0.9)
+"""Of Adam, shorter than usual: there are few passes, and gradients turn at the borders of rounding."""
 _SHARPNESS = (7.0, 20.0)
 """How steep rounding's steps are taken for, from the first pass to the last (1 / quantiser step)."""
 _PIECE = 64
