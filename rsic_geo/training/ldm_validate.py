@@ -43,6 +43,7 @@ from rsic_geo.training.validate import (
     learned_coding,
     summary,
 )
+from rsic_geo.training.views import VIEWS, mean_of_views
 
 PRIORS = ("none", "true", "generated", "mean")
 _SEEDS = 8
@@ -88,6 +89,18 @@ def open_row(row: str, device: torch.device, *, is_grey: bool = False) -> Predic
         return lambda x, sigma, _: unet(x, sigma)
     workshop = LdmState.load(Path(path), device=device).average.eval()
     return predictor(workshop, "none" if workshop.network.spec.prior is None else prior)
+
+
+def viewed(predict: Predictor, count: int) -> Predictor:
+    """Return a predictor that is the mean of ``count`` views (:mod:`rsic_geo.training.views`)."""
+    if count == 1:
+        return predict
+
+    def mean(x: Tensor, sigma: Tensor, original: Tensor) -> Tensor:
+        both = torch.cat([x, original], dim=1)  # the original, which some rows see, is turned as well
+        return mean_of_views(lambda pair, level: predict(pair[:, :3], level, pair[:, 3:]), both, sigma, count)
+
+    return mean
 
 
 def _exported(path: Path, device: torch.device, *, is_grey: bool) -> Predictor:
@@ -147,11 +160,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--coded-by", type=Path, help="state of a learned codec, instead of JPEG 2000")
     parser.add_argument("--grey", action="store_true", help="the brightness of the images, as single bands")
     parser.add_argument("--fast", action="store_true", help="convolutions in bfloat16")
+    parser.add_argument(
+        "--views",
+        type=int,
+        choices=VIEWS,
+        default=1,
+        help="mean of so many views that keep the wavelet's phase",
+    )
     values = parser.parse_args(arguments)
     if values.threads:
         torch.set_num_threads(values.threads)
     device = torch.device(values.device)
-    predictors = [open_row(row, device, is_grey=values.grey) for row in values.rows]
+    predictors = [viewed(open_row(row, device, is_grey=values.grey), values.views) for row in values.rows]
     coding = GREY_JPEG2000 if values.grey else JPEG2000
     if values.coded_by:  # three equal bands are one band to it
         coding = replace(learned_coding(values.coded_by, device), is_grey=values.grey)

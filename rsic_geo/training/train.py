@@ -29,6 +29,7 @@ from rsic_geo.training.degrade import DegradeOptions, Samples, as_deep
 from rsic_geo.training.proposals import LossShares, proposals_loss, widened
 from rsic_geo.training.state import RunState, TrainState, draw_history, read_payload
 from rsic_geo.training.teacher import Teacher, spread
+from rsic_geo.training.views import seen, seen_nodes
 
 STATE_NAME = "state.pt"
 UNTOLD = 2.0**-6
@@ -53,6 +54,7 @@ _PLAIN_OPTIONS: dict[str, Callable[[str], object]] = {
     "family": int,
     "structure_share": float,
     "teacher_share": float,
+    "teacher_views": int,
     "source_share": float,
 }
 
@@ -108,6 +110,8 @@ class TrainOptions:
     """Exported U-Net (.safetensors) whose corrections are learned; None: the original alone."""
     teacher_share: float = 0.9
     """How far the target lies from the original towards what the teacher makes of the decoded picture."""
+    teacher_views: int = 2
+    """Of how many views its corrections are the mean (1, 2 or 8); the pupil is shown each in turn."""
     untold: bool = False
     """Whether the network is kept from the distortion level, for an ablation: it is always told UNTOLD."""
     slim: bool = False
@@ -221,8 +225,9 @@ class Trainer:
             lessons = torch.from_numpy(stacked).to(self.device).float()
             taught = x + lessons * spread(sigma, x)
             target = torch.lerp(target, taught, options.teacher_share)
-            if self.state.step % 2:  # a transposition keeps the wavelet's phase, so it is a sample more
-                x, target, sigma = (part.transpose(2, 3) for part in (x, target, sigma))
+            # Views that keep the wavelet's phase are samples more.
+            view = self.state.step % options.teacher_views
+            x, target, sigma = seen(x, view), seen(target, view), seen_nodes(sigma, view)
         if self.codec is not None:
             torch.manual_seed(1_000_003 * self.options.seed + self.state.step)
             jitter = StreamOptions(packs=()).jitter
@@ -243,7 +248,9 @@ class Trainer:
         )
         crops = crop_stream(stream, workers=options.workers, first=state.images)
         if options.teacher:
-            teacher = Teacher.read(options.teacher, device=self.device, dtype=self.dtype)
+            teacher = Teacher.read(
+                options.teacher, device=self.device, dtype=self.dtype, views=options.teacher_views
+            )
             crops = teacher.teach(crops, to_batch)
         seed = options.seed + state.step
         pool = CropPool(crops, size=options.pool, reuse=options.reuse, seed=seed, family=options.family)

@@ -21,6 +21,7 @@ from rsic_geo.training import train  # noqa: E402
 from rsic_geo.training.data import ImagePacks, StreamOptions, crop_stream, find_packs  # noqa: E402
 from rsic_geo.training.teacher import Teacher, spread  # noqa: E402
 from rsic_geo.training.train import STATE_NAME  # noqa: E402
+from rsic_geo.training.views import VIEWS, mean_of_views, seen  # noqa: E402
 from rsic_geo.weights import open_weights  # noqa: E402
 
 PLAIN = UNetSpec(widths=(8, 16), blocks=(1, 2), proposals=2, plain=True)
@@ -96,14 +97,84 @@ def test_a_lesson_is_what_the_teacher_adds_in_units_of_the_distortion(pack_folde
         np.testing.assert_allclose(crop.lesson, expected[0].numpy(), atol=2e-3)
 
 
-def test_a_teacher_in_the_mirror_is_the_same_teacher(tmp_path):
+@pytest.mark.parametrize("views", [2, 8])
+def test_a_teacher_in_the_mirror_is_the_same_teacher(tmp_path, views):
     """Crops are shown as they are and transposed: what is taught must be transposed with them."""
-    teacher = Teacher.read(_teacher(tmp_path), device=CPU, dtype=torch.float32)
+    teacher = Teacher.read(_teacher(tmp_path), device=CPU, dtype=torch.float32, views=views)
     torch.manual_seed(2)
     x = torch.rand(1, 3, 64, 128)
     target, sigma = x + 0.02 * torch.randn_like(x), torch.full((1, 1, 1, 2), 0.02)
     turned = teacher.correct(x.transpose(2, 3), target.transpose(2, 3), sigma.transpose(2, 3)).transpose(2, 3)
     torch.testing.assert_close(turned, teacher.correct(x, target, sigma), rtol=1e-3, atol=1e-5)
+
+
+def test_views_keep_the_phase_of_the_wavelet_which_flips_do_not():
+    """Of samples on even rows and columns alone nothing comes to odd ones, in any of the eight views."""
+    x = torch.zeros(1, 1, 64, 128)
+    x[..., ::2, ::2] = 1 + torch.rand(1, 1, 32, 64)
+    for view in range(8):
+        turned = seen(x, view)
+        assert turned.shape == ((1, 1, 128, 64) if view & 1 else (1, 1, 64, 128))
+        assert turned[..., ::2, ::2].all()
+        assert not turned[..., 1::2, :].any()
+        assert not turned[..., :, 1::2].any()
+    assert not torch.equal(x.flip(3)[..., :, 1::2], torch.zeros(1, 1, 64, 64)), "a plain flip moves them"
+
+
+def test_what_a_wavelet_makes_of_a_view_is_the_view_of_what_it_makes():
+    """By another wavelet than the codec's: a low-pass of even symmetry about the first sample."""
+    torch.manual_seed(4)
+    x = torch.rand(1, 1, 64, 64)
+
+    def lowest(pixels):  # 5/3's low-pass with its whole-sample extension, then every second sample
+        taps = torch.tensor([-1.0, 2.0, 6.0, 2.0, -1.0]) / 8
+        wide = torch.nn.functional.pad(pixels, (2, 2, 2, 2), mode="reflect")
+        both = torch.nn.functional.conv2d(wide, torch.outer(taps, taps)[None, None])
+        return both[..., ::2, ::2]
+
+    for view in range(8):
+        expected, found = seen(lowest(x), view), lowest(seen(x, view))
+        # the view's own row and column 0 stand for what was beyond the picture, and 2 taps reach them
+        torch.testing.assert_close(found[..., 2:-2, 2:-2], expected[..., 2:-2, 2:-2])
+
+
+@pytest.mark.parametrize("count", VIEWS)
+def test_the_mean_of_views_of_what_stays_in_its_place_is_that_itself(count):
+    torch.manual_seed(5)
+    x, sigma = torch.rand(2, 3, 64, 128), torch.rand(2, 1, 1, 2)
+    found = mean_of_views(lambda one, _: 2 * one, x, sigma, count)
+    torch.testing.assert_close(found, 2 * x)
+    told = mean_of_views(lambda one, level: spread(level, one).expand_as(one), x, sigma, count)
+    inner = (
+        ...,
+        slice(1, None),
+        slice(1, 64),
+    )  # nodes lie a pixel off: at the border of two the mean is mixed
+    torch.testing.assert_close(told[inner], spread(sigma, x).expand_as(x)[inner])
+    with pytest.raises(ValueError, match="3 views: must be one of 1, 2, 8"):
+        mean_of_views(lambda one, _: one, x, sigma, 3)
+
+
+def test_a_pupil_of_eight_views_is_shown_them_all(pack_folder, tmp_path):
+    options = train.TrainOptions(
+        data=pack_folder, out=tmp_path, spec=PLAIN, steps=8, batch=2, crop=64, workers=0, pool=8,
+        precision="fp32", teacher=_teacher(tmp_path), teacher_views=8, fitted_share=0.5,
+    )  # fmt: skip
+    trainer = train.Trainer(options, say=lambda _: None)
+    teacher = Teacher.read(options.teacher, device=CPU, dtype=torch.float32, views=8)
+    stream = teacher.teach(crop_stream(StreamOptions(packs=find_packs(pack_folder), crop=64)), train.to_batch)
+    crops = [next(stream) for _ in range(2)]
+    plain, _, _ = train.to_batch(crops, CPU)
+    shown = []
+    for step in range(8):
+        trainer.state.step = step
+        x, target, _ = trainer.pixels(crops)
+        torch.testing.assert_close(x, seen(plain, step))
+        assert not torch.equal(target, x)
+        assert not any(torch.equal(x, other) for other in shown)
+        shown.append(x)
+    with pytest.raises(ValueError, match="4 views"):
+        Teacher.read(options.teacher, device=CPU, dtype=torch.float32, views=4)
 
 
 def test_a_pupil_comes_nearer_to_its_teacher(pack_folder, tmp_path):
