@@ -99,6 +99,8 @@ class Size(Number):
 
 
 Row = Exact | Decibels | Bound | Size
+Unit = Literal["", "%", "r"]
+"""What errors are in: samples, hundredths of a range, the units of a scene's own scale."""
 
 
 def refuse(row: NoReturn) -> NoReturn:
@@ -195,7 +197,7 @@ class Target:
     """The number, in the units of its row; percent are a part of 1. Of several values the largest."""
     values: tuple[float, ...] = ()
     """Of an error one value for each band; empty where one is for all."""
-    unit: Literal["", "%", "r"] = ""
+    unit: Unit = ""
     """What errors that are no parts of samples are in: samples, hundredths of the range each band uses, or
     the units of the scene's own scale and offset (reflectance, metres)."""
 
@@ -224,10 +226,10 @@ class Target:
             raise UsageError(f"unknown target {text!r}: use {target_words()}")
         if isinstance(row, Exact):
             return cls(kind=kind)
-        unit: Literal["", "%", "r"] = ""
+        unit: Unit = ""
+        parts = number.split(",") if row.is_amount else [number]
         if row.is_amount and not row.is_relative:
-            unit = "%" if number.endswith("%") else "r" if number.endswith("r") else ""
-        parts = number.removesuffix(unit).split(",") if row.is_amount else [number]
+            unit, parts = _one_unit(text, parts)
         values = tuple(_number_of(kind, row, part) for part in parts)
         return cls(kind=kind, value=max(values), values=values if len(values) > 1 else (), unit=unit)
 
@@ -334,6 +336,15 @@ class Target:
         if self.number is None:
             return self.kind
         return f"{self.kind}={','.join(map(form.format, self.values or (self.value,)))}{self.unit}"
+
+
+def _one_unit(text: str, parts: list[str]) -> tuple[Unit, list[str]]:
+    """Return the unit behind the last of several values, or each, and the values without it."""
+    found: list[Unit] = ["%" if part.endswith("%") else "r" if part.endswith("r") else "" for part in parts]
+    unit = found[-1]
+    if {*found[:-1]} not in (set(), {""}, {unit}):  # 1%,2 is a slip more likely than two percents
+        raise UsageError(f"target {text}: give one unit for all values, behind the last or behind each")
+    return unit, [part.removesuffix(unit) for part in parts]
 
 
 def _number_of(kind: str, row: Number, number: str) -> float:

@@ -32,6 +32,19 @@ def test_no_error_at_all_means_lossless() -> None:
     assert not Target.parse("max-error=1").is_lossless
 
 
+@pytest.mark.parametrize("text", ["max-error=1,2%", "max-error=1%,2%", "rmse=1%,2%"])
+def test_one_unit_stands_behind_the_last_of_several_values_or_behind_each(text: str) -> None:
+    target = Target.parse(text)
+    assert (target.values, target.unit) == ((1.0, 2.0), "%")
+    assert str(target) == f"{target.kind}=1,2%"
+
+
+@pytest.mark.parametrize("text", ["max-error=1%,2", "max-error=1r,2%", "max-error=1,2%,3%", "rmse=1r,2,3r"])
+def test_values_of_several_units_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="one unit for all values, behind the last or behind each"):
+        Target.parse(text)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
