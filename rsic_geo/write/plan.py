@@ -387,7 +387,7 @@ def _peaks(
 def _quantised(opened: Scene, options: EncodeOptions) -> tuple[Scene, Affinity | None, int]:
     if opened.profile.dtype in ("float32", "float64") and (whole := whole_numbers(opened)) is not None:
         return QuantisedScene(opened, whole), whole, 0
-    is_bounded = options.target.is_amount and options.target.value > 0 and names_sizes(options)
+    is_bounded = options.target.is_amount and options.target.value > 0
     if opened.profile.dtype not in ("float32", "float64") or (options.quantize is None and not is_bounded):
         return opened, None, 0
     low, high, not_finite = exact_range(opened)

@@ -606,3 +606,33 @@ def test_a_preview_by_another_program_is_a_scene(whole, tmp_path):
     with Archive(f"/vsizip/{tmp_path}/a.zip/copy.tif") as scene:
         assert not scene.is_archive
         assert max(scene.profile.height, scene.profile.width) <= 512
+
+
+@pytest.mark.parametrize(("target", "figure"), [("rmse=0.5", "rmse"), ("max-error=2", "max_abs_error")])
+def test_floats_whose_error_is_said_need_no_quantize(tmp_path, target, figure):
+    rng = np.random.default_rng(2)
+    heights = (100 + 20 * np.sin(np.arange(200) / 30) + rng.normal(0, 0.3, (1, 160, 200))).astype(np.float32)
+    source = write_scene(tmp_path / "dem.tif", heights)
+    rsic_geo.compress(source, tmp_path / "dem.rsic.tif", codec="learned", target=target, model="none")
+    rsic_geo.decompress(tmp_path / "dem.rsic.tif", tmp_path / "back.tif")
+    off = np.abs(rasterio.open(tmp_path / "back.tif").read() - heights)
+    found = {"rmse": np.sqrt(np.square(off, dtype=np.float64).mean()), "max_abs_error": off.max()}[figure]
+    assert 0 < found <= float(target.partition("=")[2]) * 1.001
+
+
+def test_floats_whose_error_is_not_said_are_refused_with_what_to_do(tmp_path, capsys):
+    source = write_scene(tmp_path / "dem.tif", np.ones((1, 40, 50), np.float32) / 3)
+    words = [
+        "compress",
+        str(source),
+        str(tmp_path / "a.rsic.tif"),
+        "--codec",
+        "learned",
+        "--target",
+        "psnr=40",
+    ]
+    assert main(words) != 0
+    err = capsys.readouterr().err
+    assert "float32 do not fit JPEG 2000 or a network" in err
+    assert "--quantize uint16" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["dem.tif"]
