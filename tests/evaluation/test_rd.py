@@ -18,7 +18,7 @@ from rsic_geo.container import jp2
 from rsic_geo.errors import SceneError, UsageError
 from rsic_geo.evaluation.curves import report as rd_report
 from rsic_geo.evaluation.curves.archives import ArchiveCoder
-from rsic_geo.evaluation.curves.earlier import with_earlier
+from rsic_geo.evaluation.curves.earlier import check_earlier, with_earlier
 from rsic_geo.evaluation.curves.plots import gains_at_equal_rate
 from rsic_geo.evaluation.curves.rd import ANCHOR, Point, RdOptions, RdResult, rate_distortion, rising_measure
 from rsic_geo.evaluation.imagery import find_scenes, source_of
@@ -266,6 +266,24 @@ def test_codecs_of_an_earlier_run_stand_beside_those_of_this_one(tmp_path):
         with_earlier(now, tmp_path / "bdrate.csv")
     with pytest.raises(SceneError, match="cannot read"):
         with_earlier(now, tmp_path / "nothing.csv")
+
+
+def test_archives_of_an_earlier_run_with_another_effort_are_refused_before_a_run(tmp_path):
+    earlier = _result(gain=0.6)
+    rd_report.write_report(earlier, tmp_path)
+    points = tmp_path / "points.csv"
+    check_earlier(points, earlier.options)
+    best = replace(earlier.options, effort="best")
+    with pytest.raises(UsageError, match="made with --effort normal, not best"):
+        check_earlier(points, best)
+    with pytest.raises(UsageError, match="no points.csv"):
+        check_earlier(tmp_path / "bdrate.csv", best)
+    (tmp_path / "peers").mkdir()
+    avif = tuple(replace(p, system="avif") if p.system != ANCHOR else p for p in earlier.points)
+    rd_report.write_report(replace(earlier, points=avif, models={}), tmp_path / "peers")
+    check_earlier(tmp_path / "peers" / "points.csv", best)  # which knows no effort
+    (tmp_path / "summary.json").unlink()
+    check_earlier(points, best)
 
 
 def _louder(point):

@@ -200,10 +200,12 @@ def rd(
     folder = Path(out) if out is not None else None
     if folder is not None:
         report.check_folder(folder, overwrite=overwrite)
+    if earlier is not None:
+        from rsic_geo.evaluation.curves.earlier import check_earlier, with_earlier
+
+        check_earlier(Path(earlier), wanted)
     result = rate_distortion(scenes, wanted, console.progress())
     if earlier is not None:
-        from rsic_geo.evaluation.curves.earlier import with_earlier
-
         result = with_earlier(result, Path(earlier))
     text = report.table(result)
     if folder is not None:

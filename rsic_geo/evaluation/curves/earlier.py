@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import SceneError, UsageError
-from rsic_geo.evaluation.curves.rd import ANCHOR, MEASURES, Point, RdResult
+from rsic_geo.evaluation.curves import peers
+from rsic_geo.evaluation.curves.rd import ANCHOR, MEASURES, Point, RdOptions, RdResult
 from rsic_geo.evaluation.metrics import Quality
 
 TOLERANCE = 0.02
 """Largest difference of plain JPEG 2000's PSNR between two runs over the same scenes (dB)."""
+
+
+def check_earlier(points_csv: Path, options: RdOptions) -> None:
+    """Refuse the report of an earlier run before a new one takes its hours.
+
+    Raises:
+        SceneError: if the file cannot be read.
+        UsageError: if it is no such file, or its archives were made with another effort than ``options`` say.
+    """
+    ours = {p.system for p in read_points(points_csv)} - {ANCHOR, *peers.NAMES}
+    try:
+        effort = json.loads(points_csv.with_name("summary.json").read_text(encoding="utf-8"))["effort"]
+    except FileNotFoundError:
+        return  # the points alone were kept: what JPEG 2000 says of them is all there is to check
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{points_csv}: the summary.json beside it is no report's: {error}") from error
+    if ours and effort != options.effort:
+        raise UsageError(
+            f"{points_csv}: archives were made with --effort {effort}, not {options.effort}: measure again"
+        )
 
 
 def with_earlier(result: RdResult, points_csv: Path) -> RdResult:
