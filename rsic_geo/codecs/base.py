@@ -66,6 +66,8 @@ class Setting:
     """Whether ``size`` is met from below as nearly as trials allow."""
     error: float | None = None
     """Mean squared error (DN squared) as the encoder estimates it, see :class:`RDPoints`; 0: all there is."""
+    is_reversible: bool = False
+    """Whether an ``error`` is left by a coding that could keep all, for those too small for the usual one."""
 
     def __post_init__(self) -> None:
         """Refuse combinations without meaning."""

@@ -36,6 +36,8 @@ class J2KParams:
 
     lossless: bool
     """Reversible 5/3 wavelet and nothing thrown away; otherwise irreversible 9/7."""
+    is_reversible: bool = False
+    """5/3 although something is thrown away: 9/7 ends at about half a digital number, 5/3 goes on to none."""
     mct: bool = False
     """Decorrelate the first three bands as red, green, blue."""
     ratio: float | None = None
@@ -94,7 +96,8 @@ class Jpeg2000Codec:
         if setting.size is not None:
             params = replace(params, ratio=pixels.nbytes / setting.size)
         elif setting.error is not None:
-            params = replace(params, errors=(setting.error,) if setting.error > 0 else ())
+            errors = (setting.error,) if setting.error > 0 else ()
+            params = replace(params, errors=errors, is_reversible=setting.is_reversible)
         elif setting.lossless:
             params = replace(params, lossless=True)
         elif setting.quality != 1.0:
@@ -303,7 +306,7 @@ def _settings(pixels: Pixels, params: J2KParams) -> openjpeg.EncoderSettings:
         rate *= params.bits / full
     peak = 2.0 ** (params.bits or full) - 1
     return openjpeg.EncoderSettings(
-        is_reversible=params.lossless,
+        is_reversible=params.lossless or params.is_reversible,
         use_mct=params.mct,
         rate=rate,
         decibels=tuple(max(10 * math.log10(peak**2 / error), _LEAST_DECIBELS) for error in params.errors),

@@ -32,6 +32,7 @@ from rsic_geo.repair.units import FINE, STEPS
 from rsic_geo.training.ldm import true_prior
 from rsic_geo.training.ldm_state import LdmState, Workshop
 from rsic_geo.training.state import TrainState, read_payload
+from rsic_geo.training.teacher import VIEWS, mean_of_views
 from rsic_geo.training.train import UNTOLD
 from rsic_geo.training.validate import (
     GREY_JPEG2000,
@@ -43,7 +44,6 @@ from rsic_geo.training.validate import (
     learned_coding,
     summary,
 )
-from rsic_geo.training.views import VIEWS, mean_of_views
 
 PRIORS = ("none", "true", "generated", "mean")
 _SEEDS = 8
@@ -92,7 +92,7 @@ def open_row(row: str, device: torch.device, *, is_grey: bool = False) -> Predic
 
 
 def viewed(predict: Predictor, count: int) -> Predictor:
-    """Return a predictor that is the mean of ``count`` views (:mod:`rsic_geo.training.views`)."""
+    """Return a predictor that is the mean of ``count`` views (:mod:`rsic_geo.training.teacher`)."""
     if count == 1:
         return predict
 

@@ -28,8 +28,7 @@ from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, f
 from rsic_geo.training.degrade import DegradeOptions, Samples, as_deep
 from rsic_geo.training.proposals import LossShares, proposals_loss, widened
 from rsic_geo.training.state import RunState, TrainState, draw_history, read_payload
-from rsic_geo.training.teacher import Teacher, spread
-from rsic_geo.training.views import seen, seen_nodes
+from rsic_geo.training.teacher import Teacher, seen, seen_nodes, spread
 
 STATE_NAME = "state.pt"
 UNTOLD = 2.0**-6

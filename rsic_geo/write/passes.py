@@ -45,8 +45,9 @@ class TileRecord:
 class TilePass:
     """What is done to every tile of a scene."""
 
-    work: Literal["curves", "lossless", "sizes", "errors", "within"]
-    """Measure rate-distortion curves, code reversibly, to sizes, to errors, or within a largest error."""
+    work: Literal["curves", "lossless", "sizes", "errors", "close", "within"]
+    """Measure rate-distortion curves, code without loss, to sizes, to errors, to one small error, or within a
+    largest one."""
     layers: tuple[float, ...] = ()
     """Mean squared errors of the curves, falling."""
     near: float | tuple[float, ...] | None = None
@@ -57,6 +58,8 @@ class TilePass:
     """Bytes of every tile of the scene."""
     errors: tuple[float, ...] = ()
     """Squared error to ask the encoder for, of every tile of the scene; 0 for all there is."""
+    error: float = 0.0
+    """Mean squared error to ask of every tile alike, coded by what could keep all."""
     is_exact: bool = False
     """Sizes are met to the byte, by trial."""
     is_measured: bool = True
@@ -78,6 +81,9 @@ class TilePass:
             result = tilework.code_within(tile, codec, self.bound)
         elif self.work == "lossless":
             result = tilework.code(tile, codec, LOSSLESS)
+        elif self.work == "close":
+            setting = Setting(error=self.error, is_reversible=True)
+            result = tilework.code(tile, codec, setting, is_measured=self.is_measured)
         elif self.work == "errors":
             setting = Setting(error=self.errors[tile.number] / tile.pixels.size)
             result = tilework.code(tile, codec, setting, is_measured=self.is_measured)

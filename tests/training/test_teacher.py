@@ -19,9 +19,8 @@ from rsic_geo.repair import load_enhancer  # noqa: E402
 from rsic_geo.repair.network import ResidualUNet, UNetSpec, paired  # noqa: E402
 from rsic_geo.training import train  # noqa: E402
 from rsic_geo.training.data import ImagePacks, StreamOptions, crop_stream, find_packs  # noqa: E402
-from rsic_geo.training.teacher import Teacher, spread  # noqa: E402
+from rsic_geo.training.teacher import VIEWS, Teacher, mean_of_views, seen, spread  # noqa: E402
 from rsic_geo.training.train import STATE_NAME  # noqa: E402
-from rsic_geo.training.views import VIEWS, mean_of_views, seen  # noqa: E402
 from rsic_geo.weights import open_weights  # noqa: E402
 
 PLAIN = UNetSpec(widths=(8, 16), blocks=(1, 2), proposals=2, plain=True)

@@ -25,6 +25,7 @@ from rsic_geo.write.passes import TilePass
 from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate import allocate
 from rsic_geo.write.rate.allocate import Allocation, Hunt, TileCurve
+from rsic_geo.write.rate.close import code_close
 
 SIZE_TOLERANCE = 0.01
 """Sizes are searched to within this part of the target; the promise is twice as wide."""
@@ -182,6 +183,11 @@ class RateSearch:
         shares = zip(self._curves, allocation.errors, strict=True)
         errors = tuple(curve.to_ask(error) for curve, error in shares)
         return self._coded(TilePass(work="errors", errors=errors, is_measured=self.is_measured), progress)
+
+    def encode_close(self, error: float, progress: Progress) -> CodedScene:
+        """Code every tile to one mean squared error, by the wavelet that could keep all."""
+        self.passes += 1
+        return self._coded(TilePass(work="close", error=error, is_measured=self.is_measured), progress)
 
     def encode_sizes(self, sizes: tuple[int, ...], progress: Progress) -> CodedScene:
         """Code every tile to its number of bytes.
@@ -363,11 +369,18 @@ def _last_resort(
     count = len(search.plan.grid)
     finest = Allocation(sizes=(0,) * count, slope=0.0, errors=(0.0,) * count)
     ways = [partial(search.encode, each) for each in (best, finest) if each is not None]
-    # A band of few counts may be allowed less error than the 9/7 wavelet leaves: then every sample is exact.
-    for code in (*ways, partial(search.within, 0.0)):
-        coded = code(progress.stage(0.95, 0.98))
-        if decibels(rod.cost(carrying.finish(coded, progress.stage(0.98, 1)), coded.count)) >= least:
+    for code in ways:
+        coded = code(progress.stage(0.9, 0.91))
+        if decibels(rod.cost(carrying.finish(coded, progress.stage(0.91, 0.92)), coded.count)) >= least:
             return coded
+    # The 9/7 wavelet leaves half a digital number or so: for less than that there is the reversible one.
+    close = code_close(search, target, least, carrying, progress.stage(0.92, 0.95))
+    if close is not None:
+        return close
+    # A band of few counts may be allowed next to nothing: then every sample is exact.
+    coded = search.within(0.0, progress.stage(0.95, 0.98))
+    if decibels(rod.cost(carrying.finish(coded, progress.stage(0.98, 1)), coded.count)) >= least:
+        return coded
     raise TargetNotReachedError(
         f"{target} cannot be met on this scene, whose values are stored in steps of 16 bits: ask for less"
     )

@@ -1,0 +1,85 @@
+"""Errors below what the 9/7 wavelet leaves, by the 5/3 wavelet with something thrown away.
+
+With 8 bits 9/7 ends at a root mean square of 0.6 of colours (52 dB): its steps, the colour transform's and
+the rounding of what comes back are left. 5/3 goes on to none, in whole numbers all the way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from rsic_geo.progress import Progress
+from rsic_geo.scenes.verdict import cost_of, decibels
+from rsic_geo.targets import Target
+from rsic_geo.write.rate.search import LEAST_COST
+
+if TYPE_CHECKING:
+    from rsic_geo.write.coded import CodedScene
+    from rsic_geo.write.rate.control import Carrying, RateSearch
+
+_TRIALS, _STEP = 6, 8.0
+"""Errors that are asked for, and the most one differs from the one before."""
+_USUALLY = 0.3
+"""Part of the error wanted that is asked for first: near to none OpenJPEG leaves two to six times that."""
+_AIM = 0.4
+"""How far above its target a quality is steered, as part of what it may exceed it by."""
+
+
+def code_close(
+    search: RateSearch, target: Target, least: float, carrying: Carrying, progress: Progress
+) -> CodedScene | None:
+    """Code the scene by the reversible wavelet with as few bytes as were found to do; None: nothing reached.
+
+    Args:
+        search: the scene.
+        target: quality the final output must have.
+        least: what that is to searches (dB), with their margin.
+        carrying: what becomes of a coding.
+        progress: told all along.
+    """
+    rod = search.plan.yardstick(target.kind)
+    goal, aim = cost_of(least), cost_of(least + _AIM * search.slack)
+    wanted = rod.mean_square(target.decibels) * search.plan.error_scale
+    if wanted * search.plan.pixels < 1:
+        return None  # less than one sample that is off by one
+    error = wanted * _USUALLY
+    found: list[tuple[float, float]] = []  # logarithms of what was asked for, and of what was left over aim
+    sizes: set[int] = set()
+    reached, missed = 0.0, math.inf
+    for attempt in range(_TRIALS):
+        stage = progress.stage(attempt / _TRIALS, (attempt + 1) / _TRIALS)
+        asked = error
+        coded = search.encode_close(asked, stage.stage(0, 0.5))
+        achieved = rod.cost(carrying.finish(coded, stage.stage(0.5, 1)), coded.count)
+        if achieved <= goal:
+            reached = max(reached, asked)
+            if decibels(achieved) <= target.decibels + search.slack:
+                return coded
+        else:
+            missed = min(missed, asked)
+        if reached and missed < math.inf and coded.body_bytes in sizes:
+            break  # the encoder has nothing in between
+        sizes.add(coded.body_bytes)
+        found.append((math.log(asked), math.log(max(achieved, LEAST_COST) / aim)))
+        error = _next_error(found)
+        if not reached < error < missed:
+            error = math.sqrt(reached * min(missed, _STEP * reached)) if reached else missed / _STEP
+    if not reached:
+        return None
+    if asked != reached:
+        coded = search.encode_close(reached, progress.stage(1, 1))
+        carrying.finish(coded, progress.stage(1, 1))
+    return coded
+
+
+def _next_error(found: list[tuple[float, float]]) -> float:
+    """Return the error to ask for next, by what the last two trials asked for and left (see the caller).
+
+    Near to none the encoder leaves far more than it is asked for, so that the line through them is flat.
+    """
+    (asked, left), slope = found[-1], 1.0
+    if len(found) > 1 and asked != found[-2][0]:
+        slope = min(max((left - found[-2][1]) / (asked - found[-2][0]), 0.25), 2.0)
+    most = math.log(_STEP)
+    return math.exp(asked - min(max(left / slope, -most), most))
