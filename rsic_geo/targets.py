@@ -230,7 +230,7 @@ class Target:
         parts = number.split(",") if row.is_amount else [number]
         if row.is_amount and not row.is_relative:
             unit, parts = _one_unit(text, parts)
-        values = tuple(_number_of(kind, row, part) for part in parts)
+        values = tuple(_number_of(text, row, part) for part in parts)
         return cls(kind=kind, value=max(values), values=values if len(values) > 1 else (), unit=unit)
 
     @property
@@ -347,16 +347,16 @@ def _one_unit(text: str, parts: list[str]) -> tuple[Unit, list[str]]:
     return unit, [part.removesuffix(unit) for part in parts]
 
 
-def _number_of(kind: str, row: Number, number: str) -> float:
+def _number_of(text: str, row: Number, number: str) -> float:
     is_percent = row.is_relative and number.endswith("%")
     try:
         value = float(number.removesuffix("%")) / 100 if is_percent else float(number)
     except ValueError:
-        raise UsageError(f"target {kind}={number}: {number!r} is no number") from None
+        raise UsageError(f"target {text}: {number!r} is no number") from None
     least, most = row.limits
     if not math.isfinite(value) or not least <= value <= most:
         limits = f"{least:g} and {most:g}"
         if row.is_relative:
             limits = f"{100 * least:g}% and {100 * most:g}%, as 1% or 0.01"
-        raise UsageError(f"target {kind}={number}: the value must be between {limits}")
+        raise UsageError(f"target {text}: the value must be between {limits}")
     return value

@@ -28,7 +28,7 @@ from rsic_geo.training.data import Crop, CropPool, StreamOptions, crop_stream, f
 from rsic_geo.training.degrade import DegradeOptions, Samples, as_deep
 from rsic_geo.training.proposals import LossShares, proposals_loss, widened
 from rsic_geo.training.state import RunState, TrainState, draw_history, read_payload
-from rsic_geo.training.teacher import Teacher, seen, seen_nodes, spread
+from rsic_geo.training.teacher import VIEWS, Teacher, seen, seen_nodes, spread
 
 STATE_NAME = "state.pt"
 UNTOLD = 2.0**-6
@@ -173,6 +173,8 @@ class Trainer:
                 f"batches of {options.batch} crops and a pool of {options.pool} are not whole families of "
                 f"{options.family}"
             )
+        if options.teacher_views not in VIEWS:
+            raise ValueError(f"{options.teacher_views} views: must be one of {', '.join(map(str, VIEWS))}")
         if options.teacher and options.coded_by:
             raise ValueError("a teacher sees what JPEG 2000 made: give --teacher or --coded-by")
         self.options = options

@@ -141,6 +141,10 @@ def compress(  # noqa: PLR0913 - from where to where, how, and what the caller h
         )
 
 
+_FINE = 0.6
+"""Root mean square error of whole numbers below which an archive without loss may be the smaller one."""
+
+
 class _Try:
     """A scene archived by one codec, under the temporary name of its output."""
 
@@ -197,8 +201,9 @@ class _Try:
             stage = self.stage.stage(0.6, 0.8)
             as_is = plan_scene(opened, replace(options, spectral="as-is"), stage)
             self.job, self.outcome = _smaller(self.job, self.outcome, as_is, stage)
-        if plan.is_close:  # nor whether nothing need be lost for so few
-            stage = self.stage.stage(0.8, 1)
+        is_fine = options.target.is_decibels and plan.affinity is None and self.outcome["rmse"] < _FINE
+        if plan.is_close or self.job.is_close or is_fine:  # nor whether nothing need be lost for so few
+            stage = self.stage.stage(0.8 if plan.is_close else 0.99, 1)
             exact = plan_scene(opened, options, stage, way="lossless")
             self.job, self.outcome = _smaller(self.job, self.outcome, exact, stage)
         self.missed = self.job.write_sidecar(self.pending.path.name)

@@ -75,6 +75,8 @@ class Job(ABC):
     """Where finished row bands are kept; None keeps none."""
     is_contested: bool = False
     """Whether another codec is so near, tile by tile, that its archive may be the better one."""
+    is_close: bool = False
+    """Whether a quality took nearly all there is, so that an archive without loss may take less."""
 
     def run(self) -> dict[str, Any]:
         """Code, fit, seal and verify; return the report's numbers."""

@@ -269,7 +269,9 @@ def test_codecs_of_an_earlier_run_stand_beside_those_of_this_one(tmp_path):
 
 
 def test_archives_of_an_earlier_run_with_another_effort_are_refused_before_a_run(tmp_path):
-    earlier = _result(gain=0.6)
+    plain = _result(gain=0.6)
+    renamed = tuple(replace(p, system="learned") if p.system != ANCHOR else p for p in plain.points)
+    earlier = replace(plain, points=renamed, models={})
     rd_report.write_report(earlier, tmp_path)
     points = tmp_path / "points.csv"
     check_earlier(points, earlier.options)
@@ -282,6 +284,10 @@ def test_archives_of_an_earlier_run_with_another_effort_are_refused_before_a_run
     avif = tuple(replace(p, system="avif") if p.system != ANCHOR else p for p in earlier.points)
     rd_report.write_report(replace(earlier, points=avif, models={}), tmp_path / "peers")
     check_earlier(tmp_path / "peers" / "points.csv", best)  # which knows no effort
+    said = json.loads((tmp_path / "summary.json").read_text())
+    (tmp_path / "summary.json").write_text(json.dumps({k: v for k, v in said.items() if k != "effort"}))
+    with pytest.raises(UsageError, match="before efforts were told"):
+        check_earlier(points, best)
     (tmp_path / "summary.json").unlink()
     check_earlier(points, best)
 

@@ -173,6 +173,8 @@ def test_a_pupil_of_eight_views_is_shown_them_all(pack_folder, tmp_path):
         assert not any(torch.equal(x, other) for other in shown)
         shown.append(x)
     with pytest.raises(ValueError, match="4 views"):
+        train.Trainer(replace(options, teacher_views=4))
+    with pytest.raises(ValueError, match="4 views"):
         Teacher.read(options.teacher, device=CPU, dtype=torch.float32, views=4)
 
 

@@ -328,3 +328,20 @@ def test_a_quality_below_one_count_of_one_sample_is_exact_and_given_up_soon(samp
     )
     assert report.details["max_abs_error"] == 0, "every sample is exact"
     assert report.details["encoding_passes"] <= 4, "two that show it, the finest, and the exact one"
+
+
+@pytest.mark.parametrize(
+    ("bands", "target"),
+    [("rotated", "rmse=0.6"), ("rotated", "rmse=0.3"), ("as-is", "rmse=0.2"), ("as-is", "psnr=90")],
+)
+def test_no_archive_of_a_quality_is_larger_than_one_without_loss(sample_data, tmp_path, bands, target):
+    """Nearly all there is, by a coding that may lose, can take more than all of it by one that may not."""
+    source = crop(sample_data / "coast_4band_rotated.tif", tmp_path / "s.tif", Window(0, 0, 220, 200))
+    options = {"model": "none", "spectral": bands}
+    exact = rsic_geo.compress(source, tmp_path / "e.jp2", target="lossless", **options)
+    report = rsic_geo.compress(source, tmp_path / "a.jp2", target=target, **options)
+    assert report.details["bytes"] <= exact.details["bytes"]
+    rsic_geo.decompress(tmp_path / "a.jp2", tmp_path / "r.tif")
+    off = scored(tmp_path / "r.tif")[0].astype(float) - scored(source)[0]
+    if target.startswith("rmse"):
+        assert np.sqrt((off**2).mean(axis=(1, 2)).max()) <= float(target.partition("=")[2])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rsic_geo.errors import SceneError, UsageError
-from rsic_geo.evaluation.curves import peers
 from rsic_geo.evaluation.curves.rd import ANCHOR, MEASURES, Point, RdOptions, RdResult
 from rsic_geo.evaluation.metrics import Quality
 
@@ -24,16 +23,19 @@ def check_earlier(points_csv: Path, options: RdOptions) -> None:
         SceneError: if the file cannot be read.
         UsageError: if it is no such file, or its archives were made with another effort than ``options`` say.
     """
-    ours = {p.system for p in read_points(points_csv)} - {ANCHOR, *peers.NAMES}
+    # Effort refines what a network codes; the others are the same with any.
+    if not any(point.system.startswith("learned") for point in read_points(points_csv)):
+        return
     try:
-        effort = json.loads(points_csv.with_name("summary.json").read_text(encoding="utf-8"))["effort"]
+        effort = json.loads(points_csv.with_name("summary.json").read_text(encoding="utf-8")).get("effort")
     except FileNotFoundError:
         return  # the points alone were kept: what JPEG 2000 says of them is all there is to check
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise UsageError(f"{points_csv}: the summary.json beside it is no report's: {error}") from error
-    if ours and effort != options.effort:
+    if effort != options.effort:
+        made = f"with --effort {effort}" if effort else "before efforts were told"
         raise UsageError(
-            f"{points_csv}: archives were made with --effort {effort}, not {options.effort}: measure again"
+            f"{points_csv}: its learned archives were made {made}, not {options.effort}: measure again"
         )
 
 

@@ -98,7 +98,11 @@ class Jp2Job(TiledJob[Jp2Writer, RateSearch]):
             usual_gain=self._usual_gain,
             foretaste=partial(self._foretaste, writer),
         )
-        return control.to_decibels(search, self.options.target, carrying, progress)
+        coded = control.to_decibels(search, self.options.target, carrying, progress)
+        # Steps of floats cannot be coded without loss: what they were rounded from is lost.
+        is_whole = self.plan.affinity is None or self.plan.affinity.is_whole
+        self.is_close = search.is_close and is_whole
+        return coded
 
     def _to_bytes(self, search: RateSearch, budget: int, progress: Progress) -> CodedScene:
         coded = control.to_bytes(search, budget, progress)

@@ -22,6 +22,8 @@ _TRIALS, _STEP = 6, 8.0
 """Errors that are asked for, and the most one differs from the one before."""
 _USUALLY = 0.3
 """Part of the error wanted that is asked for first: near to none OpenJPEG leaves two to six times that."""
+_HARDLY = 1.003
+"""Codings whose bytes differ by less are not worth another between them."""
 _AIM = 0.4
 """How far above its target a quality is steered, as part of what it may exceed it by."""
 
@@ -35,32 +37,35 @@ def code_close(
         search: the scene.
         target: quality the final output must have.
         least: what that is to searches (dB), with their margin.
-        carrying: what becomes of a coding.
+        carrying: what becomes of a coding. So near to none it hardly gains: where tiles were measured, only
+            the coding that is kept is carried on.
         progress: told all along.
     """
     rod = search.plan.yardstick(target.kind)
     goal, aim = cost_of(least), cost_of(least + _AIM * search.slack)
     wanted = rod.mean_square(target.decibels) * search.plan.error_scale
-    if wanted * search.plan.pixels < 1:
+    if wanted * search.plan.pixels * max(map(len, rod.units)) < 1:
         return None  # less than one sample that is off by one
     error = wanted * _USUALLY
     found: list[tuple[float, float]] = []  # logarithms of what was asked for, and of what was left over aim
-    sizes: set[int] = set()
-    reached, missed = 0.0, math.inf
+    # Errors asked for and bytes of the smallest coding that reached, and of the largest that missed.
+    reached, enough, missed, less = 0.0, math.inf, math.inf, 0
     for attempt in range(_TRIALS):
-        stage = progress.stage(attempt / _TRIALS, (attempt + 1) / _TRIALS)
+        stage = progress.stage(0.9 * attempt / _TRIALS, 0.9 * (attempt + 1) / _TRIALS)
         asked = error
         coded = search.encode_close(asked, stage.stage(0, 0.5))
-        achieved = rod.cost(carrying.finish(coded, stage.stage(0.5, 1)), coded.count)
+        errors = coded.sse if coded.is_measured else carrying.finish(coded, stage.stage(0.5, 1))
+        achieved, size = rod.cost(errors, coded.count), coded.body_bytes
         if achieved <= goal:
-            reached = max(reached, asked)
+            reached, enough = max(reached, asked), min(enough, size)
             if decibels(achieved) <= target.decibels + search.slack:
-                return coded
+                break
+        elif size <= less * _HARDLY and not reached:
+            return None  # all but everything is coded
         else:
-            missed = min(missed, asked)
-        if reached and missed < math.inf and coded.body_bytes in sizes:
-            break  # the encoder has nothing in between
-        sizes.add(coded.body_bytes)
+            missed, less = min(missed, asked), max(less, size)
+        if reached and enough <= less * _HARDLY:
+            break
         found.append((math.log(asked), math.log(max(achieved, LEAST_COST) / aim)))
         error = _next_error(found)
         if not reached < error < missed:
@@ -68,9 +73,11 @@ def code_close(
     if not reached:
         return None
     if asked != reached:
-        coded = search.encode_close(reached, progress.stage(1, 1))
-        carrying.finish(coded, progress.stage(1, 1))
-    return coded
+        coded = search.encode_close(reached, progress.stage(0.9, 0.95))
+    elif not coded.is_measured:
+        return coded
+    achieved = rod.cost(carrying.finish(coded, progress.stage(0.95, 1)), coded.count)
+    return coded if achieved <= goal else None
 
 
 def _next_error(found: list[tuple[float, float]]) -> float:

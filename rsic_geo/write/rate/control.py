@@ -105,6 +105,8 @@ class RateSearch:
     carried on, if then."""
     measuring_seconds: float = 0.0
     """Time spent on the tiles' curves."""
+    is_close: bool = False
+    """Whether a quality took nearly all there is, so that all of it, coded without loss, may take less."""
     everything: int = 0
     """Bytes of all there is to code, once a size was asked for that nothing fills."""
 
@@ -307,7 +309,7 @@ def to_decibels(search: RateSearch, target: Target, carrying: Carrying, progress
     aim, begun = (aim * hunt.goal / likely, None) if is_off else (aim, first)
     before = most = 0
     for attempt in range(MAX_ROUNDS):
-        stage = progress.stage(0.4 + 0.6 * attempt / MAX_ROUNDS, 0.4 + 0.6 * (attempt + 1) / MAX_ROUNDS)
+        stage = progress.stage(0.4 + 0.5 * attempt / MAX_ROUNDS, 0.4 + 0.5 * (attempt + 1) / MAX_ROUNDS)
         allocation = allocate.for_error(curves, aim)
         coded, begun = begun or search.encode(allocation, stage.stage(0, 0.5)), None
         likely = rod.cost(coded.sse * hunt.gain, coded.count)
@@ -368,18 +370,26 @@ def _last_resort(
     least = target.decibels + (ENHANCED_MARGIN if carrying.usual_gain else PSNR_MARGIN)
     count = len(search.plan.grid)
     finest = Allocation(sizes=(0,) * count, slope=0.0, errors=(0.0,) * count)
-    ways = [partial(search.encode, each) for each in (best, finest) if each is not None]
-    for code in ways:
-        coded = code(progress.stage(0.9, 0.91))
-        if decibels(rod.cost(carrying.finish(coded, progress.stage(0.91, 0.92)), coded.count)) >= least:
+
+    def reaches(coded: CodedScene, stage: Progress) -> bool:
+        return decibels(rod.cost(carrying.finish(coded, stage), coded.count)) >= least
+
+    if best is not None:
+        coded = search.encode(best, progress.stage(0.9, 0.91))
+        if reaches(coded, progress.stage(0.91, 0.92)):
             return coded
-    # The 9/7 wavelet leaves half a digital number or so: for less than that there is the reversible one.
-    close = code_close(search, target, least, carrying, progress.stage(0.92, 0.95))
-    if close is not None:
+    coded = search.encode(finest, progress.stage(0.92, 0.93))
+    is_enough, size = reaches(coded, progress.stage(0.93, 0.94)), coded.body_bytes
+    # The 9/7 wavelet leaves half a digital number or so: for less than that there is the reversible one, and
+    # where all there is of the one is just enough, the other may take less.
+    search.is_close = True
+    close = code_close(search, target, least, carrying, progress.stage(0.94, 0.97))
+    if close is not None and (not is_enough or close.body_bytes < size):
         return close
     # A band of few counts may be allowed next to nothing: then every sample is exact.
-    coded = search.within(0.0, progress.stage(0.95, 0.98))
-    if decibels(rod.cost(carrying.finish(coded, progress.stage(0.98, 1)), coded.count)) >= least:
+    last = partial(search.encode, finest) if is_enough else partial(search.within, 0.0)
+    coded = last(progress.stage(0.97, 0.98))
+    if reaches(coded, progress.stage(0.98, 1)):
         return coded
     raise TargetNotReachedError(
         f"{target} cannot be met on this scene, whose values are stored in steps of 16 bits: ask for less"
