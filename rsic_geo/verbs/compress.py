@@ -205,7 +205,10 @@ class _Try:
         if plan.is_close or self.job.is_close or is_fine:  # nor whether nothing need be lost for so few
             stage = self.stage.stage(0.8 if plan.is_close else 0.99, 1)
             exact = plan_scene(opened, options, stage, way="lossless")
+            meant = self.outcome["target"]["meaning"]
             self.job, self.outcome = _smaller(self.job, self.outcome, exact, stage)
+            # What a target allowed is told also where nothing had to be lost for it.
+            self.outcome["target"] = {**self.outcome["target"], "meaning": meant}
         self.missed = self.job.write_sidecar(self.pending.path.name)
         self.sidecar_bytes = sum(path.stat().st_size for path in self.pending.sidecars)
 
