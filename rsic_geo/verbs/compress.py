@@ -201,7 +201,8 @@ class _Try:
             stage = self.stage.stage(0.6, 0.8)
             as_is = plan_scene(opened, replace(options, spectral="as-is"), stage)
             self.job, self.outcome = _smaller(self.job, self.outcome, as_is, stage)
-        is_fine = options.target.is_decibels and plan.affinity is None and 0 < self.outcome["rmse"] < _FINE
+        is_sized = self.entry.dial == "size" and options.target.is_decibels and plan.affinity is None
+        is_fine = is_sized and 0 < self.outcome["rmse"] < _FINE
         if plan.is_close or self.job.is_close or is_fine:  # nor whether nothing need be lost for so few
             stage = self.stage.stage(0.8 if plan.is_close else 0.99, 1)
             exact = plan_scene(opened, options, stage, way="lossless")
