@@ -54,8 +54,8 @@ def check_supported(profile: SceneProfile) -> None:
     hint = "name the archive .cog.tif, or --codec cog: a COG holds them without loss"
     if profile.dtype in ("float32", "float64"):
         hint += (
-            "; or say how far samples may be off (--target rmse=0.01 or max-error=0.01, in its own units), "
-            "or add --quantize uint16 to store them in 65536 steps"
+            "; or say how far samples may be off (--target rmse=0.01 or max-error=0.01, in the scene's units)"
+            ", or add --quantize uint16 to store them in 65536 steps"
         )
     raise UnsupportedSceneError(
         f"samples of type {profile.dtype} do not fit JPEG 2000 or a network (uint8, uint16, int16): {hint}"

@@ -144,11 +144,8 @@ def test_the_mean_of_views_of_what_stays_in_its_place_is_that_itself(count):
     found = mean_of_views(lambda one, _: 2 * one, x, sigma, count)
     torch.testing.assert_close(found, 2 * x)
     told = mean_of_views(lambda one, level: spread(level, one).expand_as(one), x, sigma, count)
-    inner = (
-        ...,
-        slice(1, None),
-        slice(1, 64),
-    )  # nodes lie a pixel off: at the border of two the mean is mixed
+    # Nodes lie a pixel off: at the border of two the mean is mixed.
+    inner = (..., slice(1, None), slice(1, 64))
     torch.testing.assert_close(told[inner], spread(sigma, x).expand_as(x)[inner])
     with pytest.raises(ValueError, match="3 views: must be one of 1, 2, 8"):
         mean_of_views(lambda one, _: one, x, sigma, 3)

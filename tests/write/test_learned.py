@@ -622,16 +622,8 @@ def test_floats_whose_error_is_said_need_no_quantize(tmp_path, target, figure):
 
 def test_floats_whose_error_is_not_said_are_refused_with_what_to_do(tmp_path, capsys):
     source = write_scene(tmp_path / "dem.tif", np.ones((1, 40, 50), np.float32) / 3)
-    words = [
-        "compress",
-        str(source),
-        str(tmp_path / "a.rsic.tif"),
-        "--codec",
-        "learned",
-        "--target",
-        "psnr=40",
-    ]
-    assert main(words) != 0
+    words = ["compress", str(source), str(tmp_path / "a.rsic.tif"), "--codec", "learned"]
+    assert main([*words, "--target", "psnr=40"]) != 0
     err = capsys.readouterr().err
     assert "float32 do not fit JPEG 2000 or a network" in err
     assert "--quantize uint16" in err

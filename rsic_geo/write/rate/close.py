@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rsic_geo.progress import Progress
 from rsic_geo.scenes.verdict import cost_of, decibels
 from rsic_geo.targets import Target
-from rsic_geo.write.rate.search import LEAST_COST
+from rsic_geo.write.rate.search import LEAST_COST, PSNR_AIM
 
 if TYPE_CHECKING:
     from rsic_geo.write.coded import CodedScene
@@ -24,8 +24,6 @@ _USUALLY = 0.3
 """Part of the error wanted that is asked for first: near to none OpenJPEG leaves two to six times that."""
 _HARDLY = 1.003
 """Codings whose bytes differ by less are not worth another between them."""
-_AIM = 0.4
-"""How far above its target a quality is steered, as part of what it may exceed it by."""
 
 
 def code_close(
@@ -42,7 +40,7 @@ def code_close(
         progress: told all along.
     """
     rod = search.plan.yardstick(target.kind)
-    goal, aim = cost_of(least), cost_of(least + _AIM * search.slack)
+    goal, aim = cost_of(least), cost_of(least + PSNR_AIM * search.slack)
     wanted = rod.mean_square(target.decibels) * search.plan.error_scale
     if wanted * search.plan.pixels * max(map(len, rod.units)) < 1:
         return None  # less than one sample that is off by one

@@ -26,6 +26,7 @@ from rsic_geo.write.plan import ScenePlan
 from rsic_geo.write.rate import allocate
 from rsic_geo.write.rate.allocate import Allocation, Hunt, TileCurve
 from rsic_geo.write.rate.close import code_close
+from rsic_geo.write.rate.search import PSNR_AIM
 
 SIZE_TOLERANCE = 0.01
 """Sizes are searched to within this part of the target; the promise is twice as wide."""
@@ -36,8 +37,6 @@ PSNR_MARGIN = 0.0005
 PSNR_SLACK: dict[Effort, float] = {"fast": 0.2, "normal": 0.1, "best": 0.04}
 """A PSNR may exceed its target by this much (dB) before another search round is worth its time: 0.1 dB are
 about half a percent of the bytes, a round is a third of the time or more."""
-PSNR_AIM = 0.4
-"""How far above its target a PSNR is steered, as part of that, so that the next round is likely the last."""
 MAX_ROUNDS = 8
 MAX_SIZE_PASSES = 4
 _STEP_BYTES = 256

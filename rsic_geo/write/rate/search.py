@@ -15,6 +15,8 @@ LEVELS = 255
 """Steps of a quality."""
 LEAST_COST = 1e-30
 """Smaller costs are as good as none."""
+PSNR_AIM = 0.4
+"""How far above its target a PSNR is steered, as part of its slack: the next round is likely the last."""
 _QUALITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FIRST = 0.5
 
